@@ -1,0 +1,1 @@
+"""The only rooms that know redis, sockets, asyncio or sleep: DSNs, codec, scripts, connections, drivers."""
