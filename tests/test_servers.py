@@ -1,0 +1,223 @@
+"""The test support itself: servers start, die and come back; the proxy breaks exactly what it was told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import redis
+
+from tests.proxies import frame_end
+from tests.servers import Proxy, Server, available_kinds, wait_until
+
+KINDS = available_kinds()
+pytestmark = pytest.mark.skipif(not KINDS, reason="no server program on this machine")
+
+
+@pytest.fixture(params=KINDS)
+def server(request):
+    with Server(request.param) as server:
+        yield server
+
+
+@pytest.fixture(params=[False, True], ids=["unix", "tcp"])
+def proxy(request):
+    with Server(KINDS[0]) as server, Proxy(server, tcp=request.param) as proxy:
+        yield proxy
+
+
+def client_of(proxy, timeout=5.0):
+    return redis.Redis.from_url(proxy.dsn, socket_timeout=timeout, protocol=2)
+
+
+@pytest.fixture
+def client(proxy):
+    with client_of(proxy) as client:
+        client.ping()
+        yield client
+
+
+def test_a_server_answers_on_its_socket(server):
+    assert server.dsn == f"unix://{server.socket}"
+    assert server.client().ping()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_with_a_port_and_a_password(kind):
+    with Server(kind, tcp=True, password="p@ss/word") as server:  # noqa: S106  (of this server alone)
+        assert server.client().ping()
+        with redis.Redis.from_url(server.dsn, protocol=2) as client:
+            assert client.ping()
+        with server.client(password=None) as client, pytest.raises(redis.AuthenticationError):
+            client.ping()
+
+
+def test_killed_and_restarted_it_is_at_the_same_place(server):
+    client = server.client()
+    client.set("a", 1)
+    server.kill()
+    assert not server.alive
+    with pytest.raises(redis.ConnectionError):
+        client.get("a")
+    server.restart()
+    assert client.get("a") is None
+
+
+def test_settings_reach_the_server_and_can_make_the_data_stay():
+    with Server(KINDS[0], config={"appendonly": "yes"}) as server:
+        server.client().set("a", 1)
+        server.kill()
+        server.start()
+        assert server.client().get("a") == b"1"
+
+
+def test_frozen_it_does_not_answer_and_thawed_it_does(server):
+    client = server.client(socket_timeout=0.1)
+    client.ping()
+    server.freeze()
+    with pytest.raises(redis.TimeoutError):
+        client.ping()
+    server.thaw()
+    assert server.client(socket_timeout=5).ping()
+
+
+def test_stop_ends_a_frozen_server_and_removes_its_directory():
+    server = Server(KINDS[0])
+    pid = server.pid
+    server.freeze()
+    server.stop()
+    server.stop()
+    assert not os.path.exists(server.directory)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_server_dies_with_the_test_process():
+    code = (
+        "import sys; from tests.servers import Server\n"
+        f"s = Server({KINDS[0]!r}); print(s.pid, s.directory, flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as process:
+        pid, directory = process.stdout.readline().split()
+        process.send_signal(signal.SIGKILL)
+    try:
+        wait_until(lambda: not _alive(int(pid)), what="the server's death")
+    finally:
+        subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_frames_are_measured_to_the_byte():
+    whole = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"
+    assert frame_end(whole + b"PING\r\n") == len(whole)
+    assert all(frame_end(whole[:n]) is None for n in range(len(whole)))
+    others = (
+        b"+OK\r\n",
+        b"$-1\r\n",
+        b"%1\r\n+a\r\n*0\r\n",
+        b">2\r\n+a\r\n$0\r\n\r\n",
+        b"|1\r\n+a\r\n+b\r\n:1\r\n",
+    )
+    assert [frame_end(frame) for frame in others] == [len(frame) for frame in others]
+
+
+def test_the_proxy_is_a_plain_wire(proxy, client):
+    client.set("a", b"x" * 1_000_000)
+    assert len(client.get("a")) == 1_000_000
+    pipe = client.pipeline(transaction=False)
+    for number in range(1000):
+        pipe.rpush("list", number)
+    assert pipe.execute()[-1] == 1000
+    assert len(client.lrange("list", 0, -1)) == 1000
+    assert proxy.commands[-1] == "LRANGE"
+    assert proxy.connections == 1
+
+
+def test_a_cut_comes_after_execution_and_before_the_reply(proxy, client):
+    proxy.cut_after_request(2)
+    assert client.incr("n") == 1
+    with pytest.raises(redis.ConnectionError):
+        client.incr("n")
+    assert proxy.cuts == 1
+    assert client.get("n") == b"2"
+
+
+def test_a_cut_can_wait_for_a_command(proxy, client):
+    proxy.cut_after_request(1, "incrby")
+    client.set("a", 1)
+    with pytest.raises(redis.ConnectionError):
+        client.incr("n")
+    assert client.get("n") == b"1"
+
+
+def test_a_cut_in_a_pipeline_lets_nothing_behind_it_through(proxy, client):
+    proxy.cut_after_request(2, "INCRBY")
+    with pytest.raises(redis.ConnectionError):
+        client.pipeline(transaction=False).incr("n").incr("n").incr("n").execute()
+    assert client.get("n") == b"2"
+
+
+def test_a_reply_can_be_cut_in_the_middle(proxy, client):
+    client.set("a", b"x" * 100)
+    proxy.cut_next_reply(keep=20)
+    with pytest.raises(redis.ConnectionError):
+        client.get("a")
+    assert client.get("a") == b"x" * 100
+
+
+def test_frozen_bytes_arrive_after_healing(proxy):
+    with client_of(proxy, 0.1) as client:
+        client.ping()
+        proxy.freeze()
+        with pytest.raises(redis.TimeoutError):
+            client.incr("n")
+        with client_of(proxy, 0.1) as second, pytest.raises(redis.TimeoutError):
+            second.ping()
+        proxy.heal()
+        wait_until(lambda: client.get("n") == b"1", what="the late request")
+
+
+def test_frozen_replies_mean_executed_but_unheard(proxy):
+    with client_of(proxy, 0.1) as client:
+        client.ping()
+        proxy.freeze("replies")
+        with pytest.raises(redis.TimeoutError):
+            client.incr("n")
+        proxy.heal()
+        assert client.get("n") == b"1"
+
+
+def test_replies_drip(proxy, client):
+    client.set("a", b"x" * 200)
+    proxy.drip(1000)
+    start = time.monotonic()
+    assert len(client.get("a")) == 200
+    assert time.monotonic() - start > 0.1
+
+
+def test_refused_and_healed(proxy, client):
+    proxy.refuse()
+    with pytest.raises(redis.ConnectionError):
+        client.ping()
+    proxy.heal()
+    assert client.ping()
+
+
+def test_cut_connections_may_come_back(proxy, client):
+    proxy.cut()
+    assert proxy.connections == 0
+    with client_of(proxy) as again:
+        assert again.ping()
