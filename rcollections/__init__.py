@@ -1,0 +1,49 @@
+"""Python's own collections, living in Redis, with a cache in front of them.
+
+Set ``CACHES_DSN``, subclass ``KeyCache`` with a prefix and a ttl, and use ``DictCache``, ``SetCache``,
+``SortedSetCache`` and ``CounterCache`` as the dict, set and Counter you know.
+"""
+
+from __future__ import annotations
+
+from . import observe
+from .dictcache import DictCache
+from .errors import (
+    CacheConnectionError,
+    CacheError,
+    CacheMissError,
+    CacheTimeout,
+    ConfigError,
+    DecodeError,
+    EncodeError,
+    KeyExistsError,
+    WrongTypeError,
+)
+from .keycache import KeyCache
+from .missing import MISSING
+from .wire.clock import deadline
+from .wire.codec import register
+from .wire.connections import configure, connection, connections
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MISSING",
+    "CacheConnectionError",
+    "CacheError",
+    "CacheMissError",
+    "CacheTimeout",
+    "ConfigError",
+    "DecodeError",
+    "DictCache",
+    "EncodeError",
+    "KeyCache",
+    "KeyExistsError",
+    "WrongTypeError",
+    "configure",
+    "connection",
+    "connections",
+    "deadline",
+    "observe",
+    "register",
+]

@@ -1,0 +1,9 @@
+-- hash_read: all fields, values or both in one snapshot, or how many there are if that is too many
+-- KEYS[1] the hash
+-- ARGV[1] the most fields that one reply may carry
+-- ARGV[2] HKEYS, HVALS or HGETALL
+-- returns {'all', items} | {'big', count}
+-- retry safe
+local count = redis.call('HLEN', KEYS[1])
+if count > tonumber(ARGV[1]) then return {'big', count} end
+return {'all', redis.call(ARGV[2], KEYS[1])}

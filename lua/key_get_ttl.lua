@@ -1,0 +1,7 @@
+-- key_get_ttl: a value and how long it stays
+-- KEYS[1] the key
+-- returns {'ok', value, ms} | {'missing'}
+-- retry safe
+local value = redis.call('GET', KEYS[1])
+if not value then return {'missing'} end
+return {'ok', value, redis.call('PTTL', KEYS[1])}

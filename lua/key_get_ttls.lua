@@ -1,0 +1,11 @@
+-- key_get_ttls: several values, each followed by how long it stays, -2 where there is none
+-- KEYS[1..] the keys
+-- returns {'ok', values}
+-- retry safe
+local out = {'ok'}
+for _, key in ipairs(KEYS) do
+  local value = redis.call('GET', key)
+  out[#out + 1] = value or ''
+  out[#out + 1] = value and redis.call('PTTL', key) or -2
+end
+return out

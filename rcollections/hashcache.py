@@ -1,0 +1,163 @@
+"""What ``DictCache`` and ``CounterCache`` share: reading a hash of the server whole, page by page, by views."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, KeysView, Mapping, ValuesView
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .basecache import BaseCache
+from .missing import MISSING
+from .plans import hashes as plans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["HashCache"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class HashCache(BaseCache, Generic[K, V]):
+    """A hash of the server that can be read. Not a type of its own."""
+
+    # -- whole reads: one snapshot reply up to 10,000 fields, then cursors in constant memory ------
+
+    def _pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        t = self._bound()
+        whole = self._run(plans.read(t))
+        if whole is not MISSING:
+            yield from whole
+            return
+        cursor = 0
+        while True:
+            cursor, some = self._run(plans.page(t, cursor))
+            yield from some
+            if cursor == 0:
+                return
+
+    def _iterate(self) -> Iterator[tuple[K, V]]:
+        t = self._bound()
+        read, load = t.read, t.load
+        for field, value in self._pairs():
+            yield read(field), load(value)
+
+    def _fields(self) -> Iterator[K]:
+        t = self._bound()
+        read = t.read
+        whole = self._run(plans.read_half(t, "HKEYS"))
+        yield from map(read, whole if whole is not MISSING else (field for field, _ in self._pairs()))
+
+    def _values(self) -> Iterator[V]:
+        t = self._bound()
+        load = t.load
+        whole = self._run(plans.read_half(t, "HVALS"))
+        yield from map(load, whole if whole is not MISSING else (value for _, value in self._pairs()))
+
+    def _many(self, fields: Iterable[Any]) -> dict[Any, Any]:
+        wanted = list(dict.fromkeys(fields))
+        if not wanted:
+            return {}
+        return dict(zip(wanted, self._run(plans.get_many(self._bound(), wanted)), strict=True))
+
+    def __iter__(self) -> Iterator[K]:
+        """All fields, in no particular order; O(n), one round trip a page above 10,000."""
+        return self._fields()
+
+    def __len__(self) -> int:
+        return self.length()
+
+    def length(self) -> int:
+        """How many fields there are: ``len()`` under a name. One round trip, O(1)."""
+        return self._run(plans.length(self._bound()))
+
+    def __contains__(self, field: object) -> bool:
+        return self.contains(field)
+
+    def contains(self, field: object) -> bool:
+        """Whether there is such a field: ``in`` under a name. One round trip, O(1)."""
+        return self._run(plans.contains(self._bound(), field))
+
+    def __bool__(self) -> bool:
+        return self.exists()
+
+    def keys(self) -> KeysView[K]:
+        """A view of the fields, which asks the server whenever it is used."""
+        return FieldsView(self)  # type: ignore[arg-type]
+
+    def values(self) -> ValuesView[V]:
+        """A view of the values, which asks the server whenever it is used."""
+        return HashValuesView(self)  # type: ignore[arg-type]
+
+    def items(self) -> ItemsView[K, V]:
+        """A view of fields and values, which asks the server whenever it is used."""
+        return HashItemsView(self)  # type: ignore[arg-type]
+
+    iteritems = items
+
+    def discard(self, field: Any) -> bool:
+        """Remove a field if it is there; tells whether it was. One round trip."""
+        op: Any = plans.delete(self._bound(), (field,))
+        op.decode = bool
+        return self._run(op)  # type: ignore[no-any-return]
+
+    def delete_many(self, fields: Iterable[Any]) -> int:
+        """Remove several fields; gives how many were there. One round trip."""
+        gone = list(fields)
+        return self._run(plans.delete(self._bound(), gone)) if gone else 0
+
+    def _store(self, items: Iterable[tuple[Any, Any]]) -> None:
+        """Store fields: atomic up to 5,000 of them."""
+        t = self._bound()
+        flat = plans.encoded(t, items)
+        if not flat:
+            return
+        if plans.is_small(flat):
+            self._run(plans.update(t, flat))
+        else:
+            self._drive("update", plans.update_big(t, flat))
+
+    def _replace_items(self, items: Iterable[tuple[Any, Any]]) -> None:
+        t = self._bound()
+        flat = plans.encoded(t, items)
+        if plans.is_small(flat):
+            self._run(plans.replace(t, flat))
+        else:
+            self._drive("replace", plans.replace_big(t, flat))
+
+
+class FieldsView(KeysView[Any]):
+    """The fields of a hash, live."""
+
+    def __repr__(self) -> str:
+        return f"{self._mapping!r}.keys()"  # type: ignore[attr-defined]
+
+
+class HashValuesView(ValuesView[Any]):
+    """The values of a hash, live."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._mapping._values()  # type: ignore[attr-defined,no-any-return]
+
+    def __contains__(self, value: object) -> bool:
+        return any(value is each or value == each for each in self)
+
+    def __repr__(self) -> str:
+        return f"{self._mapping!r}.values()"  # type: ignore[attr-defined]
+
+
+class HashItemsView(ItemsView[Any, Any]):
+    """Fields and values of a hash, live."""
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return self._mapping._iterate()  # type: ignore[attr-defined,no-any-return]
+
+    def __repr__(self) -> str:
+        return f"{self._mapping!r}.items()"  # type: ignore[attr-defined]
+
+
+def plain(other: Any) -> Any:
+    """A mapping as a plain dict, without a round trip per element where it is one of ours."""
+    if isinstance(other, HashCache):
+        return dict(other._iterate())
+    return dict(other) if isinstance(other, Mapping) else other

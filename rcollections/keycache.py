@@ -1,0 +1,276 @@
+"""``KeyCache``: one value under one key."""
+
+from __future__ import annotations
+
+from functools import total_ordering
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from .basecache import BaseCache
+from .edit import Edit
+from .errors import CacheMissError, KeyExistsError
+from .missing import MISSING
+from .plans import strings as plans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import timedelta
+
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    V = TypeVarWithDefault("V", default=Any)
+else:
+    V = TypeVar("V")
+
+__all__ = ["KeyCache"]
+
+D = TypeVar("D")
+
+
+@total_ordering
+class KeyCache(BaseCache, Generic[V]):
+    """One value under one key: any value that the codec carries, ``None``, False and "" included.
+
+    A missing key reads as ``default`` (a class attribute or override: a value, or a function that
+    makes one), which is None unless set. ``int()``, ``float()``, ``str()``, ``bool()`` and the
+    comparisons work on the value; missing is less than anything. Every read is one round trip.
+
+    >>> from rcollections import KeyCache
+    >>> class Price(KeyCache[int]):
+    ...     prefix = "price"
+    ...     ttl = 60
+    >>> price = Price("apple", data=3)
+    >>> price += 2
+    >>> price.data, price.key
+    (5, 'price.apple')
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _replace(self, data: Any) -> None:
+        self._run(plans.set(self._bound(), data))
+
+    def _reader(self) -> Callable[[bytes | None], Any]:
+        return plans.reader(self._bound(), self._unreadable)
+
+    def _default(self) -> Any:
+        default = _raw_default(self)
+        return default() if callable(default) else default
+
+    # -- one value -------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> V:
+        """The value; assigning replaces it, ``del`` removes it. A missing key reads as ``default``."""
+        return self._run(plans.get(self._bound(), self._reader(), self._default))  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, value: V) -> None:
+        self._run(plans.set(self._bound(), value))
+
+    @data.deleter
+    def data(self) -> None:
+        self.clear()
+
+    @overload
+    def get(self) -> V: ...
+    @overload
+    def get(self, default: D) -> V | D: ...
+    def get(self, default: Any = MISSING) -> Any:
+        """The value; a missing key gives ``default``, or without one the class's default. One round trip."""
+        absent = self._default if default is MISSING else lambda: default
+        return self._run(plans.get(self._bound(), self._reader(), absent))
+
+    def peek(self, *, strict: bool = False) -> V:
+        """The value, or CacheMissError. With ``strict`` bytes that cannot be read are a DecodeError."""
+        reader = plans.reader(self._bound(), None if strict else self._unreadable)
+        return self._run(plans.get(self._bound(), reader, self._miss))  # type: ignore[no-any-return]
+
+    def _miss(self) -> Any:
+        raise CacheMissError(f"there is nothing under {self.key!r}")
+
+    def set(self, value: V, *, nx: bool = False, ttl: float | timedelta | None = None) -> bool:
+        """Store a value; with ``nx`` only if the key is missing. ``ttl`` in seconds, 0 for ever.
+
+        True if it was stored. One round trip, value and ttl in one step.
+        """
+        return self._run(plans.set(self._bound(), value, nx=nx, ttl=ttl))
+
+    def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
+        """Store a value only if the key is missing, else KeyExistsError. One round trip."""
+        op = plans.set(self._bound(), value, nx=True, ttl=ttl)
+        stored = op.decode
+
+        def decode(reply: Any) -> bool:
+            if not stored(reply):
+                raise KeyExistsError(f"there is a value under {self.key!r} already: use set() to replace it")
+            return True
+
+        op.name, op.decode = "add", decode
+        return self._run(op)
+
+    def getdel(self, default: Any = MISSING) -> Any:
+        """Take the value out: give and remove it in one step. A missing key gives the default."""
+        absent = self._default if default is MISSING else lambda: default
+        return self._run(plans.getdel(self._bound(), self._reader(), absent))
+
+    @overload
+    def get_ttl(self) -> tuple[V, float]: ...
+    @overload
+    def get_ttl(self, default: D) -> tuple[V | D, float]: ...
+    def get_ttl(self, default: Any = MISSING) -> tuple[Any, float]:
+        """The value and the seconds that it stays (``inf``: for ever).
+
+        A missing key raises CacheMissError, or gives ``(default, -1.0)`` if a default is given.
+        """
+        absent = self._miss if default is MISSING else lambda: (default, -1.0)
+        return self._run(plans.get_ttl(self._bound(), self._reader(), absent))  # type: ignore[no-any-return]
+
+    def gets(self) -> tuple[V, plans.Token]:
+        """The value and a token for ``cas``. A missing key gives the default, and a token as well."""
+        return self._run(plans.gets(self._bound(), self._reader(), self._default))
+
+    def cas(self, value: V, token: plans.Token) -> bool:
+        """Store a value if nobody changed the key since ``gets`` gave the token (compare and set).
+
+        False, and nothing stored, if the key holds other bytes now; a token of a missing key wants it
+        still missing. One round trip.
+        """
+        return self._run(plans.cas(self._bound(), value, token))
+
+    def edit(self, default: Any = MISSING) -> Edit:
+        """``with c.edit() as v:`` gives a copy to change in place, and writes it back, or raises.
+
+        CacheError if somebody changed the value meanwhile (nothing is written then), CacheMissError
+        if there is none and no ``default``. Two round trips.
+        """
+
+        def load() -> tuple[Any, plans.Token]:
+            value, token = self._run(plans.gets(self._bound(), self._reader(), lambda: MISSING))
+            return ((self._miss() if default is MISSING else default) if value is MISSING else value), token
+
+        return Edit(load, lambda value, token: self.cas(value, token), self._bound().dumps, repr(self.key))
+
+    # -- numbers ---------------------------------------------------------------------------------
+
+    def increment(self, by: float = 1) -> Any:
+        """Add to the number under the key, atomically; a missing key starts at 0. Gives the sum.
+
+        Ints are one INCRBY and stay within 64 bits; a float anywhere makes the sum a float.
+        WrongTypeError (a TypeError) if the value is no number. One round trip; never repeated after
+        a failure, so a lost reply raises instead of counting twice.
+        """
+        return self._run(plans.increment(self._bound(), by))
+
+    def __iadd__(self, by: float) -> Any:
+        self.increment(by)
+        return self
+
+    def __isub__(self, by: float) -> Any:
+        self.increment(_negative(by))
+        return self
+
+    def __int__(self) -> int:
+        return int(self._number() or 0)
+
+    def __float__(self) -> float:
+        return float(self._number() or 0)
+
+    def _number(self) -> Any:
+        return self.data
+
+    def __str__(self) -> str:
+        value = self.data
+        return "" if value is None else str(value)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.data == _value(other))
+
+    def __lt__(self, other: Any) -> bool:
+        mine, theirs = self._found(), other._found() if isinstance(other, KeyCache) else other
+        if mine is MISSING or theirs is MISSING:
+            return mine is MISSING and theirs is not MISSING
+        return bool(mine < theirs)
+
+    def _found(self) -> Any:
+        return self._run(plans.get(self._bound(), self._reader()))
+
+    # -- many at once ----------------------------------------------------------------------------
+
+    @classmethod
+    def get_many(cls, keys: Iterable[Any], default: Any = MISSING, *, with_ttl: bool = False) -> dict[Any, Any]:
+        """Several values in one round trip: ``{parts: value}`` for those that are there, in order.
+
+        ``keys`` are part tuples, or single parts. With ``default`` missing ones are in the result
+        too. ``with_ttl=True`` gives ``(value, seconds left)`` as values, ``-1.0`` for missing ones.
+
+        >>> from rcollections import KeyCache
+        >>> class Name(KeyCache[str]):
+        ...     prefix = "name"
+        >>> Name.set_many({1: "ann", (2, "x"): "bob"})
+        >>> Name.get_many([1, (2, "x"), 3])
+        {1: 'ann', (2, 'x'): 'bob'}
+        """
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return {}
+        handles = [_handle(cls, parts) for parts in wanted]
+        targets = [handle._bound() for handle in handles]
+        readers = [handle._reader() for handle in handles]
+        op: Any = plans.get_many_ttl(targets, readers) if with_ttl else plans.get_many(targets, readers)
+        found: dict[Any, Any] = {}
+        for parts, entry in zip(wanted, handles[0]._run(op), strict=True):
+            value = entry[0] if with_ttl else entry
+            if value is not MISSING:
+                found[parts] = entry
+            elif default is not MISSING:
+                found[parts] = (default, -1.0) if with_ttl else default
+        return found
+
+    @classmethod
+    def set_many(cls, values: Mapping[Any, V], *, ttl: float | timedelta | None = None) -> None:
+        """Store several values, ``{parts: value}``, all or nothing, with one ttl. One round trip.
+
+        Over 5,000 keys it is one step per 5,000: not atomic then.
+        """
+        handles = [(_handle(cls, parts), value) for parts, value in values.items()]
+        encoded = [(handle, handle._bound(), value) for handle, value in handles]
+        ops = [
+            (part[0][0], plans.set_many([t for _, t, _ in part], [v for _, _, v in part], ttl))
+            for part in (encoded[n : n + 5000] for n in range(0, len(encoded), 5000))
+        ]
+        for handle, op in ops:
+            handle._run(op)
+
+    @classmethod
+    def delete_many(cls, keys: Iterable[Any]) -> int:
+        """Remove several keys in one round trip; gives how many were there."""
+        handles = [_handle(cls, parts) for parts in keys]
+        if not handles:
+            return 0
+        return handles[0]._run(plans.delete_many([handle._bound() for handle in handles]))
+
+
+def _handle(cls: type[KeyCache[Any]], parts: Any) -> KeyCache[Any]:
+    return cls(*parts) if isinstance(parts, tuple) else cls(parts)
+
+
+def _value(other: Any) -> Any:
+    return other.data if isinstance(other, KeyCache) else other
+
+
+def _negative(by: Any) -> Any:
+    return -by if type(by) in (int, float) else by
+
+
+def _raw_default(cache: KeyCache[Any]) -> Any:
+    """``default`` as it was written: a function in a class body must not become a method of the handle."""
+    if "default" in cache.__dict__:
+        return cache.__dict__["default"]
+    found = next(base.__dict__["default"] for base in type(cache).__mro__ if "default" in base.__dict__)
+    if isinstance(found, FunctionType) and found.__code__.co_argcount > len(found.__defaults__ or ()):
+        return found.__get__(cache)
+    return found.__func__ if isinstance(found, staticmethod) else found

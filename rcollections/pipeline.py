@@ -1,0 +1,185 @@
+"""``with d.pipeline() as p:`` collects operations and sends them in one MULTI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from . import observe
+from .errors import CacheError
+from .plans.effects import Batch
+from .wire.driver import drive
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import TracebackType
+
+    from .plans.target import Op
+
+__all__ = ["Pending", "Pipeline"]
+
+C = TypeVar("C")
+
+
+class Pending:
+    """A result that is not there yet: ``value`` gives it after the pipeline's block, or raises its error."""
+
+    __slots__ = ("_op", "_outcome", "_sent")
+
+    def __init__(self, op: Op[Any]) -> None:
+        self._op = op
+        self._sent = False
+        self._outcome: Any = None
+
+    @property
+    def value(self) -> Any:
+        """The result of the call, as it would have been outside; CacheError before it was sent."""
+        if not self._sent:
+            raise CacheError("this result is pending: it is there when the pipeline's block has ended")
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def settle(self, reply: Any) -> None:
+        """Take the raw reply (or error) that came for this operation."""
+        self._sent = True
+        try:
+            self._outcome = reply if isinstance(reply, Exception) else self._op.finish(self._op.decode(reply))
+        except Exception as error:  # kept: it belongs to this result alone
+            self._outcome = error
+
+    @property
+    def outcome(self) -> Any:
+        """The result, or the exception that stands for it."""
+        return self._outcome
+
+    def __repr__(self) -> str:
+        return f"<{'sent' if self._sent else 'pending'} {self._op.name}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the result of {self._op.name} is pending: use its .value after the block")
+
+    def _refuse(self, *_: Any) -> Any:
+        raise TypeError(f"the result of {self._op.name} is pending: compute with its .value after the block")
+
+    __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = __mul__ = __or__ = __and__ = _refuse
+    __len__ = __iter__ = __getitem__ = __contains__ = __int__ = __float__ = __index__ = __lt__ = __gt__ = _refuse
+
+
+class Pipeline(Generic[C]):
+    """The block of ``pipeline()``: its ``with`` gives the handle whose calls are kept."""
+
+    def __init__(self, handle: C) -> None:
+        self._handle: Any = handle
+        self._connection: Any = None
+        self._open = False
+        self.kept: list[tuple[Pending, Op[Any], Any]] = []
+
+    def __enter__(self) -> C:
+        if self._open or self.kept:
+            raise CacheError("a pipeline serves one block: call pipeline() again")
+        self._open = True
+        self._connection = self._handle._bound().connection
+        return self.bind(self._handle)
+
+    def bind(self, handle: C) -> C:
+        """A handle like this one whose operations are kept here."""
+        if not hasattr(handle, "_bound"):
+            raise TypeError(f"a pipeline takes collections of this library, not {type(handle).__name__}")
+        if handle._bound().connection is not self._connection:
+            raise CacheError("a pipeline serves one connection: the other collection lives on another one")
+        new: Any = object.__new__(_pipelined(type(handle)))
+        new.__dict__.update(handle.__dict__)
+        new.__dict__["_pipeline"] = self
+        return new  # type: ignore[no-any-return]
+
+    def keep(self, op: Op[Any], handle: Any) -> Pending:
+        """Queue one operation."""
+        if not self._open:
+            raise CacheError("this pipeline was sent already: call pipeline() again")
+        pending = Pending(op)
+        self.kept.append((pending, op, handle))
+        return pending
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        if kind is not None or not self.kept:
+            return
+        if not observe.observers:
+            self._send()
+        else:
+            handle = self.kept[0][2]
+            observe.watched("Pipeline", "send", handle._bound().key, lambda _: self._send())
+
+    def _send(self) -> None:
+        replies = drive(self._plan(), self._connection)
+        first: Exception | None = None
+        for (pending, _, _), reply in zip(self.kept, replies, strict=True):
+            pending.settle(reply)
+            if isinstance(reply, Exception) and first is None:
+                first = reply
+        if first is not None:
+            raise first
+
+    def _plan(self) -> Generator[Any, Any, list[Any]]:
+        replies = yield Batch(tuple(op.step for _, op, _ in self.kept), atomic=True, keep_errors=True)
+        return replies  # type: ignore[no-any-return]
+
+    @property
+    def results(self) -> list[Any]:
+        """All results in order; where one failed, its exception stands in its place."""
+        if self._open:
+            raise CacheError("the results are there when the pipeline's block has ended")
+        return [pending.outcome for pending, _, _ in self.kept]
+
+
+class Pipelined:
+    """Mixed into a collection's class for handles inside a pipeline: operations are kept, not run."""
+
+    _pipeline: Pipeline[Any]
+
+    def _run(self, op: Op[Any]) -> Any:
+        return self._pipeline.keep(op, self)
+
+    def _drive(self, name: str, plan: Any) -> Any:
+        plan.close()
+        raise TypeError(f"{name} needs more than one round trip, or an answer at once: it cannot be part of a pipeline")
+
+    def __call__(self, other: C) -> C:
+        """The handle of another collection, inside the same pipeline."""
+        return self._pipeline.bind(other)  # type: ignore[no-any-return]
+
+    @property
+    def results(self) -> list[Any]:
+        """All results of the pipeline in order, after its block."""
+        return self._pipeline.results
+
+    def __len__(self) -> int:
+        return self._at_once("len()", "length()")
+
+    def __contains__(self, item: object) -> bool:
+        return bool(self._at_once("in", "contains()"))
+
+    def __bool__(self) -> bool:
+        return bool(self._at_once("bool()", "exists()"))
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._at_once("==", "to_dict() or to_set()"))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _at_once(self, what: str, instead: str) -> int:
+        raise TypeError(f"{what} must answer at once, which a pipeline cannot: use {instead} and its pending result")
+
+
+_classes: dict[type[Any], type[Any]] = {}
+
+
+def _pipelined(cls: type[Any]) -> type[Any]:
+    known = _classes.get(cls)
+    if known is None:
+        # Not a subclass that users see: the checks of __init_subclass__ have run for the class itself.
+        known = type(cls.__name__, (Pipelined, cls), {"__module__": cls.__module__, "__hash__": None})
+        _classes[cls] = known
+    return known

@@ -1,0 +1,144 @@
+"""What an operation works on: a resolved key with its codec, and the operation as data.
+
+An ``Op`` is one round trip: a step to send and a function that reads the reply. Faces run it at once,
+pipelines keep it until they are sent, observers see its name. What needs several round trips is a
+plan instead (see ``effects``).
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..errors import CacheError, DecodeError, EncodeError
+from ..missing import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .effects import Command, Script
+
+__all__ = ["ATOMIC", "SNAPSHOT", "Op", "Target", "as_is", "milliseconds", "seconds_left"]
+
+T = TypeVar("T")
+
+SNAPSHOT = 10_000  # elements that a whole read takes in one reply; more are read page by page
+ATOMIC = 5_000  # elements that one script writes; more are built aside, or chunked where docs say so
+PAGE = 1_000  # elements of a page
+
+
+class Op(Generic[T]):
+    """One operation of one round trip: what is sent, how its reply reads, what a miss means."""
+
+    __slots__ = ("absent", "decode", "name", "reads", "step")
+
+    def __init__(
+        self,
+        name: str,
+        step: Command | Script,
+        decode: Callable[[Any], T],
+        *,
+        reads: bool = False,
+        absent: Callable[[], T] | None = None,
+    ) -> None:
+        self.name = name
+        self.step = step
+        self.decode = decode
+        self.reads = reads
+        self.absent = absent
+
+    def finish(self, value: T) -> T:
+        """The decoded value as the caller gets it: a miss becomes the default, or a KeyError."""
+        if value is MISSING and self.absent is not None:
+            return self.absent()
+        return value
+
+
+class Target:
+    """A key of the server, and how what is stored there is written and read."""
+
+    __slots__ = ("connection", "dumps", "encode", "jitter", "key", "load", "mode", "name", "read", "ttl")
+
+    def __init__(
+        self,
+        key: str,
+        name: str,
+        connection: Any,
+        *,
+        dumps: Callable[[Any], bytes],
+        load: Callable[[bytes], Any],
+        encode: Callable[[Any], bytes],
+        read: Callable[[bytes], Any],
+        ttl: float | timedelta,
+        mode: str,
+        jitter: float,
+    ) -> None:
+        self.key = key
+        self.name = name  # of the class, for messages and observers
+        self.connection = connection
+        self.dumps = _naming(dumps, key)  # values
+        self.load = _reading(load, key)
+        self.encode = _naming(encode, key)  # fields and members
+        self.read = _reading(read, key)
+        self.ttl = milliseconds(ttl)
+        self.mode = mode
+        self.jitter = jitter
+
+    def ms(self, ttl: float | timedelta | None = None) -> int:
+        """The ttl to arm now, in ms (0 none): the class's, or that of this call; jitter only shortens."""
+        whole = self.ttl if ttl is None else milliseconds(ttl)
+        if whole and self.jitter:
+            whole = max(1, round(whole * (1 - self.jitter * random.random())))  # noqa: S311
+        return whole
+
+    def arm(self) -> tuple[int, str]:
+        """The two arguments with which every writing script begins."""
+        return self.ms(), self.mode
+
+
+def _naming(write: Callable[[Any], bytes], key: str) -> Callable[[Any], bytes]:
+    def dumps(value: Any) -> bytes:
+        try:
+            return write(value)
+        except EncodeError as error:
+            raise EncodeError(f"{key!r}: {error}") from error
+
+    return dumps
+
+
+def _reading(read: Callable[[bytes], Any], key: str) -> Callable[[bytes], Any]:
+    def load(data: bytes) -> Any:
+        try:
+            return read(data)
+        except DecodeError as error:
+            raise DecodeError(f"{key!r}: {error}") from error
+
+    return load
+
+
+def milliseconds(ttl: float | timedelta) -> int:
+    """A ttl as whole milliseconds, at least 1 unless it is 0 (for ever); ValueError for what is no ttl."""
+    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
+    if not isfinite(seconds) or seconds < 0 or seconds > 9e12:
+        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 9e12, not {seconds!r}")
+    return max(1, round(seconds * 1000)) if seconds else 0
+
+
+def seconds_left(ms: int) -> float:
+    """A PTTL reply as seconds: ``inf`` where no end is set."""
+    return inf if ms < 0 else ms / 1000
+
+
+def as_is(reply: Any) -> Any:
+    """The reply itself: for replies that are what the caller gets."""
+    return reply
+
+
+def expect_ok(reply: Any) -> None:
+    """For scripts that can only succeed: anything but ``ok`` is a bug worth an error."""
+    if reply[0] != b"ok":
+        raise CacheError(f"a script answered {reply[0]!r}, which its caller does not know")

@@ -1,0 +1,161 @@
+"""``adrive``: carries out the effects of the same plans for asyncio, over redis-py's asyncio client."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import random
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import redis.asyncio as aredis
+import redis.exceptions as theirs
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from ..errors import CacheTimeout
+from ..plans.effects import Batch, Call, Command, Script, Sleep
+from . import disabled
+from .clock import until as until_
+from .connection import _RETRIES, _key, _repeatable, _words
+from .sockets import fake_server
+from .translate import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..plans.effects import Effect, Plan, Step
+    from .connection import Connection
+
+__all__ = ["adrive"]
+
+T = TypeVar("T")
+
+
+async def adrive(plan: Plan[T], connection: Connection) -> T:
+    """Run a plan to its end on this connection and give its result; ``drive`` for asyncio.
+
+    Cancelling the task throws CancelledError into the plan at its ``yield``, so that it can clean up.
+    """
+    step: Callable[[Any], Effect] = plan.send
+    arg: Any = None
+    while True:
+        try:
+            effect = step(arg)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        try:
+            arg, step = await _do(effect, connection), plan.send
+        except BaseException as error:  # noqa: BLE001 - the plan decides
+            arg, step = error, plan.throw
+
+
+async def _do(effect: Effect, connection: Connection) -> Any:
+    if isinstance(effect, (Command, Script)):
+        return (await _many(connection, (effect,), False, False))[0]
+    if isinstance(effect, Batch):
+        return await _many(connection, *effect)
+    if isinstance(effect, Call):
+        result = effect.fn()
+        return await result if inspect.isawaitable(result) else result
+    if isinstance(effect, Sleep):
+        return await asyncio.sleep(effect.seconds)
+    raise TypeError(f"a plan yielded {type(effect).__name__}, which is no effect")
+
+
+async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
+    if not steps:
+        return []
+    if connection.disabled:
+        return [disabled.reply(step) for step in steps]
+    where = connection.dsn.shown
+    replies = [
+        translate(reply, where, _key(step)) if isinstance(reply, Exception) else reply
+        for step, reply in zip(steps, await _attempt(connection, steps, atomic), strict=True)
+    ]
+    if not keep_errors:
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+    return replies
+
+
+async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) -> list[Any]:
+    until = until_(connection.dsn.timeout)
+    safe = not atomic and all(_repeatable(step) for step in steps)
+    for tries in range(_RETRIES + 1):
+        try:
+            client = _client(connection)
+            replies = await _trip(client, steps, atomic, until, full_text=atomic)
+            missing = [n for n, reply in enumerate(replies) if isinstance(reply, theirs.NoScriptError)]
+            if missing:
+                again = await _trip(client, [steps[n] for n in missing], False, until, full_text=True)
+                for n, reply in zip(missing, again, strict=True):
+                    replies[n] = reply
+            return replies
+        except (theirs.TimeoutError, TimeoutError, asyncio.TimeoutError) as error:
+            raise translate(error, connection.dsn.shown, _key(steps[0])) from error
+        except (theirs.ConnectionError, OSError) as error:
+            pause = min(0.1, 0.01 * 2**tries) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers
+            if not safe or tries == _RETRIES or time.monotonic() + pause >= until:
+                raise translate(error, connection.dsn.shown, _key(steps[0])) from error
+            await asyncio.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+async def _trip(
+    client: Any, steps: Sequence[Step], atomic: bool, until: float, *, full_text: bool
+) -> list[Any]:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise CacheTimeout("the deadline around this call has passed: nothing was sent")
+    pipe = client.pipeline(transaction=atomic)
+    for step in steps:
+        pipe.execute_command(*_words(step, full_text))
+    # redis-py reads by command name; these replies are read by our own decoders.
+    pipe.response_callbacks = {}
+    return list(await asyncio.wait_for(pipe.execute(raise_on_error=False), left))
+
+
+# One client per connection and event loop: an asyncio client belongs to the loop that it was made in.
+_clients: weakref.WeakKeyDictionary[Any, dict[tuple[int, int], Any]] = weakref.WeakKeyDictionary()
+
+
+def _client(connection: Connection) -> Any:
+    mine = _clients.setdefault(asyncio.get_running_loop(), {})
+    slot = (id(connection), os.getpid())
+    client = mine.get(slot)
+    if client is None:
+        client = mine[slot] = _make(connection)
+    return client
+
+
+def _make(connection: Connection) -> Any:
+    dsn = connection.dsn
+    if dsn.kind == "memory":
+        import fakeredis
+
+        return fakeredis.FakeAsyncRedis(server=fake_server(dsn), db=dsn.db, protocol=dsn.protocol)
+    options: dict[str, Any] = {
+        "db": dsn.db,
+        "username": dsn.user or None,
+        "password": dsn.password or None,
+        "client_name": dsn.client_name or None,
+        "protocol": dsn.protocol,
+        "driver_info": None,
+        "socket_timeout": dsn.timeout,
+        "socket_connect_timeout": dsn.connect_timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "max_connections": dsn.max_connections,
+        "timeout": dsn.timeout,
+    }
+    path = connection.socket_path()
+    if path:
+        options.update(connection_class=aredis.UnixDomainSocketConnection, path=path)
+    else:
+        options.update(host=dsn.host, port=dsn.port, socket_keepalive=True)
+        if dsn.tls:
+            options.update(connection_class=aredis.SSLConnection, **dsn.ssl)
+    return aredis.Redis(connection_pool=aredis.BlockingConnectionPool(**options))

@@ -1,0 +1,269 @@
+"""One configured server: its connections, its round trips, and who repeats what after a failure.
+
+Only steps that read are sent again when a connection breaks (their replies cannot count twice), and
+steps that the server refused before running them: NOSCRIPT, LOADING. A write whose reply was cut
+raises, since nobody can know whether it took effect.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import redis.exceptions as theirs
+
+from ..errors import CacheError, CacheTimeout
+from ..plans.effects import Command, Script
+from . import disabled
+from .clock import until as until_
+from .codec import Codec
+from .pool import Pool
+from .scripts import source
+from .sockets import connector, set_until
+from .translate import is_loading, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..plans.effects import Arg, Step
+    from .dsn import Dsn
+    from .embedded import EmbeddedServer
+    from .signing import Keyring
+
+__all__ = ["Connection"]
+
+# How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
+_RETRIES = 2
+
+_READS = frozenset(
+    "EXISTS GET GETRANGE HEXISTS HGET HGETALL HKEYS HLEN HMGET HSCAN HSTRLEN HVALS MGET PING PTTL SCAN SCARD "
+    "SDIFF SINTER SISMEMBER SMEMBERS SMISMEMBER SRANDMEMBER SSCAN STRLEN SUNION TTL TYPE ZCARD ZCOUNT ZDIFF "
+    "ZINTER ZMSCORE ZRANGE ZRANK ZREVRANK ZSCORE ZSCAN ZUNION".split()
+)
+
+
+class Connection:
+    """What ``connection(name)`` gives: round trips to one server, safe for threads and forks."""
+
+    def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
+        self.dsn = dsn
+        self.namespace = dsn.namespace
+        self.disabled = os.environ.get("CACHES_DISABLE", "") == "1"
+        self._keyring = keyring
+        self._pool: Pool | None = None
+        self._embedded: EmbeddedServer | None = None
+        self._codecs: dict[Any, Codec] = {}
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"Connection({self.dsn.shown!r})"
+
+    def codec(self, serializer: Any) -> Codec:
+        """The codec of values for a class with this ``serializer``, under this connection's limits."""
+        try:
+            return self._codecs[serializer]
+        except KeyError:
+            codec = self._codecs[serializer] = self._make_codec(serializer)
+            return codec
+        except TypeError:  # an unhashable serializer object
+            return self._make_codec(serializer)
+
+    def _make_codec(self, serializer: Any) -> Codec:
+        return Codec(
+            serializer,
+            compress_above=self.dsn.compress_above,
+            max_value=self.dsn.max_value,
+            keyring=self._keyring,
+        )
+
+    def raw(self, command: str, *args: Arg) -> Any:
+        """Send one command as it is and give its raw reply (bytes, ints, lists): the way out.
+
+        Nothing is encoded, namespaced, or repeated after a failure, except the reading commands.
+        Errors are this library's. One round trip.
+
+        >>> from rcollections import connection
+        >>> connection().raw("ECHO", "hello")
+        b'hello'
+        """
+        if not isinstance(command, str) or not command.strip():
+            raise CacheError("raw() takes the name of a command first, then its arguments")
+        return self.one(Command((*command.upper().split(), *args)))
+
+    def one(self, step: Step) -> Any:
+        """Carry out one step; its reply, or its error as one of ours."""
+        reply = self._attempt((step,), False)[0]
+        if isinstance(reply, Exception):
+            raise translate(reply, self.dsn.shown, _key(step))
+        return reply
+
+    def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
+        """Carry out several steps in one round trip; see ``Batch``."""
+        if not steps:
+            return []
+        replies = [
+            translate(reply, self.dsn.shown, _key(step)) if isinstance(reply, Exception) else reply
+            for step, reply in zip(steps, self._attempt(steps, atomic), strict=True)
+        ]
+        if not keep_errors:
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+        return replies
+
+    def _attempt(self, steps: Sequence[Step], atomic: bool) -> list[Any]:
+        if self.disabled:
+            return [disabled.reply(step) for step in steps]
+        commands = [_words(step, atomic) for step in steps]
+        until = until_(self.dsn.timeout)
+        safe = not atomic and all(_repeatable(step) for step in steps)
+        tries = 0
+        while True:
+            try:
+                replies = self._trip(commands, atomic, until)
+            except (theirs.TimeoutError, TimeoutError) as error:
+                raise translate(error, self.dsn.shown, _key(steps[0])) from error
+            except (_NotSent, theirs.ConnectionError, OSError) as error:
+                cause = error.__cause__ if isinstance(error, _NotSent) else error
+                tries += 1
+                if tries > _RETRIES or not (safe or isinstance(error, _NotSent)) or not self._pause(until, tries):
+                    raise translate(cause or error, self.dsn.shown, _key(steps[0])) from cause
+                continue
+            if any(is_loading(reply) for reply in replies if isinstance(reply, Exception)):
+                tries += 1
+                if (safe or len(steps) == 1) and self._pause(until, tries):
+                    continue
+            return self._load_scripts(steps, replies, atomic, until)
+
+    def _load_scripts(self, steps: Sequence[Step], replies: list[Any], atomic: bool, until: float) -> list[Any]:
+        """Send the text of scripts that the server did not know: it ran nothing of them yet."""
+        missing = [n for n, reply in enumerate(replies) if isinstance(reply, theirs.NoScriptError)]
+        if missing and not atomic:
+            again = self._trip([_words(steps[n], True) for n in missing], False, until)
+            for n, reply in zip(missing, again, strict=True):
+                replies[n] = reply
+        return replies
+
+    def _trip(self, commands: list[tuple[Arg, ...]], atomic: bool, until: float) -> list[Any]:
+        """Send all, read all. Error replies stand in the list; a broken connection is raised."""
+        pool = self._pool or self._open()
+        try:
+            link = pool.acquire(until)
+        except CacheTimeout:
+            raise
+        except (theirs.TimeoutError, TimeoutError):
+            raise
+        except (theirs.ConnectionError, OSError) as error:
+            if isinstance(error, theirs.AuthenticationError):
+                raise translate(error, self.dsn.shown, "") from error
+            self._heal()
+            raise _NotSent from error
+        except theirs.RedisError as error:
+            raise translate(error, self.dsn.shown, "") from error
+        try:
+            set_until(link, until)
+            if atomic:
+                commands = [("MULTI",), *commands, ("EXEC",)]
+            link.send_packed_command(link.pack_commands(commands))
+            replies = []
+            for n in range(len(commands)):
+                if n:
+                    set_until(link, until_(self.dsn.timeout))
+                replies.append(_read(link))
+        except BaseException:
+            pool.discard(link)
+            raise
+        pool.release(link)
+        return _unwrap(replies) if atomic else replies
+
+    def socket_path(self) -> str:
+        """The unix socket of the server, or "" for TCP. Starts an embedded server if it has to."""
+        if self.dsn.kind != "embedded":
+            return self.dsn.path
+        with self._lock:
+            if self._embedded is None:
+                from .embedded import open_embedded
+
+                self._embedded = open_embedded(self.dsn.path)
+            self._embedded.ensure()
+            return self._embedded.socket
+
+    def _open(self) -> Pool:
+        dsn = self.dsn
+        if dsn.kind == "embedded":
+            dsn = dsn.replace(kind="server", path=self.socket_path())
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool(connector(dsn), dsn.max_connections, self.dsn.shown)
+            return self._pool
+
+    def _heal(self) -> None:
+        if self._embedded is not None:
+            self._embedded.ensure()
+
+    def _pause(self, until: float, tries: int) -> bool:
+        """Wait a little before the next try; False when the time is up."""
+        pause = min(0.1, 0.005 * 2**tries) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers, guards nothing
+        if time.monotonic() + pause >= until:
+            return False
+        time.sleep(pause)
+        return True
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones. The last user stops an embedded server."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+        embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            embedded.close()
+
+
+class _NotSent(Exception):
+    """No connection could be had, so nothing was sent: any step may be tried again."""
+
+
+def _read(link: Any) -> Any:
+    try:
+        return link.read_response(disable_decoding=True, disconnect_on_error=False)
+    except theirs.AuthenticationError as error:
+        return error
+    except theirs.BusyLoadingError as error:
+        return error
+    except theirs.ResponseError as error:
+        return error
+
+
+def _unwrap(replies: list[Any]) -> list[Any]:
+    """The replies inside EXEC's. A step that was refused when it was queued aborts the whole of them."""
+    result = replies[-1]
+    if isinstance(result, Exception):
+        refused = next((reply for reply in replies[1:-1] if isinstance(reply, Exception)), result)
+        return [refused] * (len(replies) - 2)
+    return list(result)
+
+
+def _words(step: Step, full_text: bool) -> tuple[Arg, ...]:
+    if isinstance(step, Command):
+        return step.args
+    script = source(step.name)
+    script.check(len(step.keys), len(step.args))
+    # In MULTI a missing script would fail alone, between steps that took effect: send its text.
+    head: tuple[Arg, ...] = ("EVAL", script.text) if full_text else ("EVALSHA", script.sha)
+    return (*head, len(step.keys), *step.keys, *step.args)
+
+
+def _repeatable(step: Step) -> bool:
+    if isinstance(step, Script):
+        return source(step.name).retry_safe
+    return str(step.args[0]) in _READS
+
+
+def _key(step: Step) -> str:
+    if isinstance(step, Script):
+        return step.keys[0] if step.keys else ""
+    key = step.args[1] if len(step.args) > 1 and step.args[0] not in ("SCAN", "PING", "ECHO") else ""
+    return key if isinstance(key, str) else ""

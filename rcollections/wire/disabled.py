@@ -1,0 +1,84 @@
+"""``CACHES_DISABLE=1``: the replies of a server on which every key is missing and no write stays.
+
+Nothing is sent, nothing is needed: each step has its own answer here, the one that a real server
+gives for a key that does not exist. A test compares them, step by step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CacheError
+from ..plans.effects import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..plans.effects import Arg, Script, Step
+
+__all__ = ["reply"]
+
+
+def reply(step: Step) -> Any:
+    """What the step would have answered on an empty server."""
+    if isinstance(step, Command):
+        name = str(step.args[0]).upper()
+        answer = _COMMANDS.get(name, CacheError(f"raw({name!r}) has no meaning with CACHES_DISABLE=1"))
+        return answer(step.args) if callable(answer) else _fresh(answer)
+    script = _SCRIPTS[step.name]
+    return script(step) if callable(script) else _fresh(script)
+
+
+def _fresh(answer: Any) -> Any:
+    return list(answer) if isinstance(answer, list) else answer
+
+
+def _nones(args: tuple[Arg, ...], skip: int) -> list[None]:
+    return [None] * (len(args) - skip)
+
+
+_COMMANDS: dict[str, Any] = {
+    "EXISTS": 0, "GET": None, "GETDEL": None, "HDEL": 0, "HEXISTS": 0, "HGET": None, "HLEN": 0, "PING": b"PONG",
+    "PTTL": -2, "SCARD": 0, "SDIFF": [], "SET": b"OK", "SINTER": [], "SISMEMBER": 0, "SMEMBERS": [], "SPOP": None,
+    "SRANDMEMBER": [], "SREM": 0, "SUNION": [], "UNLINK": 0, "ZCARD": 0, "ZCOUNT": 0, "ZPOPMAX": [], "ZPOPMIN": [],
+    "ZRANGE": [], "ZRANK": None, "ZREM": 0, "ZREVRANK": None, "ZSCORE": None, "ZDIFF": [], "ZINTER": [], "ZUNION": [],
+    "HMGET": lambda args: _nones(args, 2),
+    "MGET": lambda args: _nones(args, 1),
+    "SMISMEMBER": lambda args: [0] * (len(args) - 2),
+    "ZMSCORE": lambda args: _nones(args, 2),
+    "HSCAN": [b"0", []], "SCAN": [b"0", []], "SSCAN": [b"0", []], "ZSCAN": [b"0", []],
+}  # fmt: skip
+
+
+def _sum(step: Script) -> list[Any]:
+    by = step.args[-1]
+    return [b"ok", by.encode() if isinstance(by, str) else by]
+
+
+def _distinct(first: int, stride: int) -> Callable[[Script], list[Any]]:
+    return lambda step: [b"ok", len(set(step.args[first::stride]))]
+
+
+_SCRIPTS: dict[str, Any] = {
+    "hash_cas": lambda step: [b"ok" if step.args[3] == "absent" else b"changed"],
+    "hash_get_ttl": [b"missing"],
+    "hash_incr": _sum,
+    "hash_merge": [b"ok"],
+    "hash_pop": [b"missing"],
+    "hash_popitem": [b"missing"],
+    "hash_read": [b"all", []],
+    "hash_replace": [b"ok"],
+    "hash_set": _distinct(2, 2),
+    "hash_set_ttl": [b"ok", 1],
+    "hash_setdefault": [b"set"],
+    "key_cas": lambda step: [b"ok" if step.args[2] == "absent" else b"changed"],
+    "key_commit": [b"ok"],
+    "key_copy": [b"missing"],
+    "key_expire": [b"missing"],
+    "key_get_ttl": [b"missing"],
+    "key_get_ttls": lambda step: [b"ok", *([b"", -2] * len(step.keys))],
+    "key_incr": _sum,
+    "key_renew": [b"missing"],
+    "key_set": [b"ok"],
+    "key_set_many": [b"ok"],
+}

@@ -1,0 +1,51 @@
+"""How key names are made: namespace, prefix and parts, joined with dots."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import Enum
+from uuid import UUID
+
+__all__ = ["join", "namespaced"]
+
+
+def join(owner: str, prefix: str, parts: tuple[object, ...]) -> str:
+    """The key without its namespace. A part that could make two things share a key by accident is refused."""
+    words = [prefix, *(_part(owner, part) for part in parts)]
+    key = ".".join(word for word in words if word != "")
+    if not key:
+        raise ValueError(f"{owner}() needs a prefix or at least one key part that is not empty")
+    return key
+
+
+def _part(owner: str, part: object) -> str:
+    if isinstance(part, Enum):
+        part = part.value
+    if isinstance(part, str):
+        text = str.__str__(part)
+    elif isinstance(part, (bool, int, float, UUID, date)):
+        text = str(part)
+    else:
+        raise TypeError(
+            f"{owner}: a key part is str, int, float, bool, UUID, date or Enum, not {type(part).__name__}"
+            + (": is an id missing?" if part is None else "")
+        )
+    for char in text:
+        if char in "{}" or ord(char) < 32 or ord(char) == 127:
+            raise ValueError(f"{owner}: the key part {text!r} holds {char!r}; braces and control characters are not allowed")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(f"{owner}: the key part {text!r} is not valid text (it holds a lone surrogate)") from None
+    return text
+
+
+def namespaced(namespace: str, key: str, prefix: str) -> str:
+    """The key as the server gets it.
+
+    ``KeyCache(other.key)`` must address the key of ``other``, so a key of a class without prefix that
+    is in the namespace already stays as it is.
+    """
+    if not namespace or (not prefix and key.startswith(namespace + ".")):
+        return key
+    return f"{namespace}.{key}"

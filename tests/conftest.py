@@ -1,0 +1,63 @@
+"""Every behaviour test runs on ``memory://``, on Valkey, and on redis-server where it is installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import rcollections
+from rcollections.testing import fresh as fresh  # noqa: PLC0414 - users import it the same way
+from rcollections.testing import isolated
+from tests.servers import Server, available_kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STORES = ("memory", "valkey", "redis")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, Server]]:
+    """The servers of this test process by kind, each started when it is first asked for."""
+    running: dict[str, Server] = {}
+    yield running
+    for server in running.values():
+        server.stop()
+
+
+def _server(running: dict[str, Server], kind: str) -> Server:
+    if kind not in available_kinds():
+        pytest.skip(f"there is no {kind} server on this machine")
+    if kind not in running:
+        running[kind] = Server(kind)
+    return running[kind]
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Any]:
+    """An empty store of each kind as the default connection; gives the connection."""
+    if request.param == "memory":
+        with isolated() as connection:
+            yield connection
+        return
+    server = _server(servers, request.param)
+    with server.client() as bare:
+        bare.flushall()
+    with isolated(server.dsn) as connection:
+        yield connection
+
+
+@pytest.fixture(params=available_kinds() or ("valkey",))
+def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Server]:
+    """A real, empty server of each kind, the default connection as well."""
+    running = _server(servers, request.param)
+    with running.client() as bare:
+        bare.flushall()
+    with isolated(running.dsn):
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _doctest_names(doctest_namespace: dict[str, Any]) -> None:
+    doctest_namespace["rcollections"] = rcollections
