@@ -7,11 +7,16 @@ or the child would hold, unknowingly and for ever, what its parent locks a momen
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import threading
 import time
+
+from ..errors import ConfigError
+
+try:
+    import fcntl
+except ImportError as error:
+    raise ConfigError("embedded:// needs Linux or macOS (for flock)") from error
 
 __all__ = ["LockFile", "guard"]
 
@@ -77,10 +82,16 @@ class LockFile:
 
         The inherited lock is freed by its owner alone; here the descriptor is only closed, afterwards.
         """
-        inherited, self._fd = self._fd, None
-        if inherited is None:
-            return
-        with contextlib.suppress(OSError):
-            if shared:
-                self.try_lock(shared=True)
-        os.close(inherited)
+        with guard:
+            inherited, self._fd = self._fd, None
+            if inherited is None:
+                return
+            try:
+                if shared and not self.try_lock(shared=True):
+                    raise BlockingIOError
+            except OSError:
+                # Better a lock in common with the parent than none.
+                self.close()
+                self._fd = inherited
+            else:
+                os.close(inherited)
