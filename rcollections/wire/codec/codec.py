@@ -22,7 +22,8 @@ __all__ = ["Codec", "Keys", "encode_exact"]
 Keys: TypeAlias = "Keyring | Callable[[], Keyring | None] | None"
 
 PICKLE_PROTOCOL = 5  # fixed: the newest may differ between the Pythons that share a server
-PICKLED, ZLIB, ZSTD = b"\xc1p", b"\xc1z", b"\xc1Z"
+PICKLED = b"\xc1p"
+COMPRESSED = frozenset({b"\xc1z", b"\xc1Z"})
 
 
 def encode_exact(value: object) -> bytes:
@@ -68,7 +69,10 @@ class Codec:
         if self._serializer is not None:
             data = _dumped(self._serializer, value)
         else:
-            data = self._pickled(value) if self._pickles else self._packed(value)
+            try:
+                data = self._pickled(value) if self._pickles else pack(value)
+            except EncodeError as error:
+                data = self._pickled_instead(value, error)
             if self._compress_above is not None and len(data) > self._compress_above:
                 data = compress(data)
         if self._max_value is not None and len(data) > self._max_value:
@@ -80,12 +84,11 @@ class Codec:
         try:
             if self._serializer is not None:
                 return self._serializer.loads(data)
-            if data[:1] != b"\xc1":
-                if not self._pickles:
-                    return unpack(data)
-            elif data[:2] == ZLIB or data[:2] == ZSTD:
+            kind = data[:2]
+            if kind in COMPRESSED:
                 data = decompress(data[1], data[2:])
-            if data[:2] == PICKLED:
+                kind = data[:2]
+            if kind == PICKLED:
                 return self._unpickled(data)
             if self._pickles:
                 raise DecodeError("the stored bytes are not a signed pickle")
@@ -96,14 +99,13 @@ class Codec:
             reader = "the serializer" if self._serializer is not None else "this version"
             raise DecodeError(f"{reader} cannot read the stored bytes") from error
 
-    def _packed(self, value: Any) -> bytes:
-        try:
-            return pack(value)
-        except EncodeError as error:
-            if self._keys() is None:
-                hint = "set CACHES_SIGNING_KEY to store such values as signed pickles"
-                raise EncodeError(f"{error}; {hint}") from error
-            return self._pickled(value)
+    def _pickled_instead(self, value: Any, error: EncodeError) -> bytes:
+        if self._pickles:
+            raise error
+        if self._keys() is None:
+            hint = "set CACHES_SIGNING_KEY to store such values as signed pickles"
+            raise EncodeError(f"{error}; {hint}") from error
+        return self._pickled(value)
 
     def _pickled(self, value: Any) -> bytes:
         keys = self._keys()

@@ -35,8 +35,10 @@ STRICT = (
 # The same with one order for what has none, so that equal values give equal bytes.
 EXACT = STRICT | ormsgpack.OPT_SORT_KEYS
 
-UINT64_MAX = 2**64 - 1
-NATIVE = frozenset({type(None), bool, float, bytes})
+NATIVE = frozenset({type(None), bool, int, float, bytes})  # for ints of more than 64 bits it asks us
+FLAT = NATIVE | {str}
+BRANCHES = frozenset({list, dict})
+BUFFERS = frozenset({bytearray, memoryview})
 SELF_DESCRIBING = frozenset({type(None), bool, list, dict})
 
 
@@ -58,6 +60,10 @@ def pack(value: Any, options: int = STRICT) -> bytes:
                 return b"\xc1m" + data
             if kind is not dict or _has_text_keys(value):
                 return b"\xc1m" + ormsgpack.packb(_walk(value, 1, options), _scalar, options)
+        elif kind is tuple:  # the walk does the same; this is the short way for the most frequent type
+            data = _pack_quickly(list(value), options)
+            if data is not None:
+                return b"\xc1(" + data
         code, payload = _extension(value, kind, 1, options)
     except RuntimeError as error:  # also a RecursionError
         raise EncodeError(f"a {kind.__qualname__} too deep to walk, or changed meanwhile") from error
@@ -70,9 +76,20 @@ def _pack_quickly(value: Any, options: int) -> bytes | None:
     except TypeError:
         return None
     # The library writes a bytearray like bytes. If there may be bytes inside, look closer.
-    if b"\xc4" in data or b"\xc5" in data or b"\xc6" in data:
+    if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and _holds_buffers(value):
         return None
     return data
+
+
+def _holds_buffers(value: Any) -> bool:
+    """Whether there are bytearrays or other buffers in these lists and dicts."""
+    parts = value.values() if type(value) is dict else value if type(value) is list else ()
+    kinds = set(map(type, parts))
+    if not kinds.isdisjoint(BUFFERS):
+        return True
+    if kinds.isdisjoint(BRANCHES):
+        return False
+    return any(_holds_buffers(part) for part in parts if type(part) in BRANCHES)
 
 
 def _scalar(value: Any) -> ormsgpack.Ext:
@@ -92,13 +109,11 @@ def _walk(value: Any, depth: int, options: int) -> Any:
         return value
     if kind is str:
         return value if _is_utf8(value) else _scalar(value)
-    if kind is int:
-        return value if INT64_MIN <= value <= UINT64_MAX else _scalar(value)
     if kind is list:
         _check_depth(depth)
         items = []
         for item in value:
-            items.append(_walk(item, depth + 1, options))  # noqa: PERF401 (a comprehension is a second frame)
+            items.append(_walk(item, depth + 1, options))  # noqa: PERF401 (one frame more in every level)
         return items
     if kind is dict and _has_text_keys(value):
         _check_depth(depth)
@@ -123,26 +138,26 @@ def _extension(value: Any, kind: type, depth: int, options: int) -> tuple[int, b
             container = DATACLASS
         else:
             raise EncodeError(f"a value of type {kind.__qualname__} cannot be stored exactly")
-    return container.code, _pack_items(container, value, depth, options)
-
-
-def _pack_items(container: Container, value: Any, depth: int, options: int) -> bytes:
     _check_depth(depth)
     items = container.write(value)
-    if depth == 1 and (options == STRICT or not container.unordered):
+    if (options == STRICT or not container.unordered) and (depth == 1 or FLAT.issuperset(map(type, items))):
         data = _pack_quickly(items, options)
         if data is not None:
-            return data
+            return container.code, data
     walked = []
     for item in items:
-        walked.append(_walk(item, depth + 1, options))  # noqa: PERF401 (a comprehension is a second frame)
+        walked.append(_walk(item, depth + 1, options))  # noqa: PERF401 (one frame more in every level)
     if options == EXACT and container.unordered:
-        step = 2 if container.pairs else 1
-        head, content = walked[: container.head], walked[container.head :]
-        groups = [content[i : i + step] for i in range(0, len(content), step)]
-        groups.sort(key=lambda group: ormsgpack.packb(group[0], _scalar, EXACT))
-        walked = head + [item for group in groups for item in group]
-    return ormsgpack.packb(walked, _scalar, options)
+        walked = _sorted(container, walked)
+    return container.code, ormsgpack.packb(walked, _scalar, options)
+
+
+def _sorted(container: Container, items: list[Any]) -> list[Any]:
+    """The items in the order of their bytes, each value still behind its key."""
+    step = 2 if container.pairs else 1
+    groups = [items[place : place + step] for place in range(container.head, len(items), step)]
+    groups.sort(key=lambda group: ormsgpack.packb(group[0], _scalar, EXACT))
+    return items[: container.head] + [item for group in groups for item in group]
 
 
 def _check_depth(depth: int) -> None:

@@ -35,6 +35,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 INT = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 FLOAT = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:e[+-][0-9]{2,3})?|e[+-][0-9]{2,3})")
+ZERO = ord("0")
 WORDS = {b"inf": float("inf"), b"-inf": float("-inf"), b"nan": float("nan")}
 
 # What a number can begin with. All that begins otherwise is text without a look at the patterns.
@@ -49,6 +50,8 @@ SURROGATE_TEXT = b"\xc1u"
 
 def read_plain(data: bytes) -> Plain:
     """Read plain bytes: an int of 64 bits, a float, else the text. Not UTF-8: ``DecodeError``."""
+    if data.isdigit() and len(data) < 19 and data[0] != ZERO:
+        return int(data)
     if data and data[0] in NUMBER_STARTS:
         number = _read_number(data)
         if number is not None:

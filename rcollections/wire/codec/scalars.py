@@ -111,10 +111,7 @@ def _read_date(data: bytes) -> date:
 def _write_moment(value: datetime | time) -> bytes:
     """ISO 8601, then what ISO cannot say: ``|f`` the fold, ``z`` the zone, ``n`` the offset's name."""
     zone = value.tzinfo
-    if zone is None or type(zone) is timezone:
-        text = value.isoformat()
-    else:
-        text = value.replace(tzinfo=None).isoformat()
+    text = value.isoformat() if zone is None or type(zone) is timezone else value.replace(tzinfo=None).isoformat()
     marks = ("f" if value.fold else "") + _zone_mark(zone)
     if marks:
         text = f"{text}|{marks}"

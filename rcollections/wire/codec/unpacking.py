@@ -6,6 +6,7 @@ so that forged bytes cannot exhaust the C stack.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ormsgpack
@@ -32,21 +33,15 @@ def unpack(data: bytes) -> Any:
         if first == ENTRY or first >= RESERVED:
             raise DecodeError("the stored bytes are of a form that this version does not know")
         return read_plain(data)
+    known = KINDS.get(data[1:2])
+    if known is None:
+        raise DecodeError("the stored bytes are of a kind that this version does not know")
     try:
-        return _unpack_kind(data[1], data[2:])
+        return known(data[2:])
     except DecodeError:
         raise
     except Exception as error:
         raise DecodeError("the stored bytes are damaged, or not ours") from error
-
-
-def _unpack_kind(code: int, payload: bytes) -> Any:
-    known = KINDS.get(code)
-    if known is not None:
-        return known(payload)
-    if code in CONTAINER_READERS:
-        return _unpack_items(_Closed(code, payload), 1)
-    raise DecodeError("the stored bytes are of a kind that this version does not know")
 
 
 class _Closed(NamedTuple):
@@ -56,11 +51,15 @@ class _Closed(NamedTuple):
     payload: bytes
 
 
-def _unpack_native(payload: bytes, depth: int = 1) -> Any:
+def _unpack_native(payload: bytes) -> Any:
     try:
         return ormsgpack.unpackb(payload, ext_hook=_read_scalar)
     except ValueError:  # a container inside, or damaged
-        return _open(ormsgpack.unpackb(payload, ext_hook=_read_extension), depth)
+        return _open(ormsgpack.unpackb(payload, ext_hook=_read_extension), 1)
+
+
+def _unpack_container(code: int, payload: bytes) -> Any:
+    return _open(_Closed(code, payload), 1)
 
 
 def _read_scalar(code: int, payload: bytes) -> Any:
@@ -74,40 +73,35 @@ def _read_extension(code: int, payload: bytes) -> Any:
 
 
 def _open(value: Any, depth: int) -> Any:
-    """Put values in the place of all closed containers."""
-    kind = type(value)
-    if kind is _Closed:
-        return _unpack_items(value, depth)
-    if kind is list:
-        _check_depth(depth)
-        for place, item in enumerate(value):
-            if type(item) in OPENABLE:
-                value[place] = _open(item, depth + 1)
-    elif kind is dict:
-        _check_depth(depth)
+    """Put values in the place of all closed containers. One frame for each level of them."""
+    if depth > DEEPEST:
+        raise DecodeError(f"a stored value has more than {DEEPEST} containers in one another")
+    if type(value) is dict:
         for key, item in value.items():
             if type(item) in OPENABLE:
                 value[key] = _open(item, depth + 1)
-    return value
-
-
-def _unpack_items(closed: _Closed, depth: int) -> Any:
-    _check_depth(depth)
-    items = _unpack_native(closed.payload, depth)
+        return value
+    closed = type(value) is _Closed
+    items, open_already = value, False
+    if closed:
+        try:
+            items, open_already = ormsgpack.unpackb(value.payload, ext_hook=_read_scalar), True
+        except ValueError:  # a container inside, or damaged
+            items = ormsgpack.unpackb(value.payload, ext_hook=_read_extension)
     if type(items) is not list:
         raise DecodeError("a stored container is damaged")
-    return CONTAINER_READERS[closed.code](items)
-
-
-def _check_depth(depth: int) -> None:
-    if depth > DEEPEST:
-        raise DecodeError(f"a stored value has more than {DEEPEST} containers in one another")
+    if not open_already:
+        for place, item in enumerate(items):
+            if type(item) in OPENABLE:
+                items[place] = _open(item, depth + 1)
+    return CONTAINER_READERS[value.code](items) if closed else items
 
 
 OPENABLE = frozenset({_Closed, list, dict})
-KINDS: dict[int, Callable[[bytes], Any]] = {
-    **SCALAR_READERS,
-    ord("s"): bytes.decode,
-    ord("b"): bytes,
-    ord("m"): _unpack_native,
+KINDS: dict[bytes, Callable[[bytes], Any]] = {
+    b"m": _unpack_native,
+    b"s": bytes.decode,
+    b"b": bytes,
+    **{bytes([code]): read for code, read in SCALAR_READERS.items()},
+    **{bytes([code]): partial(_unpack_container, code) for code in CONTAINER_READERS},
 }
