@@ -1,0 +1,236 @@
+"""``python -m rcollections doctor``: a clear line for everything that can be wrong, and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rcollections.cli import main
+from rcollections.testing import isolated
+from tests.servers import Server, available_kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+WORDS = "open sesame"
+LABELS = "package python connection server tracking l1 extras verdict".split()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*os.environ]:
+        if name.startswith("CACHES_DSN") or name in ("CACHES_STRICT", "CACHES_DISABLE", "CACHES_SIGNING_KEY"):
+            monkeypatch.delenv(name)
+    with isolated():
+        pass  # its end makes the next call read the environment again
+
+
+def doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, str], str]:
+    """Exit status, the lines by label, and all text."""
+    status = main(["doctor", *arguments])
+    written = capsys.readouterr()
+    assert written.err == ""
+    lines = {line[2:14].strip(): line for line in written.out.splitlines()}
+    return status, lines, written.out
+
+
+@pytest.fixture(params=available_kinds() or ("none",))
+def own(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server with a password, which this test alone may break."""
+    if request.param == "none":
+        pytest.skip("no server can be started here")
+    with Server(request.param, tcp=True, password=WORDS) as server:
+        yield server
+
+
+def test_all_is_well_in_ten_lines(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """The DSN as understood, server and version, round trip, tracking, L1, extras, signing key; status 0."""
+    status, lines, text = doctor(capsys, "--dsn", own.dsn)
+    assert status == 0
+    assert len(text.splitlines()) == 10
+    assert set(LABELS) <= set(lines)
+    assert "redis://:***@127.0.0.1" in lines["connection"]
+    assert ("Valkey" if own.kind == "valkey" else "Redis") in lines["server"]
+    assert "ms (median of" in lines["round trip"]
+    assert "available" in lines["tracking"]
+    assert "not in this version" in lines["l1"]
+    assert lines["verdict"].endswith("all is well")
+
+
+def test_no_password_is_shown(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither as written nor decoded, whether the login works or not."""
+    _, _, text = doctor(capsys, "--dsn", own.dsn)
+    assert "sesame" not in text
+    _, _, text = doctor(capsys, "--dsn", own.dsn.replace("sesame", "wrong-secret"))
+    assert "wrong-secret" not in text
+
+
+def test_looking_leaves_tracking_off_and_no_key(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """The doctor changes nothing on the server."""
+    doctor(capsys, "--dsn", own.dsn)
+    with own.client() as bare:
+        assert bare.dbsize() == 0
+        assert bare.info("clients")["tracking_clients"] == 0
+
+
+def test_the_default_comes_from_the_environment(
+    own: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``CACHES_DSN`` is read, and each of several connections has its lines."""
+    monkeypatch.setenv("CACHES_DSN", own.dsn)
+    monkeypatch.setenv("CACHES_DSN_1", "memory://#sessions")
+    status, _, text = doctor(capsys)
+    assert status == 0
+    assert "(the default)" in text
+    assert "(connection 'sessions')" in text
+
+
+def test_a_gap_in_the_numbers_is_a_note(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be a warning elsewhere is a line here."""
+    monkeypatch.setenv("CACHES_DSN", "memory://")
+    monkeypatch.setenv("CACHES_DSN_2", "memory://#far")
+    status, lines, _ = doctor(capsys)
+    assert status == 0
+    assert "CACHES_DSN_2 ignored" in lines["note"]
+
+
+def test_nothing_configured(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs in memory and says how to share; with CACHES_STRICT=1 that is a problem."""
+    status, lines, _ = doctor(capsys)
+    assert status == 0
+    assert "memory://" in lines["connection"]
+    assert "CACHES_DSN" in lines["note"]
+    monkeypatch.setenv("CACHES_STRICT", "1")
+    status, lines, _ = doctor(capsys)
+    assert status == 1
+    assert lines["connection"].startswith("!")
+
+
+def test_a_server_that_is_down(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line with the reason, status 1."""
+    own.kill()
+    status, lines, _ = doctor(capsys, "--dsn", own.dsn)
+    assert status == 1
+    assert lines["server"].startswith("!")
+    assert "refused" in lines["server"]
+    assert lines["verdict"].endswith("1 problem: see the line with !")
+
+
+def test_a_frozen_server(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends within the timeout and says what can be done."""
+    own.freeze()
+    status, lines, _ = doctor(capsys, "--dsn", own.dsn + "?timeout=0.2&connect_timeout=0.2")
+    assert status == 1
+    assert "in time" in lines["server"]
+    assert "?timeout=" in lines["server"]
+
+
+def test_a_server_that_wants_a_password(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """No password and a wrong one read the same."""
+    for dsn in (f"redis://127.0.0.1:{own.port}", f"redis://:wrong@127.0.0.1:{own.port}"):
+        status, lines, _ = doctor(capsys, "--dsn", dsn)
+        assert status == 1
+        assert "refused the login" in lines["server"]
+
+
+def test_a_user_who_may_do_little(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where INFO and CLIENT are not allowed, that is said, and it is no problem."""
+    with own.client() as bare:
+        bare.execute_command("ACL", "SETUSER", "guest", "on", ">pw", "~*", "+get", "+ping")
+    status, lines, _ = doctor(capsys, "--dsn", f"redis://guest:pw@127.0.0.1:{own.port}")
+    assert status == 0
+    assert "version is unknown" in lines["server"]
+    assert "not available" in lines["tracking"]
+
+
+def test_a_replica_is_a_problem(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Writes would fail there, so the doctor says it first."""
+    with own.client() as bare:
+        bare.execute_command("REPLICAOF", "127.0.0.1", 1)
+    status, lines, _ = doctor(capsys, "--dsn", own.dsn)
+    assert status == 1
+    assert "point the DSN at the primary" in lines["server"]
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("nonsense", "scheme://"),
+        ("redsi://localhost", "did you mean redis"),
+        ("redis://h?timeut=1", "did you mean timeout"),
+        ("redis+cluster://h:7000", "not supported yet"),
+        ("unix:///no/such/socket", "socket does not exist"),
+        ("redis://no-such-host.invalid", "host name"),
+    ],
+)
+def test_a_wrong_dsn(dsn: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said in one line that begins with !, status 1."""
+    status, _, text = doctor(capsys, "--dsn", dsn)
+    assert status == 1
+    assert any(line.startswith("!") and said in line for line in text.splitlines()), text
+
+
+def test_a_wrong_dsn_in_the_environment_names_the_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that one knows which of several to mend."""
+    monkeypatch.setenv("CACHES_DSN", "memory://")
+    monkeypatch.setenv("CACHES_DSN_1", "redis://:secret@@h")
+    status, lines, text = doctor(capsys)
+    assert status == 1
+    assert "CACHES_DSN_1" in lines["connection"]
+    assert "secret" not in text
+
+
+def test_signing_key_and_switch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Yes, no, or too short; and caches that are switched off are a problem."""
+    monkeypatch.setenv("CACHES_SIGNING_KEY", "0123456789abcdef0123456789abcdef")
+    status, lines, text = doctor(capsys, "--dsn", "memory://")
+    assert status == 0
+    assert "yes" in lines["signing key"]
+    assert "0123456789" not in text
+    monkeypatch.setenv("CACHES_SIGNING_KEY", "short")
+    status, lines, _ = doctor(capsys, "--dsn", "memory://")
+    assert status == 1
+    assert "too short" in lines["signing key"]
+    monkeypatch.delenv("CACHES_SIGNING_KEY")
+    monkeypatch.setenv("CACHES_DISABLE", "1")
+    status, lines, _ = doctor(capsys, "--dsn", "memory://")
+    assert status == 1
+    assert "CACHES_DISABLE" in lines["caches"]
+
+
+def test_missing_extras_come_with_their_pip_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a problem, unless the DSN needs them."""
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setattr("rcollections.cli.find_spec", lambda name: None)
+    status, lines, _ = doctor(capsys, "--dsn", "memory://")
+    assert status == 0
+    assert "memory no" in lines["extras"]
+    assert "pip install 'rcollections[memory" in lines["extras"]
+
+
+def test_as_a_program() -> None:
+    """``python -m rcollections`` has a help, a version, and no traceback for a server that is down."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CACHES_DSN": "redis://127.0.0.1:1/0"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "rcollections", *arguments], capture_output=True, text=True, env=environment
+        )
+
+    assert "doctor" in run("--help").stdout
+    assert run("--version").stdout.startswith("rcollections ")
+    assert run().returncode == 2
+    done = run("doctor")
+    assert done.returncode == 1
+    assert "connection refused" in done.stdout
+    assert done.stderr == ""
