@@ -87,7 +87,8 @@ _SERIALIZERS = ("json", "msgpack", "pickle", "string", "raw")
 def _serializer(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value in _SERIALIZERS):
         return None
-    if not isinstance(value, str) and callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None)):
+    methods = (getattr(value, "dumps", None), getattr(value, "loads", None))
+    if not isinstance(value, str) and all(map(callable, methods)):
         return None
     return f"is one of {', '.join(_SERIALIZERS)}, or an object with dumps(value) and loads(bytes)"
 
@@ -133,5 +134,3 @@ def _distance_one(a: str, b: str) -> bool:
         or rest_a == rest_b[1:]
         or (swapped and rest_a[2:] == rest_b[2:])
     )
-
-

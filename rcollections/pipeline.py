@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import observe
 from .errors import CacheError
+from .missing import MISSING
 from .plans.effects import Batch
 from .wire.driver import drive
 
@@ -23,11 +24,12 @@ C = TypeVar("C")
 class Pending:
     """A result that is not there yet: ``value`` gives it after the pipeline's block, or raises its error."""
 
-    __slots__ = ("_op", "_outcome", "_sent")
+    __slots__ = ("_hit", "_op", "_outcome", "_sent")
 
     def __init__(self, op: Op[Any]) -> None:
         self._op = op
         self._sent = False
+        self._hit = False
         self._outcome: Any = None
 
     @property
@@ -43,9 +45,22 @@ class Pending:
         """Take the raw reply (or error) that came for this operation."""
         self._sent = True
         try:
-            self._outcome = reply if isinstance(reply, Exception) else self._op.finish(self._op.decode(reply))
+            value = reply if isinstance(reply, Exception) else self._op.decode(reply)
+            self._hit = not (value is MISSING or value is False or isinstance(value, Exception))
+            self._outcome = self._op.finish(value)
         except Exception as error:  # kept: it belongs to this result alone
             self._outcome = error
+
+    def report(self, op: Op[Any], handle: Any) -> None:
+        """Tell observers of this operation; the time is the pipeline's."""
+
+        def run(event: observe.Event) -> None:
+            if op.reads:
+                event.hit = self._hit
+            if isinstance(self._outcome, Exception):
+                event.error = self._outcome
+
+        observe.watched(type(handle).__name__, op.name, handle._bound().key, run)
 
     @property
     def outcome(self) -> Any:
@@ -111,6 +126,8 @@ class Pipeline(Generic[C]):
         else:
             handle = self.kept[0][2]
             observe.watched("Pipeline", "send", handle._bound().key, lambda _: self._send())
+            for pending, op, handle in self.kept:
+                pending.report(op, handle)
 
     def _send(self) -> None:
         replies = drive(self._plan(), self._connection)

@@ -51,18 +51,18 @@ def _fixture() -> Any:
         import pytest
     except ImportError:  # pragma: no cover - the package itself does not need pytest
 
-        def fresh() -> Any:
+        def missing() -> Any:
             raise RuntimeError("rcollections.testing.fresh is a pytest fixture: pip install pytest, or use isolated()")
 
-        return fresh
+        return missing
 
-    @pytest.fixture
-    def fresh() -> Iterator[Any]:
+    @pytest.fixture(name="fresh")
+    def fixture() -> Iterator[Any]:
         """An empty in-memory server for this test; gives its connection."""
         with isolated() as connection:
             yield connection
 
-    return fresh
+    return fixture
 
 
 fresh = _fixture()

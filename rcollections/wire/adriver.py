@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..plans.effects import Effect, Plan, Step
     from .connection import Connection
 
-__all__ = ["adrive"]
+__all__ = ["aclose", "adrive"]
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ async def adrive(plan: Plan[T], connection: Connection) -> T:
             return end.value  # type: ignore[no-any-return]
         try:
             arg, step = await _do(effect, connection), plan.send
-        except BaseException as error:  # noqa: BLE001 - the plan decides
+        except BaseException as error:
             arg, step = error, plan.throw
 
 
@@ -105,9 +105,7 @@ async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) 
     raise AssertionError("unreachable")
 
 
-async def _trip(
-    client: Any, steps: Sequence[Step], atomic: bool, until: float, *, full_text: bool
-) -> list[Any]:
+async def _trip(client: Any, steps: Sequence[Step], atomic: bool, until: float, *, full_text: bool) -> list[Any]:
     left = until - time.monotonic()
     if left <= 0:
         raise CacheTimeout("the deadline around this call has passed: nothing was sent")
@@ -130,6 +128,13 @@ def _client(connection: Connection) -> Any:
     if client is None:
         client = mine[slot] = _make(connection)
     return client
+
+
+async def aclose(connection: Connection) -> None:
+    """Close what the running event loop opened for this connection."""
+    client = _clients.get(asyncio.get_running_loop(), {}).pop((id(connection), os.getpid()), None)
+    if client is not None:
+        await client.aclose(close_connection_pool=True)
 
 
 def _make(connection: Connection) -> Any:

@@ -39,9 +39,51 @@ __all__ = ["Connection"]
 _RETRIES = 2
 
 _READS = frozenset(
-    "EXISTS GET GETRANGE HEXISTS HGET HGETALL HKEYS HLEN HMGET HSCAN HSTRLEN HVALS MGET PING PTTL SCAN SCARD "
-    "SDIFF SINTER SISMEMBER SMEMBERS SMISMEMBER SRANDMEMBER SSCAN STRLEN SUNION TTL TYPE ZCARD ZCOUNT ZDIFF "
-    "ZINTER ZMSCORE ZRANGE ZRANK ZREVRANK ZSCORE ZSCAN ZUNION".split()
+    [
+        "EXISTS",
+        "GET",
+        "GETRANGE",
+        "HEXISTS",
+        "HGET",
+        "HGETALL",
+        "HKEYS",
+        "HLEN",
+        "HMGET",
+        "HSCAN",
+        "HSTRLEN",
+        "HVALS",
+        "MGET",
+        "PING",
+        "PTTL",
+        "SCAN",
+        "SCARD",
+        "SDIFF",
+        "SINTER",
+        "SISMEMBER",
+        "SMEMBERS",
+        "SMISMEMBER",
+        "SRANDMEMBER",
+        "SSCAN",
+        "STRLEN",
+        "SUNION",
+        "TTL",
+        "TYPE",
+        "ZCARD",
+        "ZCOUNT",
+        "ZDIFF",
+        "ZINTER",
+        "ZMSCORE",
+        "ZRANGE",
+        "ZRANK",
+        "ZREVRANK",
+        "ZSCORE",
+        "ZSCAN",
+        "ZUNION",
+    ]
+)
+
+_KEYED = (_READS - {"PING", "SCAN"}) | set(
+    "DEL EXPIRE GETDEL HDEL HSET INCR INCRBY PERSIST PEXPIRE SADD SET SPOP SREM UNLINK ZADD ZPOPMAX ZPOPMIN ZREM".split()
 )
 
 
@@ -189,7 +231,7 @@ class Connection:
 
                 self._embedded = open_embedded(self.dsn.path)
             self._embedded.ensure()
-            return self._embedded.socket
+            return str(self._embedded.socket)
 
     def _open(self) -> Pool:
         dsn = self.dsn
@@ -263,7 +305,10 @@ def _repeatable(step: Step) -> bool:
 
 
 def _key(step: Step) -> str:
+    """The key of a step for messages; of commands that ``raw()`` was given, only where it surely is one."""
     if isinstance(step, Script):
         return step.keys[0] if step.keys else ""
-    key = step.args[1] if len(step.args) > 1 and step.args[0] not in ("SCAN", "PING", "ECHO") else ""
+    if len(step.args) < 2 or step.args[0] not in _KEYED:
+        return ""
+    key = step.args[1]
     return key if isinstance(key, str) else ""

@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from ..errors import ConfigError
 from . import dsn as dsns
 from .connection import Connection
 from .signing import Keyring, parse_keys
 from .sockets import forget_fake_servers
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["configure", "connection", "connections", "generation", "ignore_environment", "keyring", "reset"]
 
@@ -72,10 +70,13 @@ def configure(
 
 
 def _from_mapping(mapping: Mapping[str, Any]) -> dict[str, dsns.Dsn]:
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"configure() takes a DSN or a mapping of names to DSNs, not {type(mapping).__name__}")
     if not mapping:
         raise ConfigError("configure() got an empty mapping: give it {'default': 'redis://…'}")
     if len(mapping) > 1 and "default" not in mapping:
-        raise ConfigError(f"configure() with several connections needs one called 'default', not only {sorted(mapping)}")
+        names = ", ".join(sorted(mapping))
+        raise ConfigError(f"configure() with several connections needs one called 'default', not only {names}")
     parsed: dict[str, dsns.Dsn] = {}
     for alias, given in mapping.items():
         name = "" if alias == "default" else alias

@@ -32,7 +32,7 @@ def drive(plan: Plan[T], connection: Connection) -> T:
             return end.value  # type: ignore[no-any-return]
         try:
             arg, step = _do(effect, connection), plan.send
-        except BaseException as error:  # noqa: BLE001 - the plan decides
+        except BaseException as error:
             arg, step = error, plan.throw
 
 
@@ -45,5 +45,5 @@ def _do(effect: Effect, connection: Connection) -> Any:
     if kind is Call:
         return effect.fn()  # type: ignore[union-attr]
     if kind is Sleep:
-        return time.sleep(effect.seconds)  # type: ignore[union-attr,func-returns-value]
+        return time.sleep(effect.seconds)  # type: ignore[union-attr]
     raise TypeError(f"a plan yielded {kind.__name__}, which is no effect")

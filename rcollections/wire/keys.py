@@ -32,7 +32,7 @@ def _part(owner: str, part: object) -> str:
         )
     for char in text:
         if char in "{}" or ord(char) < 32 or ord(char) == 127:
-            raise ValueError(f"{owner}: the key part {text!r} holds {char!r}; braces and control characters are not allowed")
+            raise ValueError(f"{owner}: the key part {text!r} holds {char!r}: no braces, no control characters")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -41,7 +41,7 @@ class Pool:
         room = self._room
         if not room.acquire(blocking=False) and not room.acquire(timeout=max(0.0, until - time.monotonic())):
             raise CacheTimeout(
-                f"all {self._limit} connections to {self._where} are busy: raise max_connections, or find who holds them"
+                f"all {self._limit} connections to {self._where} are busy: raise max_connections, or use fewer threads"
             )
         try:
             while True:
@@ -80,7 +80,7 @@ def _idle(link: Any) -> bool:
     # Anything to read before we asked is either the end of the connection or a reply to somebody else.
     try:
         return not link.can_read(0)
-    except Exception:  # noqa: BLE001 - whatever it is, this connection is not fit for use
+    except Exception:
         return False
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +63,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in lua_dir().glob("*.lua"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def source(name: str) -> Source:
     """The script of that name, read once per process."""
     path = lua_dir() / f"{name}.lua"

@@ -64,9 +64,10 @@ class _Bounded:
         left = self.connect_until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        self.socket_connect_timeout = left
-        self.socket_timeout = left
-        return BoundedSocket(super()._connect(), self.connect_until)  # type: ignore[misc]
+        this: Any = self
+        this.socket_connect_timeout = this.socket_timeout = left
+        below: Any = super()
+        return BoundedSocket(below._connect(), self.connect_until)
 
 
 class _Tcp(_Bounded, redis.Connection):
@@ -93,14 +94,15 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     if dsn.kind == "memory":
         return _memory_connector(dsn)
     options = _options(dsn)
-    cls: type[Any]
+    cls: Any
+    place: dict[str, Any]
     if dsn.path:
         cls, place = _Unix, {"path": dsn.path}
     else:
         cls, place = (_Tls if dsn.tls else _Tcp), {"host": dsn.host, "port": dsn.port}
 
     def connect(until: float) -> Any:
-        link = cls(**place, **options)
+        link: Any = cls(**place, **options)
         link.connect_until = min(until, time.monotonic() + dsn.connect_timeout)
         try:
             link.connect()
@@ -172,4 +174,3 @@ def _memory_connector(dsn: Dsn) -> Callable[[float], Any]:
         return link
 
     return connect
-

