@@ -21,6 +21,7 @@ from .errors import (
 )
 from .keycache import KeyCache
 from .missing import MISSING
+from .setcache import SetCache
 from .wire.clock import deadline
 from .wire.codec import register
 from .wire.connections import configure, connection, connections
@@ -39,6 +40,7 @@ __all__ = [
     "EncodeError",
     "KeyCache",
     "KeyExistsError",
+    "SetCache",
     "WrongTypeError",
     "configure",
     "connection",

@@ -81,4 +81,10 @@ _SCRIPTS: dict[str, Any] = {
     "key_renew": [b"missing"],
     "key_set": [b"ok"],
     "key_set_many": [b"ok"],
+    "set_add": _distinct(2, 1),
+    "set_combine": lambda step: [b"ok", 0, int(step.args[3]) if step.args[2] in ("union", "xor", "move") else 0],
+    "set_compare": lambda step: [b"ok", 0, len(step.args), 0],
+    "set_read": [b"all", []],
+    "set_replace": [b"ok"],
+    "set_xor": [b"ok", [], []],
 }

@@ -1,0 +1,8 @@
+-- set_read: all members in one snapshot, or how many there are if that is too many
+-- KEYS[1] the set
+-- ARGV[1] the most members that one reply may carry
+-- returns {'all', members} | {'big', count}
+-- retry safe
+local count = redis.call('SCARD', KEYS[1])
+if count > tonumber(ARGV[1]) then return {'big', count} end
+return {'all', redis.call('SMEMBERS', KEYS[1])}
