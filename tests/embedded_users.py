@@ -49,9 +49,7 @@ def starts(path: str) -> int:
 
 def server_pids(path: str) -> list[int]:
     """Servers that run in this directory or below it, zombies not counted."""
-    table = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True
-    ).stdout
+    table = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True).stdout
     rows = [line.split(None, 2) for line in table.splitlines()]
     return [
         int(row[0])

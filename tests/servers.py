@@ -42,9 +42,7 @@ START_SECONDS = 15.0
 
 # The kernel kills the server when its parent goes (PR_SET_PDEATHSIG is 1). Not with ``preexec_fn``: from
 # Python 3.12 on that warns in a process with threads, and our warnings are errors.
-_DIE_WITH_PARENT = (
-    "import ctypes, os, sys as s; ctypes.CDLL(None).prctl(1, 9); os.execv(s.argv[1], s.argv[1:])"
-)
+_DIE_WITH_PARENT = "import ctypes, os, sys as s; ctypes.CDLL(None).prctl(1, 9); os.execv(s.argv[1], s.argv[1:])"
 
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 

@@ -146,10 +146,7 @@ def test_tls_options_come_as_redis_py_takes_them():
         ("redis://h?decode_responses=1", "the options are timeout"),
         ("redis://h?password=x", "before the host"),
         ("redis://h?USERNAME=x", "before the host"),
-        *(
-            (f"redis://h?timeout={bad}", "timeout must be a number")
-            for bad in ("", "x", "0", "-1", "nan", "inf")
-        ),
+        *((f"redis://h?timeout={bad}", "timeout must be a number") for bad in ("", "x", "0", "-1", "nan", "inf")),
         *((f"redis://h?max_connections={bad}", "whole number") for bad in ("0", "1.5", "-1", "1_0")),
         *((f"redis://h?l1_bytes={bad}", "number of bytes") for bad in ("0", "64m", "1tb", "-1", "1.5mb")),
         ("redis://h?l1=maybe", "on or off"),
@@ -202,9 +199,7 @@ def test_the_password_is_not_shown():
     assert_silent(f"redis://h?sentinel_password={SECRET}")
 
 
-pieces = st.sampled_from(
-    [*"/?#@:[]%&=.,+ \n\x00", "%zz", "%ff", "redis://", "://", "h", "é", "\udcff", "1", "db"]
-)
+pieces = st.sampled_from([*"/?#@:[]%&=.,+ \n\x00", "%zz", "%ff", "redis://", "://", "h", "é", "\udcff", "1", "db"])
 junk = st.lists(pieces, max_size=8).map("".join)
 schemes = st.sampled_from(["redis", "rediss", "unix", "memory", "embedded", "redis+cluster", "nosuch"])
 
@@ -243,9 +238,7 @@ def test_any_password_can_be_written_with_percent_signs(user, password):
             "l1_bytes": st.integers(1, 2**40),
             "max_value": st.integers(1, 2**40),
             "protocol": st.sampled_from([2, 3]),
-            "namespace": st.text(st.characters(codec="utf-8", exclude_characters="{}")).filter(
-                str.isprintable
-            ),
+            "namespace": st.text(st.characters(codec="utf-8", exclude_characters="{}")).filter(str.isprintable),
         },
     ),
     st.sampled_from(["redis://h:1/2#n", "unix:///a?db=1", "memory://m", "embedded:///d", "rediss://[::1]"]),

@@ -152,9 +152,7 @@ def parse(text: str, *, name: str | None = None) -> Dsn:
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     if "@" in path or "@" in query or "@" in fragment:
-        raise ConfigError(
-            "an @ after the host: write %40 there; in a password write / ? # @ % as %2F %3F %23 %40 %25"
-        )
+        raise ConfigError("an @ after the host: write %40 there; in a password write / ? # @ % as %2F %3F %23 %40 %25")
     login, _, host_port = authority.rpartition("@")
     user, password = read_login(login)
     options = once(read_pairs(query))
@@ -190,9 +188,7 @@ def _scheme(written: str) -> tuple[Kind, bool, bool]:
     if scheme not in _SCHEMES:
         near = difflib.get_close_matches(scheme, _SCHEMES, 1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise ConfigError(
-            f"unknown scheme {written!r}{hint}: known are {', '.join([*_SCHEMES, _OLD_SCHEME])}"
-        )
+        raise ConfigError(f"unknown scheme {written!r}{hint}: known are {', '.join([*_SCHEMES, _OLD_SCHEME])}")
     return _SCHEMES[scheme]
 
 
@@ -203,9 +199,7 @@ def _name(fragment: str, wanted: str | None) -> str:
     if written == "default":
         written = ""
     if wanted is not None and fragment and written != wanted:
-        raise ConfigError(
-            f"its #fragment names it {written or 'default'!r}: leave that out, or use the same name"
-        )
+        raise ConfigError(f"its #fragment names it {written or 'default'!r}: leave that out, or use the same name")
     return written if wanted is None else wanted
 
 
@@ -256,9 +250,7 @@ def from_environ(environ: Mapping[str, str]) -> dict[str, Dsn]:
         except ConfigError as error:
             raise ConfigError(f"{variable}: {error}") from None
         if found.setdefault(dsn.name, dsn) != dsn:
-            which = (
-                f"the connection {dsn.name!r}" if dsn.name else "the default connection (a DSN without #name)"
-            )
+            which = f"the connection {dsn.name!r}" if dsn.name else "the default connection (a DSN without #name)"
             raise ConfigError(f"{variable} and {origin[dsn.name]} both define {which}, differently")
         origin.setdefault(dsn.name, variable)
     return found

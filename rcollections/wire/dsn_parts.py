@@ -47,9 +47,7 @@ def read_pairs(query: str) -> list[tuple[str, str]]:
 def read_path(authority: str, path: str, scheme: str) -> str:
     path = decoded(path)
     if authority or not path.startswith("/") or not path.rstrip("/"):
-        raise ConfigError(
-            f"{scheme}:// takes an absolute path after the login: {scheme}:///path (three slashes)"
-        )
+        raise ConfigError(f"{scheme}:// takes an absolute path after the login: {scheme}:///path (three slashes)")
     if not path.isprintable():
         raise ConfigError(f"the path of {scheme}:// has control characters")
     return path

@@ -20,9 +20,7 @@ __all__ = ["ALIASES", "OPTIONS", "once", "read_options", "whole_number"]
 ALIASES = {"socket_timeout": "timeout"}
 
 # Passwords leak from query strings and from mappings that somebody prints: they have one place.
-_SECRETS = frozenset(
-    {"password", "passwd", "pass", "pw", "requirepass", "auth", "user", "username", "ssl_password"}
-)
+_SECRETS = frozenset({"password", "passwd", "pass", "pw", "requirepass", "auth", "user", "username", "ssl_password"})
 
 _SWITCH = {
     "on": True,

@@ -63,9 +63,7 @@ class ServerProcess:
                     f"the server in {self.directory} accepts connections but does not answer: is it frozen?"
                 )
             if state == "absent" and started and self.reap():
-                raise CacheConnectionError(
-                    f"the server in {self.directory} did not start: {self._log_tail(log_start)}"
-                )
+                raise CacheConnectionError(f"the server in {self.directory} did not start: {self._log_tail(log_start)}")
             if state == "absent" and not started:
                 log_start = self._prepare_log()
                 started = self._start()
