@@ -13,13 +13,13 @@
 -- @include lib/each
 local set, staged, aside, op = KEYS[1], KEYS[2], KEYS[3], ARGV[3]
 local whole = op == 'copy' or op == 'move'
+local before = whole and 0 or redis.call('SCARD', set)
 for i = 4, #KEYS do redis.call('SCARD', KEYS[i]) end
 each('SADD', staged, ARGV, 5)
 if redis.call('SCARD', staged) ~= tonumber(ARGV[4]) then
   redis.call('DEL', staged)
   return {'lost'}
 end
-local before = whole and 0 or redis.call('SCARD', set)
 local left = whole and -1 or redis.call('PTTL', set)
 local function by(small, store, other)
   -- The smaller side decides the cost: a big set that a few members change is not written anew.

@@ -22,6 +22,7 @@ from .errors import (
 from .keycache import KeyCache
 from .missing import MISSING
 from .setcache import SetCache
+from .sortedsetcache import SortedSetCache
 from .wire.clock import deadline
 from .wire.codec import register
 from .wire.connections import configure, connection, connections
@@ -41,6 +42,7 @@ __all__ = [
     "KeyCache",
     "KeyExistsError",
     "SetCache",
+    "SortedSetCache",
     "WrongTypeError",
     "configure",
     "connection",

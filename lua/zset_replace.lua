@@ -1,0 +1,10 @@
+-- zset_replace: make these members the whole content
+-- KEYS[1] the sorted set
+-- ARGV[1] ttl in ms, 0 none
+-- ARGV[2..] score, member, and so on
+-- returns {'ok'}
+-- @include lib/each
+redis.call('DEL', KEYS[1])
+each('ZADD', KEYS[1], ARGV, 2)
+if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {'ok'}

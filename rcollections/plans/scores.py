@@ -1,0 +1,69 @@
+"""Scores as floats, and what sorted sets do with each other where Python has to do it: all on member bytes."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["AGGREGATES", "in_order", "met", "pairs", "score_of", "united", "without"]
+
+
+def score_of(value: Any) -> float:
+    """A score as the float that it is on the server, exactly; TypeError or ValueError for what is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"a score is an int or a float, not {type(value).__name__}")
+    try:
+        found = float(value)
+    except OverflowError:
+        found = 0.0  # which is not equal to it either
+    if isnan(found):
+        raise ValueError("NaN cannot be sorted, so it cannot be a score")
+    if found != value:
+        raise ValueError("a score is a float on the server, and no float holds this int exactly")
+    return found
+
+
+def pairs(reply: Any) -> list[tuple[bytes, Any]]:
+    """Members and scores of a reply: flat in RESP2 and in scripts, pairs in RESP3."""
+    if reply and isinstance(reply[0], list):
+        return [(member, score) for member, score in reply]
+    flat = iter(reply)
+    return list(zip(flat, flat, strict=True))
+
+
+def _sum(a: float, b: float) -> float:
+    total = a + b
+    return 0.0 if isnan(total) else total  # inf and -inf: the server says 0
+
+
+AGGREGATES: dict[str, Callable[[float, float], float]] = {"sum": _sum, "min": min, "max": max}
+
+
+def united(contents: Sequence[Mapping[bytes, float]], aggregate: str) -> dict[bytes, float]:
+    """ZUNION: the members of all."""
+    join = AGGREGATES[aggregate]
+    found: dict[bytes, float] = {}
+    for content in contents:
+        for member, score in content.items():
+            found[member] = join(found[member], score) if member in found else score
+    return found
+
+
+def met(contents: Sequence[Mapping[bytes, float]], aggregate: str) -> dict[bytes, float]:
+    """ZINTER: the members that all have."""
+    first, *others = contents
+    common = {member: score for member, score in first.items() if all(member in other for other in others)}
+    return united([common, *({member: other[member] for member in common} for other in others)], aggregate)
+
+
+def without(content: Mapping[bytes, float], others: Sequence[Mapping[bytes, float]]) -> dict[bytes, float]:
+    """ZDIFF: the members that no other has."""
+    return {member: score for member, score in content.items() if not any(member in other for other in others)}
+
+
+def in_order(content: Mapping[bytes, float]) -> dict[bytes, float]:
+    """As the server sorts: by score, then by bytes."""
+    return dict(sorted(content.items(), key=lambda item: (item[1], item[0])))
