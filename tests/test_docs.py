@@ -6,6 +6,7 @@ with ``>>>`` is run as a doctest, another one as code. Failures name the page an
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -133,6 +134,31 @@ def test_every_page_is_in_the_index() -> None:
     linked = {match["path"] for match in _LINK.finditer(index)}
     missing = [page.name for page in (ROOT / "docs").glob("*.md") if page.name not in linked | {"index.md"}]
     assert not missing, f"docs/index.md does not link {', '.join(sorted(missing))}"
+
+
+def said_by_the_package() -> str:
+    """All string literals of the package, with … where an f-string has a placeholder."""
+    found = []
+    for path in sorted((ROOT / "rcollections").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = (each.value if isinstance(each, ast.Constant) else "…" for each in node.values)
+                found.append("".join(map(str, parts)))
+    return "\n".join(found)
+
+
+def test_troubleshooting_quotes_what_is_really_said() -> None:
+    """A message on the page that no code has (any more) would send its reader astray."""
+    text = said_by_the_package()
+    page = prose(ROOT / "docs" / "troubleshooting.md").partition("## It works, but")[0]
+    quoted = re.findall(r"^\| `([^|`]* [^|`]*)`", page, re.M)
+    assert len(quoted) > 50
+    for message in quoted:
+        for part in re.split(r"…(?:[:;,]| |$)+|: ", message):
+            words = part.strip("… ").strip()
+            assert len(words) < 8 or words in text, f"nothing says {words!r} (of {message!r})"
 
 
 def test_a_failing_example_names_page_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
