@@ -32,6 +32,7 @@ MODULES = sorted(each.name for each in pkgutil.walk_packages(rcollections.__path
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```", re.M | re.S)
 _LINK = re.compile(r"\[[^]\[]*\]\((?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]*))?\)")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
+_ANCHOR = re.compile(r'<a id="([^"]+)">')
 _FLAGS = doctest.ELLIPSIS
 
 
@@ -111,8 +112,10 @@ def test_the_doctests_of_a_module_run(name: str) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub makes of the headings of a page."""
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(prose(page))}
+    """The anchors that GitHub makes of the headings of a page, and those that stand in it."""
+    return set(_ANCHOR.findall(prose(page))) | {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(prose(page))
+    }
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=shown)
