@@ -10,7 +10,7 @@ local new = made(KEYS[1], ARGV[2])
 local before = redis.call('ZSCORE', KEYS[1], ARGV[4])
 local sum = redis.pcall('ZINCRBY', KEYS[1], ARGV[3], ARGV[4])
 if type(sum) == 'table' and sum.err then
-  return string.find(sum.err, 'NaN') and {'nan'} or sum
+  return (before == 'inf' or before == '-inf') and {'nan'} or sum
 end
 local after = redis.call('ZSCORE', KEYS[1], ARGV[4])
 if after ~= before then arm(KEYS[1], ARGV[1], ARGV[2], new) end
