@@ -16,7 +16,7 @@ local result
 if kind == 'int' then
   result = redis.pcall('HINCRBY', KEYS[1], ARGV[3], ARGV[5])
   if type(result) == 'table' then
-    return string.find(result.err, 'overflow') and {'range'} or result
+    return string.find(tostring(result.err), 'overflow') and {'range'} or result
   end
   result = redis.call('HGET', KEYS[1], ARGV[3])
 else

@@ -14,7 +14,7 @@ local result
 if kind == 'int' then
   result = redis.pcall('INCRBY', KEYS[1], ARGV[4])
   if type(result) == 'table' then
-    return string.find(result.err, 'overflow') and {'range'} or result
+    return string.find(tostring(result.err), 'overflow') and {'range'} or result
   end
   result = redis.call('GET', KEYS[1])
 else
