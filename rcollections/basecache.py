@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import observe
+from .attributes import OPTIONS, check, near_miss
 from .errors import ConfigError, DecodeError
 from .missing import MISSING, Missing
-from .attributes import OPTIONS, check, near_miss
 from .pipeline import Pipeline
 from .plans import keys as plans
 from .plans.target import Op, Target
@@ -41,17 +41,17 @@ class BaseCache:
     within the connection's timeout.
     """
 
-    prefix: ClassVar[str] | str = ""
-    ttl: ClassVar[float | timedelta] | float | timedelta = 7200
-    ttl_from: ClassVar[str] | str = "last"
-    jitter: ClassVar[float] | float = 0.0
-    serialize: ClassVar[bool] | bool = True
+    prefix: str = ""
+    ttl: float | timedelta = 7200
+    ttl_from: str = "last"
+    jitter: float = 0.0
+    serialize: bool = True
     serializer: Any = None
-    connection_name: ClassVar[str] | str = ""
+    connection_name: str = ""
     default: Any = None
-    tags: ClassVar[tuple[str, ...]] | tuple[str, ...] = ()
-    l1: ClassVar[bool | None] | bool | None = None
-    share: ClassVar[bool] | bool = False
+    tags: tuple[str, ...] = ()
+    l1: bool | None = None
+    share: bool = False
 
     _own_key: str
     _target: tuple[int, Target] | None = None
@@ -85,7 +85,7 @@ class BaseCache:
             value = cls.__dict__.get(name, MISSING)
             if name in OPTIONS:
                 if value is not MISSING and not isinstance(value, property):
-                    setattr(cls, name, check(cls.__name__, name, value))
+                    setattr(cls, name, cls._check_option(name, value))
             elif not callable(value) and not hasattr(value, "__get__"):
                 if any(hasattr(base, name) for base in cls.__mro__[1:]):
                     continue
@@ -93,9 +93,13 @@ class BaseCache:
                 if meant:
                     raise ConfigError(f"{cls.__name__}.{name}: there is no such class attribute; is {meant!r} meant?")
 
+    @classmethod
+    def _check_option(cls, name: str, value: Any) -> Any:
+        return check(cls.__name__, name, value)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in OPTIONS:
-            value = check(type(self).__name__, name, value)
+            value = self._check_option(name, value)
             self.__dict__.pop("_target", None)
         object.__setattr__(self, name, value)
 
@@ -110,7 +114,8 @@ class BaseCache:
         return f"{type(self).__name__}({self._own_key!r})"
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
-        state = {name: value for name, value in self.__dict__.items() if name != "_target"}
+        # ``Type[int](…)`` leaves its type arguments on the handle: for type checkers, not for the wire.
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_target", "__orig_class__")}
         return _rebuild, (type(self), state)
 
     def __copy__(self) -> Self:
@@ -145,20 +150,25 @@ class BaseCache:
         return target
 
     def _bind(self, connection: Any) -> Target:
-        codec = connection.codec(self.serializer if self.serialize else "raw")
+        dumps, load = self._content(connection)
         encode, decode = self._elements()
         return Target(
             namespaced(connection.namespace, self._own_key, self.prefix),
             type(self).__name__,
             connection,
-            dumps=codec.dumps,
-            load=self._normalized(codec.loads),
+            dumps=dumps,
+            load=load,
             encode=encode,
             read=decode,
             ttl=self.ttl,
             mode=self.ttl_from,
             jitter=self.jitter,
         )
+
+    def _content(self, connection: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+        """How values are written and read."""
+        codec = connection.codec(self.serializer if self.serialize else "raw")
+        return codec.dumps, self._normalized(codec.loads)
 
     def _elements(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
         """How fields or members are written and read; fields are canonical whatever ``serialize`` says."""
@@ -201,6 +211,10 @@ class BaseCache:
         if not observe.observers:
             return drive(plan, target.connection)
         return observe.watched(type(self).__name__, name, target.key, lambda _: drive(plan, target.connection))
+
+    def _now(self, value: T) -> T:
+        """A result that needs no server. Pipelines override this: theirs are pending results, all of them."""
+        return value
 
     def _unreadable(self, error: DecodeError) -> None:
         """Tell observers that bytes were there which nobody can read, and that this counts as a miss."""

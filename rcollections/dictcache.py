@@ -180,24 +180,24 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
 
     def get_many(self, fields: Iterable[K], default: Any = MISSING) -> dict[K, Any]:
         """Several fields in one round trip: those that are there, or all if a ``default`` is given."""
-        found = self._many(fields)
-        if default is MISSING:
-            return {field: value for field, value in found.items() if value is not MISSING}
-        return {field: default if value is MISSING else value for field, value in found.items()}
+
+        def build(found: dict[K, Any]) -> dict[K, Any]:
+            if default is MISSING:
+                return {field: value for field, value in found.items() if value is not MISSING}
+            return {field: default if value is MISSING else value for field, value in found.items()}
+
+        return self._many(fields, build)
 
     def getmany(self, *fields: K) -> list[Any]:
         """Several fields in one round trip, as a list in their order, None for missing ones."""
-        found = self._many(fields)
-        return [None if found[field] is MISSING else found[field] for field in fields]
+        return self._many(fields, lambda found: [None if found[f] is MISSING else found[f] for f in fields])
 
     def set_many(self, values: Any, *, ttl: float | timedelta | None = None) -> None:
         """Store several fields; like ``update``, or each with a ttl of its own. Atomic up to 5,000."""
         if ttl is None:
             self.update(values)
-            return
-        with self.pipeline() as p:
-            for field, value in _mapping(values).items():
-                p.set(field, value, ttl=ttl)
+        else:
+            self._store(_mapping(values).items(), ttl)
 
     def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
@@ -205,16 +205,14 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         More are sent in steps of 2,500: not atomic, what is stored stays if a later step fails.
         Another DictCache of the same connection and serializer is read on the server.
         """
-        if isinstance(other, DictCache) and not fields and self._merge(other):
-            return
+        if isinstance(other, DictCache) and not fields:
+            mine, theirs = self._bound(), other._bound()
+            if mine.connection is theirs.connection and _writes_alike(self, other):
+                self._run(plans.merge(mine, theirs, lambda: self._store(other.to_dict().items())))
+                return
         self._store({**_mapping(other), **fields}.items())
 
-    def _merge(self, other: DictCache[Any, Any]) -> bool:
-        mine, theirs = self._bound(), other._bound()
-        same = mine.connection is theirs.connection and _writes_alike(self, other)
-        return same and self._run(plans.merge(mine, theirs))
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
         self.update(other)
         return self
 
@@ -227,14 +225,14 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
 
     def to_dict(self) -> dict[K, V]:
         """The content as a plain dict; one round trip up to 10,000 fields, then one a page."""
-        return dict(self._iterate())
+        return self._whole(dict)
 
     copy = to_dict
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
             return NotImplemented
-        return self.to_dict() == plain(other)
+        return bool(self.to_dict() == plain(other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -256,4 +254,4 @@ def _mapping(other: Any) -> dict[Any, Any]:
 
 
 def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:
-    return a.serialize == b.serialize and a.serializer is b.serializer
+    return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

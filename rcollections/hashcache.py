@@ -10,12 +10,14 @@ from .missing import MISSING
 from .plans import hashes as plans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import timedelta
 
 __all__ = ["HashCache"]
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class HashCache(BaseCache, Generic[K, V]):
@@ -23,12 +25,8 @@ class HashCache(BaseCache, Generic[K, V]):
 
     # -- whole reads: one snapshot reply up to 10,000 fields, then cursors in constant memory ------
 
-    def _pairs(self) -> Iterator[tuple[bytes, bytes]]:
+    def _pages(self) -> Iterator[tuple[bytes, bytes]]:
         t = self._bound()
-        whole = self._run(plans.read(t))
-        if whole is not MISSING:
-            yield from whole
-            return
         cursor = 0
         while True:
             cursor, some = self._run(plans.page(t, cursor))
@@ -39,26 +37,51 @@ class HashCache(BaseCache, Generic[K, V]):
     def _iterate(self) -> Iterator[tuple[K, V]]:
         t = self._bound()
         read, load = t.read, t.load
-        for field, value in self._pairs():
+        op = plans.read(t)
+        op.absent = self._pages
+        for field, value in self._run(op):
             yield read(field), load(value)
+
+    def _whole(self, build: Callable[[Iterable[tuple[K, V]]], T]) -> T:
+        """What ``build`` makes of all items: one operation, unless they are very many."""
+        t = self._bound()
+        read, load = t.read, t.load
+
+        def made(pairs: Iterable[tuple[bytes, bytes]]) -> T:
+            return build((read(field), load(value)) for field, value in pairs)
+
+        op = plans.read(t)
+        raw = op.decode
+
+        def decode(reply: Any) -> Any:
+            pairs = raw(reply)
+            return MISSING if pairs is MISSING else made(pairs)
+
+        op.decode = decode
+        op.absent = lambda: made(self._pages())
+        return self._run(op)  # type: ignore[no-any-return]
 
     def _fields(self) -> Iterator[K]:
         t = self._bound()
-        read = t.read
-        whole = self._run(plans.read_half(t, "HKEYS"))
-        yield from map(read, whole if whole is not MISSING else (field for field, _ in self._pairs()))
+        op = plans.read_half(t, "HKEYS")
+        op.absent = lambda: (field for field, _ in self._pages())
+        yield from map(t.read, self._run(op))
 
     def _values(self) -> Iterator[V]:
         t = self._bound()
-        load = t.load
-        whole = self._run(plans.read_half(t, "HVALS"))
-        yield from map(load, whole if whole is not MISSING else (value for _, value in self._pairs()))
+        op = plans.read_half(t, "HVALS")
+        op.absent = lambda: (value for _, value in self._pages())
+        yield from map(t.load, self._run(op))
 
-    def _many(self, fields: Iterable[Any]) -> dict[Any, Any]:
+    def _many(self, fields: Iterable[Any], build: Callable[[dict[Any, Any]], T]) -> T:
+        """What ``build`` makes of ``{field: value or MISSING}``, in one round trip."""
         wanted = list(dict.fromkeys(fields))
         if not wanted:
-            return {}
-        return dict(zip(wanted, self._run(plans.get_many(self._bound(), wanted)), strict=True))
+            return self._now(build({}))
+        op: Any = plans.get_many(self._bound(), wanted)
+        raw = op.decode
+        op.decode = lambda reply: build(dict(zip(wanted, raw(reply), strict=True)))
+        return self._run(op)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[K]:
         """All fields, in no particular order; O(n), one round trip a page above 10,000."""
@@ -83,7 +106,7 @@ class HashCache(BaseCache, Generic[K, V]):
 
     def keys(self) -> KeysView[K]:
         """A view of the fields, which asks the server whenever it is used."""
-        return FieldsView(self)  # type: ignore[arg-type]
+        return FieldsView(self)
 
     def values(self) -> ValuesView[V]:
         """A view of the values, which asks the server whenever it is used."""
@@ -104,18 +127,18 @@ class HashCache(BaseCache, Generic[K, V]):
     def delete_many(self, fields: Iterable[Any]) -> int:
         """Remove several fields; gives how many were there. One round trip."""
         gone = list(fields)
-        return self._run(plans.delete(self._bound(), gone)) if gone else 0
+        return self._run(plans.delete(self._bound(), gone)) if gone else self._now(0)
 
-    def _store(self, items: Iterable[tuple[Any, Any]]) -> None:
-        """Store fields: atomic up to 5,000 of them."""
+    def _store(self, items: Iterable[tuple[Any, Any]], ttl: float | timedelta | None = None) -> None:
+        """Store fields, with ``ttl`` each with one of its own: atomic up to 5,000 of them."""
         t = self._bound()
         flat = plans.encoded(t, items)
         if not flat:
-            return
-        if plans.is_small(flat):
-            self._run(plans.update(t, flat))
+            self._now(None)
+        elif plans.is_small(flat):
+            self._run(plans.update(t, flat, ttl))
         else:
-            self._drive("update", plans.update_big(t, flat))
+            self._drive("update", plans.update_big(t, flat, ttl))
 
     def _replace_items(self, items: Iterable[tuple[Any, Any]]) -> None:
         t = self._bound()

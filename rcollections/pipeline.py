@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from . import observe
 from .errors import CacheError
 from .missing import MISSING
-from .plans.effects import Batch
+from .plans.effects import Batch, Command
+from .plans.target import Op
 from .wire.driver import drive
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
-
-    from .plans.target import Op
 
 __all__ = ["Pending", "Pipeline"]
 
@@ -73,11 +72,31 @@ class Pending:
     def __bool__(self) -> bool:
         raise TypeError(f"the result of {self._op.name} is pending: use its .value after the block")
 
+    def becomes(self, op: Op[Any]) -> None:
+        """Let this stand for another operation, which takes the place of the one that was kept."""
+        self._op = op
+
+    def __iadd__(self, by: Any) -> Any:  # type: ignore[misc]
+        return self._refuse() if self._op.plus is None else self._op.plus(self, by)
+
+    def __isub__(self, by: Any) -> Any:  # type: ignore[misc]
+        return self._refuse() if self._op.plus is None else self._op.plus(self, -by)
+
     def _refuse(self, *_: Any) -> Any:
         raise TypeError(f"the result of {self._op.name} is pending: compute with its .value after the block")
 
-    __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = __mul__ = __or__ = __and__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __or__ = __and__ = _refuse
     __len__ = __iter__ = __getitem__ = __contains__ = __int__ = __float__ = __index__ = __lt__ = __gt__ = _refuse
+
+
+class Done(Pending):
+    """A result that needed no server: it is there already."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(Op("nothing", Command(()), lambda _: value))
+        self.settle(None)
 
 
 class Pipeline(Generic[C]):
@@ -108,10 +127,15 @@ class Pipeline(Generic[C]):
         return new  # type: ignore[no-any-return]
 
     def keep(self, op: Op[Any], handle: Any) -> Pending:
-        """Queue one operation."""
+        """Queue one operation; in the place of ``op.instead``, if that was the last that was queued."""
         if not self._open:
             raise CacheError("this pipeline was sent already: call pipeline() again")
-        pending = Pending(op)
+        if op.instead is not None and self.kept and self.kept[-1][0] is op.instead:
+            self.kept.pop()
+            pending: Pending = op.instead
+            pending.becomes(op)
+        else:
+            pending = Pending(op)
         self.kept.append((pending, op, handle))
         return pending
 
@@ -154,10 +178,24 @@ class Pipeline(Generic[C]):
 class Pipelined:
     """Mixed into a collection's class for handles inside a pipeline: operations are kept, not run."""
 
-    _pipeline: Pipeline[Any]
+    _pipeline: Pipeline[Any] | None = None
 
     def _run(self, op: Op[Any]) -> Any:
-        return self._pipeline.keep(op, self)
+        return self._here().keep(op, self)
+
+    def _here(self) -> Pipeline[Any]:
+        if self._pipeline is None:
+            raise TypeError("class methods serve other keys, so they cannot be part of a pipeline")
+        return self._pipeline
+
+    def _now(self, value: Any) -> Any:
+        return Done(value)
+
+    def _pages(self) -> Any:
+        raise CacheError("there are more elements than one reply takes: read them outside of the pipeline")
+
+    def pipeline(self) -> Any:
+        raise TypeError("this is a pipeline already: its block ends before another one begins")
 
     def _drive(self, name: str, plan: Any) -> Any:
         plan.close()
@@ -165,12 +203,12 @@ class Pipelined:
 
     def __call__(self, other: C) -> C:
         """The handle of another collection, inside the same pipeline."""
-        return self._pipeline.bind(other)  # type: ignore[no-any-return]
+        return self._here().bind(other)  # type: ignore[no-any-return]
 
     @property
     def results(self) -> list[Any]:
         """All results of the pipeline in order, after its block."""
-        return self._pipeline.results
+        return self._here().results
 
     def __len__(self) -> int:
         return self._at_once("len()", "length()")

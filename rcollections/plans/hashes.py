@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .effects import Plan
 
 __all__ = [
-    "cas", "contains", "delete", "get", "get_many", "get_ttl", "gets", "increment", "length", "merge", "page", "pop",
-    "popitem", "read", "read_half", "replace", "set_field", "set_field_ttl", "setdefault", "update",
+    "batches", "cas", "contains", "delete", "get", "get_many", "get_ttl", "gets", "increment", "length", "merge", "page",
+    "pop", "popitem", "read", "read_half", "replace", "set_field", "set_field_ttl", "setdefault", "update",
 ]  # fmt: skip
 
 _PAIRS_AT_ONCE = 2_500
@@ -79,15 +79,19 @@ def set_field_ttl(t: Target, field: Any, value: Any, ttl: float | timedelta) -> 
     """Store one field that expires by itself; True if it is new."""
 
     def decode(reply: list[Any]) -> bool:
-        if reply[0] == b"unsupported":
-            raise CacheError(
-                f"{t.key!r}: this server has no ttl for single fields, nothing was stored: use Valkey 9 or "
-                "Redis 7.4 and later, or give the values that expire on their own a KeyCache each"
-            )
+        _check_able(t, reply)
         return bool(reply[1])
 
     step = Script("hash_set_ttl", (t.key,), (*t.arm(), t.ms(ttl), t.encode(field), t.dumps(value)))
     return Op("set", step, decode)
+
+
+def _check_able(t: Target, reply: list[Any]) -> None:
+    if reply[0] == b"unsupported":
+        raise CacheError(
+            f"{t.key!r}: this server has no ttl for single fields, nothing was stored: use Valkey 9 or "
+            "Redis 7.4 and later, or give the values that expire on their own a KeyCache each"
+        )
 
 
 def delete(t: Target, fields: Sequence[Any]) -> Op[int]:
@@ -169,9 +173,15 @@ def encoded(t: Target, items: Iterable[tuple[Any, Any]]) -> list[bytes]:
     return flat
 
 
-def update(t: Target, flat: list[bytes]) -> Op[Any]:
+def update(t: Target, flat: list[bytes], ttl: float | timedelta | None = None) -> Op[None]:
     """Store fields, all or nothing: for at most ``ATOMIC`` of them."""
-    return Op("update", Script("hash_set", (t.key,), (*t.arm(), *flat)), lambda _: None)
+    return Op("update", _update(t, flat, ttl), lambda reply: _check_able(t, reply))
+
+
+def _update(t: Target, flat: list[bytes], ttl: float | timedelta | None) -> Script:
+    if ttl is None:
+        return Script("hash_set", (t.key,), (*t.arm(), *flat))
+    return Script("hash_set_ttl", (t.key,), (*t.arm(), t.ms(ttl), *flat))
 
 
 def is_small(flat: Sequence[bytes]) -> bool:
@@ -179,20 +189,18 @@ def is_small(flat: Sequence[bytes]) -> bool:
     return len(flat) <= 2 * ATOMIC
 
 
-def update_big(t: Target, flat: list[bytes]) -> Plan[None]:
+def update_big(t: Target, flat: list[bytes], ttl: float | timedelta | None = None) -> Plan[None]:
     """Store very many fields, step by step: what is stored stays if a later step fails."""
-    for steps in _batches(_chunks(flat, t)):
-        yield Batch(steps)
-
-
-def _chunks(flat: list[bytes], t: Target) -> Iterator[Script]:
     size = 2 * _PAIRS_AT_ONCE
-    for start in range(0, len(flat), size):
-        yield Script("hash_set", (t.key,), (*t.arm(), *flat[start : start + size]))
+    scripts = (_update(t, flat[start : start + size], ttl) for start in range(0, len(flat), size))
+    for steps in batches(scripts):
+        replies = yield Batch(steps)
+        for reply in replies:
+            _check_able(t, reply)
 
 
-def _batches(steps: Iterator[Script]) -> Iterator[tuple[Script, ...]]:
-    while batch := tuple(islice(steps, 4)):
+def batches(steps: Iterator[Script], size: int = 4) -> Iterator[tuple[Script, ...]]:
+    while batch := tuple(islice(steps, size)):
         yield batch
 
 
@@ -205,11 +213,10 @@ def replace_big(t: Target, flat: list[bytes]) -> Plan[None]:
     """The same for more: built under a staging key that dies by itself, then renamed."""
     aside = staging(t.key)
     size = 2 * _PAIRS_AT_ONCE
-    steps = (
-        Script("hash_set", (aside,), (60_000, "last", *flat[start : start + size])) for start in range(0, len(flat), size)
-    )
+    parts = (flat[start : start + size] for start in range(0, len(flat), size))
+    steps = (Script("hash_set", (aside,), (60_000, "last", *part)) for part in parts)
     try:
-        for batch in _batches(steps):
+        for batch in batches(steps):
             yield Batch(batch)
         yield from commit(t, aside)
     except GeneratorExit:
@@ -219,15 +226,13 @@ def replace_big(t: Target, flat: list[bytes]) -> Plan[None]:
         raise
 
 
-def merge(t: Target, other: Target) -> Op[bool]:
-    """Store all fields of another hash of the same server; False if they are too many for one step."""
+def merge(t: Target, other: Target, absent: Callable[[], None]) -> Op[Any]:
+    """Store all fields of another hash of the same server; ``absent`` if they are too many for one step."""
 
-    def decode(reply: list[Any]) -> bool:
+    def decode(reply: list[Any]) -> Any:
         if reply[0] == b"big":
-            return False
+            return MISSING
         expect_ok(reply)
-        return True
+        return None
 
-    return Op("update", Script("hash_merge", (t.key, other.key), (*t.arm(), ATOMIC)), decode)
-
-
+    return Op("update", Script("hash_merge", (t.key, other.key), (*t.arm(), ATOMIC)), decode, absent=absent)

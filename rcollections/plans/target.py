@@ -12,7 +12,7 @@ from datetime import timedelta
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..errors import CacheError, DecodeError, EncodeError
+from ..errors import CacheError, DecodeError, EncodeError, WrongTypeError
 from ..missing import MISSING
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ PAGE = 1_000  # elements of a page
 class Op(Generic[T]):
     """One operation of one round trip: what is sent, how its reply reads, what a miss means."""
 
-    __slots__ = ("absent", "decode", "name", "reads", "step")
+    __slots__ = ("absent", "decode", "instead", "name", "plus", "reads", "step")
 
     def __init__(
         self,
@@ -48,6 +48,10 @@ class Op(Generic[T]):
         self.decode = decode
         self.reads = reads
         self.absent = absent
+        # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
+        # (counters), and the pending read that such an operation makes superfluous.
+        self.plus: Callable[[Any, int], Any] | None = None
+        self.instead: Any = None
 
     def finish(self, value: T) -> T:
         """The decoded value as the caller gets it: a miss becomes the default, or a KeyError."""
@@ -112,8 +116,8 @@ def _reading(read: Callable[[bytes], Any], key: str) -> Callable[[bytes], Any]:
     def load(data: bytes) -> Any:
         try:
             return read(data)
-        except DecodeError as error:
-            raise DecodeError(f"{key!r}: {error}") from error
+        except (DecodeError, WrongTypeError) as error:
+            raise type(error)(f"{key!r}: {error}") from error
 
     return load
 
