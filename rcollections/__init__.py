@@ -7,6 +7,7 @@ Set ``CACHES_DSN``, subclass ``KeyCache`` with a prefix and a ttl, and use ``Dic
 from __future__ import annotations
 
 from . import observe
+from .countercache import CounterCache
 from .dictcache import DictCache
 from .errors import (
     CacheConnectionError,
@@ -36,6 +37,7 @@ __all__ = [
     "CacheMissError",
     "CacheTimeout",
     "ConfigError",
+    "CounterCache",
     "DecodeError",
     "DictCache",
     "EncodeError",

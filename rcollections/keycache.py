@@ -45,7 +45,7 @@ class KeyCache(BaseCache, Generic[V]):
     (5, 'price.apple')
     """
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def _replace(self, data: Any) -> None:
         self._run(plans.set(self._bound(), data))
@@ -128,7 +128,7 @@ class KeyCache(BaseCache, Generic[V]):
 
     def gets(self) -> tuple[V, plans.Token]:
         """The value and a token for ``cas``. A missing key gives the default, and a token as well."""
-        return self._run(plans.gets(self._bound(), self._reader(), self._default))
+        return self._run(plans.gets(self._bound(), self._reader(), self._default))  # type: ignore[no-any-return]
 
     def cas(self, value: V, token: plans.Token) -> bool:
         """Store a value if nobody changed the key since ``gets`` gave the token (compare and set).
@@ -263,7 +263,7 @@ def _value(other: Any) -> Any:
 
 
 def _negative(by: Any) -> Any:
-    return -by if type(by) in (int, float) else by
+    return -by if isinstance(by, (int, float)) and not isinstance(by, bool) else by
 
 
 def _raw_default(cache: KeyCache[Any]) -> Any:

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "rcollections"
 LAYERS = {
     "errors": 0,
     "missing": 0,
+    "count": 0,
     "observe": 1,
     "plans": 1,
     "wire": 2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..count import Count
 from ..errors import DecodeError, EncodeError, WrongTypeError
 from ..missing import MISSING
 from .effects import Command, Script
@@ -94,7 +95,7 @@ def set(t: Target, value: Any, *, nx: bool = False, ttl: float | timedelta | Non
 
 def number(by: Any, key: str) -> tuple[str, str]:
     """The kind and text of what shall be added; refused before anything is sent."""
-    if type(by) is int:
+    if type(by) is int or type(by) is Count:
         if -(2**63) <= by < 2**63:
             return "int", str(by)
         raise EncodeError(f"{key!r}: counts are 64-bit integers, and the step is larger")

@@ -61,6 +61,11 @@ def _distinct(first: int, stride: int) -> Callable[[Script], list[Any]]:
 
 
 _SCRIPTS: dict[str, Any] = {
+    "counter_add": [b"ok"],
+    "counter_combine": [b"ok"],
+    "counter_incr": _sum,
+    "counter_pop": [b"missing"],
+    "counter_popitem": [b"missing"],
     "hash_cas": lambda step: [b"ok" if step.args[3] == "absent" else b"changed"],
     "hash_get_ttl": [b"missing"],
     "hash_incr": _sum,
@@ -70,7 +75,7 @@ _SCRIPTS: dict[str, Any] = {
     "hash_read": [b"all", []],
     "hash_replace": [b"ok"],
     "hash_set": _distinct(2, 2),
-    "hash_set_ttl": [b"ok", 1],
+    "hash_set_ttl": _distinct(3, 2),
     "hash_setdefault": [b"set"],
     "key_cas": lambda step: [b"ok" if step.args[2] == "absent" else b"changed"],
     "key_commit": [b"ok"],

@@ -11,6 +11,7 @@ from typing import Any
 
 import ormsgpack
 
+from rcollections.count import Count
 from rcollections.errors import EncodeError
 
 from .classes import is_dataclass, is_namedtuple
@@ -53,6 +54,8 @@ def pack(value: Any, options: int = STRICT) -> bytes:
         return repr(value).encode()
     if kind is bytes:
         return b"".join((b"\xc1b", value))
+    if kind is Count:  # an int to everybody but its counter
+        return pack(int(value), options)
     try:
         if kind in SELF_DESCRIBING:
             data = _pack_quickly(value, options)
@@ -109,6 +112,8 @@ def _walk(value: Any, depth: int, options: int) -> Any:
         return value
     if kind is str:
         return value if _is_utf8(value) else _scalar(value)
+    if kind is Count:
+        return int(value)
     if kind is list:
         _check_depth(depth)
         items = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypeAlias
 
+from rcollections.count import Count
 from rcollections.errors import DecodeError, EncodeError
 
 __all__ = [
@@ -102,7 +103,7 @@ def encode_raw(value: Any) -> bytes:
     if kind is bytes:
         data = value
         return data
-    if kind is int:
+    if kind is int or kind is Count:
         if not INT64_MIN <= value <= INT64_MAX:
             raise EncodeError("a raw int must fit 64 bits, a larger one would come back as text")
         return str(value).encode()

@@ -1,0 +1,10 @@
+-- counter_pop: take a field out and give its count; what is no count stays
+-- KEYS[1] the counter
+-- ARGV[1] field
+-- returns {'ok', count} | {'missing'} | {'text'}
+-- @include lib/count
+local count = redis.call('HGET', KEYS[1], ARGV[1])
+if not count then return {'missing'} end
+if not is_count(count) then return {'text'} end
+redis.call('HDEL', KEYS[1], ARGV[1])
+return {'ok', count}

@@ -1,0 +1,10 @@
+-- counter_popitem: take any one field out and give it with its count; what is no count stays
+-- KEYS[1] the counter
+-- returns {'ok', field, count} | {'missing'} | {'text'}
+-- @include lib/count
+local field = redis.call('HRANDFIELD', KEYS[1], 1)[1]
+if not field then return {'missing'} end
+local count = redis.call('HGET', KEYS[1], field)
+if not is_count(count) then return {'text'} end
+redis.call('HDEL', KEYS[1], field)
+return {'ok', field, count}
