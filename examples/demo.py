@@ -201,19 +201,18 @@ def parse(path: Path) -> Module:
 def progress(title: str, items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Batches of ``items``, with a bar on a terminal and a line a quarter elsewhere."""
     bar = sys.stderr.isatty()
-    shown = -1
-    for done in range(0, len(items) + size, size):
-        done = min(done, len(items))
-        quarter = 4 * done // len(items)
+    total, quarter = len(items), -1
+    for done in [*range(0, total, size), total]:
+        part = done / max(total, 1)
         if bar:
-            full = 30 * done // len(items)
-            end = "\n" if done == len(items) else ""
-            print(f"\r{title:12} [{'#' * full}{'.' * (30 - full)}] {done}/{len(items)}", end=end, file=sys.stderr)
-        elif quarter > shown:
-            print(f"{title:12} {done}/{len(items)}", file=sys.stderr)
-        shown = quarter
+            full = int(30 * part)
+            end = "\n" if done == total else ""
+            print(f"\r{title:12} [{'#' * full}{'.' * (30 - full)}] {done}/{total}", end=end, file=sys.stderr)
+        elif int(4 * part) > quarter:
+            quarter = int(4 * part)
+            print(f"{title:12} {done}/{total}", file=sys.stderr)
         sys.stderr.flush()
-        if done < len(items):
+        if done < total:
             yield items[done : done + size]
 
 

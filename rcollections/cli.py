@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import __version__
-from .errors import CacheError, CacheTimeout, ConfigError
+from .errors import CacheConnectionError, CacheError, CacheTimeout, ConfigError
 from .wire import connections, dsn
 from .wire.valkey_binary import find_valkey
 
@@ -145,6 +145,8 @@ def _connection(origin: str, connection: Connection) -> Iterator[Line]:
 def _advice(error: CacheError) -> str:
     if isinstance(error, CacheTimeout):
         return " Try a longer ?timeout= in the DSN, or look at the server."
+    if isinstance(error, CacheConnectionError) and "no connection" in str(error):
+        return " Start it, or correct the DSN; without a server at hand: CACHES_DSN=embedded:///some/directory"
     return ""
 
 

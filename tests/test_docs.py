@@ -13,6 +13,7 @@ import pkgutil
 import re
 import sys
 import textwrap
+import unittest
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 import rcollections
+from rcollections import ConfigError
 from rcollections.testing import isolated
+from rcollections.wire.valkey_binary import find_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +63,7 @@ def shown(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def run_page(page: Path) -> None:
+def run_page(page: Path) -> ModuleType:
     # Classes that an example stores are found again by module and name, so the page is a module.
     module = ModuleType("docs_" + page.stem.replace("-", "_").lower())
     sys.modules[module.__name__] = module
@@ -71,6 +74,7 @@ def run_page(page: Path) -> None:
                     run_block(page, block, module)
     finally:
         del sys.modules[module.__name__]
+    return module
 
 
 def run_block(page: Path, block: Block, module: ModuleType) -> None:
@@ -109,6 +113,23 @@ def test_the_doctests_of_a_module_run(name: str) -> None:
             result = doctest.DocTestRunner(optionflags=_FLAGS).run(test, out=output.append)
         if result.failed:
             pytest.fail("".join(output), pytrace=False)
+
+
+def test_the_tests_that_testing_md_shows_pass() -> None:
+    """They are defined when the page runs; here they are called, as pytest and unittest would."""
+    page = run_page(ROOT / "docs" / "testing.md")
+    with isolated() as connection:
+        page.test_remember(connection)
+    if sys.version_info >= (3, 11):
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromTestCase(page.ColourTest).run(result)
+        assert result.testsRun == 1
+        assert result.wasSuccessful(), result.errors
+    try:
+        find_valkey()
+    except ConfigError:
+        pytest.skip("there is no Valkey binary here")
+    page.test_on_valkey()
 
 
 def anchors(page: Path) -> set[str]:
