@@ -1,0 +1,211 @@
+"""The scripts of whole keys and of single values, each by itself, on every kind of server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rcollections.errors import WrongTypeError
+from rcollections.plans.effects import Script
+
+TTL = ("9000", "last")
+FIRST = ("9000", "first")
+NONE = ("0", "last")
+
+
+def run(store: Any, name: str, keys: tuple[str, ...], *args: Any) -> Any:
+    return store.one(Script(name, keys, args))
+
+
+def ttl(store: Any, key: str = "k") -> int:
+    return store.raw("PTTL", key)
+
+
+def armed(store: Any, key: str = "k") -> bool:
+    return 8000 < ttl(store, key) <= 9000
+
+
+@pytest.mark.parametrize(
+    ("now", "seen", "answer"),
+    [
+        (None, ("absent", ""), b"ok"),
+        (None, ("there", "a"), b"changed"),
+        (None, ("there", ""), b"changed"),
+        ("a", ("there", "a"), b"ok"),
+        ("a", ("there", "b"), b"changed"),
+        ("a", ("absent", ""), b"changed"),
+        ("", ("there", ""), b"ok"),
+        ("", ("absent", ""), b"changed"),
+    ],
+)
+def test_key_cas_compares_bytes(store: Any, now: str | None, seen: tuple[str, str], answer: bytes) -> None:
+    """An empty value is not a missing one."""
+    if now is not None:
+        store.raw("SET", "k", now)
+    assert run(store, "key_cas", ("k",), *TTL, *seen, "new") == [answer]
+    if answer == b"ok":
+        assert store.raw("GET", "k") == b"new"
+        assert armed(store)
+    else:
+        assert store.raw("GET", "k") == (None if now is None else now.encode())
+
+
+def test_key_cas_follows_the_ttl_mode(store: Any) -> None:
+    """'first' keeps what is armed, 'last' with 0 takes it away."""
+    store.raw("SET", "k", "a", "PX", 500)
+    run(store, "key_cas", ("k",), *FIRST, "there", "a", "b")
+    assert 0 < ttl(store) <= 500
+    run(store, "key_cas", ("k",), *NONE, "there", "b", "c")
+    assert ttl(store) == -1
+    run(store, "key_cas", ("new",), *FIRST, "absent", "", "c")
+    assert armed(store, "new")
+
+
+def test_key_commit_renames_and_arms(store: Any) -> None:
+    """What was there is replaced; the ttl of the staging key does not stay."""
+    store.raw("SET", "k", "old")
+    store.raw("SET", "aside", "new", "PX", 500)
+    assert run(store, "key_commit", ("aside", "k"), "0") == [b"ok"]
+    assert store.raw("GET", "k") == b"new"
+    assert ttl(store) == -1
+    assert store.raw("EXISTS", "aside") == 0
+    store.raw("SET", "aside", "newer")
+    run(store, "key_commit", ("aside", "k"), "9000")
+    assert armed(store)
+
+
+def test_key_commit_without_staging_key_changes_nothing(store: Any) -> None:
+    """The staging key may have expired: the real one stays."""
+    store.raw("SET", "k", "old")
+    assert run(store, "key_commit", ("aside", "k"), "9000") == [b"missing"]
+    assert store.raw("GET", "k") == b"old"
+
+
+def test_key_copy_copies_any_type(store: Any) -> None:
+    """With the ttl of the call, not that of the source; nothing copies nothing."""
+    store.raw("HSET", "k", "f", "1")
+    store.raw("PEXPIRE", "k", 500)
+    store.raw("SET", "copy", "other type")
+    assert run(store, "key_copy", ("k", "copy"), "0") == [b"ok"]
+    assert store.raw("HGET", "copy", "f") == b"1"
+    assert ttl(store, "copy") == -1
+    run(store, "key_copy", ("k", "copy"), "9000")
+    assert armed(store, "copy")
+    assert run(store, "key_copy", ("nothing", "copy"), "9000") == [b"missing"]
+    assert store.raw("EXISTS", "copy") == 0
+
+
+def test_key_expire_sets_takes_away_and_misses(store: Any) -> None:
+    """0 is for ever, for a key that lives for ever already too."""
+    assert run(store, "key_expire", ("k",), "9000") == [b"missing"]
+    store.raw("SET", "k", "a")
+    assert run(store, "key_expire", ("k",), "0") == [b"ok"]
+    assert run(store, "key_expire", ("k",), "9000") == [b"ok"]
+    assert armed(store)
+    assert run(store, "key_expire", ("k",), "0") == [b"ok"]
+    assert ttl(store) == -1
+
+
+def test_key_get_ttl(store: Any) -> None:
+    """Value and ms, -1 for ever."""
+    assert run(store, "key_get_ttl", ("k",)) == [b"missing"]
+    store.raw("SET", "k", "a")
+    assert run(store, "key_get_ttl", ("k",)) == [b"ok", b"a", -1]
+    store.raw("PEXPIRE", "k", 9000)
+    assert 8000 < run(store, "key_get_ttl", ("k",))[2] <= 9000
+
+
+def test_key_get_ttls(store: Any) -> None:
+    """-2 marks the missing ones, since an empty value is a value."""
+    store.raw("SET", "a", "")
+    store.raw("SET", "c", "x")
+    assert run(store, "key_get_ttls", ("a", "b", "c")) == [b"ok", b"", -1, b"", -2, b"x", -1]
+
+
+@pytest.mark.parametrize(
+    ("now", "kind", "by", "answer"),
+    [
+        (None, "int", "5", [b"ok", b"5"]),
+        ("5", "int", "-7", [b"ok", b"-2"]),
+        ("9223372036854775806", "int", "1", [b"ok", b"9223372036854775807"]),
+        ("9223372036854775807", "int", "1", [b"range"]),
+        ("1", "float", "0.5", [b"ok", b"1.5"]),
+        ("1.5", "int", "1", [b"ok", b"2.5"]),
+        (None, "float", "2.0", [b"ok", b"2.0"]),
+        ("0.1", "float", "0.2", [b"ok", b"0.30000000000000004"]),
+        ("1e+300", "float", "1e+300", [b"ok", b"2e+300"]),
+        ("1.7e+308", "float", "1.7e+308", [b"range"]),
+        ("007", "int", "1", [b"text"]),
+        ("+5", "int", "1", [b"text"]),
+        ("", "int", "1", [b"text"]),
+        ("x", "int", "1", [b"text"]),
+        ("12345678901234567890123", "int", "1", [b"text"]),
+    ],
+)
+def test_key_incr(store: Any, now: str | None, kind: str, by: str, answer: list[bytes]) -> None:
+    """Ints stay exact to the last of 64 bits, floats stay floats, text is refused and kept."""
+    if now is not None:
+        store.raw("SET", "k", now)
+    assert run(store, "key_incr", ("k",), *TTL, kind, by) == answer
+    if answer[0] == b"ok":
+        assert store.raw("GET", "k") == answer[1]
+        assert armed(store)
+    else:
+        assert store.raw("GET", "k") == now.encode()  # type: ignore[union-attr]
+        assert ttl(store) == -1
+
+
+def test_key_incr_arms_once_with_first(store: Any) -> None:
+    """A daily counter ends with its day."""
+    run(store, "key_incr", ("k",), *FIRST, "int", "1")
+    assert armed(store)
+    store.raw("PEXPIRE", "k", 500)
+    run(store, "key_incr", ("k",), *FIRST, "int", "1")
+    run(store, "key_incr", ("k",), *FIRST, "float", "0.5")
+    assert 0 < ttl(store) <= 500
+
+
+def test_key_incr_refuses_another_type(store: Any) -> None:
+    """A list is no number."""
+    store.raw("RPUSH", "k", "1")
+    with pytest.raises(WrongTypeError, match="another kind of structure"):
+        run(store, "key_incr", ("k",), *TTL, "int", "1")
+
+
+def test_key_renew_only_lengthens(store: Any) -> None:
+    """0 is for ever, which nothing lengthens."""
+    assert run(store, "key_renew", ("k",), "9000") == [b"missing"]
+    store.raw("SET", "k", "a", "PX", 500)
+    assert run(store, "key_renew", ("k",), "9000") == [b"ok"]
+    assert armed(store)
+    assert run(store, "key_renew", ("k",), "500") == [b"longer"]
+    assert armed(store)
+    assert run(store, "key_renew", ("k",), "0") == [b"ok"]
+    assert ttl(store) == -1
+    assert run(store, "key_renew", ("k",), "9000") == [b"longer"]
+
+
+def test_key_set_arms_when_the_key_is_made(store: Any) -> None:
+    """This is the form for 'first': later values leave the ttl alone."""
+    assert run(store, "key_set", ("k",), "9000", "a") == [b"ok"]
+    assert armed(store)
+    store.raw("PEXPIRE", "k", 500)
+    run(store, "key_set", ("k",), "9000", "b")
+    assert 0 < ttl(store) <= 500
+    assert store.raw("GET", "k") == b"b"
+    run(store, "key_set", ("for ever",), "0", "a")
+    assert ttl(store, "for ever") == -1
+
+
+def test_key_set_many(store: Any) -> None:
+    """Each key by the rule of the mode."""
+    store.raw("SET", "a", "old", "PX", 500)
+    assert run(store, "key_set_many", ("a", "b"), *FIRST, "1", "2") == [b"ok"]
+    assert store.raw("MGET", "a", "b") == [b"1", b"2"]
+    assert 0 < ttl(store, "a") <= 500
+    assert armed(store, "b")
+    run(store, "key_set_many", ("a", "b"), *NONE, "3", "4")
+    assert ttl(store, "a") == ttl(store, "b") == -1
+    run(store, "key_set_many", ("a", "b"), *TTL, "5", "6")
+    assert armed(store, "a")
