@@ -57,7 +57,7 @@ class Sizes(SortedSetCache[str]):
     ttl = 600
 
 
-class Facts(DictCache[str, "dict[str, int]"]):
+class Facts(DictCache[str, dict[str, int]]):
     prefix = "demo.facts"
     ttl = 600
 
@@ -67,7 +67,7 @@ class Importers(SetCache[str]):
     ttl = 600
 
 
-class Report(KeyCache["dict[str, str] | None"]):
+class Report(KeyCache[dict[str, str] | None]):
     prefix = "demo.report"
     ttl = 600
 
@@ -150,7 +150,7 @@ def compute_report() -> dict[str, str]:
         "most used": listed((word, f"{count:,}") for word, count in Words("all").most_common(5)),
         "largest files": listed((name, f"{size / 1024:.0f} KB") for name, size in Sizes("all").rchunk(4)),
         "most functions": listed((name, str(facts[name]["functions"])) for name in by_functions),
-        "who imports": listed((name, str(len(Importers(name)))) for name in ("sys", "os", "re", "functools")),
+        "importers of": listed((name, str(len(Importers(name)))) for name in ("sys", "os", "re", "functools")),
         "threading and socket": ", ".join(sorted(both)[:5]) or "nobody imports both",
     }
 

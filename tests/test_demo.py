@@ -70,7 +70,7 @@ def left_behind(temporary: Path) -> list[str]:
 
 def check_answers(out: str) -> None:
     assert f"{FILES} files" in out
-    for row in ("most used", "largest files", "most functions", "who imports", "first pass"):
+    for row in ("most used", "largest files", "most functions", "importers of", "first pass"):
         assert f"  {row}" in out
     assert f"{FILES} files parsed" in out
     assert f"{FILES} files and the report from the cache, 0 parsed" in out
