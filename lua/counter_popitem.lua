@@ -2,7 +2,8 @@
 -- KEYS[1] the counter
 -- returns {'ok', field, count} | {'missing'} | {'text'}
 -- @include lib/count
-local field = redis.call('HRANDFIELD', KEYS[1])
+local found = redis.call('HRANDFIELD', KEYS[1], 1)
+local field = found and found[1]
 if not field then return {'missing'} end
 local count = redis.call('HGET', KEYS[1], field)
 if not is_count(count) then return {'text'} end
