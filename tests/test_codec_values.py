@@ -28,7 +28,7 @@ codec = Codec()
 
 class Color(Enum):
     RED = 1
-    ROUGE = 1
+    ROUGE = 1  # noqa: PIE796 (an alias)
     BLUE = (1, "b")
 
 
@@ -95,7 +95,7 @@ EXAMPLES: list[Any] = [
     Color.RED, Color.ROUGE, Color.BLUE, Access(0), Access.READ | Access.WRITE, Level.LOW, Bits.ONE | Bits.TWO,
     Bits(0), Word.YES, [], (), set(), frozenset(), {}, [[[]]], ((),), {1, "a"}, {frozenset({(1,)})},
     {"a": 1, "b": [1, (2,)]}, {1: 2, "1": 3, (1,): 4, None: 5, b"x": 6, Color.RED: 7, "\ud800": 8}, {"\ud800": 1},
-    deque(), deque([1, (2,)], 5), deque([], 0), OrderedDict([("b", 1), ("a", 2)]), Counter("abca"),
+    deque(), deque([1, (2,)], 5), deque(maxlen=0), OrderedDict([("b", 1), ("a", 2)]), Counter("abca"),
     Counter({"a": -1, "b": 1.5}), defaultdict(None, {1: 2}), defaultdict(list, {"a": [1]}), Point(1, (2,)),
     Typed("a", ("b",)), Order(1, [(1,), {2}]), Slotted(1, [Slotted(2, None)]),
     [bytearray(b"x"), b"y", b"\xc4"], {"row": {"at": datetime(2026, 1, 2), "sum": Decimal(1)}}, (b"a", bytearray(b"b")),
@@ -331,6 +331,7 @@ def test_a_deep_stack_of_the_caller_is_an_error_of_ours() -> None:
             codec.dumps(deep)
         with pytest.raises(DecodeError):
             codec.loads(stored)
+        return None
 
     limit = sys.getrecursionlimit()
 

@@ -237,6 +237,4 @@ SCALARS: dict[type, Scalar] = {
     **{cls: Scalar(ord("/"), _write_path, _read_path) for cls in _PATH_LETTERS},
 }
 ENUM = Scalar(ord("E"), _write_enum, _read_enum)
-SCALAR_READERS: dict[int, Callable[[bytes], Any]] = {
-    scalar.code: scalar.read for scalar in (*SCALARS.values(), ENUM)
-}
+SCALAR_READERS: dict[int, Callable[[bytes], Any]] = {scalar.code: scalar.read for scalar in (*SCALARS.values(), ENUM)}

@@ -15,6 +15,7 @@ from rcollections.errors import ConfigError
 
 from .packing import STRICT
 from .plain import decode_raw, encode_raw
+from .unpacking import unpack_whole
 
 __all__ = ["Serializer", "serializer_of"]
 
@@ -43,7 +44,7 @@ class _MessagePack:
         return ormsgpack.packb(value, None, self.dump_options)
 
     def loads(self, data: bytes) -> Any:
-        return ormsgpack.unpackb(data, option=ormsgpack.OPT_NON_STR_KEYS)
+        return unpack_whole(data, None, ormsgpack.OPT_NON_STR_KEYS)
 
 
 class _String:

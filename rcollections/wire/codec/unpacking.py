@@ -13,6 +13,7 @@ import ormsgpack
 
 from rcollections.errors import DecodeError
 
+from . import headers
 from .containers import CONTAINER_READERS
 from .packing import DEEPEST
 from .plain import ENTRY, PACKED, RESERVED, read_plain
@@ -21,7 +22,7 @@ from .scalars import SCALAR_READERS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["unpack"]
+__all__ = ["unpack", "unpack_whole"]
 
 
 def unpack(data: bytes) -> Any:
@@ -44,6 +45,17 @@ def unpack(data: bytes) -> Any:
         raise DecodeError("the stored bytes are damaged, or not ours") from error
 
 
+def unpack_whole(payload: bytes, hook: Callable[[int, bytes], Any] | None = None, options: int = 0) -> Any:
+    """The one MessagePack value that ``payload`` is, and not only begins with."""
+    if headers.NEEDED:
+        headers.check_arrays(payload)
+    # The library does not say where it stopped, so it reads the value and an end mark as a pair.
+    value, end = ormsgpack.unpackb(b"\x92%b\x2a" % payload, ext_hook=hook, option=options)
+    if end != END:
+        raise DecodeError("there is something behind a stored value")
+    return value
+
+
 class _Closed(NamedTuple):
     """A container inside another one, not opened yet."""
 
@@ -53,9 +65,9 @@ class _Closed(NamedTuple):
 
 def _unpack_native(payload: bytes) -> Any:
     try:
-        return ormsgpack.unpackb(payload, ext_hook=_read_scalar)
+        return unpack_whole(payload, _read_scalar)
     except ValueError:  # a container inside, or damaged
-        return _open(ormsgpack.unpackb(payload, ext_hook=_read_extension), 1)
+        return _open(unpack_whole(payload, _read_extension), 1)
 
 
 def _unpack_container(code: int, payload: bytes) -> Any:
@@ -85,9 +97,9 @@ def _open(value: Any, depth: int) -> Any:
     items, open_already = value, False
     if closed:
         try:
-            items, open_already = ormsgpack.unpackb(value.payload, ext_hook=_read_scalar), True
+            items, open_already = unpack_whole(value.payload, _read_scalar), True
         except ValueError:  # a container inside, or damaged
-            items = ormsgpack.unpackb(value.payload, ext_hook=_read_extension)
+            items = unpack_whole(value.payload, _read_extension)
     if type(items) is not list:
         raise DecodeError("a stored container is damaged")
     if not open_already:
@@ -97,6 +109,7 @@ def _open(value: Any, depth: int) -> Any:
     return CONTAINER_READERS[value.code](items) if closed else items
 
 
+END = 0x2A
 OPENABLE = frozenset({_Closed, list, dict})
 KINDS: dict[bytes, Callable[[bytes], Any]] = {
     b"m": _unpack_native,
