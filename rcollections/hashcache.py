@@ -175,6 +175,13 @@ class HashItemsView(ItemsView[Any, Any]):
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return self._mapping._iterate()  # type: ignore[attr-defined,no-any-return]
 
+    def __contains__(self, item: object) -> bool:
+        if not isinstance(item, tuple) or len(item) != 2:
+            return False
+        # By get: a missing field must not become one, neither by __missing__ nor as a count of 0.
+        found = self._mapping.get(item[0], MISSING)
+        return found is not MISSING and bool(found is item[1] or found == item[1])
+
     def __repr__(self) -> str:
         return f"{self._mapping!r}.items()"  # type: ignore[attr-defined]
 
