@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from . import observe
 from .countercache import CounterCache
+from .decorators import ainvalidate_tags, cached, invalidate_tags
 from .dictcache import DictCache
 from .errors import (
     CacheConnectionError,
@@ -46,10 +47,13 @@ __all__ = [
     "SetCache",
     "SortedSetCache",
     "WrongTypeError",
+    "ainvalidate_tags",
+    "cached",
     "configure",
     "connection",
     "connections",
     "deadline",
+    "invalidate_tags",
     "observe",
     "register",
 ]

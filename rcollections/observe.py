@@ -216,3 +216,11 @@ def reset() -> None:
     collect(False)
     with _lock:
         observers = ()
+
+
+def noted(name: str, word: str, key: str) -> None:
+    """Tell observers what happened to a call of a cached function: hit, miss, stale, wait, compute, …"""
+    event = Event(name, word, key)
+    event.hit = {"hit": True, "stale": True, "compute": False}.get(word)
+    event.unreadable = word == "unreadable"
+    _tell(observers, "after", event)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["Arg", "Batch", "Call", "Command", "Effect", "Plan", "Script", "Sleep", "Step"]
+__all__ = [
+    "Arg", "Batch", "Call", "Command", "Effect", "Hold", "Now", "Plan", "Script", "Sleep", "Spawn", "Step",
+    "Subscribe", "Wait",
+]  # fmt: skip
 
 T = TypeVar("T")
 Arg: TypeAlias = "bytes | str | int | float"
@@ -57,5 +60,43 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-Effect: TypeAlias = "Command | Script | Batch | Call | Sleep"
+class Now(NamedTuple):
+    """The time in seconds, on a clock that only goes forward."""
+
+
+class Wait(NamedTuple):
+    """Wait until the signal is set, at most ``seconds`` (None: as long as it takes). Gives whether it is set."""
+
+    signal: Any
+    seconds: float | None = None
+
+
+class Subscribe(NamedTuple):
+    """Hear what is published on a channel from now on. Gives a signal that is set by the first message.
+
+    The server has confirmed when the reply comes: what is published later is heard, unless the
+    connection breaks, and that sets the signal as well.
+    """
+
+    channel: str
+
+
+class Hold(NamedTuple):
+    """Keep a lease alive in the background, renewed at a third of ``ms``. Gives a handle with ``stop()``."""
+
+    lease: str
+    token: bytes
+    ms: int
+
+
+class Spawn(NamedTuple):
+    """Carry out another plan in the background. Gives a handle: ``done`` is a signal, ``result()`` its end.
+
+    Gives None if there is no room in the background; the plan was not started then.
+    """
+
+    plan: Any
+
+
+Effect: TypeAlias = "Command | Script | Batch | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn"
 Plan: TypeAlias = Generator[Effect, Any, T]

@@ -63,10 +63,10 @@ def commit(t: Target, built: str) -> Plan[None]:
     expect_ok(reply)
 
 
-def clean(prefix: str) -> Plan[int]:
+def clean(prefix: str, closing: str = "") -> Plan[int]:
     """Unlink every key that is ``prefix`` or begins with ``prefix.``, in batches; gives how many went."""
     pattern = re.sub(r"([\[\]*?^\\-])", r"\\\1", prefix) + "*"
-    exact, below = prefix.encode(), prefix.encode() + b"."
+    exact, below = f"{prefix}{closing}".encode(), f"{prefix}.".encode()
     removed, cursor = 0, 0
     while True:
         cursor, found = yield Command(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))
@@ -75,3 +75,10 @@ def clean(prefix: str) -> Plan[int]:
             removed += yield Command(("UNLINK", *ours))
         if int(cursor) == 0:
             return removed
+
+
+def clean_function(prefix: str) -> Plan[int]:
+    """Unlink all entries of a function. The leases go first, so that nothing older is stored behind us."""
+    has_tag = "{" in prefix
+    yield from clean(f"rc:l:{prefix}" if has_tag else f"rc:l:{{{prefix}", "" if has_tag else "}")
+    return (yield from clean(prefix))

@@ -16,20 +16,27 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ..errors import CacheTimeout
-from ..plans.effects import Batch, Call, Command, Script, Sleep
+from ..plans.effects import Batch, Call, Command, Hold, Now, Script, Sleep, Spawn, Subscribe, Wait
+from ..plans.flights import Flights
+from ..plans.job import computing
 from . import disabled
+from .background import report
 from .clock import until as until_
 from .connection import _RETRIES, _key, _repeatable, _words
+from .leases import hold
+from .signals import AsyncSignal
 from .sockets import fake_server
 from .translate import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ..plans.effects import Effect, Plan, Step
     from .connection import Connection
 
-__all__ = ["aclose", "adrive"]
+__all__ = [
+    "aclose", "adrive", "as_task", "flights_of", "in_background", "mark_coroutine_function", "running_loop",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -60,9 +67,106 @@ async def _do(effect: Effect, connection: Connection) -> Any:
     if isinstance(effect, Call):
         result = effect.fn()
         return await result if inspect.isawaitable(result) else result
+    if isinstance(effect, Now):
+        return time.monotonic()
+    if isinstance(effect, Wait):
+        return await _wait(effect.signal, effect.seconds)
+    if isinstance(effect, Hold):
+        return hold(connection, *effect)
+    if isinstance(effect, Subscribe):
+        signal = AsyncSignal()
+        await asyncio.get_running_loop().run_in_executor(None, connection.wakeups.listen, effect.channel, signal)
+        return signal
+    if isinstance(effect, Spawn):
+        return AsyncHandle(asyncio.ensure_future(_spawned(effect.plan, connection)))
     if isinstance(effect, Sleep):
         return await asyncio.sleep(effect.seconds)
     raise TypeError(f"a plan yielded {type(effect).__name__}, which is no effect")
+
+
+async def _wait(signal: Any, seconds: float | None) -> bool:
+    left = until_(float("inf")) - time.monotonic()
+    bounded = seconds if left == float("inf") else max(0.0, left if seconds is None else min(left, seconds))
+    if await signal.wait(bounded):
+        return True
+    if left != float("inf") and (seconds is None or left <= seconds):
+        raise CacheTimeout("the deadline around this call has passed while it waited for a value")
+    return False
+
+
+async def _spawned(plan: Plan[Any], connection: Connection) -> Any:
+    computing.set(frozenset())  # this task's own: what its parent computes is no recursion here
+    return await adrive(plan, connection)
+
+
+# One table of flights per connection and event loop.
+_flights: weakref.WeakKeyDictionary[Any, dict[int, Flights]] = weakref.WeakKeyDictionary()
+
+
+def flights_of(connection: Connection) -> Flights:
+    """The flights of the running event loop's tasks on this connection."""
+    mine = _flights.setdefault(asyncio.get_running_loop(), {})
+    flights = mine.get(id(connection))
+    if flights is None:
+        flights = mine[id(connection)] = Flights(AsyncSignal)
+    return flights
+
+
+def running_loop() -> Any:
+    """The event loop of the caller; RuntimeError outside of one."""
+    return asyncio.get_running_loop()
+
+
+def as_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """The coroutine as a task of the running loop."""
+    return asyncio.ensure_future(coroutine)
+
+
+def mark_coroutine_function(face: Any) -> None:
+    """Let ``iscoroutinefunction`` say yes to a callable object, as frameworks want to know."""
+    if hasattr(inspect, "markcoroutinefunction"):
+        inspect.markcoroutinefunction(face)
+    else:
+        face._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+def in_background(coroutine: Any) -> Any:
+    """Run as a task that is held until it ends; its exception goes to the log."""
+    task = asyncio.ensure_future(coroutine)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    task.add_done_callback(_report_if_lost)
+    return task
+
+
+def _report_if_lost(task: Any) -> None:
+    if not task.cancelled():
+        report(task)
+
+
+# asyncio keeps only weak references to tasks: one that runs in the background must be held by somebody.
+_running: set[Any] = set()
+
+
+class AsyncHandle:
+    """What ``Spawn`` gives: ``done`` is set at the end, ``result()`` gives it or raises."""
+
+    def __init__(self, task: Any) -> None:
+        self.done = AsyncSignal()
+        self._task = task
+        _running.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: Any) -> None:
+        _running.discard(task)
+        self.done.set()
+
+    def result(self) -> Any:
+        return self._task.result()
+
+    def abandon(self) -> None:
+        """Nobody will ask for the result: an exception goes to the log instead."""
+        self._task.add_done_callback(report)
 
 
 async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:

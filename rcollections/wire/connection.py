@@ -17,13 +17,17 @@ import redis.exceptions as theirs
 
 from ..errors import CacheError, CacheTimeout
 from ..plans.effects import Command, Script
+from ..plans.flights import Flights
 from . import disabled
+from .breaker import Breaker
 from .clock import until as until_
 from .codec import Codec
 from .pool import Pool
 from .scripts import source
+from .signals import Signal
 from .sockets import connector, set_until
 from .translate import is_loading, translate
+from .wakeups import Wakeups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +87,8 @@ _READS = frozenset(
 )
 
 _KEYED = (_READS - {"PING", "SCAN"}) | set(
-    "DEL EXPIRE GETDEL HDEL HSET INCR INCRBY PERSIST PEXPIRE SADD SET SPOP SREM UNLINK ZADD ZPOPMAX ZPOPMIN ZREM".split()
+    "DEL EXPIRE GETDEL HDEL HSET INCR INCRBY PERSIST PEXPIRE SADD SET SPOP SREM UNLINK ZADD "
+    "ZPOPMAX ZPOPMIN ZREM".split()
 )
 
 
@@ -98,7 +103,10 @@ class Connection:
         self._pool: Pool | None = None
         self._embedded: EmbeddedServer | None = None
         self._codecs: dict[Any, Codec] = {}
+        self._wakeups: Wakeups | None = None
         self._lock = threading.RLock()
+        self.breaker = Breaker(dsn.shown)
+        self.flights = Flights(Signal)  # of all threads; each event loop has its own
 
     def __repr__(self) -> str:
         return f"Connection({self.dsn.shown!r})"
@@ -221,6 +229,17 @@ class Connection:
         pool.release(link)
         return _unwrap(replies) if atomic else replies
 
+    @property
+    def wakeups(self) -> Wakeups:
+        """Who hears what is published on this server."""
+        if self._wakeups is None:
+            dsn = self.dsn
+            if dsn.kind == "embedded":
+                dsn = dsn.replace(kind="server", path=self.socket_path())
+            with self._lock:
+                self._wakeups = self._wakeups or Wakeups(dsn)
+        return self._wakeups
+
     def socket_path(self) -> str:
         """The unix socket of the server, or "" for TCP. Starts an embedded server if it has to."""
         if self.dsn.kind != "embedded":
@@ -259,6 +278,9 @@ class Connection:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
+        wakeups, self._wakeups = self._wakeups, None
+        if wakeups is not None:
+            wakeups.close()
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
             embedded.close()

@@ -101,6 +101,7 @@ def connection(name: str = "") -> Connection:
     Its ``raw("COMMAND", *args)`` is the way to what this library does not offer. With nothing
     configured this is ``memory://``, with a warning, or a ConfigError if ``CACHES_STRICT=1``.
     """
+    name = "" if name == "default" else name
     found = _connections.get(name)
     if found is not None:
         return found

@@ -61,6 +61,15 @@ def _distinct(first: int, stride: int) -> Callable[[Script], list[Any]]:
 
 
 _SCRIPTS: dict[str, Any] = {
+    "entry_begin": lambda step: [b"lease", b"".join(step.args[3:])],
+    "entry_delete": [b"ok", 0],
+    "entry_expire": [b"gone"],
+    "entry_fetch": lambda step: [b"lease", b"", b"".join(step.args[5:]), -2, 0],
+    "entry_put": [b"ok"],
+    "entry_store": [b"ok"],
+    "lease_free": [b"ok"],
+    "lease_renew": [b"ok"],
+    "tag_bump": [b"ok"],
     "counter_add": [b"ok"],
     "counter_combine": [b"ok"],
     "counter_incr": _sum,

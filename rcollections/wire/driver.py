@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..plans.effects import Batch, Call, Command, Script, Sleep
+from ..errors import CacheTimeout
+from ..plans.effects import Batch, Call, Command, Hold, Now, Script, Sleep, Spawn, Subscribe, Wait
+from .background import Handle, try_submit
+from .clock import until
+from .leases import hold
+from .signals import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,14 +41,44 @@ def drive(plan: Plan[T], connection: Connection) -> T:
             arg, step = error, plan.throw
 
 
-def _do(effect: Effect, connection: Connection) -> Any:
-    kind = type(effect)
+def _do(effect: Any, connection: Connection) -> Any:
+    kind: Any = type(effect)
     if kind is Command or kind is Script:
-        return connection.one(effect)  # type: ignore[arg-type]
+        return connection.one(effect)
     if kind is Batch:
         return connection.many(*effect)
     if kind is Call:
-        return effect.fn()  # type: ignore[union-attr]
+        return effect.fn()
+    if kind is Now:
+        return time.monotonic()
+    if kind is Wait:
+        return wait(effect.signal, effect.seconds)
+    if kind is Hold:
+        return hold(connection, *effect)
+    if kind is Subscribe:
+        signal = Signal()
+        connection.wakeups.listen(effect.channel, signal)
+        return signal
+    if kind is Spawn:
+        return spawn(effect.plan, connection)
     if kind is Sleep:
-        return time.sleep(effect.seconds)  # type: ignore[union-attr]
+        return time.sleep(effect.seconds)
     raise TypeError(f"a plan yielded {kind.__name__}, which is no effect")
+
+
+def wait(signal: Signal, seconds: float | None) -> bool:
+    """Wait on this thread, not beyond the deadline around the call."""
+    left = until(float("inf")) - time.monotonic()
+    if left == float("inf"):
+        return signal.wait(seconds)
+    if signal.wait(max(0.0, left if seconds is None else min(left, seconds))):
+        return True
+    if seconds is None or left <= seconds:
+        raise CacheTimeout("the deadline around this call has passed while it waited for a value")
+    return False
+
+
+def spawn(plan: Plan[Any], connection: Connection) -> Handle | None:
+    """Run another plan on the background pool."""
+    future = try_submit(lambda: drive(plan, connection))
+    return None if future is None else Handle(future, Signal())

@@ -6,7 +6,7 @@ from datetime import date
 from enum import Enum
 from uuid import UUID
 
-__all__ = ["join", "namespaced"]
+__all__ = ["channel", "join", "lease", "namespaced", "tag"]
 
 
 def join(owner: str, prefix: str, parts: tuple[object, ...]) -> str:
@@ -49,3 +49,18 @@ def namespaced(namespace: str, key: str, prefix: str) -> str:
     if not namespace or (not prefix and key.startswith(namespace + ".")):
         return key
     return f"{namespace}.{key}"
+
+
+def lease(key: str) -> str:
+    """The key of a lease: in the slot of the key that it is about, and outside every class's prefix."""
+    return f"rc:l:{key}" if "{" in key else f"rc:l:{{{key}}}"
+
+
+def channel(key: str) -> str:
+    """The channel on which it is published that a key was stored, freed or dropped."""
+    return f"rc:w:{key}"
+
+
+def tag(namespace: str, name: str) -> str:
+    """The key of a tag's stamp."""
+    return f"{namespace}.rc:t:{name}" if namespace else f"rc:t:{name}"

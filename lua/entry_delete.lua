@@ -1,0 +1,10 @@
+-- entry_delete: drop an entry and the lease of whoever computes it, the entry missing or not
+-- KEYS[1] the entry
+-- KEYS[2] its lease
+-- ARGV[1] channel of those who wait
+-- returns {'ok', removed}
+-- retry safe
+local removed = redis.call('UNLINK', KEYS[1])
+redis.call('DEL', KEYS[2])
+redis.call('PUBLISH', ARGV[1], '')
+return {'ok', removed}

@@ -1,0 +1,17 @@
+-- entry_store: store what was computed under a lease, if it is still ours
+-- KEYS[1] the entry
+-- KEYS[2] its lease
+-- ARGV[1] token
+-- ARGV[2] the entry's bytes
+-- ARGV[3] ttl in ms, 0 none
+-- ARGV[4] channel of those who wait
+-- returns {'ok'} | {'refused'}
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'refused'} end
+if ARGV[3] == '0' then
+  redis.call('SET', KEYS[1], ARGV[2])
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+end
+redis.call('DEL', KEYS[2])
+redis.call('PUBLISH', ARGV[4], '')
+return {'ok'}

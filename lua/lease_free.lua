@@ -1,0 +1,9 @@
+-- lease_free: give a lease back, if it is still ours
+-- KEYS[1] the lease
+-- ARGV[1] token
+-- ARGV[2] channel of those who wait
+-- returns {'ok'} | {'refused'}
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'refused'} end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[2], '')
+return {'ok'}

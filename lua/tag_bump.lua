@@ -1,0 +1,14 @@
+-- tag_bump: invalidate tags: each gets a stamp of its own that nobody had before
+-- KEYS[1..] the tags
+-- ARGV[1] ttl in ms that a tag gets at least
+-- ARGV[2..] one new stamp a tag, drawn for this message alone
+-- returns {'ok'}
+for i, tag in ipairs(KEYS) do
+  local left = redis.call('PTTL', tag)
+  if left == -1 then
+    redis.call('SET', tag, ARGV[i + 1])
+  else
+    redis.call('SET', tag, ARGV[i + 1], 'PX', math.max(left, tonumber(ARGV[1])))
+  end
+end
+return {'ok'}

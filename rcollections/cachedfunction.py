@@ -1,0 +1,191 @@
+"""``CachedFunction``: what ``@cached`` makes of a ``def``."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from .background_calls import Background, Future
+from .errors import CacheMissError
+from .plans import fetch as plans
+from .plans import keys
+from .plans.tags import delete, expire
+from .wire.driver import drive
+from .wire.keys import namespaced
+from .writing import Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .plans.job import Job
+    from .recipes import CacheInfo, Function
+
+__all__ = ["CachedFunction"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class CachedFunction(Generic[P, R]):
+    """A function whose results are kept on the server: called like the function itself.
+
+    A hit is one round trip. A miss is computed once over all threads and processes: one caller gets a
+    lease, the others wait to be woken. See ``cached`` for the options.
+    """
+
+    __wrapped__: Callable[P, R]
+
+    def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
+        self._function = function
+        self._bound = bound
+        update_wrapper(self, function.fn)
+
+    # -- calling ---------------------------------------------------------------------------------
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        job, connection = self._job(args, kwargs)
+        return drive(plans.call(job), connection)  # type: ignore[no-any-return]
+
+    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
+        function = self._function
+        recipe, connection = function.recipe(lambda connection: connection.flights, "threads")
+        return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
+
+    @overload
+    def __get__(self, instance: None, owner: Any) -> CachedFunction[P, R]: ...
+    @overload
+    def __get__(self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else type(self)(self._function, (*self._bound, instance))
+
+    def __repr__(self) -> str:
+        return f"<cached {self._function.path}>"
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The cached value, or CacheMissError: never computes. One round trip."""
+        job, connection = self._job(args, kwargs)
+        found = drive(plans.lookup(job), connection)
+        if found is not None and found.fresh:
+            usable, result = job.load(found.entry)
+            if usable:
+                job.note("hit")
+                return job.give(result)  # type: ignore[no-any-return]
+        raise CacheMissError(f"there is no fresh value under {job.key!r}")
+
+    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
+        return self.peek(*args, **kwargs)
+
+    def get_ttl(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
+        """The cached value and the seconds that it stays fresh: negative when stale, ``inf`` for ever.
+
+        CacheMissError if there is none. One round trip.
+        """
+        job, connection = self._job(args, kwargs)
+        found = drive(plans.lookup(job, always_ttl=True), connection)
+        if found is not None:
+            usable, result = job.load(found.entry)
+            if usable:
+                return job.give(result), float("inf") if found.soft is None else found.soft
+        raise CacheMissError(f"there is no value under {job.key!r}")
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The key of this call on the server. Asks nobody."""
+        return self._job(args, kwargs)[0].key
+
+    # -- changing --------------------------------------------------------------------------------
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute now and store, whatever is cached; a computation that runs elsewhere is too late then."""
+        job, connection = self._job(args, kwargs)
+        return drive(plans.recompute(job), connection)  # type: ignore[no-any-return]
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Drop the value of this call; one that is being computed now will not be stored.
+
+        A call that begins after this has returned never gets the older value. One round trip.
+        """
+        job, connection = self._job(args, kwargs)
+        drive(delete(job), connection)
+        job.note("invalidate")
+
+    def expire(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Mark the value stale: only those who take stale values still get it. One round trip."""
+        job, connection = self._job(args, kwargs)
+        drive(expire(job), connection)
+        job.note("invalidate")
+
+    def put(self, *args: Any, _cache_put: R, **kwargs: Any) -> None:
+        """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
+
+        It takes effect at the server: of two writers the last one wins there. ``writing()`` is the
+        strong form around a change of the source.
+        """
+        job, connection = self._job(args, kwargs)
+        drive(plans.store(job, _cache_put), connection)
+
+    def store(self, value: R) -> Callable[P, None]:
+        """``f.store(value)(x)`` stores a value for the call ``f(x)``."""
+
+        def put(*args: P.args, **kwargs: P.kwargs) -> None:
+            job, connection = self._job(args, kwargs)
+            drive(plans.store(job, value), connection)
+
+        return put
+
+    def writing(self, *args: P.args, **kwargs: P.kwargs) -> Writing:
+        """``with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` stores the new value.
+
+        While the block runs nobody can store an older value. Without ``w.put`` the value is dropped.
+        """
+        job, connection = self._job(args, kwargs)
+        return Writing(job, connection)
+
+    def clear(self) -> int:
+        """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own.
+
+        Scans the keys of the database in steps, O(keys); tags are the fast way.
+        """
+        _, connection = self._function.recipe(lambda connection: connection.flights, "threads")
+        prefix = namespaced(connection.namespace, self._function.own_prefix, self._function.cls.prefix or "-")
+        return drive(keys.clean_function(prefix), connection)
+
+    # -- in the background -----------------------------------------------------------------------
+
+    def bg(self) -> Background[P, R]:
+        """Calls that refresh in the background: ``f.bg()(x)``, ``f.bg().lazy(x)``, ``f.bg().refresh(x)``."""
+        return Background(self)
+
+    def future(self) -> Future[P, R]:
+        """Calls that give a ``concurrent.futures.Future``: ``f.future()(x)``, ``.lazy(x)``, ``.peek(x)``."""
+        return Future(self)
+
+    # -- about it --------------------------------------------------------------------------------
+
+    @property
+    def uncached(self) -> Callable[P, R]:
+        """The function itself."""
+        fn: Any = self._function.fn
+        return fn.__get__(self._bound[0]) if self._bound else fn  # type: ignore[no-any-return]
+
+    def on_value(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """Call ``callback(value, *args, **kwargs)`` after each computation; its errors are logged."""
+        self._function.callbacks.append(callback)
+        return callback
+
+    def cache_info(self) -> CacheInfo:
+        """What the calls did in this process: hits, misses and more. Asks nobody."""
+        return self._function.info()
+
+    def cache_clear(self) -> None:
+        """Drop all values and counts, as functools has it."""
+        self.clear()
+        self._function.forget_counts()
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """The options."""
+        return {**self._function.options, "cls": self._function.cls}

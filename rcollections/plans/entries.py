@@ -1,0 +1,60 @@
+"""Entries: a value with what decides whether it still counts. Pure bytes, no I/O.
+
+An entry that needs no metadata is the bare value, so that it can be read by anyone. Otherwise
+``0xC0 | kind | grace, 6 bytes | n, 2 bytes | nonce, 8 bytes | n stamps of 8 bytes | value``. ``grace`` is how
+many ms of the entry's physical ttl lie behind its freshness: it is fresh while PTTL > grace. No clock of
+any client is in it. The Lua side of this layout is ``lua/lib/entry.lua``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .draws import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ERROR", "VALUE", "Entry", "head", "pack", "same", "unpack"]
+
+MARK = 0xC0
+VALUE, ERROR = 0, 1  # kinds: a result, or an exception that is cached like one
+FIXED = 18
+
+
+class Entry(NamedTuple):
+    """What is stored under a key."""
+
+    value: bytes
+    kind: int = VALUE
+    grace: int = 0
+    stamps: tuple[bytes, ...] = ()
+
+
+def head(kind: int, grace: int, tags: int) -> bytes:
+    """The bytes before the stamps; empty where an entry needs none."""
+    if kind == VALUE and grace == 0 and tags == 0:
+        return b""
+    return bytes((MARK, kind)) + grace.to_bytes(6, "big") + tags.to_bytes(2, "big") + draw()
+
+
+def pack(entry: Entry) -> bytes:
+    """The bytes that are stored."""
+    return head(entry.kind, entry.grace, len(entry.stamps)) + b"".join(entry.stamps) + entry.value
+
+
+def unpack(data: bytes) -> Entry | None:
+    """The entry in these bytes; None if they begin like one and are none."""
+    if data[:1] != bytes((MARK,)):
+        return Entry(data)
+    count = int.from_bytes(data[8:10], "big")
+    end = FIXED + 8 * count
+    if len(data) < end or data[1] not in (VALUE, ERROR):
+        return None
+    stamps = tuple(data[at : at + 8] for at in range(FIXED, end, 8))
+    return Entry(data[end:], data[1], int.from_bytes(data[2:8], "big"), stamps)
+
+
+def same(entry: Entry, stamps: Sequence[bytes | None]) -> bool:
+    """Whether the entry was made under exactly these stamps; a missing tag (None) never matches."""
+    return entry.stamps == tuple(stamps)

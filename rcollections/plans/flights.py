@@ -1,0 +1,160 @@
+"""Flights: what the callers of one key inside this process share, and what they must not share.
+
+They share reads and wake-ups, never a result that was computed for a call that began earlier:
+a read answers only those that began before it was sent. Of all callers that missed, one drives (talks to
+the server about the lease, computes, or waits for another process); the others wait for it to end.
+Every method is one atomic step in memory. Waiting itself is an effect, so this knows no threads and no loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Flight", "Flights", "Round", "Ticket"]
+
+
+class Round:
+    """One read for all that joined before it was sent."""
+
+    __slots__ = ("done", "error", "led", "reply", "valid")
+
+    def __init__(self, signal: Any) -> None:
+        self.done = signal
+        self.led = False
+        self.valid = False  # False once done: its leader went away, join another one
+        self.reply: Any = None
+        self.error: BaseException | None = None
+
+
+class Ticket:
+    """A place in the queue behind the driver: ``signal`` is set when it has ended."""
+
+    __slots__ = ("error", "round", "signal")
+
+    def __init__(self, signal: Any) -> None:
+        self.signal = signal
+        self.round: Round | None = None  # all that are woken together read together
+        self.error: BaseException | None = None  # what the driver's computation raised
+
+
+class Flight:
+    """The callers of one key. Made and dropped by ``Flights``."""
+
+    __slots__ = ("_flights", "current", "driven", "following", "key", "refreshing", "ticket", "users")
+
+    def __init__(self, flights: Flights, key: Any) -> None:
+        self._flights = flights
+        self.key = key
+        self.users = 0
+        self.current: Round | None = None  # being read now
+        self.following: Round | None = None  # to be read when the current one has ended
+        self.driven = False
+        self.refreshing = False
+        self.ticket: Ticket | None = None
+
+    def join(self, wanted: Round | None = None) -> tuple[Round, bool, Any]:
+        """A round to take part in: the round, whether I lead it, and the signal to wait for before I may.
+
+        ``wanted`` is the round that a ticket named. Without it: a round whose read is not sent yet.
+        """
+        with self._flights.lock:
+            if wanted is not None and (wanted is self.current or wanted is self.following or wanted.led):
+                chosen = wanted
+            elif self.current is None or not self.current.led:
+                chosen = self.current = self.current or self._round()
+            else:
+                chosen = self.following = self.following or self._round()
+            if chosen.led:
+                return chosen, False, None
+            chosen.led = True
+            ahead = self.current.done if self.following is chosen and self.current is not None else None
+            return chosen, True, ahead
+
+    def end(self, ended: Round, reply: Any = None, error: BaseException | None = None, valid: bool = True) -> None:
+        """The leader's read has ended (``valid=False``: it never will); the next round may begin."""
+        with self._flights.lock:
+            ended.reply, ended.error, ended.valid = reply, error, valid
+            if self.current is ended:
+                self.current, self.following = self.following, None
+            elif self.following is ended:
+                self.following = None
+        ended.done.set()
+
+    def drive_or_queue(self) -> Ticket | None:
+        """None: I drive now. Otherwise a ticket, to wait until the driver has ended."""
+        with self._flights.lock:
+            if not self.driven:
+                self.driven = True
+                return None
+            if self.ticket is None:
+                self.ticket = Ticket(self._flights.signal())
+            return self.ticket
+
+    def land(self, error: BaseException | None = None) -> Round | None:
+        """The driver has ended: wake the queue, which reads once, together; gives the round that it reads."""
+        with self._flights.lock:
+            self.driven = False
+            ticket, self.ticket = self.ticket, None
+            if ticket is None:
+                return None
+            ticket.error = error
+            if error is None:
+                if self.current is None:
+                    self.current = self._round()
+                    ticket.round = self.current
+                else:
+                    self.following = self.following or self._round()
+                    ticket.round = self.following
+        ticket.signal.set()
+        return ticket.round
+
+    def start_refresh(self) -> bool:
+        """Whether I may refresh this key in the background: one at a time in a process."""
+        with self._flights.lock:
+            if self.refreshing or self.driven:
+                return False
+            self.refreshing = True
+            self.users += 1
+            return True
+
+    def end_refresh(self) -> None:
+        """The background refresh has ended."""
+        with self._flights.lock:
+            self.refreshing = False
+        self.leave()
+
+    def leave(self) -> None:
+        """One caller has its answer."""
+        self._flights.leave(self)
+
+    def _round(self) -> Round:
+        return Round(self._flights.signal())
+
+
+class Flights:
+    """All flights of one connection, among threads (or among the tasks of one event loop)."""
+
+    def __init__(self, signal: Callable[[], Any]) -> None:
+        self.signal = signal
+        self.lock = threading.Lock()
+        self.table: dict[Any, Flight] = {}
+
+    def enter(self, key: Any) -> Flight:
+        """The flight of this key; every ``enter`` needs a ``leave``."""
+        with self.lock:
+            flight = self.table.get(key)
+            if flight is None:
+                flight = self.table[key] = Flight(self, key)
+            flight.users += 1
+            return flight
+
+    def leave(self, flight: Flight) -> None:
+        """Drop the flight with its last user."""
+        with self.lock:
+            flight.users -= 1
+            if not flight.users:
+                del self.table[flight.key]

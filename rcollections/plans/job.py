@@ -1,0 +1,197 @@
+"""A ``Job``: one call of a cached function, as the plans of ``fetch`` see it."""
+
+from __future__ import annotations
+
+import random
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CacheError, DecodeError
+from .effects import Call
+from .entries import ERROR, Entry
+from .target import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from .effects import Plan
+    from .flights import Flights
+    from .target import Target
+
+__all__ = ["Job", "Recipe"]
+
+# The keys that are being computed in this thread or task, so that a function that calls itself is noticed.
+computing: ContextVar[frozenset[tuple[int, str]]] = ContextVar("rcollections_computing", default=frozenset())
+
+DAY_MS = 86_400_000
+
+
+class Recipe:
+    """What all calls of one function share: its options, and the target that reads and writes its values."""
+
+    def __init__(
+        self,
+        name: str,
+        target: Target,
+        flights: Flights,
+        breaker: Any,
+        *,
+        ttl: float | timedelta | Callable[[Any], Any],
+        async_ttl: float | None = None,
+        swr: float = 0.0,
+        sie: float = 0.0,
+        soft_timeout: float | None = None,
+        lease: float = 10.0,
+        cache_errors: tuple[type[Exception], ...] = (),
+        raises: bool = False,
+        round_trip: bool = False,
+        note: Callable[[str, str], None] = lambda _word, _key: None,
+        lost: Callable[[BaseException], None] = lambda _error: None,
+        dump_error: Callable[[BaseException], bytes] | None = None,
+        load_error: Callable[[bytes], BaseException] | None = None,
+        on_value: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.target = target
+        self.flights = flights
+        self.breaker = breaker
+        self.ttl = ttl
+        whole = None if callable(ttl) else milliseconds(ttl) / 1000
+        # chorde: below this much freshness the value is refreshed ahead; negative counts from the ttl.
+        self.early = None if async_ttl is None else async_ttl if async_ttl >= 0 else max(0.0, (whole or 0) + async_ttl)
+        self.swr, self.sie = swr, sie
+        # soft_timeout alone keeps values as long again, else there would be nothing stale to serve.
+        self.grace = round(max(swr, sie) * 1000)
+        self.soft_timeout = soft_timeout
+        self.needs_ttl = bool(swr or sie) or soft_timeout is not None or self.early is not None
+        self.lease_ms = milliseconds(lease)
+        self.tag_ms = 0 if whole == 0 else max(DAY_MS, 2 * (round((whole or 86_400) * 1000) + self.grace))
+        self.cache_errors = cache_errors
+        self.raises = raises
+        self.round_trip = round_trip
+        self.note = note
+        self.lost = lost
+        self.dump_error = dump_error
+        self.load_error = load_error
+        self.on_value = on_value
+
+
+class Job:
+    """One call: its key, lease, channel and tags, and the user's function with its arguments."""
+
+    __slots__ = ("channel", "fn", "key", "lease", "recipe", "tags")
+
+    def __init__(
+        self, recipe: Recipe, key: str, lease: str, channel: str, tags: tuple[str, ...], fn: Callable[[], Any]
+    ) -> None:
+        self.recipe = recipe
+        self.key = key
+        self.lease = lease
+        self.channel = channel
+        self.tags = tags
+        self.fn = fn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.recipe, name)
+
+    def note(self, word: str) -> None:
+        """Tell counters and observers what happened to this call."""
+        self.recipe.note(word, self.key)
+
+    def jitter(self) -> float:
+        """Spreads waiters, so that they do not ask in step."""
+        return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
+
+    # -- the user's function ---------------------------------------------------------------------
+
+    def guard(self) -> None:
+        """Refuse a call that would have to wait for itself."""
+        if (id(self.recipe.flights), self.key) in computing.get():
+            raise CacheError(
+                f"{self.recipe.name} calls itself with the same arguments while it computes {self.key!r}: "
+                "the answer would need itself; call .uncached, or change the arguments"
+            )
+
+    def compute(self) -> Plan[Any]:
+        """Call the function, with this key marked as being computed."""
+        self.guard()
+        self.note("compute")
+        mark = computing.get() | {(id(self.recipe.flights), self.key)}
+        fn = self.fn
+
+        def run() -> Any:
+            token = computing.set(mark)
+            try:
+                result = fn()
+            finally:
+                computing.reset(token)
+            return _marked(result, mark) if hasattr(result, "__await__") else result
+
+        value = yield Call(run)
+        if self.recipe.on_value is not None:
+            self.recipe.on_value(value)
+        return value
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def load(self, entry: Entry) -> tuple[bool, Any]:
+        """(True, the value or the exception), or (False, None) for bytes that nobody can read."""
+        recipe = self.recipe
+        try:
+            if entry.kind == ERROR:
+                if recipe.load_error is None:
+                    return False, None
+                error = recipe.load_error(entry.value)
+                return isinstance(error, recipe.cache_errors), _Raise(error)
+            return True, recipe.target.load(entry.value)
+        except DecodeError:
+            self.note("unreadable")
+            return False, None
+
+    def give(self, result: Any) -> Any:
+        """Hand a loaded result to the caller: a cached exception is raised."""
+        if type(result) is _Raise:
+            raise result.error
+        return result
+
+    def dump(self, value: Any) -> tuple[bytes | None, int]:
+        """The bytes of a result and its ttl in ms; None: this result is not to be stored."""
+        ms = self._ttl(value)
+        return (None, 0) if ms is None else (self.recipe.target.dumps(value), ms)
+
+    def dump_error(self, error: BaseException) -> tuple[bytes, int]:
+        """The same for an exception that is cached like a result."""
+        dump: Any = self.recipe.dump_error
+        ttl = self.recipe.ttl
+        return dump(error), self.recipe.target.ms() if callable(ttl) else self.recipe.target.ms(ttl)
+
+    def _ttl(self, value: Any) -> int | None:
+        ttl = self.recipe.ttl
+        if not callable(ttl):
+            return self.recipe.target.ms(ttl)
+        chosen = ttl(value)
+        if chosen is None or (isinstance(chosen, (int, float)) and chosen < 0):
+            return None
+        return self.recipe.target.ms(chosen)
+
+    def returns(self, value: Any, data: bytes | None) -> Any:
+        """What the owner's caller gets: with a serializer of the user's, what every later caller will get."""
+        if self.recipe.round_trip and data is not None:
+            return self.recipe.target.load(data)
+        return value
+
+
+class _Raise:
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+async def _marked(awaitable: Any, mark: frozenset[tuple[int, str]]) -> Any:
+    token = computing.set(mark)
+    try:
+        return await awaitable
+    finally:
+        computing.reset(token)

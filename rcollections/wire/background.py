@@ -1,0 +1,96 @@
+"""Background work: one bounded pool of threads per process, which ends with it and loses no exception."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Handle", "submit", "try_submit"]
+
+T = TypeVar("T")
+log = logging.getLogger("rcollections")
+
+WORKERS = min(16, 4 + (os.cpu_count() or 1))
+QUEUE = 256  # tasks that may wait or run at once; then callers wait for room, refreshes are left out
+
+
+class _Pool:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.room = threading.Semaphore(QUEUE)
+        self.threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rcollections")
+
+
+_pool: _Pool | None = None
+_lock = threading.Lock()
+
+
+def _current() -> _Pool:
+    global _pool, _lock
+    pool = _pool
+    if pool is not None and pool.pid == os.getpid():
+        return pool
+    if pool is not None:
+        _lock = threading.Lock()  # after fork: another thread of the parent may have held it
+    with _lock:
+        if _pool is None or _pool.pid != os.getpid():
+            _pool = _Pool()
+        return _pool
+
+
+def submit(fn: Callable[[], T]) -> Future[T]:
+    """Run in the background; waits for room if too much is waiting there already."""
+    pool = _current()
+    pool.room.acquire()
+    return _start(pool, fn)
+
+
+def try_submit(fn: Callable[[], T]) -> Future[T] | None:
+    """Run in the background if there is room, else None."""
+    pool = _current()
+    return _start(pool, fn) if pool.room.acquire(blocking=False) else None
+
+
+def _start(pool: _Pool, fn: Callable[[], T]) -> Future[T]:
+    try:
+        future = pool.threads.submit(fn)
+    except RuntimeError:  # the interpreter is shutting down: here and now, rather than never
+        future = Future()
+        try:
+            future.set_result(fn())
+        except BaseException as error:  # kept in the future, as the pool would
+            future.set_exception(error)
+    future.add_done_callback(lambda _: pool.room.release())
+    return future
+
+
+class Handle:
+    """What ``Spawn`` gives: ``done`` is set at the end, ``result()`` gives it or raises."""
+
+    def __init__(self, future: Any, signal: Any) -> None:
+        self.done = signal
+        self._future = future
+        future.add_done_callback(lambda _: signal.set())
+
+    def result(self) -> Any:
+        return self._future.result()
+
+    def abandon(self) -> None:
+        """Nobody will ask for the result: an exception goes to the log instead."""
+        self._future.add_done_callback(report)
+
+
+def report(future: Any) -> None:
+    """Log the exception that a background task ended with."""
+    if future.cancelled():
+        return
+    error = future.exception()
+    if error is not None:
+        cause = getattr(error, "error", error)
+        log.error("a background computation failed: %s", type(cause).__name__, exc_info=cause)

@@ -1,0 +1,96 @@
+"""Keeps leases alive while their owners compute: one thread per process renews all of them."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import CacheError
+from ..plans.effects import Script
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+__all__ = ["Held", "hold"]
+
+
+class Held:
+    """A lease that is being renewed, until ``stop()`` or until somebody else has it."""
+
+    __slots__ = ("connection", "lease", "ms", "stopped", "token")
+
+    def __init__(self, connection: Connection, lease: str, token: bytes, ms: int) -> None:
+        self.connection = connection
+        self.lease = lease
+        self.token = token
+        self.ms = ms
+        self.stopped = False
+
+    def stop(self) -> None:
+        """Renew no more; what is being sent at this moment compares the token, so it harms nobody."""
+        self.stopped = True
+
+    def renew(self) -> None:
+        """Send one renewal. A server that cannot be reached now may be there for the next one."""
+        try:
+            reply = self.connection.one(Script("lease_renew", (self.lease,), (self.token, self.ms)))
+        except CacheError:
+            return
+        if reply[0] != b"ok":
+            self.stopped = True
+
+
+class _Renewer:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.changed = threading.Condition()
+        self.due: list[tuple[float, int, Held]] = []
+        self.numbers = itertools.count()
+        self.thread: threading.Thread | None = None
+
+    def add(self, held: Held) -> None:
+        with self.changed:
+            when = time.monotonic() + held.ms / 3000
+            heapq.heappush(self.due, (when, next(self.numbers), held))
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.run, name="rcollections-leases", daemon=True)
+                self.thread.start()
+            elif self.due[0][2] is held:
+                self.changed.notify()
+
+    def run(self) -> None:
+        while True:
+            with self.changed:
+                while self.due and self.due[0][2].stopped:
+                    heapq.heappop(self.due)
+                pause = self.due[0][0] - time.monotonic() if self.due else None
+                if pause is None and not self.changed.wait(10):
+                    if not self.due:
+                        self.thread = None
+                        return
+                    continue
+                if pause is None or (pause > 0 and self.changed.wait(pause)) or not self.due:
+                    continue
+                if self.due[0][0] > time.monotonic():
+                    continue
+                held = heapq.heappop(self.due)[2]
+            if not held.stopped:
+                held.renew()
+                self.add(held)
+
+
+_renewer = _Renewer()
+
+
+def hold(connection: Connection, lease: str, token: bytes, ms: int) -> Held:
+    """Renew this lease at a third of ``ms`` from now on."""
+    global _renewer
+    if _renewer.pid != os.getpid():  # threads do not survive a fork
+        _renewer = _Renewer()
+    held = Held(connection, lease, token, ms)
+    _renewer.add(held)
+    return held
