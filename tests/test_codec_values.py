@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
-from uuid import UUID, uuid1, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -90,7 +90,7 @@ EXAMPLES: list[Any] = [
     datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=1), "a|b\ud800")),
     datetime(2026, 1, 2, tzinfo=timezone(timedelta(0), "")),
     time(1, 2, 3, 4), time(1, fold=1), time(1, tzinfo=ZoneInfo("Asia/Tokyo")), time(1, tzinfo=timezone.utc),
-    timedelta(0), timedelta.max, timedelta.min, timedelta(-1, 2, 3), uuid4(), uuid1(), UUID(int=0),
+    timedelta(0), timedelta.max, timedelta.min, timedelta(-1, 2, 3), UUID("6c2fde59-9bf8-407a-a281-59b8ea855b01"), UUID("b2cbf14a-e56c-11f1-8883-02fc00000001"), UUID(int=0),
     Path("a/b"), Path(), PurePosixPath("/a/../\udcff"), PureWindowsPath("C:/A"),
     Color.RED, Color.ROUGE, Color.BLUE, Access(0), Access.READ | Access.WRITE, Level.LOW, Bits.ONE | Bits.TWO,
     Bits(0), Word.YES, [], (), set(), frozenset(), {}, [[[]]], ((),), {1, "a"}, {frozenset({(1,)})},
