@@ -216,6 +216,10 @@ class BaseCache:
         """A result that needs no server. Pipelines override this: theirs are pending results, all of them."""
         return value
 
+    def _outside(self) -> Self:
+        """This handle, for what is asked when the reply is there. In a pipeline: the one outside of it."""
+        return self
+
     def _unreadable(self, error: DecodeError) -> None:
         """Tell observers that bytes were there which nobody can read, and that this counts as a miss."""
         if observe.observers:
@@ -274,8 +278,11 @@ class BaseCache:
         """
         new = self._like(join(type(self).__name__, self.prefix, parts))
         if new._own_key != self._own_key:
-            self._run(plans.copy(self._bound(), new._bound().key))
+            self._copy_onto(new)
         return new
+
+    def _copy_onto(self, new: Self) -> None:
+        self._run(plans.copy(self._bound(), new._bound().key))
 
     @classmethod
     def clean(cls) -> int:
@@ -300,7 +307,7 @@ class BaseCache:
         >>> cart, owners = DictCache("cart", 7), SetCache("owners")
         >>> with cart.pipeline() as p:
         ...     p["apples"] = 3
-        ...     p(owners).add("ann")
+        ...     _ = p(owners).add("ann")
         ...     apples = p["apples"]
         >>> p.results[1:], apples.value
         ([True, 3], 3)

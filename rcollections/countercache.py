@@ -69,7 +69,7 @@ class CounterCache(HashCache[K, int], MutableMapping[K, int]):
     def __getitem__(self, field: K) -> int:
         t = self._bound()
         place = Place(t.connection, t.key, t.encode(field))
-        op = plans.get(t, place, lambda: self.__missing__(field))
+        op = plans.get(t, place, lambda: self._outside().__missing__(field))
         op.plus = lambda pending, step: _Sum(pending, place, _int(step))
         return self._run(op)  # type: ignore[no-any-return]
 

@@ -60,7 +60,8 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         if hook is None:
             raise KeyError(field)
         # Whoever stored the field first while the hook ran has made the value that counts.
-        return self.setdefault(field, hook(self, field))
+        handle = self._outside()
+        return handle.setdefault(field, hook(handle, field))
 
     def __setitem__(self, field: K, value: V) -> None:
         self._run(plans.set_field(self._bound(), field, value))

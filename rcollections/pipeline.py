@@ -191,6 +191,11 @@ class Pipelined:
     def _now(self, value: Any) -> Any:
         return Done(value)
 
+    def _outside(self) -> Any:
+        plain: Any = object.__new__(type(self).__bases__[1])
+        plain.__dict__.update({name: value for name, value in self.__dict__.items() if name != "_pipeline"})
+        return plain
+
     def _pages(self) -> Any:
         raise CacheError("there are more elements than one reply takes: read them outside of the pipeline")
 

@@ -25,8 +25,8 @@ from rcollections import (
 from tests.trips import trips
 
 VALUES: list[Any] = [
-    0, 1, -5, 2**63 - 1, 2**70, 0.0, -0.5, 1e300, "", "a", "7", "007", "é", b"", b"\xff", True, False, None, [], [1, [2]],
-    (), (1, (2,)), {}, {"a": 1}, {1: 2}, set(), {1, "a"}, frozenset({1}), 1j, timedelta(seconds=1),
+    0, 1, -5, 2**63 - 1, 2**70, 0.0, -0.5, 1e300, "", "a", "7", "007", "é", b"", b"\xff", True, False, None, [],
+    [1, [2]], (), (1, (2,)), {}, {"a": 1}, {1: 2}, set(), {1, "a"}, frozenset({1}), 1j, timedelta(seconds=1),
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def left(cache: Any) -> int:
 # -- one value -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda each: type(each).__name__)
 def test_any_value_comes_back_as_itself(store: Any, value: Any) -> None:
     """Falsy ones and None too, by every way in and out."""
     k = KeyCache("k", default="unset")
@@ -193,7 +193,7 @@ def test_edit(store: Any) -> None:
     with k.edit() as v:
         v.append(2)
     assert k.data == [1, 2]
-    with pytest.raises(CacheError, match="changed by somebody else"), k.edit() as v:
+    with pytest.raises(CacheError, match="changed by somebody else"), k.edit() as v:  # noqa: PT012
         v.append(3)
         k.data = ["other"]
     assert k.data == ["other"]
