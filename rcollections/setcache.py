@@ -61,6 +61,10 @@ class SetCache(BaseCache, MutableSet[T]):
         else:
             self._drive("replace", plans.replace_big(t, members))
 
+    def _copy_onto(self, new: Self) -> None:
+        # Not by COPY, after which the two keys of an in-memory server (fakeredis) share one content.
+        new._replace(self)
+
     # -- one element -----------------------------------------------------------------------------
 
     def add(self, elem: T) -> bool:  # type: ignore[override]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from collections.abc import Set as AbstractSet
 from math import inf
 from operator import index
@@ -19,6 +19,7 @@ from .plans.target import PAGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from typing_extensions import Self
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     T = TypeVarWithDefault("T", default=Any)
@@ -65,6 +66,10 @@ class SortedSetCache(BaseCache, Generic[T]):
             self._run(plans.replace(t, content))
         else:
             self._drive("replace", plans.replace_big(t, content))
+
+    def _copy_onto(self, new: Self) -> None:
+        # Not by COPY, after which the two keys of an in-memory server (fakeredis) share one content.
+        new._replace(self)
 
     # -- one element -----------------------------------------------------------------------------
 
@@ -440,10 +445,13 @@ class SortedSetCache(BaseCache, Generic[T]):
 
 
 def _items(data: Any) -> Iterable[Any]:
-    """A mapping, a set or pairs as pairs."""
+    """A mapping, a set or pairs as pairs; the items of a mapping are pairs, and a set by type only."""
     if isinstance(data, Mapping):
         return data.items()
-    return ((elem, 1.0) for elem in data) if isinstance(data, AbstractSet) else data
+    if isinstance(data, AbstractSet) and not isinstance(data, ItemsView):
+        return ((elem, 1.0) for elem in data)
+    pairs: Iterable[Any] = data
+    return pairs
 
 
 def _window(ranks: slice) -> tuple[int | None, int, int]:
