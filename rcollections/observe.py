@@ -197,7 +197,7 @@ def stats(name: str | type | Callable[..., Any] | None = None, operation: str = 
     table = _collector.table if _collector is not None else {}
     if name is None:
         return {owner: entry for (owner, each), entry in table.copy().items() if each == operation}
-    wanted = name if isinstance(name, str) else name.__qualname__
+    wanted = name if isinstance(name, str) else name.__name__ if isinstance(name, type) else name.__qualname__
     return table.get((wanted, operation)) or Stats()
 
 

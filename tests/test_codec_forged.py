@@ -168,7 +168,7 @@ def test_a_signed_pickle_with_one_bit_changed_is_refused() -> None:
             CODECS[1].loads(bytes(forged))
 
 
-@pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: ascii(value)[:40])
+@pytest.mark.parametrize("value", EXAMPLES, ids=lambda each: type(each).__name__)
 def test_the_guard_for_old_libraries_refuses_nothing_sound(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that only look like headers, in texts and numbers, are no reason to refuse."""
     monkeypatch.setattr(headers, "NEEDED", True)
@@ -177,7 +177,11 @@ def test_the_guard_for_old_libraries_refuses_nothing_sound(value: Any, monkeypat
     assert len(repr(Codec().loads(Codec().dumps(looks)))) == len(repr(looks))
 
 
-@pytest.mark.parametrize("value", [None, [1], {"a": 1}, (1,), ((1,),), [datetime(2026, 1, 1)], Decimal(1)], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [None, [1], {"a": 1}, (1,), ((1,),), [datetime(2026, 1, 1)], Decimal(1)],
+    ids=lambda each: type(each).__name__,
+)
 def test_something_behind_a_value_is_not_overlooked(value: Any) -> None:
     """As APPEND on the server would leave it."""
     for more in (b"\x00", b"x", b"\xc0", b"abc" * 100):

@@ -121,8 +121,21 @@ def samples() -> list[Any]:
     ]
 
 
-# What asks the server nothing, or is a context of its own.
-QUIET = {"pipeline", "edit", "stats", "keys", "values", "items", "iteritems", "key", "create", "elements"}
+# What asks the server nothing (without arguments), or is a context of its own.
+QUIET = {
+    "update",
+    "subtract",
+    "pipeline",
+    "edit",
+    "stats",
+    "keys",
+    "values",
+    "items",
+    "iteritems",
+    "key",
+    "create",
+    "elements",
+}
 
 
 @pytest.mark.parametrize("number", range(5), ids=["key", "dict", "set", "sortedset", "counter"])

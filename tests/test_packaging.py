@@ -21,10 +21,10 @@ IGNORED = shutil.ignore_patterns(
 USE = """
 import sys
 place = sys.argv[1]
-if len(sys.argv) > 2:
+if len(sys.argv) > 2:  # started with -S: what is installed editable in this environment stays out of sight
     import site
+    sys.path += sys.argv[2:]  # before what is looked up by the next line: both have a finder of one name
     site.addsitedir(sys.argv[2])
-    sys.path.insert(0, sys.argv[2])
 import rcollections
 from rcollections.wire.scripts import lua_dir, names, source
 assert rcollections.__file__.startswith(place), rcollections.__file__
@@ -51,8 +51,10 @@ def run(*words: object, cwd: Path, path: str = "") -> str:
 
 def works(place: Path, cwd: Path, *, site: Path | None = None) -> None:
     """The package at that place can be used."""
-    extra = [] if site is None else [site]
-    out = run(sys.executable, "-c", USE, place.resolve(), *extra, cwd=cwd, path="" if site else str(place))
+    words = ["-c", USE, place.resolve()]
+    if site is not None:
+        words = ["-S", *words, site, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    out = run(sys.executable, *words, cwd=cwd, path="" if site else str(place))
     assert "works" in out
 
 
