@@ -233,6 +233,8 @@ class BaseCache:
     @classmethod
     def create(cls, *parts: Any, data: Any = MISSING, **overrides: Any) -> Self:
         """The same as calling the class, under the name that the Async classes have too (awaited there)."""
+        if data is MISSING:  # a class with an __init__ of its own need not know data
+            return cls(*parts, **overrides)
         return cls(*parts, data=data, **overrides)
 
     def exists(self, ttl: float | None = None) -> bool:

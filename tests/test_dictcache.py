@@ -205,14 +205,13 @@ def test_gets_cas_edit(store: Any) -> None:
     with d.edit("a") as v:
         v.append(5)
     assert d["a"] == [2, 5]
-    with pytest.raises(CacheError, match=r"field 'a' of 'd' was changed by somebody else"), d.edit("a") as v:
+    with pytest.raises(CacheError, match=r"field 'a' of 'd' was changed by somebody else"), d.edit("a") as v:  # noqa: PT012
         v.append(6)
         d["a"] = "other"
-    with pytest.raises(CacheError, match="somebody else"), d.edit("a") as v:
-        v += "!"
+    d["a"] = [1]
+    with pytest.raises(CacheError, match="changed by somebody else"), d.edit("a") as v:  # noqa: PT012
+        v.append(6)
         del d["a"]
-        v = v
-        raise CacheError("somebody else")
     with pytest.raises(KeyError), d.edit("a"):
         pass
     with d.edit("a", {}) as v:
@@ -248,10 +247,19 @@ def test_missing_hook(store: Any) -> None:
 # -- many fields -----------------------------------------------------------------------------------
 
 UPDATES: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
-    ((), {}), (({},), {}), (({"a": 1, "b": 2},), {}), (([("a", 1), ("b", 2)],), {}), ((), {"a": 1, "self": 2, "other": 3}),
-    (({"a": 1},), {"a": 2}), ((zip("ab", [1, 2], strict=True),), {}), ((OrderedDict(a=1),), {}), ((UserDict(a=1),), {}),
-    ((["ab", "cd"],), {}), ((Counter("aab"),), {}), ((iter(()),), {}),
-]  # fmt: skip
+    ((), {}),
+    (({},), {}),
+    (({"a": 1, "b": 2},), {}),
+    (([("a", 1), ("b", 2)],), {}),
+    ((), {"a": 1, "self": 2, "other": 3}),
+    (({"a": 1},), {"a": 2}),
+    ((zip("ab", [1, 2], strict=True),), {}),
+    ((OrderedDict(a=1),), {}),
+    ((UserDict(a=1),), {}),
+    ((["ab", "cd"],), {}),
+    ((Counter("aab"),), {}),
+    ((iter(()),), {}),
+]
 
 
 @pytest.mark.parametrize("number", range(len(UPDATES)))
@@ -541,9 +549,8 @@ def test_fields_with_a_ttl_of_their_own(store: Any) -> None:
     d.expire(10)
     try:
         assert d.set("b", 1, ttl=0.05) is True
-    except CacheError as error:
-        assert "Valkey 9 or Redis 7.4" in str(error)
-        with pytest.raises(CacheError, match="Valkey 9"):
+    except CacheError:
+        with pytest.raises(CacheError, match=r"Valkey 9 or Redis 7\.4"):
             d.set_many({"b": 1, "c": 2}, ttl=5)
         assert d.to_dict() == {"a": 5}
         return
@@ -619,7 +626,8 @@ def test_observers_see_hits_and_misses(store: Any) -> None:
         d.update(a=1)
         d.update(DictCache("other"))
     assert events == [
-        ("set", None), ("get", True), ("get", False), ("get", False), ("pop", False), ("update", None), ("update", None),
+        ("set", None), ("get", True), ("get", False), ("get", False), ("pop", False),
+        ("update", None), ("update", None),
     ]  # fmt: skip
 
 
