@@ -22,10 +22,11 @@ from ..plans.job import computing
 from . import disabled
 from .background import report
 from .clock import until as until_
-from .connection import _RETRIES, _key, _repeatable, _words
+from .connection import RETRIES
 from .leases import hold
 from .signals import AsyncSignal
 from .sockets import fake_server
+from .steps import key_of, repeatable, words
 from .translate import translate
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
         return [disabled.reply(step) for step in steps]
     where = connection.dsn.shown
     replies = [
-        translate(reply, where, _key(step)) if isinstance(reply, Exception) else reply
+        translate(reply, where, key_of(step)) if isinstance(reply, Exception) else reply
         for step, reply in zip(steps, await _attempt(connection, steps, atomic), strict=True)
     ]
     if not keep_errors:
@@ -188,8 +189,8 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
 
 async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) -> list[Any]:
     until = until_(connection.dsn.timeout)
-    safe = not atomic and all(_repeatable(step) for step in steps)
-    for tries in range(_RETRIES + 1):
+    safe = not atomic and all(repeatable(step) for step in steps)
+    for tries in range(RETRIES + 1):
         try:
             client = _client(connection)
             replies = await _trip(client, steps, atomic, until, full_text=atomic)
@@ -200,11 +201,11 @@ async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) 
                     replies[n] = reply
             return replies
         except (theirs.TimeoutError, TimeoutError, asyncio.TimeoutError) as error:
-            raise translate(error, connection.dsn.shown, _key(steps[0])) from error
+            raise translate(error, connection.dsn.shown, key_of(steps[0])) from error
         except (theirs.ConnectionError, OSError) as error:
             pause = min(0.1, 0.01 * 2**tries) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers
-            if not safe or tries == _RETRIES or time.monotonic() + pause >= until:
-                raise translate(error, connection.dsn.shown, _key(steps[0])) from error
+            if not safe or tries == RETRIES or time.monotonic() + pause >= until:
+                raise translate(error, connection.dsn.shown, key_of(steps[0])) from error
             await asyncio.sleep(pause)
     raise AssertionError("unreachable")
 
@@ -215,7 +216,7 @@ async def _trip(client: Any, steps: Sequence[Step], atomic: bool, until: float, 
         raise CacheTimeout("the deadline around this call has passed: nothing was sent")
     pipe = client.pipeline(transaction=atomic)
     for step in steps:
-        pipe.execute_command(*_words(step, full_text))
+        pipe.execute_command(*words(step, full_text))
     # redis-py reads by command name; these replies are read by our own decoders.
     pipe.response_callbacks = {}
     return list(await asyncio.wait_for(pipe.execute(raise_on_error=False), left))

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import redis.exceptions as theirs
 
 from ..errors import CacheError, CacheTimeout
-from ..plans.effects import Command, Script
+from ..plans.effects import Command
 from ..plans.flights import Flights
 from . import disabled
 from .breaker import Breaker
 from .clock import until as until_
 from .codec import Codec
 from .pool import Pool
-from .scripts import source
 from .signals import Signal
 from .sockets import connector, set_until
+from .steps import key_of, repeatable, words
 from .translate import is_loading, translate
 from .wakeups import Wakeups
 
@@ -40,56 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
-_RETRIES = 2
-
-_READS = frozenset(
-    [
-        "EXISTS",
-        "GET",
-        "GETRANGE",
-        "HEXISTS",
-        "HGET",
-        "HGETALL",
-        "HKEYS",
-        "HLEN",
-        "HMGET",
-        "HSCAN",
-        "HSTRLEN",
-        "HVALS",
-        "MGET",
-        "PING",
-        "PTTL",
-        "SCAN",
-        "SCARD",
-        "SDIFF",
-        "SINTER",
-        "SISMEMBER",
-        "SMEMBERS",
-        "SMISMEMBER",
-        "SRANDMEMBER",
-        "SSCAN",
-        "STRLEN",
-        "SUNION",
-        "TTL",
-        "TYPE",
-        "ZCARD",
-        "ZCOUNT",
-        "ZDIFF",
-        "ZINTER",
-        "ZMSCORE",
-        "ZRANGE",
-        "ZRANK",
-        "ZREVRANK",
-        "ZSCORE",
-        "ZSCAN",
-        "ZUNION",
-    ]
-)
-
-_KEYED = (_READS - {"PING", "SCAN"}) | set(
-    "DEL EXPIRE GETDEL HDEL HSET INCR INCRBY PERSIST PEXPIRE SADD SET SPOP SREM UNLINK ZADD "
-    "ZPOPMAX ZPOPMIN ZREM".split()
-)
+RETRIES = 2
 
 
 class Connection:
@@ -147,7 +98,7 @@ class Connection:
         """Carry out one step; its reply, or its error as one of ours."""
         reply = self._attempt((step,), False)[0]
         if isinstance(reply, Exception):
-            raise translate(reply, self.dsn.shown, _key(step))
+            raise translate(reply, self.dsn.shown, key_of(step))
         return reply
 
     def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
@@ -155,7 +106,7 @@ class Connection:
         if not steps:
             return []
         replies = [
-            translate(reply, self.dsn.shown, _key(step)) if isinstance(reply, Exception) else reply
+            translate(reply, self.dsn.shown, key_of(step)) if isinstance(reply, Exception) else reply
             for step, reply in zip(steps, self._attempt(steps, atomic), strict=True)
         ]
         if not keep_errors:
@@ -167,20 +118,20 @@ class Connection:
     def _attempt(self, steps: Sequence[Step], atomic: bool) -> list[Any]:
         if self.disabled:
             return [disabled.reply(step) for step in steps]
-        commands = [_words(step, atomic) for step in steps]
+        commands = [words(step, atomic) for step in steps]
         until = until_(self.dsn.timeout)
-        safe = not atomic and all(_repeatable(step) for step in steps)
+        safe = not atomic and all(repeatable(step) for step in steps)
         tries = 0
         while True:
             try:
                 replies = self._trip(commands, atomic, until)
             except (theirs.TimeoutError, TimeoutError) as error:
-                raise translate(error, self.dsn.shown, _key(steps[0])) from error
+                raise translate(error, self.dsn.shown, key_of(steps[0])) from error
             except (_NotSent, theirs.ConnectionError, OSError) as error:
                 cause = error.__cause__ if isinstance(error, _NotSent) else error
                 tries += 1
-                if tries > _RETRIES or not (safe or isinstance(error, _NotSent)) or not self._pause(until, tries):
-                    raise translate(cause or error, self.dsn.shown, _key(steps[0])) from cause
+                if tries > RETRIES or not (safe or isinstance(error, _NotSent)) or not self._pause(until, tries):
+                    raise translate(cause or error, self.dsn.shown, key_of(steps[0])) from cause
                 continue
             if any(is_loading(reply) for reply in replies if isinstance(reply, Exception)):
                 tries += 1
@@ -192,7 +143,7 @@ class Connection:
         """Send the text of scripts that the server did not know: it ran nothing of them yet."""
         missing = [n for n, reply in enumerate(replies) if isinstance(reply, theirs.NoScriptError)]
         if missing and not atomic:
-            again = self._trip([_words(steps[n], True) for n in missing], False, until)
+            again = self._trip([words(steps[n], True) for n in missing], False, until)
             for n, reply in zip(missing, again, strict=True):
                 replies[n] = reply
         return replies
@@ -308,29 +259,3 @@ def _unwrap(replies: list[Any]) -> list[Any]:
         refused = next((reply for reply in replies[1:-1] if isinstance(reply, Exception)), result)
         return [refused] * (len(replies) - 2)
     return list(result)
-
-
-def _words(step: Step, full_text: bool) -> tuple[Arg, ...]:
-    if isinstance(step, Command):
-        return step.args
-    script = source(step.name)
-    script.check(len(step.keys), len(step.args))
-    # In MULTI a missing script would fail alone, between steps that took effect: send its text.
-    head: tuple[Arg, ...] = ("EVAL", script.text) if full_text else ("EVALSHA", script.sha)
-    return (*head, len(step.keys), *step.keys, *step.args)
-
-
-def _repeatable(step: Step) -> bool:
-    if isinstance(step, Script):
-        return source(step.name).retry_safe
-    return str(step.args[0]) in _READS
-
-
-def _key(step: Step) -> str:
-    """The key of a step for messages; of commands that ``raw()`` was given, only where it surely is one."""
-    if isinstance(step, Script):
-        return step.keys[0] if step.keys else ""
-    if len(step.args) < 2 or step.args[0] not in _KEYED:
-        return ""
-    key = step.args[1]
-    return key if isinstance(key, str) else ""
