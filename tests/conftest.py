@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rcollections
-from rcollections.testing import fresh as fresh  # noqa: PLC0414 - users import it the same way
+from rcollections.testing import fresh as fresh  # users import it the same way
 from rcollections.testing import isolated
 from tests.servers import Server, available_kinds
 
