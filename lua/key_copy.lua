@@ -3,11 +3,11 @@
 -- KEYS[2] the copy, replaced
 -- ARGV[1] ttl in ms, 0 none
 -- returns {'ok'} | {'missing'}
-redis.call('DEL', KEYS[2])
-if redis.call('COPY', KEYS[1], KEYS[2]) == 0 then return {'missing'} end
-if ARGV[1] == '0' then
-  redis.call('PERSIST', KEYS[2])
-else
-  redis.call('PEXPIRE', KEYS[2], ARGV[1])
+-- Not COPY: after it the two keys of an in-memory server (fakeredis) share one content.
+local content = redis.call('DUMP', KEYS[1])
+if not content then
+  redis.call('DEL', KEYS[2])
+  return {'missing'}
 end
+redis.call('RESTORE', KEYS[2], ARGV[1], content, 'REPLACE')
 return {'ok'}
