@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import observe
@@ -78,7 +79,7 @@ class BaseCache:
 
     @classmethod
     def _check_class(cls) -> None:
-        names = {**cls.__dict__.get("__annotations__", {}), **cls.__dict__}
+        names = {**get_annotations(cls), **cls.__dict__}
         for name in names:
             if name.startswith("_"):
                 continue
@@ -225,7 +226,7 @@ class BaseCache:
         if observe.observers:
             observe.unreadable(type(self).__name__, self.key, error)
 
-    def _replace(self, data: Any) -> None:
+    def _replace(self, data: Any) -> None:  # noqa: ARG002 - the types override it
         raise TypeError(f"{type(self).__name__} is no type of its own: use one of the five")
 
     # -- what every type can ---------------------------------------------------------------------

@@ -179,7 +179,7 @@ class HashItemsView(ItemsView[Any, Any]):
         if not isinstance(item, tuple) or len(item) != 2:
             return False
         # By get: a missing field must not become one, neither by __missing__ nor as a count of 0.
-        found = self._mapping.get(item[0], MISSING)
+        found = self._mapping.get(item[0], MISSING)  # type: ignore[attr-defined]
         return found is not MISSING and bool(found is item[1] or found == item[1])
 
     def __repr__(self) -> str:

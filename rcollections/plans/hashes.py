@@ -19,9 +19,28 @@ if TYPE_CHECKING:
     from .effects import Plan
 
 __all__ = [
-    "batches", "cas", "contains", "delete", "get", "get_many", "get_ttl", "gets", "increment", "length", "merge", "page",
-    "pop", "popitem", "read", "read_half", "replace", "set_field", "set_field_ttl", "setdefault", "update",
-]  # fmt: skip
+    "batches",
+    "cas",
+    "contains",
+    "delete",
+    "get",
+    "get_many",
+    "get_ttl",
+    "gets",
+    "increment",
+    "length",
+    "merge",
+    "page",
+    "pop",
+    "popitem",
+    "read",
+    "read_half",
+    "replace",
+    "set_field",
+    "set_field_ttl",
+    "setdefault",
+    "update",
+]
 
 _PAIRS_AT_ONCE = 2_500
 

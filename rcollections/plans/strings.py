@@ -14,7 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-__all__ = ["Token", "cas", "delete_many", "get", "get_many", "get_ttl", "getdel", "gets", "increment", "number", "set", "set_many"]
+__all__ = [
+    "Token",
+    "cas",
+    "delete_many",
+    "get",
+    "get_many",
+    "get_ttl",
+    "getdel",
+    "gets",
+    "increment",
+    "number",
+    "set",
+    "set_many",
+]
 
 
 class Token:
