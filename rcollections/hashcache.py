@@ -116,7 +116,8 @@ class HashCache(BaseCache, Generic[K, V]):
         """A view of fields and values, which asks the server whenever it is used."""
         return HashItemsView(self)  # type: ignore[arg-type]
 
-    iteritems = items
+    # The names of old, which code that comes from other libraries may use.
+    iterkeys, itervalues, iteritems = keys, values, items
 
     def discard(self, field: Any) -> bool:
         """Remove a field if it is there; tells whether it was. One round trip."""

@@ -392,7 +392,8 @@ def test_views_ask_the_server(store: Any) -> None:
     assert repr(keys) == "DictCache('d').keys()"
     assert repr(values) == "DictCache('d').values()"
     assert repr(items) == "DictCache('d').items()"
-    assert sorted(dict(d.iteritems())) == ["a", "b"]
+    assert sorted(dict(d.iteritems())) == sorted(d.iterkeys()) == ["a", "b"]
+    assert len(d.itervalues()) == 2
 
 
 def test_equality_and_operators_give_plain_dicts(store: Any) -> None:
