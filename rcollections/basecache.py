@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import observe
 from .attributes import OPTIONS, check, near_miss
 from .errors import ConfigError, DecodeError
+from .filling import Fillable
 from .missing import MISSING, Missing
 from .pipeline import Pipeline
+from .plans import guards
 from .plans import keys as plans
 from .plans.target import Op, Target
 from .wire import connections
 from .wire.codec import decode_field, decode_raw, encode_field, encode_raw
 from .wire.driver import drive
-from .wire.keys import join, namespaced
+from .wire.keys import guard, join, lease, namespaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +32,7 @@ __all__ = ["BaseCache"]
 T = TypeVar("T")
 
 
-class BaseCache:
+class BaseCache(Fillable):
     """A handle on one key of the server: the key, and the options of its class.
 
     ``Type(*parts, data=MISSING, **overrides)``: the key is ``prefix`` and the parts joined with dots
@@ -75,6 +77,7 @@ class BaseCache:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._loads_itself = callable(getattr(cls, "load", None))
         cls._check_class()
 
     @classmethod
@@ -109,7 +112,7 @@ class BaseCache:
     @property
     def key(self) -> str:
         """The key exactly as the server gets it: namespace, prefix and parts."""
-        return self._bound().key
+        return str(self._bound().key)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._own_key!r})"
@@ -153,8 +156,11 @@ class BaseCache:
     def _bind(self, connection: Any) -> Target:
         dumps, load = self._content(connection)
         encode, decode = self._elements()
+        key = namespaced(connection.namespace, self._own_key, self.prefix)
+        if self.tags or self._loads_itself or self._since:
+            key = self._guarded_key(connection, key)
         return Target(
-            namespaced(connection.namespace, self._own_key, self.prefix),
+            key,
             type(self).__name__,
             connection,
             dumps=dumps,
@@ -196,19 +202,25 @@ class BaseCache:
         """Carry out one operation now. Pipelines override this: they keep it."""
         target = self._bound()
         if not observe.observers:
-            return op.finish(op.decode(target.connection.one(op.step)))
+            return op.finish(op.decode(self._reply(target, op)))
 
         def run(event: observe.Event) -> T:
-            value = op.decode(target.connection.one(op.step))
+            value = op.decode(self._reply(target, op))
             if op.reads:
                 event.hit = _is_hit(value)
             return op.finish(value)
 
         return observe.watched(type(self).__name__, op.name, target.key, run)
 
+    def _reply(self, target: Target, op: Op[Any]) -> Any:
+        if target.guarded or op.operands:
+            return drive(guards.one(op.step), target.connection)
+        return target.connection.one(op.step)
+
     def _drive(self, name: str, plan: Plan[T]) -> T:
         """Carry out an operation that takes several round trips."""
         target = self._bound()
+        plan = guards.through(plan)
         if not observe.observers:
             return drive(plan, target.connection)
         return observe.watched(type(self).__name__, name, target.key, lambda _: drive(plan, target.connection))
@@ -250,7 +262,8 @@ class BaseCache:
 
     def clear(self) -> None:
         """Remove this key with all its content; fine if it is missing. One round trip."""
-        self._run(plans.clear(self._bound()))
+        t = self._bound()
+        self._run(plans.clear(t, guard(t.key), lease(t.key)))
 
     def expire(self, seconds: float | timedelta) -> bool:
         """Let the key live that long from now; 0 for ever. False if there is no key. One round trip."""

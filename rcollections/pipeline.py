@@ -8,6 +8,7 @@ from . import observe
 from .errors import CacheError
 from .missing import MISSING
 from .plans.effects import Batch, Command
+from .plans.guards import expand, folded
 from .plans.target import Op
 from .wire.driver import drive
 
@@ -164,8 +165,12 @@ class Pipeline(Generic[C]):
             raise first
 
     def _plan(self) -> Generator[Any, Any, list[Any]]:
-        replies = yield Batch(tuple(op.step for _, op, _ in self.kept), atomic=True, keep_errors=True)
-        return replies  # type: ignore[no-any-return]
+        forms = [expand(op.step, waits=False) for _, op, _ in self.kept]
+        sent: list[Any] = []
+        for form, (_, op, _) in zip(forms, self.kept, strict=True):
+            sent += (op.step,) if form is None else form.steps
+        replies = yield Batch(sent, atomic=True, keep_errors=True)
+        return folded(forms, replies)
 
     @property
     def results(self) -> list[Any]:

@@ -122,7 +122,7 @@ def add_all(
 ) -> Op[Any]:
     """Add or subtract many counts (those of ``words``, or those of ``other``), all or nothing."""
     script = _script("counter_add", t, other, (sign, ATOMIC, *words))
-    return Op("update" if sign == "add" else "subtract", script, _decoder(t), absent=absent)
+    return Op("update" if sign == "add" else "subtract", script, _decoder(t), absent=absent, operands=other is not None)
 
 
 def add_big(t: Target, words: list[bytes], sign: str) -> Plan[None]:
@@ -134,7 +134,7 @@ def add_big(t: Target, words: list[bytes], sign: str) -> Plan[None]:
 def combine(t: Target, words: list[bytes], other: Target | None, op: str, absent: Callable[[], Any]) -> Op[Any]:
     """``+= -= |= &=`` (add, sub, or, and) of whole counters, in one step that keeps positive counts."""
     script = _script("counter_combine", t, other, (op, ATOMIC, "whole", *words))
-    return Op(op, script, _decoder(t), absent=absent)
+    return Op(op, script, _decoder(t), absent=absent, operands=other is not None)
 
 
 def combine_big(t: Target, counts: Mapping[bytes, bytes], op: str) -> Plan[None]:

@@ -254,4 +254,6 @@ def merge(t: Target, other: Target, absent: Callable[[], None]) -> Op[Any]:
         expect_ok(reply)
         return None
 
-    return Op("update", Script("hash_merge", (t.key, other.key), (*t.arm(), ATOMIC)), decode, absent=absent)
+    return Op(
+        "update", Script("hash_merge", (t.key, other.key), (*t.arm(), ATOMIC)), decode, absent=absent, operands=True
+    )

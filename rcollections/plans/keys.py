@@ -27,8 +27,9 @@ def lives_longer(t: Target, ttl: float) -> Op[bool]:
     return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, reads=True)
 
 
-def clear(t: Target) -> Op[bool]:
-    return Op("clear", Command(("UNLINK", t.key)), bool)
+def clear(t: Target, *beside: str) -> Op[bool]:
+    """Remove the key, and what stands beside it: its guard, and the lease of whoever computes it."""
+    return Op("clear", Command(("UNLINK", str(t.key), *beside)), bool)
 
 
 def expire(t: Target, ttl: float | timedelta) -> Op[bool]:
@@ -48,7 +49,7 @@ def renew(t: Target, ttl: float | timedelta | None) -> Op[bool]:
 
 def copy(t: Target, to: str) -> Op[bool]:
     step = Script("key_copy", (t.key, to), (t.ms(),))
-    return Op("copy_to", step, lambda reply: bool(reply[0] == b"ok"))
+    return Op("copy_to", step, lambda reply: bool(reply[0] == b"ok"), operands=True)
 
 
 def staging(key: str) -> str:
@@ -63,22 +64,34 @@ def commit(t: Target, built: str) -> Plan[None]:
     expect_ok(reply)
 
 
-def clean(prefix: str, closing: str = "") -> Plan[int]:
-    """Unlink every key that is ``prefix`` or begins with ``prefix.``, in batches; gives how many went."""
-    pattern = re.sub(r"([\[\]*?^\\-])", r"\\\1", prefix) + "*"
-    exact, below = f"{prefix}{closing}".encode(), f"{prefix}.".encode()
+def clean(prefix: str) -> Plan[int]:
+    """Unlink every key that is ``prefix`` or begins with ``prefix.``, in batches; gives how many went.
+
+    The leases and guards go first, so that nothing older is stored behind us.
+    """
+    start, end = (prefix, "") if "{" in prefix else ("{" + prefix, "}")
+    beside = [f"rc:{kind}:{start}" for kind in "gl"]
+    exact = [each + end for each in beside]
+    yield from _clean(
+        f"rc:[gl]:{_glob(start)}*", exact, [f"{each}." for each in beside] + [f"{each}:" for each in exact]
+    )
+    return (yield from _clean(f"{_glob(prefix)}*", [prefix], [f"{prefix}."]))
+
+
+def _glob(text: str) -> str:
+    return re.sub(r"([\[\]*?^\\-])", r"\\\1", text)
+
+
+def _clean(pattern: str, exact: list[str], beginnings: list[str]) -> Plan[int]:
+    same, below = {each.encode() for each in exact}, tuple(each.encode() for each in beginnings)
     removed, cursor = 0, 0
     while True:
         cursor, found = yield Command(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))
-        ours: tuple[Arg, ...] = tuple(key for key in found if key == exact or key.startswith(below))
+        ours: tuple[Arg, ...] = tuple(key for key in found if key in same or key.startswith(below))
         if ours:
             removed += yield Command(("UNLINK", *ours))
         if int(cursor) == 0:
             return removed
 
 
-def clean_function(prefix: str) -> Plan[int]:
-    """Unlink all entries of a function. The leases go first, so that nothing older is stored behind us."""
-    has_tag = "{" in prefix
-    yield from clean(f"rc:l:{prefix}" if has_tag else f"rc:l:{{{prefix}", "" if has_tag else "}")
-    return (yield from clean(prefix))
+clean_function = clean

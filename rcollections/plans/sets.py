@@ -127,14 +127,14 @@ def whole(t: Target) -> Plan[set[Any]]:
 def algebra(t: Target, name: str, command: str, others: Sequence[str], finish: Callable[[set[Any]], T]) -> Op[T]:
     """SUNION, SINTER or SDIFF of this set and others; ``finish`` does the rest in Python."""
     step = Command((command, t.key, *others))
-    return Op(name, step, lambda reply: finish(set(map(t.read, reply))))
+    return Op(name, step, lambda reply: finish(set(map(t.read, reply))), operands=True)
 
 
 def xor(t: Target, other: str) -> Op[set[Any]]:
     def decode(reply: list[Any]) -> set[Any]:
         return set(map(t.read, (*reply[1], *reply[2])))
 
-    return Op("symmetric_difference", Script("set_xor", (t.key, other), ()), decode)
+    return Op("symmetric_difference", Script("set_xor", (t.key, other), ()), decode, operands=True)
 
 
 def contains_many(t: Target, name: str, members: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Op[T]:
@@ -154,7 +154,8 @@ def contains_many_big(t: Target, members: Sequence[bytes]) -> Plan[list[bool]]:
 
 def compare(t: Target, other: str, judge: Callable[[int, int, int], bool]) -> Op[bool]:
     """Judge two sets of the server by their sizes and how much they have in common."""
-    return Op("compare", Script("set_compare", (t.key, other), ()), lambda reply: judge(*map(int, reply[1:])))
+    step = Script("set_compare", (t.key, other), ())
+    return Op("compare", step, lambda reply: judge(*map(int, reply[1:])), operands=True)
 
 
 def common(t: Target, members: Sequence[bytes], size: int, judge: Callable[[int, int, int], bool]) -> Op[bool]:
@@ -192,7 +193,7 @@ def combine(
     aside = staging(t.key)
     operands = (*others, aside) if members is not None else tuple(others)
     step = _combined(t, op, aside, operands, len(members or ()), members or ())
-    return Op(name, step, _sizes(t, decode))
+    return Op(name, step, _sizes(t, decode), operands=True)
 
 
 def combine_big(

@@ -218,7 +218,7 @@ def algebra(
     """ZUNION, ZINTER or ZDIFF of this one and others, in one reply; ``finish`` does the rest in Python."""
     how = () if command == "ZDIFF" else ("AGGREGATE", aggregate)
     step = Command((command, 1 + len(others), t.key, *others, *how, "WITHSCORES"))
-    return Op(name, step, lambda reply: finish(_content(reply)))
+    return Op(name, step, lambda reply: finish(_content(reply)), operands=True)
 
 
 # -- whole writes --------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def combine(
     aside = staging(t.key)
     operands = (*others, aside) if content is not None else tuple(others)
     step = _combined(t, op, aggregate, aside, operands, len(content or ()), _flat((content or {}).items()))
-    return Op(name, step, _arrived(t))
+    return Op(name, step, _arrived(t), operands=True)
 
 
 def combine_big(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import CacheError, DecodeError, EncodeError, WrongTypeError
 from ..missing import MISSING
+from .guards import Guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ PAGE = 1_000  # elements of a page
 class Op(Generic[T]):
     """One operation of one round trip: what is sent, how its reply reads, what a miss means."""
 
-    __slots__ = ("absent", "decode", "instead", "name", "plus", "reads", "step")
+    __slots__ = ("absent", "decode", "instead", "name", "operands", "plus", "reads", "step")
 
     def __init__(
         self,
@@ -42,12 +43,14 @@ class Op(Generic[T]):
         *,
         reads: bool = False,
         absent: Callable[[], T] | None = None,
+        operands: bool = False,
     ) -> None:
         self.name = name
         self.step = step
         self.decode = decode
         self.reads = reads
         self.absent = absent
+        self.operands = operands  # other collections take part, which may be guarded even if this one is not
         # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
         # (counters), and the pending read that such an operation makes superfluous.
         self.plus: Callable[[Any, int], Any] | None = None
@@ -63,7 +66,7 @@ class Op(Generic[T]):
 class Target:
     """A key of the server, and how what is stored there is written and read."""
 
-    __slots__ = ("connection", "dumps", "encode", "jitter", "key", "load", "mode", "name", "read", "ttl")
+    __slots__ = ("connection", "dumps", "encode", "guarded", "jitter", "key", "load", "mode", "name", "read", "ttl")
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class Target:
         jitter: float,
     ) -> None:
         self.key = key
+        self.guarded = type(key) is Guarded
         self.name = name  # of the class, for messages and observers
         self.connection = connection
         self.dumps = _naming(dumps, key)  # values

@@ -6,7 +6,7 @@ from datetime import date
 from enum import Enum
 from uuid import UUID
 
-__all__ = ["channel", "join", "lease", "namespaced", "tag"]
+__all__ = ["channel", "guard", "join", "lease", "namespaced", "tag"]
 
 
 def join(owner: str, prefix: str, parts: tuple[object, ...]) -> str:
@@ -54,6 +54,11 @@ def namespaced(namespace: str, key: str, prefix: str) -> str:
 def lease(key: str) -> str:
     """The key of a lease: in the slot of the key that it is about, and outside every class's prefix."""
     return f"rc:l:{key}" if "{" in key else f"rc:l:{{{key}}}"
+
+
+def guard(key: str) -> str:
+    """The key beside a collection with tags that says which generation its data belongs to: in its slot too."""
+    return f"rc:g:{key}" if "{" in key else f"rc:g:{{{key}}}"
 
 
 def channel(key: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CacheError
+from ..plans.guards import GUARDED
 
 __all__ = ["Source", "lua_dir", "names", "source"]
 
@@ -65,11 +66,26 @@ def names() -> list[str]:
 
 @cache
 def source(name: str) -> Source:
-    """The script of that name, read once per process."""
+    """The script of that name, read once per process; ``guarded:name`` is its guarded form."""
+    if name.startswith(GUARDED):
+        return _guarded(name, source(name.removeprefix(GUARDED)))
     path = lua_dir() / f"{name}.lua"
     if not path.is_file():
         raise CacheError(f"there is no script {name!r} in rcollections")
     return parse(name, path.read_text(encoding="ascii"))
+
+
+def _guarded(name: str, plain: Source) -> Source:
+    """The script behind a look at the guards of its keys: see ``lua/lib/guard.lua`` for what it takes more."""
+    library = (lua_dir() / "lib" / "guard.lua").read_text(encoding="ascii").splitlines()
+    text = "\n".join([*_resolve(library), "local function op()", plain.text + "end", "return guarded(op)", ""])
+    words = (*plain.words, "unloaded", "refused")
+    keys, args = plain.keys + 1, plain.args + 5
+    return Source(name, plain.summary, text, _sha(text), keys, True, args, True, words, plain.retry_safe)
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha1(text.encode("ascii"), usedforsecurity=False).hexdigest()
 
 
 def parse(name: str, written: str) -> Source:
@@ -93,8 +109,7 @@ def parse(name: str, written: str) -> Source:
     if not words:
         raise CacheError(f"script {name}: the header lacks '-- returns {{'word', …}}'")
     text = "\n".join(_resolve(lines)) + "\n"
-    sha = hashlib.sha1(text.encode("ascii"), usedforsecurity=False).hexdigest()
-    return Source(name, header[0].split(": ", 1)[1], text, sha, *counts["KEYS"], *counts["ARGV"], words, safe)
+    return Source(name, header[0].split(": ", 1)[1], text, _sha(text), *counts["KEYS"], *counts["ARGV"], words, safe)
 
 
 def _header_length(lines: list[str]) -> int:

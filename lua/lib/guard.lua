@@ -1,0 +1,77 @@
+-- @include lib/generation
+-- The text of a guarded script is this, the script as a function, and a call of guarded(). Behind what the
+-- script itself takes stand: KEYS a guard for each guarded key (for operands a key that is never written,
+-- too), the tags; ARGV the guard that was seen ('' none), 8 new bytes for a new guard, its ttl, the ttl of tags,
+-- one new stamp a tag, and how many of these keys and tags there are, then for each guarded key its role,
+-- index, flags and tags, as in '2 1 w1:1'. Roles: r read, w written, f replaced and m merged if the guard
+-- is the one that was seen. Flags: l loads itself, p does so but cannot now, a all is replaced.
+
+-- taken(list, count): the last so many of a list, which loses them.
+local function taken(list, count)
+  local size, out = #list, {}
+  for i = 1, count do out[i] = list[size - count + i] end
+  for i = size, size - count + 1, -1 do list[i] = nil end
+  return out
+end
+
+-- settle(ttl, key, guard, found, mark, filled, whole): write the guard, with the ttl of what it stands for.
+local function settle(ttl, key, guard, found, mark, filled, whole)
+  local left = redis.call('PTTL', key)
+  local flag = filled and (left == -2 and 'E' or 'L') or ''
+  if left ~= -2 then
+    if left >= 0 then
+      redis.call('SET', guard, mark .. flag, 'PX', math.max(left, 1))
+    else
+      redis.call('SET', guard, mark .. flag)
+    end
+  elseif found == '' and flag == '' then
+    redis.call('DEL', guard)
+  elseif found ~= '' and not whole then
+    redis.call('SET', guard, mark .. flag, 'KEEPTTL')
+  elseif ttl == '0' and flag == 'E' then
+    redis.call('SET', guard, mark .. flag)
+  else
+    redis.call('SET', guard, mark .. flag, 'PX', ttl == '0' and 86400000 or ttl)
+  end
+end
+
+-- guarded(op): run the script on living collections only, and keep the guard of the one it writes.
+local function guarded(op)
+  local spec = taken(ARGV, 1)[1]
+  local keys, tags = string.match(spec, '^(%d+) (%d+)')
+  local news, seen, tag, beside = taken(ARGV, tonumber(tags)), taken(ARGV, 4), nil, nil
+  tag = taken(KEYS, tonumber(tags))
+  beside = taken(KEYS, tonumber(keys))
+  local at, written = 0, nil
+  for role, index, flags, list in string.gmatch(spec, '(%l)(%d+)(%l*):([%d,]*)') do
+    local key, guard = KEYS[tonumber(index)], beside[at + 1]
+    local found, current = redis.call('GET', guard) or '', ''
+    for n in string.gmatch(list, '%d+') do
+      local one = stamp(tag[tonumber(n)], role ~= 'r' and news[tonumber(n)] or nil, seen[4])
+      current = current .. (one or 'missing')
+    end
+    local live, wants = alive(found, current), string.find(flags, 'l')
+    if role == 'r' then
+      if wants and not (live and loaded(found, current, key)) then return {'unloaded', index} end
+      if not live then KEYS[tonumber(index)] = beside[at + 2] end
+      at = at + 2
+    else
+      if role ~= 'w' and (not live or string.sub(found, 1, #current + 8) ~= seen[1]) then return {'refused'} end
+      if not live then
+        redis.call('UNLINK', key, guard)
+        found = ''
+      end
+      local full, whole = loaded(found, current, key), string.find(flags, 'a')
+      if wants and not whole and role == 'w' and not full then return {'unloaded', index} end
+      -- A new mark refuses what was read from the source before: all was replaced, or parts came in first.
+      local same = found ~= '' and not whole and (full or not string.find(flags, 'p'))
+      local mark = same and string.sub(found, 1, #current + 8) or current .. seen[2]
+      local filled = full or (whole and string.find(flags, '[lp]'))
+      written = {key, guard, found, mark, filled, whole}
+      at = at + 1
+    end
+  end
+  local reply = op()
+  if written then settle(seen[3], unpack(written, 1, 6)) end
+  return reply
+end

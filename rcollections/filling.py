@@ -1,0 +1,103 @@
+"""``since``, ``fill`` and ``load``: what a collection can do to never hold older data than its source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .plans import loads
+from .plans.guards import Guarded, Refused
+from .plans.job import DAY_MS
+from .plans.loads import Load, Since
+from .plans.target import milliseconds
+from .wire.keys import channel, guard, lease, tag
+
+if TYPE_CHECKING:
+    from .plans.effects import Plan
+
+__all__ = ["Fillable", "Since"]
+
+
+class Fillable:
+    """The part of a collection that knows about its source. Not a type of its own."""
+
+    _since: bytes = b""
+    _loads_itself = False
+    _open_mode = "open"
+
+    def since(self) -> Since:
+        """A token of this moment, to be taken before a slow read of the source: see ``fill``. One round trip."""
+        me: Any = self
+        t = me._bound()
+        key = self._guarded_key(t.connection, str(t.key))
+        return Since(str(key), me._drive("since", loads.mark(key, lease(key), self._open_mode)))
+
+    def fill(self, data: Any, *, since: Since, merge: bool = False) -> bool:
+        """Make ``data`` the content, unless it is out of date; with ``merge`` add it to what is there.
+
+        ``since`` is what ``since()`` gave before the source was read. If one of the class's tags was
+        invalidated since then, or this key cleared, expired or replaced as a whole, nothing is stored
+        and False is the answer. Classes without tags notice the latter too.
+
+        >>> from rcollections import SetCache, invalidate_tags
+        >>> class Members(SetCache[str]):
+        ...     tags = ("members",)
+        >>> m = Members("club")
+        >>> before = m.since()
+        >>> invalidate_tags("members")
+        >>> m.fill({"read", "before"}, since=before)
+        False
+        """
+        handle = self._fenced(since)
+        try:
+            handle._merge(data) if merge else handle._replace(data)
+        except Refused:
+            return False
+        return True
+
+    def _fenced(self, since: Any) -> Any:
+        """Another handle of this key, whose writes are refused if ``since`` is out of date."""
+        me: Any = self
+        if not isinstance(since, Since):
+            raise TypeError("since= takes what since() of this collection gave")
+        if since.key != str(me._bound().key):
+            raise ValueError(f"since= belongs to {since.key!r}, and this is {str(me._bound().key)!r}")
+        if hasattr(self, "_pipeline"):
+            raise TypeError("since= needs its answer at once: it cannot be part of a pipeline")
+        return self._marked(since.mark)
+
+    def _marked(self, seen: bytes) -> Any:
+        me: Any = self
+        handle = me._like(me._own_key)
+        handle.__dict__["_since"] = seen
+        return handle
+
+    def _guarded_key(self, connection: Any, key: str) -> Guarded:
+        me: Any = self
+        ms = milliseconds(me.ttl)
+        names = tuple(tag(connection.namespace, name) for name in dict.fromkeys(me.tags))
+        filler = self._loader if self._loads_itself else None
+        return Guarded.make(key, guard(key), names, tag_ms(ms), ms, filler, self._since)
+
+    # -- load(self) ------------------------------------------------------------------------------
+
+    def _loader(self) -> Plan[None]:
+        """Fill this collection by its ``load``, under one lease over all threads and processes."""
+        me: Any = self
+        t = me._bound()
+        name = f"{type(self).__name__}.load()"
+
+        def run(seen: bytes) -> tuple[bool, Any]:
+            content = me.load()
+            try:
+                self._marked(seen)._replace(() if content is None else content)
+            except Refused:
+                return False, None
+            return True, None
+
+        load = Load(name, t.key, lease(t.key), channel(t.key), t.connection.flights, run)
+        return loads.fill(load)
+
+
+def tag_ms(ms: int) -> int:
+    """How long tags live, for entries of this ttl: T3."""
+    return 0 if ms == 0 else max(DAY_MS, 2 * ms)

@@ -1,0 +1,168 @@
+"""Filling a collection from its source: under one lease, and never with what was read before an invalidation."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CacheError
+from .draws import draw
+from .effects import Call, Command, Hold, Plan, Script, Subscribe, Wait
+from .job import computing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .effects import Arg
+    from .flights import Flights
+    from .guards import Guarded
+
+__all__ = ["AGAIN", "Load", "Since", "fill", "mark"]
+
+AGAIN = object()  # somebody else has filled it meanwhile: read again
+LEASE_MS = 10_000
+FIRST_NET, LAST_NET = 0.2, 1.0  # seconds between two looks of a waiter, in case its wake-up was lost
+TRIES = 5
+
+
+class Since:
+    """What ``since()`` saw: hand it to ``fill`` or ``set``. Its content is private."""
+
+    __slots__ = ("key", "mark")
+
+    def __init__(self, key: str, seen: bytes) -> None:
+        self.key = key
+        self.mark = seen
+
+    def __repr__(self) -> str:
+        return "Since()"
+
+
+class Load:
+    """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field")."""
+
+    __slots__ = ("channel", "field", "flights", "key", "lease", "mode", "name", "run")
+
+    def __init__(
+        self,
+        name: str,
+        key: Guarded,
+        lease: str,
+        channel: str,
+        flights: Flights,
+        run: Callable[[bytes], tuple[bool, Any]],
+        *,
+        field: bytes | None = None,
+    ) -> None:
+        self.name = name  # for messages
+        self.key = key
+        self.lease = lease
+        self.channel = channel
+        self.flights = flights
+        self.run = run  # calls the user, and stores; gets the mark, gives whether it was stored, and what
+        self.mode = "load" if field is None else "field"
+        self.field = b"" if field is None else field
+
+
+def _open(key: Guarded, lease: str, mode: str, field: bytes, token: bytes) -> Script:
+    args: tuple[Arg, ...] = (mode, field, token, LEASE_MS, key.tag_ms, draw(), *(draw() for _ in key.tags))
+    return Script("guard_open", (str(key), key.guard, lease, *key.tags), args)
+
+
+def mark(key: Guarded, lease: str, mode: str) -> Plan[bytes]:
+    """The guard as it is now, before the source is read; one is made if there is none."""
+    reply = yield _open(key, lease, mode, b"", b"")
+    return bytes(reply[1])
+
+
+def fill(load: Load) -> Plan[Any]:
+    """Fill it, or wait until somebody else has (``AGAIN``). Errors are shared with those that wait here."""
+    mine = (id(load.flights), load.lease)
+    if mine in computing.get():
+        raise CacheError(
+            f"{load.name} of {str(load.key)!r} reads what it is about to fill: it would wait for itself; "
+            "read the source there, not the collection"
+        )
+    flight = load.flights.enter(mine)
+    try:
+        ticket = flight.drive_or_queue()
+        if ticket is not None:
+            yield Wait(ticket.signal)
+            if ticket.error is not None:
+                raise ticket.error
+            return AGAIN
+        error: BaseException | None = None
+        try:
+            return (yield from _lead(load, mine))
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            flight.land(error)
+    finally:
+        flight.leave()
+
+
+def _lead(load: Load, mine: tuple[int, str]) -> Plan[Any]:
+    for _ in range(TRIES):
+        token, seen = yield from _lease(load)
+        if token is None:
+            return AGAIN
+        stored, value = yield from _run(load, token, seen, mine)
+        if stored or load.mode == "field":
+            return value
+    raise CacheError(
+        f"{str(load.key)!r} was changed or invalidated {TRIES} times while {load.name} ran: nothing was stored"
+    )
+
+
+def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
+    """The right to fill it with the guard of this moment; (None, …) if it is filled."""
+    heard: Any = None
+    pause = FIRST_NET
+    while True:
+        token = draw()
+        reply = yield _open(load.key, load.lease, load.mode, load.field, token)
+        if reply[0] != b"wait":
+            return (token if reply[0] == b"lease" else None), bytes(reply[1])
+        if heard is None:  # registered first, then look once more
+            heard = yield Subscribe(load.channel)
+            if not (yield Command(("EXISTS", load.lease))):
+                heard = None
+                continue
+        left = max(reply[1] / 1000, 0.01)
+        if (yield Wait(heard, min(pause * random.uniform(0.75, 1.25), left))):  # noqa: S311 - guards nothing
+            heard = None
+        pause = min(2 * pause, LAST_NET)
+
+
+def _run(load: Load, token: bytes, seen: bytes, mine: tuple[int, str]) -> Plan[tuple[bool, Any]]:
+    marked = computing.get() | {mine}
+
+    def run() -> tuple[bool, Any]:
+        before = computing.set(marked)
+        try:
+            return load.run(seen)
+        finally:
+            computing.reset(before)
+
+    held = yield Hold(load.lease, token, LEASE_MS)
+    try:
+        result: tuple[bool, Any] = yield Call(run)
+    except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
+        held.stop()
+        raise
+    except BaseException:
+        held.stop()
+        yield from _free(load, token)
+        raise
+    held.stop()
+    yield from _free(load, token)
+    return result
+
+
+def _free(load: Load, token: bytes) -> Plan[None]:
+    try:
+        yield Script("lease_free", (load.lease,), (token, load.channel))
+    except CacheError:
+        return  # the lease runs out by itself
