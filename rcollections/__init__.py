@@ -25,6 +25,7 @@ from .keycache import KeyCache
 from .missing import MISSING
 from .setcache import SetCache
 from .sortedsetcache import SortedSetCache
+from .wire.clearing import unsafe_clear
 from .wire.clock import deadline
 from .wire.codec import register
 from .wire.connections import configure, connection, connections
@@ -56,4 +57,5 @@ __all__ = [
     "invalidate_tags",
     "observe",
     "register",
+    "unsafe_clear",
 ]
