@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Arguments"]
 
 LONGEST = 200  # bytes of a key, before its arguments become a digest
-_PLAIN = re.compile(r"[A-Za-z_:@/-][A-Za-z0-9_:@/-]*")
-_WORDS = frozenset({"True", "False", "None", "inf", "nan", "-inf"})
+_PLAIN = re.compile(r"[A-Za-z_:@/][A-Za-z0-9_:@/-]*")  # none of them reads like a number
+_WORDS = frozenset({"True", "False", "None", "inf", "nan"})
 
 
 class Arguments:
@@ -76,7 +76,8 @@ class Arguments:
         if isinstance(instance, type):
             return _path(instance)
         path = _path(type(instance))
-        path = "" if self.fn.__qualname__.rpartition(".")[0] == type(instance).__qualname__ else path
+        if path == f"{self.fn.__module__}.{self.fn.__qualname__.rpartition('.')[0]}":
+            path = ""  # the key begins with it already; instances of subclasses are told apart
         hook = getattr(instance, "__cache_key__", None)
         if hook is not None:
             own: Any = hook()

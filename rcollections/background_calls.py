@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from .errors import CacheMissError
-from .plans import fetch as plans
-from .wire.background import report, submit
+from .plans.lookups import peek
+from .plans.reads import is_early
+from .wire.background import in_background, submit
 from .wire.driver import drive
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ R = TypeVar("R")
 
 
 class Background(Generic[P, R]):
-    """Calls that let the background do the computing."""
+    """Calls that let the background do the computing. What it raises goes to the log."""
 
     def __init__(self, function: CachedFunction[P, R]) -> None:
         self._function = function
@@ -31,31 +32,26 @@ class Background(Generic[P, R]):
         try:
             return self._at_once(args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
-            return submit(lambda: self._function(*args, **kwargs)).result()
+            return self._function(*args, **kwargs)
 
     def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
         try:
             return self._at_once(args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
-            submit(lambda: self._function(*args, **kwargs)).add_done_callback(report)
+            in_background(lambda: self._function(*args, **kwargs))
             raise
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
-        submit(lambda: self._function.refresh(*args, **kwargs)).add_done_callback(report)
+        in_background(lambda: self._function.refresh(*args, **kwargs))
 
     def _at_once(self, args: Any, kwargs: Any) -> Any:
         job, connection = self._function._job(args, kwargs)
-        found = drive(plans.lookup(job), connection)
-        if found is not None:
-            usable, result = job.load(found.entry)
-            if usable:
-                if not found.fresh or plans.is_early(job, found):
-                    submit(lambda: self._function(*args, **kwargs)).add_done_callback(report)
-                job.note("hit" if found.fresh else "stale")
-                return job.give(result)
-        raise CacheMissError(f"there is no value under {job.key!r}")
+        found, value = drive(peek(job, stale=True), connection)
+        if not found.fresh or is_early(job, found):
+            in_background(lambda: self._function(*args, **kwargs))
+        return value
 
 
 class Future(Generic[P, R]):

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from . import observe
 from .background_calls import Background, Future
-from .errors import CacheMissError
+from .cachedbase import CachedBase
 from .plans import fetch as plans
 from .plans import keys
-from .plans.tags import delete, expire
+from .plans.lookups import peek
+from .plans.tags import expire, invalidate
 from .wire.driver import drive
-from .wire.keys import namespaced
 from .writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .plans.job import Job
-    from .recipes import CacheInfo, Function
 
 __all__ = ["CachedFunction"]
 
@@ -28,7 +27,11 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-class CachedFunction(Generic[P, R]):
+def _flights(connection: Any) -> Any:
+    return connection.flights
+
+
+class CachedFunction(CachedBase, Generic[P, R]):
     """A function whose results are kept on the server: called like the function itself.
 
     A hit is one round trip. A miss is computed once over all threads and processes: one caller gets a
@@ -37,20 +40,18 @@ class CachedFunction(Generic[P, R]):
 
     __wrapped__: Callable[P, R]
 
-    def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
-        self._function = function
-        self._bound = bound
-        update_wrapper(self, function.fn)
-
     # -- calling ---------------------------------------------------------------------------------
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         job, connection = self._job(args, kwargs)
-        return drive(plans.call(job), connection)  # type: ignore[no-any-return]
+        if not observe.observers:
+            return drive(plans.call(job), connection)  # type: ignore[no-any-return]
+        name = self._function.name
+        return observe.watched(name, "call", job.key, lambda _: drive(plans.call(job), connection))  # type: ignore[no-any-return]
 
     def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
         function = self._function
-        recipe, connection = function.recipe(lambda connection: connection.flights, "threads")
+        recipe, connection = function.recipe(_flights)
         return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
 
     @overload
@@ -58,7 +59,7 @@ class CachedFunction(Generic[P, R]):
     @overload
     def __get__(self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: Any) -> Any:
-        return self if instance is None else type(self)(self._function, (*self._bound, instance))
+        return self if instance is None else self._bind(instance)
 
     def __repr__(self) -> str:
         return f"<cached {self._function.path}>"
@@ -66,15 +67,12 @@ class CachedFunction(Generic[P, R]):
     # -- looking ---------------------------------------------------------------------------------
 
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The cached value, or CacheMissError: never computes. One round trip."""
+        """The cached value if it is fresh, or CacheMissError: never computes. One round trip.
+
+        A server that fails is a miss as well, unless the function has ``on_error="raise"``.
+        """
         job, connection = self._job(args, kwargs)
-        found = drive(plans.lookup(job), connection)
-        if found is not None and found.fresh:
-            usable, result = job.load(found.entry)
-            if usable:
-                job.note("hit")
-                return job.give(result)  # type: ignore[no-any-return]
-        raise CacheMissError(f"there is no fresh value under {job.key!r}")
+        return drive(peek(job, stale=False), connection)[1]  # type: ignore[no-any-return]
 
     def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
@@ -86,12 +84,8 @@ class CachedFunction(Generic[P, R]):
         CacheMissError if there is none. One round trip.
         """
         job, connection = self._job(args, kwargs)
-        found = drive(plans.lookup(job, always_ttl=True), connection)
-        if found is not None:
-            usable, result = job.load(found.entry)
-            if usable:
-                return job.give(result), float("inf") if found.soft is None else found.soft
-        raise CacheMissError(f"there is no value under {job.key!r}")
+        found, value = drive(peek(job, stale=True), connection)
+        return value, float("inf") if found.soft is None else found.soft
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Asks nobody."""
@@ -110,14 +104,12 @@ class CachedFunction(Generic[P, R]):
         A call that begins after this has returned never gets the older value. One round trip.
         """
         job, connection = self._job(args, kwargs)
-        drive(delete(job), connection)
-        job.note("invalidate")
+        drive(invalidate(job), connection)
 
     def expire(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Mark the value stale: only those who take stale values still get it. One round trip."""
         job, connection = self._job(args, kwargs)
         drive(expire(job), connection)
-        job.note("invalidate")
 
     def put(self, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
@@ -137,7 +129,7 @@ class CachedFunction(Generic[P, R]):
 
         return put
 
-    def writing(self, *args: P.args, **kwargs: P.kwargs) -> Writing:
+    def writing(self, *args: P.args, **kwargs: P.kwargs) -> Writing[R]:
         """``with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` stores the new value.
 
         While the block runs nobody can store an older value. Without ``w.put`` the value is dropped.
@@ -150,9 +142,13 @@ class CachedFunction(Generic[P, R]):
 
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
-        _, connection = self._function.recipe(lambda connection: connection.flights, "threads")
-        prefix = namespaced(connection.namespace, self._function.own_prefix, self._function.cls.prefix or "-")
-        return drive(keys.clean_function(prefix), connection)
+        _, connection = self._function.recipe(_flights)
+        return drive(keys.clean_function(self._function.prefix(connection.namespace)), connection)
+
+    def cache_clear(self) -> None:
+        """Drop all values and counts, as functools has it."""
+        self.clear()
+        self._function.forget_counts()
 
     # -- in the background -----------------------------------------------------------------------
 
@@ -164,28 +160,7 @@ class CachedFunction(Generic[P, R]):
         """Calls that give a ``concurrent.futures.Future``: ``f.future()(x)``, ``.lazy(x)``, ``.peek(x)``."""
         return Future(self)
 
-    # -- about it --------------------------------------------------------------------------------
-
     @property
     def uncached(self) -> Callable[P, R]:
-        """The function itself."""
-        fn: Any = self._function.fn
-        return fn.__get__(self._bound[0]) if self._bound else fn  # type: ignore[no-any-return]
-
-    def on_value(self, callback: Callable[..., Any]) -> Callable[..., Any]:
-        """Call ``callback(value, *args, **kwargs)`` after each computation; its errors are logged."""
-        self._function.callbacks.append(callback)
-        return callback
-
-    def cache_info(self) -> CacheInfo:
-        """What the calls did in this process: hits, misses and more. Asks nobody."""
-        return self._function.info()
-
-    def cache_clear(self) -> None:
-        """Drop all values and counts, as functools has it."""
-        self.clear()
-        self._function.forget_counts()
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """The options."""
-        return {**self._function.options, "cls": self._function.cls}
+        """The function itself; of a method, bound to its instance."""
+        return self.__wrapped__

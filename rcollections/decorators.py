@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from .asyncfunction import AsyncCachedFunction
 from .attributes import check
+from .cachedbase import CachedBase
 from .cachedfunction import CachedFunction
-from .errors import ConfigError
+from .cachedoptions import refuse_unknown
+from .errors import CacheError, ConfigError
 from .keycache import KeyCache
 from .plans.tags import bump
-from .recipes import DEFAULTS, Function
+from .recipes import Function
 from .wire import connections
 from .wire.adriver import adrive
 from .wire.driver import drive
@@ -83,9 +85,7 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
         cls, fn_or_cls = fn_or_cls, None
     elif isinstance(fn_or_cls, type):
         raise TypeError(f"@cached takes a KeyCache class or a function, not the class {fn_or_cls.__name__}")
-    unknown = sorted(set(options) - set(DEFAULTS))
-    if unknown:
-        raise TypeError(f"@cached got unknown options {', '.join(unknown)}; known are {', '.join(DEFAULTS)}")
+    refuse_unknown(options)
     if fn_or_cls is not None and options:
         raise TypeError("@cached takes the function alone, or options alone: @cached(ttl=60)")
 
@@ -97,12 +97,12 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
 
 def wrap(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any]) -> Any:
     """The cached form of whatever was decorated."""
-    if isinstance(fn, (CachedFunction, AsyncCachedFunction)):
+    if isinstance(fn, CachedBase):
         raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
     if isinstance(fn, staticmethod):
         return staticmethod(_face(fn.__func__, cls, options, method=False))
     if isinstance(fn, classmethod):
-        return classmethod(_face(fn.__func__, cls, options, method=True))
+        return CachedClassMethod(_face(fn.__func__, cls, options, method=True))
     if isinstance(fn, property):
         if fn.fget is None:
             raise TypeError("@cached needs a property that can be read")
@@ -112,11 +112,27 @@ def wrap(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any]) -> Any:
     return _face(fn, cls, options, method=_is_method(fn))
 
 
+class CachedClassMethod:
+    """What ``@cached`` makes of a ``classmethod``: looked up on a class or an instance, it is bound to the class."""
+
+    def __init__(self, face: Any) -> None:
+        self.__func__ = face
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self.__func__.__get__(type(instance) if owner is None else owner, None)
+
+
 def _face(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any], *, method: bool) -> Any:
+    if isinstance(fn, CachedBase):
+        raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(f"{fn.__qualname__} is a generator function: its results can be used once, not cached")
     if not hasattr(fn, "__module__") or not hasattr(fn, "__qualname__"):
         raise ConfigError("@cached needs a function with a name: a partial or an object has none that is stable")
+    try:
+        inspect.signature(fn)
+    except ValueError as error:
+        raise ConfigError(f"@cached needs a function with a signature, which {fn.__qualname__} has not") from error
     function = Function(fn, cls, options, method)
     asynchronous = inspect.iscoroutinefunction(fn)
     return AsyncCachedFunction(function) if asynchronous else CachedFunction(function)
@@ -124,14 +140,17 @@ def _face(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any], *, method:
 
 def _is_method(fn: Any) -> bool:
     """Whether this is defined in a class body and takes the instance first."""
-    owner = fn.__qualname__.rpartition(".")[0] if hasattr(fn, "__qualname__") else ""
-    first = next(iter(inspect.signature(fn).parameters), "")
-    return bool(owner) and not owner.endswith("<locals>") and first in ("self", "cls")
+    owner = getattr(fn, "__qualname__", "").rpartition(".")[0]
+    if not owner or owner.endswith("<locals>"):
+        return False
+    code = getattr(fn, "__code__", None)
+    return code is not None and code.co_varnames[:1] in (("self",), ("cls",))
 
 
 def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[tuple[Any, list[str]]]:
-    for each in tags:
-        check("invalidate_tags()", "tags", (each,) if isinstance(each, str) else each)
+    if not tags:
+        return []
+    check("invalidate_tags()", "tags", tags)
     if connection_name is not None:
         chosen = [connections.connection(connection_name)]
     else:
@@ -149,13 +168,23 @@ def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     >>> from rcollections import invalidate_tags
     >>> invalidate_tags("users", "prices")
     """
+    failure: CacheError | None = None
     for connection, keys in _by_connection(tags, connection_name):
-        if keys:
+        try:
             drive(bump(keys), connection)
+        except CacheError as error:  # the others are told all the same
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     """``invalidate_tags`` for asyncio."""
+    failure: CacheError | None = None
     for connection, keys in _by_connection(tags, connection_name):
-        if keys:
+        try:
             await adrive(bump(keys), connection)
+        except CacheError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure

@@ -47,6 +47,14 @@ class KeyCache(BaseCache, Generic[V]):
 
     __hash__ = None
 
+    @classmethod
+    def cached(cls, fn: Any = None, /, **options: Any) -> Any:
+        """``@MyCache.cached`` or ``@MyCache.cached(ttl=60, …)``: the same as ``@cached(MyCache, …)``."""
+        from .decorators import cached  # it is built upon this class
+
+        decorate: Any = cached(cls, **options)
+        return decorate if fn is None else decorate(fn)
+
     def _replace(self, data: Any) -> None:
         self._run(plans.set(self._bound(), data))
 

@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 __all__ = ["Event", "Observer", "Stats", "add", "collect", "observing", "remove", "stats"]
 
@@ -38,7 +38,7 @@ class Event:
     that this was treated as a miss. No event carries a value.
     """
 
-    __slots__ = ("error", "hit", "key", "name", "operation", "started", "took", "unreadable")
+    __slots__ = ("error", "hit", "key", "name", "operation", "part", "started", "took", "unreadable")
 
     def __init__(self, name: str, operation: str, key: str) -> None:
         self.name = name
@@ -48,6 +48,7 @@ class Event:
         self.hit: bool | None = None
         self.error: BaseException | None = None
         self.unreadable = False
+        self.part = False  # something that happened in a call of a function; the call is an event of its own
         self.started = perf_counter()
 
     def __repr__(self) -> str:
@@ -111,6 +112,22 @@ def watched(name: str, operation: str, key: str, run: Callable[[Event], T]) -> T
         _tell(told, "after", event)
 
 
+async def awatched(name: str, operation: str, key: str, run: Awaitable[T]) -> T:
+    """The same for what is awaited."""
+    event = Event(name, operation, key)
+    told = observers
+    _tell(told, "before", event)
+    event.started = perf_counter()
+    try:
+        return await run
+    except BaseException as error:
+        event.error = error
+        raise
+    finally:
+        event.took = perf_counter() - event.started
+        _tell(told, "after", event)
+
+
 def _tell(told: tuple[Any, ...], moment: str, event: Event) -> None:
     for observer in told:
         call = getattr(observer, moment, None)
@@ -148,9 +165,13 @@ class Stats:
         self.max = max(self.max, event.took)
         self.total += event.took
         self.calls += 1
+        self.errors += event.error is not None
+        self.count_answer(event)
+
+    def count_answer(self, event: Event) -> None:
+        """Add only whether something was found."""
         self.hits += event.hit is True
         self.misses += event.hit is False
-        self.errors += event.error is not None
         self.unreadable += event.unreadable
 
     def __repr__(self) -> str:
@@ -171,7 +192,10 @@ class _Collector(Observer):
                 entry = self.table.get(slot)
                 if entry is None:
                     entry = self.table[slot] = Stats()
-                entry.count(event)
+                if event.part and not slot[1]:
+                    entry.count_answer(event)
+                else:
+                    entry.count(event)
 
 
 _collector: _Collector | None = None
@@ -218,9 +242,11 @@ def reset() -> None:
         observers = ()
 
 
-def noted(name: str, word: str, key: str) -> None:
-    """Tell observers what happened to a call of a cached function: hit, miss, stale, wait, compute, …"""
+def noted(name: str, word: str, key: str, took: float = 0.0, error: BaseException | None = None) -> None:
+    """Tell observers what happened in a call of a cached function: hit, miss, stale, wait, compute, …"""
     event = Event(name, word, key)
-    event.hit = {"hit": True, "stale": True, "compute": False}.get(word)
+    event.hit = {"hit": True, "stale": True, "miss": False}.get(word)
     event.unreadable = word == "unreadable"
+    event.part = True
+    event.took, event.error = took, error
     _tell(observers, "after", event)

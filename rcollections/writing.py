@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from . import observe
 from .errors import CacheError
 from .plans.tags import begin, delete, finish
+from .wire.adriver import adrive
 from .wire.driver import drive
 from .wire.leases import hold
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from typing_extensions import Self
+
+    from .plans.effects import Plan
     from .plans.job import Job
 
-__all__ = ["Writing"]
+__all__ = ["AsyncWriting", "Writing"]
+
+R = TypeVar("R")
 
 
-class Writing:
+class _Writing(Generic[R]):
     """On entry the value is dropped and its lease taken; on exit the new value is stored, or none.
 
     If somebody else wrote the same value meanwhile (another ``writing``, an invalidation), the order of
     the two changes at the source is unknown: then nothing is stored, and the next call computes.
-    An exception inside stores nothing.
+    An exception inside stores nothing. If the server fails, entering or leaving raises.
     """
 
     def __init__(self, job: Job, connection: Any) -> None:
@@ -31,32 +38,59 @@ class Writing:
         self._token = b""
         self._stamps: list[bytes] = []
         self._held: Any = None
-        self._value: tuple[Any, ...] = ()
+        self._value: tuple[bytes | None, int] = (None, 0)
         self._open = False
 
-    def __enter__(self) -> Writing:
-        if self._open or self._token:
+    def _enter(self) -> Plan[None]:
+        if self._token:
             raise CacheError("writing() serves one block: call it again")
-        self._token, self._stamps = drive(begin(self._job), self._connection)
+        self._token, self._stamps = yield from begin(self._job)
         self._held = hold(self._connection, self._job.lease, self._token, self._job.lease_ms)
         self._open = True
-        return self
 
-    def put(self, value: Any) -> None:
-        """The value that is stored when the block ends well."""
+    def put(self, value: R) -> None:
+        """The value that is stored when the block ends well. Refused here if it cannot be written."""
         if not self._open:
             raise CacheError("put() belongs inside the block of writing()")
-        self._job.dump(value)  # refuse it now rather than after the source has changed
-        self._value = (value,)
+        self._value = self._job.dump(value)
+
+    def _exit(self, error: BaseException | None) -> Plan[None]:
+        self._open = False
+        self._held.stop()
+        data, ms = self._value
+        if error is None and data is not None:
+            yield from finish(self._job, self._token, self._stamps, data, ms)
+            return
+        try:
+            yield from delete(self._job)
+        except CacheError:
+            if error is None:
+                raise
+            # The error of the block is what the caller has to see; the value was dropped on entry.
+            observe.log.warning("writing %r ended with an error, and the server failed too", self._job.key)
+
+
+class Writing(_Writing[R]):
+    __doc__ = _Writing.__doc__
+
+    def __enter__(self) -> Self:
+        drive(self._enter(), self._connection)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open = False
-        self._held.stop()
-        data, ms = self._job.dump(*self._value) if self._value and kind is None else (None, 0)
-        if data is None:
-            drive(delete(self._job), self._connection)
-        else:
-            stored = drive(finish(self._job, self._token, self._stamps, data, ms), self._connection)
-            self._job.note("store" if stored else "refused")
+        drive(self._exit(error), self._connection)
+
+
+class AsyncWriting(_Writing[R]):
+    __doc__ = _Writing.__doc__
+
+    async def __aenter__(self) -> Self:
+        await adrive(self._enter(), self._connection)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await adrive(self._exit(error), self._connection)

@@ -92,10 +92,12 @@ class Hold(NamedTuple):
 class Spawn(NamedTuple):
     """Carry out another plan in the background. Gives a handle: ``done`` is a signal, ``result()`` its end.
 
-    Gives None if there is no room in the background; the plan was not started then.
+    Gives None if there is no room in the background; the plan was not started then. ``apart``: the call
+    that spawns it does not wait for it, so that what the call is computing is no recursion there.
     """
 
     plan: Any
+    apart: bool = True
 
 
 Effect: TypeAlias = "Command | Script | Batch | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn"

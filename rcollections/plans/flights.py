@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..errors import CacheError
+
 __all__ = ["Flight", "Flights", "Round", "Ticket"]
 
 
@@ -27,18 +29,20 @@ class Round:
         self.led = False
         self.valid = False  # False once done: its leader went away, join another one
         self.reply: Any = None
-        self.error: BaseException | None = None
+        self.error: CacheError | None = None
 
 
 class Ticket:
     """A place in the queue behind the driver: ``signal`` is set when it has ended."""
 
-    __slots__ = ("error", "round", "signal")
+    __slots__ = ("alone", "error", "round", "signal", "trace")
 
     def __init__(self, signal: Any) -> None:
         self.signal = signal
         self.round: Round | None = None  # all that are woken together read together
         self.error: BaseException | None = None  # what the driver's computation raised
+        self.trace: Any = None  # where
+        self.alone = False  # its result is not to be kept: everybody computes for himself
 
 
 class Flight:
@@ -74,7 +78,7 @@ class Flight:
             ahead = self.current.done if self.following is chosen and self.current is not None else None
             return chosen, True, ahead
 
-    def end(self, ended: Round, reply: Any = None, error: BaseException | None = None, valid: bool = True) -> None:
+    def end(self, ended: Round, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
         """The leader's read has ended (``valid=False``: it never will); the next round may begin."""
         with self._flights.lock:
             ended.reply, ended.error, ended.valid = reply, error, valid
@@ -94,15 +98,17 @@ class Flight:
                 self.ticket = Ticket(self._flights.signal())
             return self.ticket
 
-    def land(self, error: BaseException | None = None) -> Round | None:
+    def land(self, error: BaseException | None = None, *, alone: bool = False) -> Round | None:
         """The driver has ended: wake the queue, which reads once, together; gives the round that it reads."""
         with self._flights.lock:
             self.driven = False
             ticket, self.ticket = self.ticket, None
             if ticket is None:
                 return None
-            ticket.error = error
-            if error is None:
+            ticket.error, ticket.alone = error, alone
+            if error is not None:
+                ticket.trace = error.__traceback__
+            elif not alone:
                 if self.current is None:
                     self.current = self._round()
                     ticket.round = self.current
@@ -143,6 +149,11 @@ class Flights:
         self.lock = threading.Lock()
         self.table: dict[Any, Flight] = {}
 
+    def forget(self) -> None:
+        """In the child of a fork: whoever drives or waits here is in the parent."""
+        self.lock = threading.Lock()
+        self.table.clear()
+
     def enter(self, key: Any) -> Flight:
         """The flight of this key; every ``enter`` needs a ``leave``."""
         with self.lock:
@@ -156,5 +167,5 @@ class Flights:
         """Drop the flight with its last user."""
         with self.lock:
             flight.users -= 1
-            if not flight.users:
+            if not flight.users and self.table.get(flight.key) is flight:
                 del self.table[flight.key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError, DecodeError
@@ -13,7 +14,6 @@ from .target import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from .effects import Plan
     from .flights import Flights
@@ -50,7 +50,8 @@ class Recipe:
         lost: Callable[[BaseException], None] = lambda _error: None,
         dump_error: Callable[[BaseException], bytes] | None = None,
         load_error: Callable[[bytes], BaseException] | None = None,
-        on_value: Callable[[Any], None] | None = None,
+        late: Callable[[], bool] = lambda: False,
+        disabled: bool = False,
     ) -> None:
         self.name = name
         self.target = target
@@ -61,7 +62,6 @@ class Recipe:
         # chorde: below this much freshness the value is refreshed ahead; negative counts from the ttl.
         self.early = None if async_ttl is None else async_ttl if async_ttl >= 0 else max(0.0, (whole or 0) + async_ttl)
         self.swr, self.sie = swr, sie
-        # soft_timeout alone keeps values as long again, else there would be nothing stale to serve.
         self.grace = round(max(swr, sie) * 1000)
         self.soft_timeout = soft_timeout
         self.needs_ttl = bool(swr or sie) or soft_timeout is not None or self.early is not None
@@ -74,13 +74,19 @@ class Recipe:
         self.lost = lost
         self.dump_error = dump_error
         self.load_error = load_error
-        self.on_value = on_value
+        self.late = late  # whether the deadline around this call has passed
+        self.disabled = disabled
+
+    def saw(self, ms: int) -> None:
+        """T3: tags outlive the entries that carry them, else these would be missed; ``ms`` 0 is for ever."""
+        if self.tag_ms and (not ms or self.tag_ms < 2 * (ms + self.grace)):
+            self.tag_ms = 2 * (ms + self.grace) if ms else 0
 
 
 class Job:
     """One call: its key, lease, channel and tags, and the user's function with its arguments."""
 
-    __slots__ = ("channel", "fn", "key", "lease", "recipe", "tags")
+    __slots__ = ("channel", "fn", "key", "lease", "recipe", "tags", "unkept")
 
     def __init__(
         self, recipe: Recipe, key: str, lease: str, channel: str, tags: tuple[str, ...], fn: Callable[[], Any]
@@ -91,6 +97,7 @@ class Job:
         self.channel = channel
         self.tags = tags
         self.fn = fn
+        self.unkept = False  # the result is not to be stored
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.recipe, name)
@@ -98,6 +105,11 @@ class Job:
     def note(self, word: str) -> None:
         """Tell counters and observers what happened to this call."""
         self.recipe.note(word, self.key)
+
+    def failed(self, error: CacheError) -> None:
+        """The server failed, not just this call's own deadline: the breaker has to know."""
+        if not self.recipe.late():
+            self.recipe.breaker.failed(error)
 
     def jitter(self) -> float:
         """Spreads waiters, so that they do not ask in step."""
@@ -128,10 +140,7 @@ class Job:
                 computing.reset(token)
             return _marked(result, mark) if hasattr(result, "__await__") else result
 
-        value = yield Call(run)
-        if self.recipe.on_value is not None:
-            self.recipe.on_value(value)
-        return value
+        return (yield Call(run))
 
     # -- values ----------------------------------------------------------------------------------
 
@@ -158,7 +167,10 @@ class Job:
     def dump(self, value: Any) -> tuple[bytes | None, int]:
         """The bytes of a result and its ttl in ms; None: this result is not to be stored."""
         ms = self._ttl(value)
-        return (None, 0) if ms is None else (self.recipe.target.dumps(value), ms)
+        if ms is None:
+            return None, 0
+        self.recipe.saw(ms)
+        return self.recipe.target.dumps(value), ms
 
     def dump_error(self, error: BaseException) -> tuple[bytes, int]:
         """The same for an exception that is cached like a result."""
@@ -171,9 +183,14 @@ class Job:
         if not callable(ttl):
             return self.recipe.target.ms(ttl)
         chosen = ttl(value)
+        if isinstance(chosen, timedelta):
+            chosen = chosen.total_seconds()
         if chosen is None or (isinstance(chosen, (int, float)) and chosen < 0):
             return None
-        return self.recipe.target.ms(chosen)
+        try:
+            return self.recipe.target.ms(chosen)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"ttl= of {self.recipe.name} gave {chosen!r}: {error}") from None
 
     def returns(self, value: Any, data: bytes | None) -> Any:
         """What the owner's caller gets: with a serializer of the user's, what every later caller will get."""

@@ -21,6 +21,7 @@ from ..plans.flights import Flights
 from ..plans.job import computing
 from . import disabled
 from .background import report
+from .clock import no_deadline
 from .clock import until as until_
 from .connection import RETRIES
 from .leases import hold
@@ -30,9 +31,9 @@ from .steps import key_of, repeatable, words
 from .translate import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
-    from ..plans.effects import Effect, Plan, Step
+    from ..plans.effects import Arg, Effect, Plan, Step
     from .connection import Connection
 
 __all__ = [
@@ -79,7 +80,7 @@ async def _do(effect: Effect, connection: Connection) -> Any:
         await asyncio.get_running_loop().run_in_executor(None, connection.wakeups.listen, effect.channel, signal)
         return signal
     if isinstance(effect, Spawn):
-        return AsyncHandle(asyncio.ensure_future(_spawned(effect.plan, connection)))
+        return AsyncHandle(asyncio.ensure_future(_spawned(effect, connection)))
     if isinstance(effect, Sleep):
         return await asyncio.sleep(effect.seconds)
     raise TypeError(f"a plan yielded {type(effect).__name__}, which is no effect")
@@ -95,21 +96,23 @@ async def _wait(signal: Any, seconds: float | None) -> bool:
     return False
 
 
-async def _spawned(plan: Plan[Any], connection: Connection) -> Any:
-    computing.set(frozenset())  # this task's own: what its parent computes is no recursion here
-    return await adrive(plan, connection)
+async def _spawned(effect: Spawn, connection: Connection) -> Any:
+    no_deadline()
+    if effect.apart:
+        computing.set(frozenset())  # this task's own: what its parent computes is no recursion here
+    return await adrive(effect.plan, connection)
 
 
 # One table of flights per connection and event loop.
-_flights: weakref.WeakKeyDictionary[Any, dict[int, Flights]] = weakref.WeakKeyDictionary()
+_flights: weakref.WeakKeyDictionary[Any, dict[Any, Flights]] = weakref.WeakKeyDictionary()
 
 
 def flights_of(connection: Connection) -> Flights:
     """The flights of the running event loop's tasks on this connection."""
     mine = _flights.setdefault(asyncio.get_running_loop(), {})
-    flights = mine.get(id(connection))
+    flights = mine.get(connection)
     if flights is None:
-        flights = mine[id(connection)] = Flights(AsyncSignal)
+        flights = mine[connection] = Flights(AsyncSignal)
     return flights
 
 
@@ -132,8 +135,14 @@ def mark_coroutine_function(face: Any) -> None:
 
 
 def in_background(coroutine: Any) -> Any:
-    """Run as a task that is held until it ends; its exception goes to the log."""
-    task = asyncio.ensure_future(coroutine)
+    """Run as a task that is held until it ends, apart from the caller; its exception goes to the log."""
+
+    async def run() -> None:
+        no_deadline()
+        computing.set(frozenset())
+        await coroutine
+
+    task = asyncio.ensure_future(run())
     _running.add(task)
     task.add_done_callback(_running.discard)
     task.add_done_callback(_report_if_lost)
@@ -192,11 +201,14 @@ async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) 
     safe = not atomic and all(repeatable(step) for step in steps)
     for tries in range(RETRIES + 1):
         try:
-            client = _client(connection)
-            replies = await _trip(client, steps, atomic, until, full_text=atomic)
+            client = await _client(connection)
+            replies = await _trip(
+                client, [words(step, atomic or connection.is_new(step)) for step in steps], atomic, until
+            )
+            connection.sent(steps)
             missing = [n for n, reply in enumerate(replies) if isinstance(reply, theirs.NoScriptError)]
             if missing:
-                again = await _trip(client, [steps[n] for n in missing], False, until, full_text=True)
+                again = await _trip(client, [words(steps[n], True) for n in missing], False, until)
                 for n, reply in zip(missing, again, strict=True):
                     replies[n] = reply
             return replies
@@ -210,36 +222,48 @@ async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) 
     raise AssertionError("unreachable")
 
 
-async def _trip(client: Any, steps: Sequence[Step], atomic: bool, until: float, *, full_text: bool) -> list[Any]:
+async def _trip(client: Any, commands: list[tuple[Arg, ...]], atomic: bool, until: float) -> list[Any]:
     left = until - time.monotonic()
     if left <= 0:
         raise CacheTimeout("the deadline around this call has passed: nothing was sent")
     pipe = client.pipeline(transaction=atomic)
-    for step in steps:
-        pipe.execute_command(*words(step, full_text))
+    for command in commands:
+        pipe.execute_command(*command)
     # redis-py reads by command name; these replies are read by our own decoders.
     pipe.response_callbacks = {}
     return list(await asyncio.wait_for(pipe.execute(raise_on_error=False), left))
 
 
-# One client per connection and event loop: an asyncio client belongs to the loop that it was made in.
-_clients: weakref.WeakKeyDictionary[Any, dict[tuple[int, int], Any]] = weakref.WeakKeyDictionary()
+# One client per connection and event loop: an asyncio client belongs to the loop that it was made in. Its
+# closer is a generator that the loop itself closes when it ends (``shutdown_asyncgens``, by ``asyncio.run``).
+_clients: weakref.WeakKeyDictionary[Any, dict[tuple[Any, int], tuple[Any, Any]]] = weakref.WeakKeyDictionary()
 
 
-def _client(connection: Connection) -> Any:
+async def _client(connection: Connection) -> Any:
     mine = _clients.setdefault(asyncio.get_running_loop(), {})
-    slot = (id(connection), os.getpid())
-    client = mine.get(slot)
-    if client is None:
-        client = mine[slot] = _make(connection)
-    return client
+    slot = (connection, os.getpid())
+    known = mine.get(slot)
+    if known is None:
+        client = _make(connection)
+        closer = _closing(client, mine, slot)
+        known = mine[slot] = client, closer
+        await anext(closer)
+    return known[0]
+
+
+async def _closing(client: Any, mine: dict[Any, Any], slot: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        del mine[slot]  # it knows the loop: kept here, neither would ever be collected
+        await client.aclose(close_connection_pool=True)
 
 
 async def aclose(connection: Connection) -> None:
     """Close what the running event loop opened for this connection."""
-    client = _clients.get(asyncio.get_running_loop(), {}).pop((id(connection), os.getpid()), None)
-    if client is not None:
-        await client.aclose(close_connection_pool=True)
+    known = _clients.get(asyncio.get_running_loop(), {}).get((connection, os.getpid()))
+    if known is not None:
+        await known[1].aclose()
 
 
 def _make(connection: Connection) -> Any:

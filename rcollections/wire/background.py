@@ -1,17 +1,25 @@
-"""Background work: one bounded pool of threads per process, which ends with it and loses no exception."""
+"""Background work: one bounded pool of threads per process, which ends with it and loses no exception.
+
+When the interpreter ends, what is running or waiting here is finished first, as the standard library's
+pools do it; what comes later is done at once by whoever asks for it.
+"""
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..plans.job import computing
+from .clock import no_deadline
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Handle", "submit", "try_submit"]
+__all__ = ["Handle", "in_background", "report", "submit", "try_submit"]
 
 T = TypeVar("T")
 log = logging.getLogger("rcollections")
@@ -25,6 +33,7 @@ class _Pool:
         self.pid = os.getpid()
         self.room = threading.Semaphore(QUEUE)
         self.threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rcollections")
+        self.inside = threading.local()  # of its own workers: they must not wait for room that they make
 
 
 _pool: _Pool | None = None
@@ -45,10 +54,24 @@ def _current() -> _Pool:
 
 
 def submit(fn: Callable[[], T]) -> Future[T]:
-    """Run in the background; waits for room if too much is waiting there already."""
+    """Run in the background, in the caller's context; waits for room if too much is waiting there already."""
     pool = _current()
-    pool.room.acquire()
+    if not pool.room.acquire(blocking=False):
+        if getattr(pool.inside, "worker", False):
+            return _at_once(fn)
+        pool.room.acquire()
     return _start(pool, fn)
+
+
+def in_background(fn: Callable[[], object]) -> None:
+    """Run in the background apart from the caller: not bounded by its deadline, no part of its computation."""
+
+    def run() -> None:
+        no_deadline()
+        computing.set(frozenset())
+        fn()
+
+    submit(run).add_done_callback(report)
 
 
 def try_submit(fn: Callable[[], T]) -> Future[T] | None:
@@ -58,15 +81,26 @@ def try_submit(fn: Callable[[], T]) -> Future[T] | None:
 
 
 def _start(pool: _Pool, fn: Callable[[], T]) -> Future[T]:
+    context = contextvars.copy_context()
+
+    def run() -> T:
+        pool.inside.worker = True
+        return context.run(fn)
+
     try:
-        future = pool.threads.submit(fn)
+        future = pool.threads.submit(run)
     except RuntimeError:  # the interpreter is shutting down: here and now, rather than never
-        future = Future()
-        try:
-            future.set_result(fn())
-        except BaseException as error:  # kept in the future, as the pool would
-            future.set_exception(error)
+        future = _at_once(fn)
     future.add_done_callback(lambda _: pool.room.release())
+    return future
+
+
+def _at_once(fn: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    try:
+        future.set_result(fn())
+    except BaseException as error:  # kept in the future, as the pool would
+        future.set_exception(error)
     return future
 
 

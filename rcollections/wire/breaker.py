@@ -1,7 +1,8 @@
 """A circuit breaker: while the server is down, calls do not each pay for finding out.
 
-Closed, every call goes to the server. After a failure it is open: calls are told at once, except one
-probe in each pause. The first that works closes it again. (M. Nygard, "Release It!", 2007.)
+Closed, every call goes to the server. After a failure it is open: calls are told at once, and in the
+background one PING a pause finds out whether the server is back; the first that is answered closes it.
+No caller waits for a probe. (M. Nygard, "Release It!", 2007.)
 """
 
 from __future__ import annotations
@@ -24,13 +25,27 @@ FIRST_PAUSE, LAST_PAUSE = 0.25, 5.0
 
 
 class Breaker:
-    """One per connection. Only errors that cost a caller time open it: no connection, no answer."""
+    """One per connection. Only errors that cost a caller time open it: no connection, no answer.
 
-    def __init__(self, where: str, clock: Callable[[], float] = time.monotonic) -> None:
+    ``start_probe(probe)`` runs ``probe`` in the background (False: there is no room); ``ping()`` asks the
+    server and raises if it does not answer.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        ping: Callable[[], object],
+        start_probe: Callable[[Callable[[], None]], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._where = where
+        self._ping = ping
+        self._start_probe = start_probe
         self._clock = clock
         self._lock = threading.Lock()
         self._failure: CacheError | None = None
+        self._refused = False  # said that the server refuses something (not that it is away)
+        self._probing = False
         self._pause = FIRST_PAUSE
         self._probe_at = 0.0
 
@@ -40,43 +55,63 @@ class Breaker:
         return self._failure is not None
 
     def allows(self) -> bool:
-        """Whether this call may ask the server; while open, one call in each pause may."""
+        """Whether this call may ask the server. While it may not, a probe is under way or comes soon."""
         if self._failure is None:
             return True
         with self._lock:
-            now = self._clock()
-            if now < self._probe_at:
+            if self._probing or self._clock() < self._probe_at:
                 return False
-            self._probe_at = now + self._pause
-            return True
+            self._probing = True
+        if not self._start_probe(self._probe):
+            self._probing = False
+        return False
+
+    def _probe(self) -> None:
+        try:
+            self._ping()
+        except CacheError as error:
+            with self._lock:
+                self._probing = False
+                self._failure = error
+                self._pause = min(2 * self._pause, LAST_PAUSE)
+                self._probe_at = self._clock() + self._pause
+        except BaseException:
+            self._probing = False
+            raise
+        else:
+            self.worked()
 
     def failed(self, error: CacheError) -> None:
-        """The server failed. Said once in the log, until it works again."""
-        if not isinstance(error, (CacheConnectionError, CacheTimeout)):
-            if self._failure is None:
-                log.warning("%s failed, cached functions compute instead: %s", self._where, error)
-            return
+        """A call failed at the server. Said once in the log, until it works again."""
+        away = isinstance(error, (CacheConnectionError, CacheTimeout))
         with self._lock:
-            if self._failure is None:
-                log.warning("%s failed, cached functions compute instead until it is back: %s", self._where, error)
-                self._pause = FIRST_PAUSE
+            if self._failure is not None or (self._refused and not away):
+                return
+            if away:
+                self._failure, self._pause = error, FIRST_PAUSE
+                self._probe_at = self._clock() + self._pause
             else:
-                self._pause = min(2 * self._pause, LAST_PAUSE)
-            self._failure = error
-            self._probe_at = self._clock() + self._pause
+                self._refused = True
+        log.warning("%s failed, cached functions compute instead until it works again: %s", self._where, error)
 
     def worked(self) -> None:
         """The server answered."""
-        if self._failure is not None:
-            with self._lock:
-                self._failure = None
+        if self._failure is None and not self._refused:
+            return
+        with self._lock:
+            said = self._failure is not None or self._refused
+            self._failure, self._refused, self._probing = None, False, False
+        if said:
             log.warning("%s is back", self._where)
+
+    def renew_lock(self) -> None:
+        """In the child of a fork: another thread may have held the lock, and the probe stayed behind."""
+        self._lock = threading.Lock()
+        self._probing = False
 
     def error(self) -> CacheError:
         """The error for a call that was kept from the server."""
         failure = self._failure
-        return (
-            CacheConnectionError(f"{self._where} does not answer at present; the next probe comes soon")
-            if (failure is None)
-            else type(failure)(str(failure))
-        )
+        if failure is None:
+            return CacheConnectionError(f"{self._where} did not answer a moment ago: try again")
+        return type(failure)(str(failure))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["deadline", "until"]
+__all__ = ["deadline", "no_deadline", "passed", "until"]
 
 _deadline: ContextVar[float | None] = ContextVar("rcollections_deadline", default=None)
 
@@ -45,3 +45,14 @@ def until(timeout: float) -> float:
     mine = time.monotonic() + timeout
     outer = _deadline.get()
     return mine if outer is None or mine < outer else outer
+
+
+def passed() -> bool:
+    """Whether the deadline around this call has passed."""
+    outer = _deadline.get()
+    return outer is not None and time.monotonic() >= outer
+
+
+def no_deadline() -> None:
+    """In a context of its own: what goes on after the call that began it is not bounded by its deadline."""
+    _deadline.set(None)

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 import redis.exceptions as theirs
 
 from ..errors import CacheError, CacheTimeout
-from ..plans.effects import Command
+from ..plans.effects import Command, Script
 from ..plans.flights import Flights
 from . import disabled
+from .background import try_submit
 from .breaker import Breaker
+from .clock import no_deadline
 from .clock import until as until_
 from .codec import Codec
+from .forks import after_fork
 from .pool import Pool
 from .signals import Signal
 from .sockets import connector, set_until
@@ -56,11 +59,21 @@ class Connection:
         self._codecs: dict[Any, Codec] = {}
         self._wakeups: Wakeups | None = None
         self._lock = threading.RLock()
-        self.breaker = Breaker(dsn.shown)
+        self._sent: set[str] = set()  # scripts of which the text was sent
+        self.breaker = Breaker(dsn.shown, self._ping, _start)
         self.flights = Flights(Signal)  # of all threads; each event loop has its own
+        after_fork(self._after_fork)
 
     def __repr__(self) -> str:
         return f"Connection({self.dsn.shown!r})"
+
+    def _ping(self) -> None:
+        self.one(Command(("PING",)))
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        self.flights.forget()  # whoever was computing here is a thread of the parent
+        self.breaker.renew_lock()
 
     def codec(self, serializer: Any) -> Codec:
         """The codec of values for a class with this ``serializer``, under this connection's limits."""
@@ -118,7 +131,7 @@ class Connection:
     def _attempt(self, steps: Sequence[Step], atomic: bool) -> list[Any]:
         if self.disabled:
             return [disabled.reply(step) for step in steps]
-        commands = [words(step, atomic) for step in steps]
+        commands = [words(step, atomic or self.is_new(step)) for step in steps]
         until = until_(self.dsn.timeout)
         safe = not atomic and all(repeatable(step) for step in steps)
         tries = 0
@@ -139,9 +152,18 @@ class Connection:
                     continue
             return self._load_scripts(steps, replies, atomic, until)
 
+    def is_new(self, step: Step) -> bool:
+        """Whether the text of this script has to be sent: once, which spares a trip to be told NOSCRIPT."""
+        return isinstance(step, Script) and step.name not in self._sent
+
+    def sent(self, steps: Sequence[Step]) -> None:
+        """These steps were answered: the server knows their scripts."""
+        self._sent.update(step.name for step in steps if isinstance(step, Script))
+
     def _load_scripts(self, steps: Sequence[Step], replies: list[Any], atomic: bool, until: float) -> list[Any]:
         """Send the text of scripts that the server did not know: it ran nothing of them yet."""
         missing = [n for n, reply in enumerate(replies) if isinstance(reply, theirs.NoScriptError)]
+        self.sent(steps)
         if missing and not atomic:
             again = self._trip([words(steps[n], True) for n in missing], False, until)
             for n, reply in zip(missing, again, strict=True):
@@ -235,6 +257,14 @@ class Connection:
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
             embedded.close()
+
+
+def _start(probe: Callable[[], None]) -> bool:
+    def run() -> None:
+        no_deadline()  # of the caller that happened to start it
+        probe()
+
+    return try_submit(run) is not None
 
 
 class _NotSent(Exception):

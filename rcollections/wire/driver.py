@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import CacheTimeout
 from ..plans.effects import Batch, Call, Command, Hold, Now, Script, Sleep, Spawn, Subscribe, Wait
+from ..plans.job import computing
 from .background import Handle, try_submit
-from .clock import until
+from .clock import no_deadline, until
 from .leases import hold
 from .signals import Signal
 
@@ -60,7 +61,7 @@ def _do(effect: Any, connection: Connection) -> Any:
         connection.wakeups.listen(effect.channel, signal)
         return signal
     if kind is Spawn:
-        return spawn(effect.plan, connection)
+        return spawn(effect, connection)
     if kind is Sleep:
         return time.sleep(effect.seconds)
     raise TypeError(f"a plan yielded {kind.__name__}, which is no effect")
@@ -78,7 +79,14 @@ def wait(signal: Signal, seconds: float | None) -> bool:
     return False
 
 
-def spawn(plan: Plan[Any], connection: Connection) -> Handle | None:
-    """Run another plan on the background pool."""
-    future = try_submit(lambda: drive(plan, connection))
+def spawn(effect: Spawn, connection: Connection) -> Handle | None:
+    """Run another plan on the background pool, in a copy of this context, past the deadline around it."""
+
+    def run() -> Any:
+        no_deadline()
+        if effect.apart:
+            computing.set(frozenset())
+        return drive(effect.plan, connection)
+
+    future = try_submit(run)
     return None if future is None else Handle(future, Signal())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import os
 import threading
 import time
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 __all__ = ["Held", "hold"]
+
+log = logging.getLogger("rcollections")
 
 
 class Held:
@@ -39,6 +42,9 @@ class Held:
         try:
             reply = self.connection.one(Script("lease_renew", (self.lease,), (self.token, self.ms)))
         except CacheError:
+            return
+        except Exception:  # a bug must not end the renewal of all the other leases
+            log.exception("renewing the lease %r failed", self.lease)
             return
         if reply[0] != b"ok":
             self.stopped = True

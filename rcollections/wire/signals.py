@@ -7,18 +7,23 @@ import threading
 
 __all__ = ["AsyncSignal", "Signal"]
 
-Signal = threading.Event
+
+class Signal(threading.Event):
+    """For threads."""
+
+    deaf = False  # nobody will set it: whoever waits has to look for himself
 
 
 class AsyncSignal:
     """An event of the running loop that other threads may set too."""
 
-    __slots__ = ("_event", "_loop", "_set")
+    __slots__ = ("__weakref__", "_event", "_loop", "_set", "deaf")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
         self._set = False
+        self.deaf = False
 
     def set(self) -> None:
         """Wake all that wait."""
@@ -40,9 +45,10 @@ class AsyncSignal:
 
     async def wait(self, seconds: float | None) -> bool:
         """Whether it was set within that time."""
-        if not self._event.is_set():
-            try:
-                await asyncio.wait_for(self._event.wait(), seconds)
-            except (TimeoutError, asyncio.TimeoutError):
-                return self._set
+        if self._set:
+            return True
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except (TimeoutError, asyncio.TimeoutError):
+            return self._set
         return True

@@ -2,18 +2,21 @@
 
 A channel is subscribed when somebody waits for it first, and kept for a while, since keys that are waited for
 once are waited for again. A wake-up is a hint: who gets it looks again, so a lost connection simply
-wakes everybody.
+wakes everybody. Where the server allows no SUBSCRIBE, signals are deaf and those who wait look more often.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
+import socket
 import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
+from .forks import after_fork
 from .sockets import connector, set_until
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ log = logging.getLogger("rcollections")
 
 KEPT = 512  # channels that stay subscribed with nobody waiting
 LOOK = 0.5  # seconds after which a silent connection is looked after
+LAST_PAUSE = 10.0  # seconds between two attempts to listen where listening does not work
 
 
 class Wakeups:
@@ -36,63 +40,64 @@ class Wakeups:
         self._dsn = dsn
         self._connect: Callable[[float], Any] = connector(dsn)
         self._reset()
+        after_fork(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._link: Any = None
-        self._waiting: dict[bytes, list[Any]] = {}
+        # Weak, so that a signal goes with the caller that waited for it.
+        self._waiting: dict[bytes, WeakSet[Any]] = {}
         self._channels: OrderedDict[bytes, threading.Event] = OrderedDict()  # set once confirmed
+        self._pause = 0.0
+        self._again_at = 0.0
 
     def listen(self, channel: str, signal: Any) -> None:
-        """Set the signal at the next message; when this returns, the server has confirmed or is not there."""
-        if self._pid != os.getpid():
-            self._reset()  # threads do not survive a fork, and the socket is the parent's
+        """Set the signal at the next message; when this returns, the server has confirmed or ``signal.deaf``."""
         name = channel.encode()
         with self._lock:
-            self._waiting.setdefault(name, []).append(signal)
-            confirmed = self._channels.get(name)
+            if self._link is None and time.monotonic() < self._again_at:
+                signal.deaf = True
+                return
             try:
+                confirmed = self._channels.get(name)
                 if confirmed is None:
                     confirmed = self._subscribe(name)
                 else:
                     self._channels.move_to_end(name)
+                self._waiting.setdefault(name, WeakSet()).add(signal)
             except Exception:  # no wake-ups then: those who wait look again by themselves
+                log.debug("nobody can be woken: there is no connection to listen on", exc_info=True)
+                signal.deaf = True
                 self._drop()
                 return
-        confirmed.wait(self._dsn.timeout)
+        if not confirmed.wait(self._dsn.timeout):
+            signal.deaf = True
 
     def _subscribe(self, name: bytes) -> threading.Event:
         if self._link is None:
-            self._link = self._connect(time.monotonic() + self._dsn.connect_timeout)
-            link = self._link
+            link = self._link = self._connect(time.monotonic() + self._dsn.connect_timeout)
             threading.Thread(target=self._run, args=(link,), name="rcollections-wakeups", daemon=True).start()
         confirmed = self._channels[name] = threading.Event()
         self._send("SUBSCRIBE", name)
-        idle = [each for each in self._channels if each not in self._waiting][: len(self._channels) - KEPT]
-        if len(self._channels) > KEPT and idle:
-            for each in idle:
-                del self._channels[each]
+        over = len(self._channels) - KEPT
+        idle = [each for each in self._channels if each != name and not self._waiting.get(each)][: max(0, over)]
+        for each in idle:
+            del self._channels[each]
+            self._waiting.pop(each, None)
+        if idle:
             self._send("UNSUBSCRIBE", *idle)
         return confirmed
 
     def _send(self, *words: Any) -> None:
+        set_until(self._link, time.monotonic() + self._dsn.timeout)
         self._link.send_packed_command(self._link.pack_command(*words), check_health=False)
 
     def _run(self, link: Any) -> None:
         try:
             while self._link is link:
-                if not link.can_read(LOOK):
-                    continue
-                set_until(link, time.monotonic() + self._dsn.timeout)
-                message = link.read_response(disable_decoding=True)
-                kind, name = bytes(message[0]), bytes(message[1])
-                with self._lock:
-                    if kind == b"subscribe" and name in self._channels:
-                        self._channels[name].set()
-                    woken = self._waiting.pop(name, []) if kind == b"message" else []
-                for signal in woken:
-                    signal.set()
+                set_until(link, time.monotonic() + max(LOOK, self._dsn.timeout))
+                if link.can_read(LOOK):
+                    self._heard(link.read_response(disable_decoding=True))
         except Exception:  # whatever broke: the connection is not to be trusted any more
             log.debug("the connection that hears wake-ups was lost", exc_info=True)
         with self._lock:
@@ -100,9 +105,26 @@ class Wakeups:
                 self._drop()
         link.disconnect()
 
+    def _heard(self, message: Any) -> None:
+        kind, name = bytes(message[0]), bytes(message[1])
+        woken: Any = ()
+        with self._lock:
+            if kind == b"message":
+                self._pause = 0.0  # it works
+                woken = self._waiting.pop(name, ())
+            elif kind == b"subscribe" and name in self._channels:
+                self._channels[name].set()
+        for signal in woken:
+            signal.set()
+
     def _drop(self) -> None:
-        """Forget the connection and wake everybody, so that they look for themselves."""
+        """Forget the connection and wake everybody, so that they look for themselves.
+
+        The first time listening goes on at once; where it breaks again and again, after longer pauses.
+        """
         self._link = None
+        self._again_at = time.monotonic() + self._pause
+        self._pause = min(LAST_PAUSE, 2 * self._pause or 0.25)
         waiting, self._waiting = self._waiting, {}
         channels, self._channels = self._channels, OrderedDict()
         for event in channels.values():
@@ -113,6 +135,8 @@ class Wakeups:
 
     def close(self) -> None:
         """End the thread; whoever waits looks for himself."""
-        if self._pid == os.getpid():
-            with self._lock:
-                self._drop()
+        with self._lock:
+            link = self._link
+            self._drop()
+        with contextlib.suppress(Exception):  # wakes the thread; it closes the connection
+            link._sock.shutdown(socket.SHUT_RDWR)

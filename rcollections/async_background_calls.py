@@ -1,0 +1,76 @@
+"""``f.bg()`` and ``f.future()`` of an ``async def``: the same calls, as tasks of the running loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from .errors import CacheMissError
+from .plans.lookups import peek
+from .plans.reads import is_early
+from .wire.adriver import adrive, as_task, in_background
+
+if TYPE_CHECKING:
+    from asyncio import Task
+
+    from .asyncfunction import AsyncCachedFunction
+
+__all__ = ["AsyncBackground", "AsyncFuture"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class AsyncBackground(Generic[P, R]):
+    """Calls that let a task in the background do the computing. What it raises goes to the log."""
+
+    def __init__(self, function: AsyncCachedFunction[P, R]) -> None:
+        self._function = function
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
+        try:
+            return await self._at_once(args, kwargs)  # type: ignore[no-any-return]
+        except CacheMissError:
+            return await self._function(*args, **kwargs)
+
+    async def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
+        try:
+            return await self._at_once(args, kwargs)  # type: ignore[no-any-return]
+        except CacheMissError:
+            in_background(self._function(*args, **kwargs))
+            raise
+
+    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Compute and store in the background, whatever is cached."""
+        in_background(self._function.refresh(*args, **kwargs))
+
+    async def _at_once(self, args: Any, kwargs: Any) -> Any:
+        job, connection = self._function._job(args, kwargs)
+        found, value = await adrive(peek(job, stale=True), connection)
+        if not found.fresh or is_early(job, found):
+            in_background(self._function(*args, **kwargs))
+        return value
+
+
+class AsyncFuture(Generic[P, R]):
+    """Calls whose answer comes in a task."""
+
+    def __init__(self, function: AsyncCachedFunction[P, R]) -> None:
+        self._function = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """The call itself, as a task."""
+        return as_task(self._function(*args, **kwargs))
+
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """``peek`` as a task."""
+        return as_task(self._function.peek(*args, **kwargs))
+
+    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """``bg().lazy`` as a task."""
+        return as_task(AsyncBackground(self._function).lazy(*args, **kwargs))
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """``refresh`` as a task."""
+        return as_task(self._function.refresh(*args, **kwargs))

@@ -1,0 +1,74 @@
+"""What the keys of a function begin with: its module and name, and more where those do not tell it from others.
+
+Two functions may have one module and name: one is defined again, one is made by an outer function or is a
+lambda. They get apart by a digest of their code, and of the simple values (numbers, text, None) that a nested
+function captures where it is decorated. What it captures else cannot be told: that is what ``key=`` is for.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from hashlib import blake2b
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["path_of"]
+
+SIMPLE = (int, float, complex, str, bytes, bool, type(None))
+
+
+def path_of(fn: Callable[..., Any]) -> str:
+    """``module.name``, with ``#digest`` behind it if that is the name of several functions."""
+    name = fn.__qualname__
+    path = f"{fn.__module__}.{name}"
+    if "<" in name.rpartition(".")[2] or "<locals>" in name:
+        return f"{path}#{_digest(fn)}"
+    before = _defined_before(fn)
+    if before is None or before.fn is fn:
+        return path
+    mine = _digest(fn)
+    if _digest(before.fn) == mine:
+        return str(before.path)
+    return f"{path}#{mine}"
+
+
+def _defined_before(fn: Callable[..., Any]) -> Any:
+    """The cached function that stands under this name at present: the one that is about to be replaced."""
+    place: Any = sys.modules.get(fn.__module__)
+    for part in fn.__qualname__.split("."):
+        place = getattr(place, "__dict__", {}).get(part)
+    return getattr(place, "_function", None)
+
+
+def _digest(fn: Callable[..., Any]) -> str:
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return "0"
+    return blake2b(repr((_code(code), _captured(fn, code))).encode(), digest_size=4).hexdigest()
+
+
+def _code(code: CodeType) -> tuple[object, ...]:
+    """What a function does, without where it is written; the same in every process of one Python version."""
+    constants = [
+        _code(each) if isinstance(each, CodeType) else sorted(map(repr, each)) if isinstance(each, frozenset) else each
+        for each in code.co_consts
+    ]
+    return code.co_code.hex(), constants, code.co_names, code.co_varnames, code.co_freevars
+
+
+def _captured(fn: Any, code: CodeType) -> list[tuple[str, str]]:
+    cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
+    own = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_DEREF"}
+    found = []
+    for name, cell in cells.items():
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+        if type(value) in SIMPLE and name not in own:  # what it assigns itself is its state, no input
+            found.append((name, f"{type(value).__name__} {value!r}"))
+    return found

@@ -1,0 +1,125 @@
+"""Reading an entry: what counts as a hit, what as stale, and which callers may share one read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CacheError
+from .effects import Batch, Command, Now, Plan, Wait
+from .entries import ERROR, Entry, same, unpack
+
+if TYPE_CHECKING:
+    from .flights import Flight, Round
+    from .job import Job
+
+__all__ = ["Found", "ServerFailed", "in_window", "is_early", "look", "read", "shared_read", "valid"]
+
+
+class Found:
+    """What a read saw: an entry that is valid now, how long it stays, and how long it is fresh."""
+
+    __slots__ = ("entry", "fresh", "left", "until")
+
+    def __init__(self, entry: Entry, left: float | None, sent: float) -> None:
+        self.entry = entry
+        # Seconds of the physical ttl that are left (None: for ever or not asked for), and when they end.
+        self.left = left
+        self.until = None if left is None else sent + left
+        grace = entry.grace / 1000
+        # Without the ttl at hand, grace means: ask the server, which looks again (E2).
+        self.fresh = grace == 0 or (left is not None and left > grace)
+
+    @property
+    def soft(self) -> float | None:
+        """Seconds until it is no longer fresh, negative when it is stale; None: for ever."""
+        return None if self.left is None else self.left - self.entry.grace / 1000
+
+
+class ServerFailed(Exception):
+    """The server did not do what was asked; what to do about it is the caller's business."""
+
+    def __init__(self, error: CacheError) -> None:
+        self.error = error
+
+
+def read(job: Job, with_ttl: bool = False) -> Plan[Found | None]:
+    """E2: PTTL (where it matters) before MGET of entry and tags, in one round trip; no Lua."""
+    with_ttl = with_ttl or job.needs_ttl
+    sent = (yield Now()) if with_ttl else 0.0
+    steps = [Command(("MGET", job.key, *job.tags))]
+    if with_ttl:
+        steps.insert(0, Command(("PTTL", job.key)))
+    try:
+        replies = yield Batch(steps) if with_ttl else steps[0]
+    except CacheError as error:
+        raise ServerFailed(error) from error
+    job.breaker.worked()
+    ms, words = replies if with_ttl else (None, replies)
+    return valid(job, words[0], words[1:], ms, sent)
+
+
+def look(job: Job) -> Plan[tuple[Found | None, int]]:
+    """The look of a caller who waits: the entry, and the ms that the lease lasts (-2: nobody has it)."""
+    sent = yield Now()
+    steps = [Command(("PTTL", job.lease)), Command(("MGET", job.key, *job.tags))]
+    if job.needs_ttl:
+        steps.insert(1, Command(("PTTL", job.key)))
+    try:
+        replies = yield Batch(steps)
+    except CacheError as error:
+        raise ServerFailed(error) from error
+    ms, words = replies[1] if job.needs_ttl else None, replies[-1]
+    return valid(job, words[0], words[1:], ms, sent), replies[0]
+
+
+def valid(job: Job, data: bytes | None, stamps: list[Any], ms: int | None, sent: float) -> Found | None:
+    """What these replies show, if it counts: complete, and made under the stamps of now."""
+    if data is None:
+        return None
+    entry = unpack(data)
+    if entry is None or not same(entry, stamps) or (entry.kind == ERROR and not job.cache_errors):
+        return None
+    if ms == -2:  # it expired between PTTL and MGET, or was stored between them: the lease decides
+        return None
+    return Found(entry, None if ms is None or ms < 0 else ms / 1000, sent)
+
+
+def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | None]:
+    """The same, shared by all that began before it is sent."""
+    while True:
+        turn, leads, ahead = flight.join(wanted)
+        wanted = None
+        if not leads:
+            yield Wait(turn.done)
+            if not turn.valid:
+                continue
+            if turn.error is not None:
+                raise ServerFailed(turn.error)
+            return turn.reply  # type: ignore[no-any-return]
+        try:
+            if ahead is not None:
+                yield Wait(ahead)
+            found = yield from read(job)
+        except ServerFailed as failed:
+            if job.late():  # it was the leader's own deadline that has passed: no news for the others
+                flight.end(turn, valid=False)
+            else:
+                flight.end(turn, error=failed.error)
+            raise
+        except BaseException:  # this caller goes away (cancelled, interrupted): the others go on without it
+            flight.end(turn, valid=False)
+            raise
+        flight.end(turn, found)
+        return found
+
+
+def is_early(job: Job, found: Found) -> bool:
+    """Whether it is time to refresh ahead (``async_ttl``)."""
+    return job.early is not None and found.soft is not None and found.soft < job.early
+
+
+def in_window(found: Found, window: float) -> Plan[bool]:
+    """Whether a stale value may be used now: inside the reader's own window, never past its hard ttl (E3)."""
+    if found.soft is None or found.until is None or found.soft <= -window:
+        return False
+    return bool((yield Now()) < found.until)
