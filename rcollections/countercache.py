@@ -64,6 +64,9 @@ class CounterCache(HashCache[K, int], MutableMapping[K, int]):
     def _replace(self, data: Any) -> None:
         self._replace_items(_counted(data).items())
 
+    def _merge(self, data: Any) -> None:
+        self._store(_counted(data).items())
+
     # -- one field -------------------------------------------------------------------------------
 
     def __getitem__(self, field: K) -> int:

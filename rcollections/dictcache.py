@@ -9,6 +9,7 @@ from .edit import Edit
 from .hashcache import HashCache, plain
 from .missing import MISSING
 from .plans import hashes as plans
+from .plans.loads import AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +51,9 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     def _replace(self, data: Any) -> None:
         self._replace_items(_mapping(data).items())
 
+    def _merge(self, data: Any) -> None:
+        self.update(data)
+
     # -- one field -------------------------------------------------------------------------------
 
     def __getitem__(self, field: K) -> V:
@@ -59,9 +63,20 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         hook = getattr(type(self), "__missing__", None)
         if hook is None:
             raise KeyError(field)
-        # Whoever stored the field first while the hook ran has made the value that counts.
         handle = self._outside()
-        return handle.setdefault(field, hook(handle, field))
+        t = handle._bound()
+
+        # Whoever stored the field first while the hook ran has made the value that counts.
+        def keep(fenced: Any, value: Any) -> Any:
+            return fenced.setdefault(field, value)
+
+        while True:
+            plan = handle._field_loader(t.encode(field), lambda: hook(handle, field), keep)
+            value = handle._drive("load", plan)
+            if value is AGAIN:  # somebody else has made it meanwhile
+                value = handle._run(plans.get(t, field, lambda: MISSING))
+            if value is not MISSING:
+                return value
 
     def __setitem__(self, field: K, value: V) -> None:
         self._run(plans.set_field(self._bound(), field, value))

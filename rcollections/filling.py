@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from .plans import loads
@@ -12,6 +13,8 @@ from .plans.target import milliseconds
 from .wire.keys import channel, guard, lease, tag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .plans.effects import Plan
 
 __all__ = ["Fillable", "Since"]
@@ -96,6 +99,23 @@ class Fillable:
 
         load = Load(name, t.key, lease(t.key), channel(t.key), t.connection.flights, run)
         return loads.fill(load)
+
+    def _field_loader(self, field: bytes, compute: Callable[[], Any], keep: Callable[[Any, Any], Any]) -> Plan[Any]:
+        """Make one field by ``__missing__``, under a lease of its own."""
+        me: Any = self
+        t = me._bound()
+        key = self._guarded_key(t.connection, str(t.key))
+        own = f"{lease(key)}:{blake2b(field, digest_size=8).hexdigest()}"
+
+        def run(seen: bytes) -> tuple[bool, Any]:
+            value = compute()
+            try:
+                return True, keep(self._marked(seen), value)
+            except Refused:  # it was right when it was asked for: this caller gets it, nobody else
+                return False, value
+
+        name = f"{type(self).__name__}.__missing__()"
+        return loads.fill(Load(name, key, own, channel(own), t.connection.flights, run, field=field))
 
 
 def tag_ms(ms: int) -> int:

@@ -65,6 +65,9 @@ class SetCache(BaseCache, MutableSet[T]):
         # Not by COPY, after which the two keys of an in-memory server (fakeredis) share one content.
         new._replace(self)
 
+    def _merge(self, data: Any) -> None:
+        self.update(data)
+
     # -- one element -----------------------------------------------------------------------------
 
     def add(self, elem: T) -> bool:  # type: ignore[override]

@@ -71,6 +71,9 @@ class SortedSetCache(BaseCache, Generic[T]):
         # Not by COPY, after which the two keys of an in-memory server (fakeredis) share one content.
         new._replace(self)
 
+    def _merge(self, data: Any) -> None:
+        self.update(data)
+
     # -- one element -----------------------------------------------------------------------------
 
     def add(
