@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .effects import Now, Plan, Spawn, Subscribe, Wait
+from .flights import CircleError
 from .lookups import lookup, recompute, store
 from .owning import Failed, compute_and_store, fetch, free
 from .reads import Found, ServerFailed, in_window, is_early, look, shared_read, valid
@@ -62,10 +63,17 @@ def _answer(job: Job) -> Plan[Any]:
                 if done:
                     return result
             job.guard()
-            ticket = flight.drive_or_queue()
+            computing = job.computing()
+            try:
+                ticket = flight.drive_or_queue(computing)
+            except CircleError:
+                raise job.circle() from None
             if ticket is not None:
                 job.note("wait")
-                yield Wait(ticket.signal)
+                try:
+                    yield Wait(ticket.signal)
+                finally:
+                    flight.waited(computing)
                 if ticket.error is not None:  # raised while we were waiting for exactly this (W3)
                     job.note("miss")
                     return (yield from _after_error(job, ticket.error, found, ticket.trace))

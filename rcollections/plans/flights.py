@@ -12,11 +12,15 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..errors import CacheError
 
-__all__ = ["Flight", "Flights", "Round", "Ticket"]
+__all__ = ["CircleError", "Flight", "Flights", "Round", "Ticket"]
+
+
+class CircleError(Exception):
+    """Waiting would never end: the driver waits for the caller."""
 
 
 class Round:
@@ -88,15 +92,31 @@ class Flight:
                 self.following = None
         ended.done.set()
 
-    def drive_or_queue(self) -> Ticket | None:
-        """None: I drive now. Otherwise a ticket, to wait until the driver has ended."""
+    def drive_or_queue(self, computing: Sequence[Any] = ()) -> Ticket | None:
+        """None: I drive now. Otherwise a ticket, to wait until the driver has ended; then call ``waited``.
+
+        ``computing`` are the keys that wait with me, since I am called by their computations. CircleError
+        if one of them is what the driver waits for.
+        """
         with self._flights.lock:
             if not self.driven:
                 self.driven = True
                 return None
+            if computing:
+                self._flights.refuse_circle(self.key, computing)
+                for key in computing:
+                    self._flights.waits.setdefault(key, []).append(self.key)
             if self.ticket is None:
                 self.ticket = Ticket(self._flights.signal())
             return self.ticket
+
+    def waited(self, computing: Sequence[Any]) -> None:
+        """The wait has ended, well or not."""
+        with self._flights.lock:
+            for key in computing:
+                self._flights.waits[key].remove(self.key)
+                if not self._flights.waits[key]:
+                    del self._flights.waits[key]
 
     def land(self, error: BaseException | None = None, *, alone: bool = False) -> Round | None:
         """The driver has ended: wake the queue, which reads once, together; gives the round that it reads."""
@@ -148,11 +168,24 @@ class Flights:
         self.signal = signal
         self.lock = threading.Lock()
         self.table: dict[Any, Flight] = {}
+        self.waits: dict[Any, list[Any]] = {}  # key that is being computed -> keys that its computation waits for
 
     def forget(self) -> None:
         """In the child of a fork: whoever drives or waits here is in the parent."""
         self.lock = threading.Lock()
         self.table.clear()
+        self.waits.clear()
+
+    def refuse_circle(self, wanted: Any, computing: Sequence[Any]) -> None:
+        """Whoever computes what is wanted must not wait, over any number of others, for us."""
+        seen, ahead = set(), [wanted]
+        while ahead:
+            key = ahead.pop()
+            if key in computing:
+                raise CircleError(key)
+            if key not in seen:
+                seen.add(key)
+                ahead += self.waits.get(key, ())
 
     def enter(self, key: Any) -> Flight:
         """The flight of this key; every ``enter`` needs a ``leave``."""

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CacheError, DecodeError
+from ..errors import CacheError, DecodeError, EncodeError
 from .effects import Call
 from .entries import ERROR, Entry
 from .target import milliseconds
@@ -125,6 +125,18 @@ class Job:
                 "the answer would need itself; call .uncached, or change the arguments"
             )
 
+    def computing(self) -> list[str]:
+        """The keys of which the computation calls this job: they wait for it."""
+        mine = id(self.recipe.flights)
+        return [key for owner, key in computing.get() if owner == mine]
+
+    def circle(self) -> CacheError:
+        """The error of a call that would wait for itself by way of others."""
+        return CacheError(
+            f"{self.recipe.name} would wait for {self.key!r}, of which the computation waits for the caller's: "
+            "the two functions call each other; call .uncached in one of them, or change the arguments"
+        )
+
     def compute(self) -> Plan[Any]:
         """Call the function, with this key marked as being computed."""
         self.guard()
@@ -172,11 +184,17 @@ class Job:
         self.recipe.saw(ms)
         return self.recipe.target.dumps(value), ms
 
-    def dump_error(self, error: BaseException) -> tuple[bytes, int]:
-        """The same for an exception that is cached like a result."""
-        dump: Any = self.recipe.dump_error
-        ttl = self.recipe.ttl
-        return dump(error), self.recipe.target.ms() if callable(ttl) else self.recipe.target.ms(ttl)
+    def dump_error(self, error: BaseException) -> tuple[bytes | None, int]:
+        """The same for an exception that is cached like a result; None: it is not, or cannot be written."""
+        recipe = self.recipe
+        if recipe.dump_error is None or not isinstance(error, recipe.cache_errors):
+            return None, 0
+        try:
+            data = recipe.dump_error(error)
+        except EncodeError:
+            self.note("unwritable")
+            return None, 0
+        return data, recipe.target.ms() if callable(recipe.ttl) else recipe.target.ms(recipe.ttl)
 
     def _ttl(self, value: Any) -> int | None:
         ttl = self.recipe.ttl

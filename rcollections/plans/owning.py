@@ -56,10 +56,11 @@ def compute_and_store(job: Job, token: bytes, stamps: list[bytes]) -> Plan[Any]:
         raise
     except Exception as error:
         held.stop()
-        if isinstance(error, job.cache_errors):
-            yield from _put(job, token, stamps, ERROR, *job.dump_error(error))
-        else:
+        data, ms = job.dump_error(error)
+        if data is None:
             yield from free(job, token)
+        else:
+            yield from _put(job, token, stamps, ERROR, data, ms)
         raise Failed(error) from error
     except BaseException:  # cancelled or interrupted: somebody else may compute at once
         held.stop()

@@ -1,0 +1,250 @@
+"""Errors of the function: who gets them, what is kept, and that nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from rcollections import CacheError, CacheMissError, cached
+from tests.servers import wait_until
+
+
+class SourceError(Exception):
+    """Found by its path in this module."""
+
+
+def waiting(function: Any, callers: int) -> None:
+    wait_until(lambda: function.cache_info().waits >= callers, what=f"{callers} callers wait")
+
+
+def test_errors_are_not_cached(store: Any) -> None:
+    """The caller gets it as it was raised, with its traceback and nothing of ours around it."""
+    count = 0
+
+    @cached
+    def f() -> int:
+        nonlocal count
+        count += 1
+        raise SourceError("down", count)
+
+    for n in (1, 2):
+        with pytest.raises(SourceError) as caught:
+            f()
+        assert caught.value.args == ("down", n)
+        assert caught.value.__context__ is None
+        assert caught.value.__cause__ is None
+        assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "f"
+    assert store.raw("DBSIZE") == 0
+
+
+def test_an_error_reaches_all_that_joined_and_there_is_no_convoy(store: Any) -> None:
+    """20 callers, one failing computation: all get its error at once, with where it happened."""
+    go = threading.Event()
+    calls: list[int] = []
+
+    @cached
+    def f() -> int:
+        calls.append(1)
+        assert go.wait(10)
+        raise SourceError("down")
+
+    def caller() -> Any:
+        try:
+            f()
+        except SourceError as error:
+            return len(traceback.extract_tb(error.__traceback__))
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = [pool.submit(caller) for _ in range(20)]
+        waiting(f, 19)
+        go.set()
+        depths = [answer.result(5) for answer in answers]
+    assert len(calls) == 1
+    assert None not in depths
+    assert max(depths) < 60, "no caller adds its frames to those of all the others"
+    with pytest.raises(SourceError):
+        f()
+    assert len(calls) == 2, "a later call tries again"
+
+
+def test_results_that_are_not_kept_make_no_convoy(store: Any) -> None:
+    """Callers that waited for a result that ttl refuses compute side by side, not one after another."""
+    together = threading.Barrier(9)
+    go = threading.Event()
+    first = threading.Lock()
+
+    @cached(ttl=lambda _: None)
+    def f() -> int:
+        if first.acquire(blocking=False):
+            assert go.wait(10)
+        else:
+            together.wait(10)
+        return 1
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = [pool.submit(f) for _ in range(10)]
+        waiting(f, 9)
+        go.set()
+        assert [answer.result(10) for answer in answers] == [1] * 10
+
+
+def test_cache_errors(store: Any) -> None:
+    """Exceptions of the types that were asked for are results; others are not."""
+    count = 0
+
+    @cached(cache_errors=(SourceError, KeyError))
+    def f(error: str) -> int:
+        nonlocal count
+        count += 1
+        raise {"source": SourceError("down", count), "key": KeyError("k"), "value": ValueError("v")}[error]
+
+    for name, kind, calls in (("source", SourceError, 1), ("key", KeyError, 1), ("value", ValueError, 2)):
+        before = count
+        for _ in range(2):
+            with pytest.raises(kind) as caught:
+                f(name)
+            assert caught.value.__context__ is None
+        assert count - before == calls
+    with pytest.raises(SourceError) as caught:
+        f("source")
+    assert caught.value.args == ("down", 1)
+    with pytest.raises(SourceError):
+        f.peek("source")
+    f.invalidate("source")
+    with pytest.raises(CacheMissError):
+        f.peek("source")
+
+
+def test_an_error_that_cannot_be_cached_still_reaches_the_caller(store: Any) -> None:
+    """A local type has no path, an argument has no bytes: raised as it is, not stored, the lease free."""
+
+    class LocalError(Exception):
+        pass
+
+    @cached(cache_errors=(Exception,), lease=30)
+    def f(error: Any) -> int:
+        raise error
+
+    began = time.monotonic()
+    for error in (LocalError("x"), SourceError(object())):
+        g = cached(cache_errors=(Exception,), key="k")(lambda error=error: f.uncached(error))
+        for _ in range(2):
+            with pytest.raises(type(error)) as caught:
+                g()
+            assert caught.value is error
+    assert time.monotonic() - began < 5
+    assert store.raw("DBSIZE") == 0
+
+
+def test_a_cached_error_is_a_miss_where_it_is_not_asked_for(store: Any) -> None:
+    """Without ``cache_errors`` (after a change of the code, say) it is computed over."""
+    fails = cached(cache_errors=KeyError, key="k")(lambda: {}["x"])
+    works = cached(key="k")(lambda: 5)
+    other = cached(cache_errors=ValueError, key="k")(lambda: 6)
+    with pytest.raises(KeyError):
+        fails()
+    assert works() == 5
+    works.invalidate()
+    with pytest.raises(KeyError):
+        fails()
+    assert other() == 6
+
+
+def test_recursion_is_an_error_not_a_deadlock(store: Any) -> None:
+    """With the same arguments, directly or through another function; with others it works."""
+
+    @cached
+    def f(n: int) -> int:
+        return f(n)
+
+    @cached
+    def ping(n: int) -> int:
+        return pong(n)
+
+    @cached
+    def pong(n: int) -> int:
+        return ping(n)
+
+    @cached
+    def fib(n: int) -> int:
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    with pytest.raises(CacheError, match="calls itself"):
+        f(1)
+    with pytest.raises(CacheError, match="calls itself"):
+        ping(1)
+    with pytest.raises(CacheError, match="calls itself"):
+        cached(key="future")(lambda: f.future()(2).result(5))()
+    assert fib(30) == 832040
+
+
+def test_two_functions_that_wait_for_each_other(store: Any) -> None:
+    """Two threads, each computing what the other waits for: an error, not a deadlock."""
+    both = threading.Barrier(2)
+
+    @cached
+    def ping() -> int:
+        both.wait(5)
+        return pong()
+
+    @cached
+    def pong() -> int:
+        both.wait(5)
+        return ping()
+
+    with ThreadPoolExecutor(2) as pool:
+        for answer in [pool.submit(ping), pool.submit(pong)]:
+            with pytest.raises(CacheError, match="wait"):
+                answer.result(10)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_owner_frees_the_lease(store: Any, error: type[BaseException]) -> None:
+    """Waiting callers go on without it: one of them computes."""
+    go = threading.Event()
+    calls: list[int] = []
+
+    @cached(lease=30)
+    def f() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            assert go.wait(10)
+            raise error
+        return 5
+
+    with ThreadPoolExecutor(3) as pool:
+        owner = pool.submit(f)
+        wait_until(lambda: calls)
+        others = [pool.submit(f) for _ in range(2)]
+        waiting(f, 2)
+        go.set()
+        with pytest.raises(error):
+            owner.result(5)
+        assert [other.result(5) for other in others] == [5, 5]
+    assert len(calls) == 2
+    assert not store.raw("KEYS", "rc:l:*")
+
+
+def test_nothing_is_left_behind(store: Any) -> None:
+    """No lease, no flight: after results, errors and interrupts."""
+
+    errors: list[type[BaseException] | None] = [None, SourceError, KeyboardInterrupt]
+
+    @cached
+    def f(n: int) -> int:
+        error = errors[n]
+        if error:
+            raise error
+        return 1
+
+    for n in range(3):
+        with suppress(SourceError, KeyboardInterrupt):
+            f(n)
+    assert not store.raw("KEYS", "rc:l:*")
+    assert not store.flights.table
