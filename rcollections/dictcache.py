@@ -218,7 +218,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
 
-        More are sent in steps of 2,500: not atomic, what is stored stays if a later step fails.
+        More are sent in steps of 10,000: not atomic, what is stored stays if a later step fails.
         Another DictCache of the same connection and serializer is read on the server.
         """
         if isinstance(other, DictCache) and not fields:
@@ -226,7 +226,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
             if mine.connection is theirs.connection and _writes_alike(self, other):
                 self._run(plans.merge(mine, theirs, lambda: self._store(other.to_dict().items())))
                 return
-        self._store({**_mapping(other), **fields}.items())
+        self._store((other if type(other) is dict and not fields else {**_mapping(other), **fields}).items())
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
         self.update(other)

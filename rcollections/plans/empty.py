@@ -40,6 +40,7 @@ _COMMANDS: dict[str, Any] = {
     "ZRANGE": [], "ZRANK": None, "ZREM": 0, "ZREMRANGEBYRANK": 0, "ZREMRANGEBYSCORE": 0,
     "ZREVRANK": None, "ZSCORE": None, "ZDIFF": [], "ZINTER": [], "ZUNION": [],
     "HMGET": lambda args: _nones(args, 2),
+    "HSET": lambda args: len(set(args[2::2])),
     "MGET": lambda args: _nones(args, 1),
     "SMISMEMBER": lambda args: [0] * (len(args) - 2),
     "ZMSCORE": lambda args: _nones(args, 2),
@@ -57,6 +58,11 @@ def _distinct(first: int, stride: int) -> Callable[[Script], list[Any]]:
 
 
 _SCRIPTS: dict[str, Any] = {
+    "entry_arm": [b"missing"],
+    "entry_incr": lambda step: [b"ok", str(step.args[6]).encode()],
+    "entry_set": lambda step: [b"changed" if step.args[6] == "same" else b"ok"],
+    "entry_set_many": [b"ok"],
+    "entry_take": [b"missing"],
     "entry_begin": lambda step: [b"lease", b"".join(step.args[3:])],
     "entry_delete": [b"ok", 0],
     "entry_expire": [b"gone"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CacheError
+from ..errors import CacheError, EncodeError
 from ..missing import MISSING
 from .effects import Batch, Command, Script
 from .keys import commit, staging
@@ -185,10 +185,13 @@ def page(t: Target, cursor: Any) -> Op[tuple[int, Iterator[tuple[bytes, bytes]]]
 def encoded(t: Target, items: Iterable[tuple[Any, Any]]) -> list[bytes]:
     """Fields and values, flat; all of them are encoded before the first is sent."""
     flat: list[bytes] = []
-    encode, dumps, push = t.encode, t.dumps, flat.append
-    for field, value in items:
-        push(encode(field))
-        push(dumps(value))
+    encode, dumps, push = t.plain_encode, t.plain_dumps, flat.append
+    try:
+        for field, value in items:
+            push(encode(field))
+            push(dumps(value))
+    except EncodeError as error:
+        raise EncodeError(f"{t.key!r}: {error}") from error
     return flat
 
 
@@ -210,12 +213,28 @@ def is_small(flat: Sequence[bytes]) -> bool:
 
 def update_big(t: Target, flat: list[bytes], ttl: float | timedelta | None = None) -> Plan[None]:
     """Store very many fields, step by step: what is stored stays if a later step fails."""
+    if ttl is None and not t.guarded:
+        yield from _stored(t.key, t.arm(), flat)
+        return
     size = 2 * _PAIRS_AT_ONCE
     scripts = (_update(t, flat[start : start + size], ttl) for start in range(0, len(flat), size))
     for steps in batches(scripts):
         replies = yield Batch(steps)
         for reply in replies:
             _check_able(t, reply)
+
+
+def _stored(key: str, arm: tuple[int, str], flat: list[bytes]) -> Plan[None]:
+    """HSETs in MULTI, which cost the server half of what the same fields cost in a script.
+
+    The first pair of each MULTI goes by the script, which arms the ttl, and fails before anything is
+    stored where the key is something else.
+    """
+    size = 2 * _PAIRS_AT_ONCE
+    for start in range(0, len(flat), 4 * size):
+        some = flat[start : start + 4 * size]
+        sets = (Command(("HSET", key, *some[at : at + size])) for at in range(2, len(some), size))
+        yield Batch((Script("hash_set", (key,), (*arm, *some[:2])), *sets), atomic=True)
 
 
 def batches(steps: Iterator[Script], size: int = 4) -> Iterator[tuple[Script, ...]]:
@@ -231,12 +250,8 @@ def replace(t: Target, flat: list[bytes]) -> Op[Any]:
 def replace_big(t: Target, flat: list[bytes]) -> Plan[None]:
     """The same for more: built under a staging key that dies by itself, then renamed."""
     aside = staging(t.key)
-    size = 2 * _PAIRS_AT_ONCE
-    parts = (flat[start : start + size] for start in range(0, len(flat), size))
-    steps = (Script("hash_set", (aside,), (60_000, "last", *part)) for part in parts)
     try:
-        for batch in batches(steps):
-            yield Batch(batch)
+        yield from _stored(aside, (60_000, "last"), flat)
         yield from commit(t, aside)
     except GeneratorExit:
         raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..errors import CacheError, DecodeError, EncodeError, WrongTypeError
 from ..missing import MISSING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .effects import Command, Script
 
-__all__ = ["ATOMIC", "SNAPSHOT", "Op", "Target", "as_is", "milliseconds", "seconds_left"]
+__all__ = ["ATOMIC", "SNAPSHOT", "Op", "Place", "Target", "as_is", "milliseconds", "seconds_left"]
 
 T = TypeVar("T")
 
@@ -63,10 +63,24 @@ class Op(Generic[T]):
         return value
 
 
+class Place(NamedTuple):
+    """What stands beside a value that carries the stamps of tags, or is written with ``since``."""
+
+    lease: str
+    guard: str
+    channel: str
+    tags: tuple[str, ...]
+    tag_ms: int
+    since: bytes
+
+
 class Target:
     """A key of the server, and how what is stored there is written and read."""
 
-    __slots__ = ("connection", "dumps", "encode", "guarded", "jitter", "key", "load", "mode", "name", "read", "ttl")
+    __slots__ = (
+        "connection", "dumps", "encode", "guarded", "jitter", "key", "load", "mode", "name", "plain_dumps",
+        "plain_encode", "read", "ttl",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,8 +98,10 @@ class Target:
     ) -> None:
         self.key = key
         self.guarded = type(key) is Guarded
+        self.place: Place | None = None
         self.name = name  # of the class, for messages and observers
         self.connection = connection
+        self.plain_dumps, self.plain_encode = dumps, encode  # without the key in their errors: for loops
         self.dumps = _naming(dumps, key)  # values
         self.load = _reading(load, key)
         self.encode = _naming(encode, key)  # fields and members

@@ -13,6 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import hiredis
 import redis.exceptions as theirs
 
 from ..errors import CacheError, CacheTimeout
@@ -190,7 +191,7 @@ class Connection:
             set_until(link, until)
             if atomic:
                 commands = [("MULTI",), *commands, ("EXEC",)]
-            link.send_packed_command(link.pack_commands(commands))
+            link.send_packed_command([b"".join(map(_pack, commands))])
             replies = []
             for n in range(len(commands)):
                 if n:
@@ -265,6 +266,9 @@ def _start(probe: Callable[[], None]) -> bool:
         probe()
 
     return try_submit(run) is not None
+
+
+_pack: Any = hiredis.pack_command
 
 
 class _NotSent(Exception):

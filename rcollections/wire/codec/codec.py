@@ -9,6 +9,7 @@ from rcollections.errors import ConfigError, DecodeError, EncodeError
 
 from .compression import compress, decompress
 from .packing import EXACT, pack
+from .plain import INT64_MAX, INT64_MIN, TEXT_NUMBER_STARTS, TEXT_WORDS
 from .serializers import Serializer, serializer_of
 from .unpacking import unpack
 
@@ -46,7 +47,7 @@ class Codec:
     (b'hello', 12)
     """
 
-    __slots__ = ("_compress_above", "_keyring", "_max_value", "_pickles", "_serializer")
+    __slots__ = ("_compress_above", "_keyring", "_max_value", "_pickles", "_plain", "_serializer")
 
     def __init__(
         self,
@@ -61,11 +62,22 @@ class Codec:
         self._compress_above = _size("compress_above", compress_above)
         self._max_value = _size("max_value", max_value)
         self._keyring = keyring
+        self._plain = serializer is None and compress_above is None and max_value is None
         if self._pickles and keyring is None:
             raise ConfigError('serializer="pickle" needs a signing key: set CACHES_SIGNING_KEY')
 
     def dumps(self, value: Any) -> bytes:
         """The bytes to store; ``EncodeError`` if the value cannot be stored, or not that large."""
+        if self._plain:  # the short way for the most frequent values
+            kind = type(value)
+            if kind is str and value[:1] not in TEXT_NUMBER_STARTS and value not in TEXT_WORDS:
+                try:
+                    data: bytes = value.encode()
+                except UnicodeEncodeError:
+                    return pack(value)  # lone surrogates have a form of their own
+                return data
+            elif kind is int and INT64_MIN <= value <= INT64_MAX:
+                return str(value).encode()
         if self._serializer is not None:
             data = _dumped(self._serializer, value)
         else:
