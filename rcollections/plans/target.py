@@ -78,8 +78,8 @@ class Target:
     """A key of the server, and how what is stored there is written and read."""
 
     __slots__ = (
-        "connection", "dumps", "encode", "guarded", "jitter", "key", "load", "mode", "name", "plain_dumps",
-        "plain_encode", "read", "ttl",
+        "connection", "dumps", "encode", "guarded", "jitter", "key", "load", "mode", "name", "place",
+        "plain_dumps", "plain_encode", "read", "ttl",
     )  # fmt: skip
 
     def __init__(
