@@ -87,6 +87,7 @@ def _put(job: Job, token: bytes, stamps: list[bytes], kind: int, data: bytes, ms
         if job.raises and kind == VALUE:
             raise ServerFailed(error) from error
         return
+    job.breaker.stored()
     job.note("store" if reply[0] == b"ok" else "refused")
 
 

@@ -95,14 +95,20 @@ class Breaker:
         log.warning("%s failed, cached functions compute instead until it works again: %s", self._where, error)
 
     def worked(self) -> None:
-        """The server answered."""
-        if self._failure is None and not self._refused:
+        """The server answered. (Of a refusal we only know that it was said: reading may work all the time.)"""
+        if self._failure is None:
             return
         with self._lock:
-            said = self._failure is not None or self._refused
-            self._failure, self._refused, self._probing = None, False, False
+            said = self._failure is not None
+            self._failure, self._probing = None, False
         if said:
             log.warning("%s is back", self._where)
+
+    def stored(self) -> None:
+        """The server took a value: it refuses nothing any more, as far as we know."""
+        if self._refused:
+            self._refused = False
+            log.warning("%s works again", self._where)
 
     def renew_lock(self) -> None:
         """In the child of a fork: another thread may have held the lock, and the probe stayed behind."""
