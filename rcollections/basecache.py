@@ -157,7 +157,7 @@ class BaseCache(Fillable):
         dumps, load = self._content(connection)
         encode, decode = self._elements()
         key = namespaced(connection.namespace, self._own_key, self.prefix)
-        if self.tags or self._loads_itself or self._since:
+        if self._guards and (self.tags or self._loads_itself or self._since):
             key = self._guarded_key(connection, key)
         return Target(
             key,

@@ -42,7 +42,7 @@ class Edit:
         token, self._token = self._token, None
         if kind is not None or token is None:
             return
-        if self._dumps(self._value) == token.seen:
+        if self._dumps(self._value) == token.value:
             return
         if not self._store(self._value, token):
             raise CacheError(

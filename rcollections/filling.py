@@ -23,6 +23,7 @@ __all__ = ["Fillable", "Since"]
 class Fillable:
     """The part of a collection that knows about its source. Not a type of its own."""
 
+    _guards = True
     _since: bytes = b""
     _loads_itself = False
     _open_mode = "open"
@@ -77,7 +78,7 @@ class Fillable:
     def _guarded_key(self, connection: Any, key: str) -> Guarded:
         me: Any = self
         ms = milliseconds(me.ttl)
-        names = tuple(tag(connection.namespace, name) for name in dict.fromkeys(me.tags))
+        names = tuple(tag(connection.namespace, name) for name in sorted(set(me.tags)))
         filler = self._loader if self._loads_itself else None
         return Guarded.make(key, guard(key), names, tag_ms(ms), ms, filler, self._since)
 

@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from .basecache import BaseCache
 from .edit import Edit
 from .errors import CacheMissError, KeyExistsError
+from .filling import tag_ms
 from .missing import MISSING
 from .plans import strings as plans
+from .plans.guards import Refused
+from .plans.job import Job, Recipe
+from .plans.target import Place, milliseconds
+from .wire.keys import channel, guard, lease, tag
+from .writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
     from typing_extensions import TypeVar as TypeVarWithDefault
+
+    from .filling import Since
+    from .plans.target import Target
 
     V = TypeVarWithDefault("V", default=Any)
 else:
@@ -46,6 +55,8 @@ class KeyCache(BaseCache, Generic[V]):
     """
 
     __hash__ = None
+    _guards = False  # the value itself carries the stamps of its tags
+    _open_mode = "value"
 
     @classmethod
     def cached(cls, fn: Any = None, /, **options: Any) -> Any:
@@ -58,8 +69,29 @@ class KeyCache(BaseCache, Generic[V]):
     def _replace(self, data: Any) -> None:
         self._run(plans.set(self._bound(), data))
 
-    def _reader(self) -> Callable[[bytes | None], Any]:
+    def _bind(self, connection: Any) -> Target:
+        t = super()._bind(connection)
+        if self.tags or self._since:
+            names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
+            ms = tag_ms(milliseconds(self.ttl))
+            t.place = Place(lease(t.key), guard(t.key), channel(t.key), names, ms, self._since)
+        return t
+
+    def _reader(self) -> plans.Reader:
         return plans.reader(self._bound(), self._unreadable)
+
+    def _read(self, read: plans.Reader, absent: Callable[[], Any]) -> Any:
+        """What is there, in one round trip; a second one for what a function stored with stale windows."""
+
+        def missing() -> Any:
+            if read.soft:
+                me = self._outside()
+                found = me._run(plans.get_ttl(me._bound(), me._reader(), lambda: MISSING))
+                if found is not MISSING:
+                    return found[0]
+            return absent()
+
+        return self._run(plans.get(self._bound(), read, missing))
 
     def _default(self) -> Any:
         default = _raw_default(self)
@@ -70,7 +102,7 @@ class KeyCache(BaseCache, Generic[V]):
     @property
     def data(self) -> V:
         """The value; assigning replaces it, ``del`` removes it. A missing key reads as ``default``."""
-        return self._run(plans.get(self._bound(), self._reader(), self._default))  # type: ignore[no-any-return]
+        return self._read(self._reader(), self._default)  # type: ignore[no-any-return]
 
     @data.setter
     def data(self, value: V) -> None:
@@ -87,21 +119,30 @@ class KeyCache(BaseCache, Generic[V]):
     def get(self, default: Any = MISSING) -> Any:
         """The value; a missing key gives ``default``, or without one the class's default. One round trip."""
         absent = self._default if default is MISSING else lambda: default
-        return self._run(plans.get(self._bound(), self._reader(), absent))
+        return self._read(self._reader(), absent)
 
     def peek(self, *, strict: bool = False) -> V:
         """The value, or CacheMissError. With ``strict`` bytes that cannot be read are a DecodeError."""
         reader = plans.reader(self._bound(), None if strict else self._unreadable)
-        return self._run(plans.get(self._bound(), reader, self._miss))  # type: ignore[no-any-return]
+        return self._read(reader, self._miss)  # type: ignore[no-any-return]
 
     def _miss(self) -> Any:
         raise CacheMissError(f"there is nothing under {self.key!r}")
 
-    def set(self, value: V, *, nx: bool = False, ttl: float | timedelta | None = None) -> bool:
+    def set(
+        self, value: V, *, nx: bool = False, ttl: float | timedelta | None = None, since: Since | None = None
+    ) -> bool:
         """Store a value; with ``nx`` only if the key is missing. ``ttl`` in seconds, 0 for ever.
 
-        True if it was stored. One round trip, value and ttl in one step.
+        True if it was stored. One round trip, value and ttl in one step. With ``since`` (of ``since()``,
+        from before the source was read) only if no tag of the class was invalidated and the key not
+        cleared since then.
         """
+        if since is not None:
+            try:
+                return bool(self._fenced(since).set(value, nx=nx, ttl=ttl))
+            except Refused:
+                return False
         return self._run(plans.set(self._bound(), value, nx=nx, ttl=ttl))
 
     def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
@@ -204,7 +245,64 @@ class KeyCache(BaseCache, Generic[V]):
         return bool(mine < theirs)
 
     def _found(self) -> Any:
-        return self._run(plans.get(self._bound(), self._reader()))
+        return self._read(self._reader(), lambda: MISSING)
+
+    # -- how long it stays, where it carries tags ------------------------------------------------
+
+    def exists(self, ttl: float | None = None) -> bool:
+        """Whether there is a value; with ``ttl``, whether it stays for more than that many seconds.
+
+        One round trip. ``has`` is another name of it.
+        """
+        t = self._bound()
+        if t.place is None:
+            return super().exists(ttl)
+        read = self._reader()
+        return self._run(plans.exists(t, read) if ttl is None else plans.lives_longer(t, read, ttl))
+
+    has = exists
+
+    def expire(self, seconds: float | timedelta) -> bool:
+        """Let the value live that long from now; 0 for ever. False if there is none. One round trip."""
+        t = self._bound()
+        if t.place is None:
+            return super().expire(seconds)
+        return self._run(plans.arm(t, t.place, "expire", milliseconds(seconds)))
+
+    def touch(self) -> bool:
+        """Let the class's ttl begin anew. False if there is no value. One round trip."""
+        t = self._bound()
+        return super().touch() if t.place is None else self._run(plans.arm(t, t.place, "touch", t.ms()))
+
+    def renew(self, ttl: float | timedelta | None = None) -> bool:
+        """Lengthen the life of the value to ``ttl`` seconds (default: the class's), never shorten it.
+
+        True if it was lengthened, False if it lives longer already or is missing. One round trip.
+        """
+        t = self._bound()
+        return super().renew(ttl) if t.place is None else self._run(plans.arm(t, t.place, "renew", t.ms(ttl)))
+
+    # -- around a change of the source -----------------------------------------------------------
+
+    def writing(self) -> Writing[V]:
+        """``with K(…).writing() as w:`` around a change of the source; ``w.put(value)`` stores the new value.
+
+        The value is dropped first, and while the block runs nobody can store an older one that was
+        computed meanwhile. Without ``w.put``, or with an exception, nothing is stored.
+
+        >>> from rcollections import KeyCache
+        >>> price = KeyCache("price", "tea", data=3)
+        >>> with price.writing() as w:
+        ...     # change the source here, commit, then
+        ...     w.put(4)
+        >>> price.data
+        4
+        """
+        t = self._bound()
+        recipe = Recipe(type(self).__name__, t, t.connection.flights, t.connection.breaker, ttl=self.ttl)
+        tags = () if t.place is None else t.place.tags
+        job = Job(recipe, str(t.key), lease(t.key), channel(t.key), tags, lambda: None)
+        return Writing(job, t.connection)
 
     # -- many at once ----------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ LAYERS = {
     "cachedoptions": 7,
     "arguments": 7,
     "recipes": 7,
-    "writing": 7,
+    "writing": 5,
     "cachedbase": 7,
     "background_calls": 7,
     "async_background_calls": 7,

@@ -13,3 +13,16 @@ local function read_entry(data)
   if #data < 18 + 8 * count then return nil end
   return number(data, 3, 8), string.sub(data, 19, 18 + 8 * count)
 end
+
+-- usable(key, current): the entry under the key with its grace and ttl, if it is a fresh value that was made
+-- under these stamps; else nil.
+local function usable(key, current)
+  local data = redis.call('GET', key)
+  if not data then return nil end
+  local grace, made = read_entry(data)
+  if not grace or made ~= current then return nil end
+  if string.byte(data, 1) == 192 and string.byte(data, 2) ~= 0 then return nil end
+  local left = redis.call('PTTL', key)
+  if grace > 0 and left >= 0 and left <= grace then return nil end
+  return data, grace, left
+end

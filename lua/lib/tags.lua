@@ -24,3 +24,10 @@ local function stamps(first, count, ttl, news)
   for i = 0, count - 1 do found[i + 1] = stamp(KEYS[first + i], ARGV[news + i], ttl) end
   return table.concat(found)
 end
+
+-- known(first): the stamps of KEYS[first..], joined, none of them made; with a missing one it matches nothing.
+local function known(first)
+  local found = {}
+  for i = first, #KEYS do found[#found + 1] = stamp(KEYS[i]) or 'missing' end
+  return table.concat(found)
+end

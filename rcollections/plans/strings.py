@@ -7,36 +7,50 @@ from typing import TYPE_CHECKING, Any
 from ..count import Count
 from ..errors import DecodeError, EncodeError, WrongTypeError
 from ..missing import MISSING
+from .draws import draw
 from .effects import Command, Script
-from .target import Op, Target, seconds_left
+from .entries import VALUE, head, unpack
+from .guards import Refused
+from .target import Op, Place, Target, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
+    from .effects import Arg
+
 __all__ = [
+    "Reader",
     "Token",
+    "arm",
     "cas",
     "delete_many",
+    "exists",
     "get",
     "get_many",
     "get_ttl",
     "getdel",
     "gets",
     "increment",
+    "lives_longer",
+    "look",
     "number",
+    "reader",
     "set",
     "set_many",
 ]
+
+ENTRY = b"\xc0"  # the first byte of an entry with metadata
 
 
 class Token:
     """What ``gets`` saw: hand it to ``cas``. Its content is private."""
 
-    __slots__ = ("seen",)
+    __slots__ = ("seen", "value")
 
-    def __init__(self, seen: bytes | None) -> None:
+    def __init__(self, seen: bytes | None, value: bytes | None = None) -> None:
         self.seen = seen
+        self.value = seen if value is None else value  # without the metadata of an entry
 
     def __repr__(self) -> str:
         return "Token()"
@@ -46,57 +60,156 @@ class Token:
         return ("absent", b"") if self.seen is None else ("there", self.seen)
 
 
-def reader(t: Target, unreadable: Callable[[DecodeError], None] | None) -> Callable[[bytes | None], Any]:
-    """Reads a value, or MISSING; what cannot be read is a miss that ``unreadable`` is told of."""
+class Reader:
+    """Reads a value, or MISSING; what cannot be read is a miss that ``unreadable`` is told of.
 
-    def read(data: bytes | None) -> Any:
+    A value that a function stored comes without its metadata; it is a miss if its tags are not those of
+    this class, or if they were invalidated. Of one with stale windows only the ttl tells whether it is
+    fresh: without it that is a miss as well, and ``soft`` tells so.
+    """
+
+    __slots__ = ("soft", "t", "unreadable")
+
+    def __init__(self, t: Target, unreadable: Callable[[DecodeError], None] | None) -> None:
+        self.t = t
+        self.unreadable = unreadable
+        self.soft = False
+
+    def __call__(self, reply: Any) -> Any:
+        """The reply of ``look``."""
+        if self.t.place is None:
+            return self.value(reply)
+        return self.value(reply[0], tuple(reply[1:]))
+
+    def value(self, data: bytes | None, stamps: tuple[Any, ...] = (), ms: int | None = None) -> Any:
         if data is None:
             return MISSING
+        if stamps or data[:1] == ENTRY:
+            entry = unpack(data)
+            if entry is None or entry.kind != VALUE or entry.stamps != stamps:
+                return MISSING
+            if entry.grace and (ms is None or 0 <= ms <= entry.grace):
+                self.soft = ms is None
+                return MISSING
+            data = entry.value
         try:
-            return t.load(data)
+            return self.t.load(data)
         except DecodeError as error:
-            if unreadable is None:
+            if self.unreadable is None:
                 raise
-            unreadable(error)
+            self.unreadable(error)
             return MISSING
 
-    return read
+    def timed(self, words: Sequence[Any]) -> Any:
+        """Value and seconds left, of value, ms, and the stamps each followed by its ms; or MISSING."""
+        data, ms = words[0], words[1]
+        stamps = tuple(None if left == -2 else each for each, left in zip(words[2::2], words[3::2], strict=True))
+        value = MISSING if ms == -2 else self.value(data, stamps, ms)
+        if value is MISSING:
+            return MISSING
+        entry = unpack(data) if data[:1] == ENTRY else None
+        return value, seconds_left(ms if entry is None or ms < 0 else ms - entry.grace)
 
 
-def get(t: Target, read: Callable[[bytes | None], Any], absent: Callable[[], Any] | None = None) -> Op[Any]:
-    return Op("get", Command(("GET", t.key)), read, reads=True, absent=absent)
+def reader(t: Target, unreadable: Callable[[DecodeError], None] | None) -> Reader:
+    return Reader(t, unreadable)
 
 
-def getdel(t: Target, read: Callable[[bytes | None], Any], absent: Callable[[], Any]) -> Op[Any]:
-    return Op("getdel", Command(("GETDEL", t.key)), read, reads=True, absent=absent)
+def look(t: Target) -> Command:
+    """Reads the value, with the tags where it has some: what a ``Reader`` takes."""
+    return Command(("GET", t.key)) if t.place is None else Command(("MGET", t.key, *t.place.tags))
 
 
-def get_ttl(t: Target, read: Callable[[bytes | None], Any], absent: Callable[[], Any]) -> Op[Any]:
+def get(t: Target, read: Callable[[Any], Any], absent: Callable[[], Any] | None = None) -> Op[Any]:
+    return Op("get", look(t), read, reads=True, absent=absent)
+
+
+def getdel(t: Target, read: Reader, absent: Callable[[], Any]) -> Op[Any]:
+    if t.place is None:
+        return Op("getdel", Command(("GETDEL", t.key)), read, reads=True, absent=absent)
+
     def decode(reply: list[Any]) -> Any:
         if reply[0] != b"ok":
             return MISSING
-        value = read(reply[1])
-        return MISSING if value is MISSING else (value, seconds_left(reply[2]))
+        entry = unpack(reply[1])  # the script has looked at its stamps and its ttl
+        return MISSING if entry is None else read.value(entry.value)
+
+    step = Script("entry_take", (t.key, t.place.lease, *t.place.tags), (t.place.channel,))
+    return Op("getdel", step, decode, reads=True, absent=absent)
+
+
+def get_ttl(t: Target, read: Reader, absent: Callable[[], Any]) -> Op[Any]:
+    if t.place is not None:
+        step = Script("key_get_ttls", (t.key, *t.place.tags), ())
+        return Op("get_ttl", step, lambda reply: read.timed(reply[1:]), reads=True, absent=absent)
+
+    def decode(reply: list[Any]) -> Any:
+        return read.timed(reply[1:]) if reply[0] == b"ok" else MISSING
 
     return Op("get_ttl", Script("key_get_ttl", (t.key,), ()), decode, reads=True, absent=absent)
 
 
-def gets(t: Target, read: Callable[[bytes | None], Any], default: Callable[[], Any]) -> Op[Any]:
-    def decode(data: bytes | None) -> tuple[Any, Token]:
-        value = read(data)
-        return (default() if value is MISSING else value), Token(data)
+def gets(t: Target, read: Reader, default: Callable[[], Any]) -> Op[Any]:
+    def decode(reply: Any) -> tuple[Any, Token]:
+        value = read(reply)
+        data = reply if t.place is None else reply[0]
+        entry = unpack(data) if data and data[:1] == ENTRY else None
+        return (default() if value is MISSING else value), Token(data, None if entry is None else entry.value)
 
-    return Op("gets", Command(("GET", t.key)), decode, reads=True)
+    return Op("gets", look(t), decode, reads=True)
+
+
+def exists(t: Target, read: Reader) -> Op[bool]:
+    """Whether there is a value that counts."""
+    return Op("exists", look(t), lambda reply: read(reply) is not MISSING or read.soft, reads=True)
+
+
+def lives_longer(t: Target, read: Reader, ttl: float) -> Op[bool]:
+    op: Any = get_ttl(t, read, lambda: False)
+    decode = op.decode
+
+    def longer(reply: Any) -> bool:
+        found = decode(reply)
+        return found is not MISSING and found[1] > ttl
+
+    op.name, op.decode = "exists", longer
+    return op  # type: ignore[no-any-return]
+
+
+def arm(t: Target, place: Place, name: str, ms: int) -> Op[bool]:
+    """Set (``expire``, ``touch``) or lengthen (``renew``) the life of a value that counts."""
+    step = Script("entry_arm", (t.key, *place.tags), (ms, "renew" if name == "renew" else "set"))
+    return Op(name, step, lambda reply: bool(reply[0] == b"ok"))
+
+
+def _put(t: Target, place: Place, value: Any, ms: int, mode: str, wants: str = "any", seen: bytes = b"") -> Script:
+    """P1: under the stamps of this moment, and whoever computes is too late."""
+    before = head(VALUE, 0, len(place.tags))
+    args = (before, t.dumps(value), ms, place.tag_ms, place.channel, mode, wants, seen, place.since)
+    news = (draw() for _ in place.tags)
+    return Script("entry_set", (t.key, place.lease, place.guard, *place.tags), (*args, *news))
+
+
+def _stored(reply: list[Any]) -> bool:
+    if reply[0] == b"refused":
+        raise Refused
+    return bool(reply[0] == b"ok")
 
 
 def cas(t: Target, value: Any, token: Token) -> Op[bool]:
     if not isinstance(token, Token):
         raise TypeError("cas takes the token that gets() gave together with the value")
+    if t.place is not None:
+        wants = "absent" if token.seen is None else "same"
+        return Op("cas", _put(t, t.place, value, t.ms(), t.mode, wants, token.seen or b""), _stored)
     step = Script("key_cas", (t.key,), (*t.arm(), *token.words(), t.dumps(value)))
     return Op("cas", step, lambda reply: bool(reply[0] == b"ok"))
 
 
 def set(t: Target, value: Any, *, nx: bool = False, ttl: float | timedelta | None = None) -> Op[bool]:
+    if t.place is not None:
+        mode = "last" if ttl is not None else t.mode
+        return Op("set", _put(t, t.place, value, t.ms(ttl), mode, "new" if nx else "any"), _stored)
     data, ms = t.dumps(value), t.ms(ttl)
     if t.mode == "first" and ttl is None and not nx:
         return Op("set", Script("key_set", (t.key,), (ms, data)), lambda reply: bool(reply[0] == b"ok"))
@@ -133,30 +246,55 @@ def summed(t: Target, what: str) -> Callable[[list[Any]], Any]:
 
 
 def increment(t: Target, by: float) -> Op[Any]:
-    step = Script("key_incr", (t.key,), (*t.arm(), *number(by, t.key)))
+    if t.place is None:
+        step = Script("key_incr", (t.key,), (*t.arm(), *number(by, t.key)))
+        return Op("increment", step, summed(t, "the value"))
+    place = t.place
+    args = (head(VALUE, 0, len(place.tags)), t.ms(), place.tag_ms, place.channel, t.mode, *number(by, t.key))
+    step = Script("entry_incr", (t.key, place.lease, *place.tags), (*args, *(draw() for _ in place.tags)))
     return Op("increment", step, summed(t, "the value"))
 
 
-def get_many(ts: Sequence[Target], reads: Sequence[Callable[[bytes | None], Any]]) -> Op[list[Any]]:
+def _tags(ts: Sequence[Target]) -> tuple[str, ...]:
+    """The tags of several values of one class."""
+    return () if ts[0].place is None else ts[0].place.tags
+
+
+def get_many(ts: Sequence[Target], reads: Sequence[Reader]) -> Op[list[Any]]:
+    tags, count = _tags(ts), len(ts)
+
     def decode(replies: list[bytes | None]) -> list[Any]:
-        return [read(data) for read, data in zip(reads, replies, strict=True)]
+        stamps = tuple(replies[count:])
+        return [read.value(data, stamps) for read, data in zip(reads, replies[:count], strict=True)]
 
-    return Op("get_many", Command(("MGET", *(t.key for t in ts))), decode, reads=True)
+    return Op("get_many", Command(("MGET", *(t.key for t in ts), *tags)), decode, reads=True)
 
 
-def get_many_ttl(ts: Sequence[Target], reads: Sequence[Callable[[bytes | None], Any]]) -> Op[list[Any]]:
+def get_many_ttl(ts: Sequence[Target], reads: Sequence[Reader]) -> Op[list[Any]]:
+    tags, end = _tags(ts), 1 + 2 * len(ts)
+
     def decode(reply: list[Any]) -> list[Any]:
-        pairs = zip(reads, reply[1::2], reply[2::2], strict=True)
-        return [(read(data) if ms != -2 else MISSING, seconds_left(ms)) for read, data, ms in pairs]
+        pairs = zip(reads, reply[1:end:2], reply[2:end:2], strict=True)
+        found = [read.timed([data, ms, *reply[end:]]) for read, data, ms in pairs]
+        return [(MISSING, -1.0) if each is MISSING else each for each in found]
 
-    return Op("get_many", Script("key_get_ttls", tuple(t.key for t in ts), ()), decode, reads=True)
+    step = Script("key_get_ttls", (*(t.key for t in ts), *tags), ())
+    return Op("get_many", step, decode, reads=True)
 
 
 def set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelta | None) -> Op[None]:
     first = ts[0]
     data = tuple(t.dumps(value) for t, value in zip(ts, values, strict=True))
     mode = "last" if ttl is not None else first.mode
-    step = Script("key_set_many", tuple(t.key for t in ts), (first.ms(ttl), mode, *data))
+    keys = tuple(t.key for t in ts)
+    if first.place is None:
+        step = Script("key_set_many", keys, (first.ms(ttl), mode, *data))
+    else:
+        tags = first.place.tags
+        leases = tuple(t.place.lease for t in ts if t.place is not None)
+        entries = (word for each in data for word in (head(VALUE, 0, len(tags)), each))
+        args: tuple[Arg, ...] = (len(ts), first.ms(ttl), first.place.tag_ms, mode, *entries, *(draw() for _ in tags))
+        step = Script("entry_set_many", (*keys, *leases, *tags), args)
     return Op("set_many", step, lambda _: None)
 
 

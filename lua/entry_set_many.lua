@@ -1,0 +1,24 @@
+-- entry_set_many: store several values under the stamps of this moment, all or nothing
+-- KEYS[1..] the entries, then their leases, then the tags
+-- ARGV[1] how many entries
+-- ARGV[2] ttl in ms, 0 none
+-- ARGV[3] ttl of tags in ms, 0 none
+-- ARGV[4] last or first: which writes arm the ttl
+-- ARGV[5..] for each entry what stands before the stamps and the value; then one new stamp a tag
+-- returns {'ok'}
+-- @include lib/entry
+-- @include lib/tags
+local count = tonumber(ARGV[1])
+local current = stamps(2 * count + 1, #KEYS - 2 * count, ARGV[3], 5 + 2 * count)
+for i = 1, count do
+  local key, data = KEYS[i], ARGV[3 + 2 * i] .. current .. ARGV[4 + 2 * i]
+  redis.call('DEL', KEYS[count + i])
+  if ARGV[4] == 'first' and usable(key, current) then
+    redis.call('SET', key, data, 'KEEPTTL')
+  elseif ARGV[2] == '0' then
+    redis.call('SET', key, data)
+  else
+    redis.call('SET', key, data, 'PX', ARGV[2])
+  end
+end
+return {'ok'}

@@ -1,0 +1,13 @@
+-- entry_take: give a value that counts and remove it, and whoever computes it is too late
+-- KEYS[1] the entry
+-- KEYS[2] its lease
+-- KEYS[3..] the tags
+-- ARGV[1] channel of those who wait
+-- returns {'ok', entry} | {'missing'}
+-- @include lib/entry
+-- @include lib/tags
+local data = usable(KEYS[1], known(3))
+if not data then return {'missing'} end
+redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('PUBLISH', ARGV[1], '')
+return {'ok', data}
