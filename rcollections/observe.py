@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-__all__ = ["Event", "Observer", "Stats", "add", "collect", "observing", "remove", "stats"]
+__all__ = ["Event", "Logged", "Observer", "Stats", "add", "collect", "observing", "remove", "stats"]
 
 T = TypeVar("T")
 log = logging.getLogger("rcollections")
@@ -63,6 +63,19 @@ class Observer:
 
     def after(self, event: Event) -> None:
         """Called when it has ended, by an exception too (``event.error``)."""
+
+
+class Logged(Observer):
+    """Writes one line a finished operation to the logger ``rcollections``, at level DEBUG; never a value.
+
+    >>> from rcollections import observe
+    >>> observe.add(observe.Logged())
+    """
+
+    def after(self, event: Event) -> None:
+        found = {True: " hit", False: " miss", None: ""}[event.hit]
+        failed = f" {type(event.error).__name__}" if event.error is not None else ""
+        log.debug("%s.%s %r %.6f s%s%s", event.name, event.operation, event.key, event.took, found, failed)
 
 
 # A tuple that is replaced whole: reading it needs no lock, and an operation sees one state of it.

@@ -123,6 +123,9 @@ def samples() -> list[Any]:
 
 # What asks the server nothing (without arguments), or is a context of its own.
 QUIET = {
+    "iterkeys",
+    "itervalues",
+    "writing",
     "update",
     "subtract",
     "pipeline",
@@ -166,3 +169,18 @@ def test_pipelines_are_seen(seen: Seen) -> None:
         p.get("a")
     assert ("Pipeline", "send", "d") in seen.began
     assert [(e.operation, e.hit) for e in seen.ended if e.name == "DictCache"] == [("set", None), ("get", True)]
+
+
+def test_operations_can_be_logged(fresh: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """One line each, with the key and without the value."""
+    caplog.set_level("DEBUG", "rcollections")
+    with observe.observing(observe.Logged()):
+        KeyCache("k").set("secret")
+        KeyCache("k").get()
+        with pytest.raises(KeyError):
+            DictCache("d")["x"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0].startswith("KeyCache.set 'k' ")
+    assert lines[1].endswith(" hit")
+    assert lines[2].endswith(" miss KeyError")
+    assert "secret" not in caplog.text
