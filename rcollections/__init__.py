@@ -23,6 +23,7 @@ from .errors import (
 )
 from .keycache import KeyCache
 from .missing import MISSING
+from .multicached import multi_cached
 from .setcache import SetCache
 from .sortedsetcache import SortedSetCache
 from .wire.clearing import unsafe_clear
@@ -55,6 +56,7 @@ __all__ = [
     "connections",
     "deadline",
     "invalidate_tags",
+    "multi_cached",
     "observe",
     "register",
     "unsafe_clear",

@@ -38,6 +38,7 @@ LAYERS = {
     "async_background_calls": 7,
     "cachedfunction": 7,
     "asyncfunction": 7,
+    "multicached": 8,
     "decorators": 8,
     "testing": 8,
     "__init__": 8,

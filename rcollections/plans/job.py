@@ -150,7 +150,7 @@ class Job:
                 result = fn()
             finally:
                 computing.reset(token)
-            return _marked(result, mark) if hasattr(result, "__await__") else result
+            return marked(result, mark) if hasattr(result, "__await__") else result
 
         return (yield Call(run))
 
@@ -224,7 +224,7 @@ class _Raise:
         self.error = error
 
 
-async def _marked(awaitable: Any, mark: frozenset[tuple[int, str]]) -> Any:
+async def marked(awaitable: Any, mark: frozenset[tuple[int, str]]) -> Any:
     token = computing.set(mark)
     try:
         return await awaitable
