@@ -1,9 +1,31 @@
-"""Packages, and the home of the Lua scripts: lua/ at the top, ``rcollections.lua`` once installed."""
+"""Packages, the home of the Lua scripts (lua/ at the top, ``rcollections.lua`` once installed), the compiled store."""
 
-from setuptools import setup
+import os
+
+from setuptools import Extension, setup
+
+
+def extensions():
+    """The store of L1. Without Cython, without a compiler, or with RCOLLECTIONS_PURE=1 it is the one in Python."""
+    if os.environ.get("RCOLLECTIONS_PURE"):
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        return []
+    found = cythonize([Extension("rcollections.l1._store", ["rcollections/l1/_store.pyx"])], build_dir="build/cython")
+    for each in found:
+        each.optional = True  # cythonize loses it
+    return found
+
 
 setup(
-    packages=["rcollections", "rcollections.plans", "rcollections.wire", "rcollections.lua"],
+    packages=["rcollections", "rcollections.l1", "rcollections.plans", "rcollections.wire", "rcollections.lua"],
     package_dir={"rcollections.lua": "lua"},
-    package_data={"rcollections": ["py.typed"], "rcollections.lua": ["*.lua", "lib/*.lua"]},
+    package_data={
+        "rcollections": ["py.typed"],
+        "rcollections.l1": ["*.pyi", "*.pyx"],
+        "rcollections.lua": ["*.lua", "lib/*.lua"],
+    },
+    ext_modules=extensions(),
 )

@@ -22,6 +22,7 @@ from .errors import (
     WrongTypeError,
 )
 from .keycache import KeyCache
+from .localcache import LocalCache
 from .missing import MISSING
 from .multicached import multi_cached
 from .setcache import SetCache
@@ -46,6 +47,7 @@ __all__ = [
     "EncodeError",
     "KeyCache",
     "KeyExistsError",
+    "LocalCache",
     "SetCache",
     "SortedSetCache",
     "WrongTypeError",

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 IGNORED = shutil.ignore_patterns(
-    ".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
+    ".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.so"
 )
 
 # Run by the interpreter of these tests, but with the package from the place that is being tested.

@@ -1,0 +1,1091 @@
+# cython: language_level=3, freethreading_compatible=True
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The bounded store of L1, compiled. ``store.py`` says what it promises; this is the same in C arrays.
+
+An entry is 64 bytes in one growing array, named by its index; the hash table holds indexes, the queues and
+the timer wheel are lists of indexes inside the entries. So a hit touches one line of the table and one
+entry, and an eviction needs neither a hash nor a comparison.
+
+The rule for whoever changes this: code of others (``__eq__``, ``__hash__``, ``__del__``, the callbacks, the
+clock, the size function) runs only outside of the lock. An entry is taken out first; what it held waits in
+``Dead`` and is let go after unlocking. ``find`` is the one place that unlocks in between, for ``__eq__``,
+and begins anew if anything moved meanwhile.
+With the GIL there is no lock: nothing between ``lock`` and ``unlock`` gives it up. On free-threaded builds
+it is a PyMutex.
+"""
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from libc.string cimport memset
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from types import GenericAlias as _GenericAlias
+
+from ..errors import CacheMissError, ConfigError
+from .size import estimate as _estimate
+from .stats import StoreStats
+
+cdef extern from *:
+    """
+    #include <string.h>
+    #include <time.h>
+    #ifdef _WIN32
+    #include <windows.h>
+    #endif
+
+    /* Nanoseconds of a clock that never goes back. Coarse: read in 3 ns, late by a few milliseconds at most. */
+    static inline int64_t rc_now(void) {
+    #if defined(_WIN32)
+        return (int64_t)GetTickCount64() * 1000000;
+    #else
+        struct timespec t;
+    #if defined(CLOCK_MONOTONIC_COARSE)
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    #else
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    #endif
+        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    #endif
+    }
+
+    #define NIL 0xFFFFFFFFu     /* no entry */
+    #define GOLDEN 0x9E3779B97F4A7C15u
+
+    #ifdef Py_GIL_DISABLED
+    typedef PyMutex rc_mutex;
+    #define rc_lock(m) PyMutex_Lock(m)
+    #define rc_unlock(m) PyMutex_Unlock(m)
+    #else
+    typedef char rc_mutex;
+    #define rc_lock(m) ((void)(m))
+    #define rc_unlock(m) ((void)(m))
+    #endif
+
+    /* The hash of a str that knows it already, without a call. */
+    static inline Py_hash_t rc_hash(PyObject *o) {
+        if (PyUnicode_CheckExact(o)) {
+            Py_hash_t h = ((PyASCIIObject *)o)->hash;
+            if (h != -1) return h;
+        }
+        return PyObject_Hash(o);
+    }
+
+    /* 1 same, 0 different, -1 not two plain str: ask them. Runs no code of others. */
+    static inline int rc_same(PyObject *a, PyObject *b) {
+        Py_ssize_t n;
+        if (!PyUnicode_CheckExact(a) || !PyUnicode_CheckExact(b)) return -1;
+        n = PyUnicode_GET_LENGTH(a);
+        if (n != PyUnicode_GET_LENGTH(b) || PyUnicode_KIND(a) != PyUnicode_KIND(b)) return 0;
+        return memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), n * PyUnicode_KIND(a)) == 0;
+    }
+    """
+    ctypedef struct PyObject:
+        pass
+    ctypedef struct rc_mutex:
+        pass
+    const uint32_t NIL
+    const uint64_t GOLDEN
+    int64_t rc_now() noexcept nogil
+    void rc_lock(rc_mutex *) noexcept
+    void rc_unlock(rc_mutex *) noexcept
+    Py_hash_t rc_hash(PyObject *) except -1
+    int rc_same(PyObject *, PyObject *) noexcept
+    void Py_INCREF(PyObject *) noexcept
+    void Py_DECREF(PyObject *) noexcept
+    int PyObject_RichCompareBool(PyObject *, PyObject *, int) except -1
+    int Py_EQ
+    ctypedef int (*visitproc)(PyObject *, void *) noexcept
+    ctypedef int (*traverseproc)(PyObject *, visitproc, void *) noexcept
+    ctypedef int (*inquiry)(PyObject *) noexcept
+    ctypedef struct PyTypeObject:
+        traverseproc tp_traverse
+        inquiry tp_clear
+
+cdef enum:
+    SMALL = 0
+    MAIN = 1
+    EVICTED = 1
+    EXPIRED = 2
+    BATCH = 32          # entries that one step takes out at most before it unlocks to let them go
+    SPARE = 4           # of these, not for the expired: a put needs some itself
+    LOOKS = 64          # entries of the wheel that a step looks at
+    WHEEL = 512         # slots of the wheel
+    TICK = 30           # a slot is 2**30 ns
+    SLOTS = 64          # slots that a put passes
+    STEPS = 512         # how often the hand of main spares an entry in one eviction
+    PROVEN = 2          # uses in small that make an entry move to main
+
+cdef double FIRST_SHARE = 0.1
+cdef double LEAST_SHARE = 0.01
+cdef double MOST_SHARE = 0.9
+cdef double PACE = 0.5
+cdef double FOREVER = 4e9  # seconds; a longer ttl would not fit into 63 bits of nanoseconds, and means for ever
+
+cdef struct Entry:
+    PyObject *key
+    PyObject *value
+    Py_hash_t hash
+    int64_t expires         # of the clock, in ns; 0: never
+    uint8_t uses            # hits since it came into its queue, up to 3
+    uint8_t queue
+    uint32_t before, after  # in its queue; a free entry: after is the next free one
+    uint32_t sooner, later  # in its slot of the wheel
+    size_t size
+
+cdef struct Place:
+    uint32_t tag            # 32 bits of the mixed hash
+    uint32_t entry
+
+cdef struct Dead:
+    Py_ssize_t n
+    PyObject *key[BATCH]
+    PyObject *value[BATCH]
+    int why[BATCH]
+
+cdef object ABSENT = object()
+
+
+cdef object INFINITY = float("inf")
+
+cdef inline void add_dead(Dead *dead, PyObject *key, PyObject *value, int why) noexcept:
+    dead.key[dead.n] = key
+    dead.value[dead.n] = value
+    dead.why[dead.n] = why
+    dead.n += 1
+
+
+cdef inline uint32_t tag_of(Py_hash_t h) noexcept:
+    return <uint32_t>((<uint64_t>h * GOLDEN) >> 32)
+
+
+cdef class Store:
+    """As ``store.Store``, where everything is explained."""
+
+    cdef Entry *entries
+    cdef Place *table
+    cdef uint32_t mask          # places in the table - 1
+    cdef int shift              # 32 - its bits
+    cdef uint32_t allocated     # entries there is memory for
+    cdef uint32_t touched       # entries that were in use at some time
+    cdef uint32_t free          # the first of those that are free again
+    cdef uint32_t limit         # entries allowed
+    cdef uint32_t n
+    cdef bint touch_on_read
+    cdef bint foreign_clock
+    cdef rc_mutex mutex
+    cdef uint64_t version       # of the table: find begins anew when it changed meanwhile
+    cdef uint64_t hits, misses, evictions, expirations
+    cdef size_t used, most      # bytes; most 0: no limit
+    # the queues
+    cdef uint32_t head[2]
+    cdef uint32_t tail[2]
+    cdef uint32_t count[2]
+    cdef double share           # the part of the entries that small is given
+    # the ghost: a ring of hashes of those that were evicted, and a table of positions in it
+    cdef uint64_t *ring
+    cdef uint32_t *places
+    cdef uint32_t ring_mask
+    cdef int ring_shift
+    cdef uint32_t oldest, newest
+    cdef uint32_t ghosts[2]
+    # the wheel
+    cdef uint32_t *wheel
+    cdef int64_t tick           # the last slot that was opened
+    cdef uint32_t cursor        # what to look at next in it
+    cdef uint32_t timed
+    cdef int64_t usual_ttl
+    cdef object clock, sizer, callback
+    cdef object __weakref__
+
+    def __cinit__(self, *args, **kwargs):
+        self.free = self.cursor = NIL
+        self.head[0] = self.head[1] = self.tail[0] = self.tail[1] = NIL
+        self.share = FIRST_SHARE
+
+    def __init__(self, capacity=10_000, *, bytes=None, ttl=0, touch_on_read=True, eviction_callback=None,
+                 size=None, clock=None):
+        if self.limit:
+            raise TypeError("a store is made once")
+        if not 1 <= capacity <= 0x7FFFFFFF:
+            raise ConfigError(f"capacity={capacity!r}: a store holds 1 to 2147483647 entries")
+        if bytes is not None and bytes < 1:
+            raise ConfigError(f"bytes={bytes!r}: the most bytes that may be used, or None for no such limit")
+        self.usual_ttl = nanoseconds(ttl)
+        self.callback = eviction_callback
+        self.clock = clock
+        self.foreign_clock = clock is not None
+        self.most = 0 if bytes is None else bytes
+        self.sizer = size if size is not None else _estimate if bytes is not None else None
+        self.touch_on_read = touch_on_read
+        self.limit = capacity
+
+    def __dealloc__(self):
+        drop_all(self.entries, self.touched)
+        self.entries = NULL
+        self.touched = 0
+        self.forget()
+
+    __class_getitem__ = classmethod(_GenericAlias)
+
+    # -- reading
+
+    def get(self, key, default=ABSENT):
+        cdef int64_t now = self.now() if self.foreign_clock else 0
+        cdef Py_hash_t h = rc_hash(<PyObject *>key)
+        cdef int64_t i
+        cdef Entry *e
+        rc_lock(&self.mutex)
+        i = self.find(<PyObject *>key, h)
+        if i >= 0:
+            e = &self.entries[i]
+            if e.expires == 0 or e.expires > (now if self.foreign_clock else rc_now()):
+                if e.uses < 3 and self.touch_on_read:
+                    e.uses += 1
+                self.hits += 1
+                value = <object>e.value
+                rc_unlock(&self.mutex)
+                return value
+        self.missed(i)
+        if default is ABSENT:
+            raise CacheMissError(f"nothing is stored under {key!r}")
+        return default
+
+    def get_ttl(self, key, default=ABSENT):
+        cdef int64_t now = self.now()
+        cdef Py_hash_t h = rc_hash(<PyObject *>key)
+        cdef int64_t i, expires
+        cdef Entry *e
+        rc_lock(&self.mutex)
+        i = self.find(<PyObject *>key, h)
+        if i >= 0:
+            e = &self.entries[i]
+            expires = e.expires
+            if expires == 0 or expires > now:
+                if e.uses < 3 and self.touch_on_read:
+                    e.uses += 1
+                self.hits += 1
+                value = <object>e.value
+                rc_unlock(&self.mutex)
+                return value, (expires - now) / 1e9 if expires else INFINITY
+        self.missed(i)
+        if default is ABSENT:
+            raise CacheMissError(f"nothing is stored under {key!r}")
+        return default, -1.0
+
+    def contains(self, key):
+        return self.holds(key)
+
+    def __contains__(self, key):
+        return self.holds(key)
+
+    def __len__(self):
+        return self.n
+
+    def keys(self):
+        cdef int64_t now = self.now() if self.timed else 0
+        cdef PyObject **found
+        cdef uint32_t i, n = 0
+        cdef Entry *e
+        rc_lock(&self.mutex)
+        found = <PyObject **>PyMem_RawMalloc((self.n + 1) * sizeof(PyObject *))
+        if found == NULL:
+            rc_unlock(&self.mutex)
+            raise MemoryError
+        for i in range(self.touched):
+            e = &self.entries[i]
+            if e.key != NULL and (e.expires == 0 or e.expires > now):
+                Py_INCREF(e.key)
+                found[n] = e.key
+                n += 1
+        rc_unlock(&self.mutex)
+        result = []
+        try:
+            for i in range(n):
+                result.append(<object>found[i])
+        finally:
+            for i in range(n):
+                Py_DECREF(found[i])
+            PyMem_RawFree(found)
+        return result
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    # -- writing
+
+    def put(self, key, value, ttl=None, size=None):
+        cdef int64_t lasts = self.usual_ttl if ttl is None else nanoseconds(ttl)
+        cdef Py_hash_t h = rc_hash(<PyObject *>key)
+        cdef int64_t room = 0
+        cdef int64_t now = 0
+        if size is not None or self.sizer is not None:
+            room = self.sizer(key, value) if size is None else size
+            if room < 0:
+                raise ConfigError(f"size={room}: the bytes of an entry cannot be negative")
+        if lasts or self.timed:
+            now = self.now()
+        self.store(<PyObject *>key, <PyObject *>value, h, room, now + lasts if lasts else 0, now)
+
+    def delete(self, key):
+        return self.remove(key, 0)
+
+    def expire(self, key):
+        return self.remove(key, EXPIRED)
+
+    def purge(self):
+        cdef Dead dead
+        cdef int64_t now = self.now()
+        cdef Py_ssize_t gone = 0
+        cdef bint more = True
+        cdef bint last = False
+        while more:
+            dead.n = 0
+            rc_lock(&self.mutex)
+            more = self.advance(now, &dead, WHEEL)
+            if not more and not last and self.timed:
+                last = more = True
+                self.open_slot(now >> TICK)     # is not over, but some in it may be
+            rc_unlock(&self.mutex)
+            gone += dead.n
+            self.bury(&dead)
+        return gone
+
+    def clear(self):
+        self.empty()
+
+    cdef void empty(self) noexcept:
+        cdef Entry *entries
+        cdef uint32_t touched
+        rc_lock(&self.mutex)
+        entries = self.entries
+        touched = self.touched
+        self.entries = NULL
+        self.forget()
+        rc_unlock(&self.mutex)
+        drop_all(entries, touched)
+
+    # -- what there is
+
+    @property
+    def capacity(self):
+        return self.limit
+
+    @property
+    def usage(self):
+        return self.n
+
+    @property
+    def bytes(self):
+        return self.used
+
+    @property
+    def stats(self):
+        return StoreStats(self.hits, self.misses, self.evictions, self.expirations, self.n, self.used)
+
+    def __sizeof__(self):
+        cdef size_t total = object.__sizeof__(self)
+        total += self.allocated * sizeof(Entry)
+        if self.table != NULL:
+            total += (<size_t>self.mask + 1) * sizeof(Place)
+        if self.ring != NULL:
+            total += (<size_t>self.ring_mask + 1) * (sizeof(uint64_t) + 2 * sizeof(uint32_t))
+        if self.wheel != NULL:
+            total += WHEEL * sizeof(uint32_t)
+        return total
+
+    def __repr__(self):
+        return f"<{type(self).__name__}: {self.n} of {self.limit} entries>"
+
+    def _check(self):
+        cdef uint32_t i, at, found = 0, timed = 0, before, slot
+        cdef uint64_t used = 0
+        cdef Entry *e
+        cdef uint32_t queue_count
+        queues = ([], [])
+        for queue in range(2):
+            queue_count = 0
+            before = NIL
+            i = self.head[queue]
+            while i != NIL:
+                e = &self.entries[i]
+                assert e.key != NULL and e.value != NULL and e.queue == queue and e.before == before and e.uses <= 3
+                at = tag_of(e.hash) >> self.shift
+                while self.table[at].entry != i:
+                    assert self.table[at].entry != NIL, "an entry is not in the table"
+                    at = (at + 1) & self.mask
+                queues[queue].append(<object>e.key)
+                used += e.size
+                timed += e.expires != 0
+                queue_count += 1
+                before = i
+                i = e.after
+            assert self.tail[queue] == before and self.count[queue] == queue_count
+        assert self.n == self.count[SMALL] + self.count[MAIN] <= self.limit and used == self.used
+        assert not self.most or self.used <= self.most
+        if self.table != NULL:
+            for at in range(self.mask + 1):
+                found += self.table[at].entry != NIL
+        assert found == self.n
+        found = 0
+        i = self.free
+        while i != NIL:
+            assert self.entries[i].key == NULL
+            found += 1
+            i = self.entries[i].after
+        assert found + self.n == self.touched <= self.allocated <= self.limit
+        assert timed == self.timed
+        if self.wheel != NULL:
+            for slot in range(WHEEL):
+                before = NIL
+                i = self.wheel[slot]
+                while i != NIL:
+                    e = &self.entries[i]
+                    assert e.key != NULL and e.sooner == before and ((e.expires >> TICK) & (WHEEL - 1)) == slot
+                    timed -= 1
+                    before = i
+                    i = e.later
+        assert timed == 0
+        found = 0
+        for at in range(self.oldest, self.newest):
+            found += (self.ring[at & self.ring_mask] & 2) != 0
+        assert found == self.ghosts[SMALL] + self.ghosts[MAIN]
+        if self.places != NULL:
+            for at in range(2 * (self.ring_mask + 1)):
+                if self.places[at] != NIL:
+                    found -= 1
+                    assert self.ghost(self.ring[self.places[at]] & ~<uint64_t>3) == at
+        assert found == 0
+        return *queues, self.share, self.ghosts[SMALL], self.ghosts[MAIN]
+
+    # -- steps: they lock
+
+    cdef int64_t now(self) except? -1:
+        if self.foreign_clock:
+            return <int64_t>(<double>self.clock() * 1e9)
+        return rc_now()
+
+    cdef int missed(self, int64_t i) except -1:
+        """The end of a lookup that found nothing, or what is expired. Called locked."""
+        cdef Dead dead
+        self.misses += 1
+        dead.n = 0
+        if i >= 0:
+            self.take(<uint32_t>i, &dead, EXPIRED)
+        rc_unlock(&self.mutex)
+        return self.bury(&dead)
+
+    cdef bint holds(self, key) except -1:
+        cdef int64_t now = self.now() if self.timed else 0
+        cdef Py_hash_t h = rc_hash(<PyObject *>key)
+        cdef int64_t i
+        cdef bint there
+        rc_lock(&self.mutex)
+        i = self.find(<PyObject *>key, h)
+        there = i >= 0 and (self.entries[i].expires == 0 or self.entries[i].expires > now)
+        rc_unlock(&self.mutex)
+        return there
+
+    cdef bint remove(self, key, int why) except -1:
+        cdef Dead dead
+        cdef int64_t now = self.now() if self.timed else 0
+        cdef Py_hash_t h = rc_hash(<PyObject *>key)
+        cdef int64_t i
+        cdef bint there = False
+        dead.n = 0
+        rc_lock(&self.mutex)
+        i = self.find(<PyObject *>key, h)
+        if i >= 0:
+            there = self.entries[i].expires == 0 or self.entries[i].expires > now
+            self.take(<uint32_t>i, &dead, why if there else EXPIRED)
+        rc_unlock(&self.mutex)
+        self.bury(&dead)
+        return there
+
+    cdef int store(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int64_t expires,
+                   int64_t now) except -1:
+        cdef Dead dead
+        cdef int64_t i
+        cdef Entry *e
+        cdef int queue = -1         # where it goes; unknown until the ghost was asked
+        cdef uint8_t uses = 0
+        cdef bint evicted = False
+        cdef bint oversize = self.most and size > self.most
+        if not self.limit:
+            raise TypeError("__init__ of the store was not called")
+        while True:
+            dead.n = 0
+            rc_lock(&self.mutex)
+            if self.timed:
+                self.advance(now, &dead, SLOTS)
+            try:
+                i = self.find(key, h)
+            except BaseException:
+                self.bury(&dead)
+                raise
+            if i >= 0:
+                e = &self.entries[i]
+                if e.expires and e.expires <= now:
+                    self.take(<uint32_t>i, &dead, EXPIRED)
+                elif self.most and self.used - e.size + size > self.most:
+                    # Out, and in again at the end of its queue: it must not be what makes room for itself.
+                    queue = e.queue
+                    uses = e.uses + (e.uses < 3)
+                    self.take(<uint32_t>i, &dead, 0)
+                elif expires and not self.make_wheel():
+                    break
+                else:
+                    self.replace(<uint32_t>i, value, size, expires, now, &dead)
+                    rc_unlock(&self.mutex)
+                    return self.bury(&dead)
+            if oversize:            # leaves as it comes; the older value is gone, or it would be served
+                Py_INCREF(key)
+                Py_INCREF(value)
+                self.evictions += 1
+                add_dead(&dead, key, value, EVICTED)
+                rc_unlock(&self.mutex)
+                return self.bury(&dead)
+            if queue < 0:
+                queue = MAIN if self.recall(h) else SMALL
+            while dead.n < BATCH and self.lacks_room(size):
+                self.evict(&dead)
+                evicted = True
+            if self.lacks_room(size):
+                rc_unlock(&self.mutex)
+                self.bury(&dead)
+                continue
+            if (expires and not self.make_wheel()) or not self.make_space():
+                break
+            self.insert(key, value, h, size, queue, uses, expires, now)
+            if not evicted:
+                self.settle()
+            rc_unlock(&self.mutex)
+            return self.bury(&dead)
+        rc_unlock(&self.mutex)
+        self.bury(&dead)
+        raise MemoryError
+
+    cdef int bury(self, Dead *dead) except -1:
+        """Unlocked: tell the callback, and let go."""
+        cdef Py_ssize_t k
+        cdef int why
+        for k in range(dead.n):
+            why = dead.why[k]
+            if why and self.callback is not None:
+                self.tell(<object>dead.key[k], <object>dead.value[k], "evicted" if why == EVICTED else "expired")
+            Py_DECREF(dead.value[k])
+            if dead.key[k] != NULL:
+                Py_DECREF(dead.key[k])
+        return 0
+
+    cdef void tell(self, key, value, why) noexcept:
+        """What the callback raises goes where errors of ``__del__`` go: the put succeeded."""
+        self.callback(key, value, why)
+
+    # -- the table; from here on everything is called with the lock held
+
+    cdef inline int64_t find(self, PyObject *key, Py_hash_t h) except -2:
+        """The entry of this key, or -1. If a comparison raises, it is unlocked."""
+        cdef uint32_t tag = tag_of(h)
+        cdef uint32_t at, i
+        cdef Entry *e
+        cdef int same
+        if self.table == NULL:
+            return -1
+        at = tag >> self.shift
+        while True:
+            i = self.table[at].entry
+            if i == NIL:
+                return -1
+            if self.table[at].tag == tag:
+                e = &self.entries[i]
+                if e.key == key:
+                    return i
+                if e.hash == h:
+                    same = rc_same(e.key, key)
+                    if same < 0:
+                        return self.find_asking(key, h)
+                    if same:
+                        return i
+            at = (at + 1) & self.mask
+
+    cdef int64_t find_asking(self, PyObject *key, Py_hash_t h) except -2:
+        """As find, where an ``__eq__`` must be asked: that runs unlocked, and may change everything."""
+        cdef uint32_t tag = tag_of(h)
+        cdef uint32_t at = 0, i
+        cdef uint64_t version
+        cdef PyObject *other
+        cdef int same
+        cdef bint begin = True
+        while True:
+            if begin:
+                if self.table == NULL:
+                    return -1
+                at = tag >> self.shift
+                begin = False
+            i = self.table[at].entry
+            if i == NIL:
+                return -1
+            if self.table[at].tag == tag and self.entries[i].hash == h:
+                other = self.entries[i].key
+                if other == key:
+                    return i
+                version = self.version
+                Py_INCREF(other)
+                rc_unlock(&self.mutex)
+                try:
+                    same = PyObject_RichCompareBool(other, key, Py_EQ)
+                except BaseException:
+                    Py_DECREF(other)
+                    raise
+                rc_lock(&self.mutex)
+                if version == self.version:
+                    Py_DECREF(other)    # not the last one: the entry is still there
+                    if same:
+                        return i
+                else:
+                    rc_unlock(&self.mutex)
+                    Py_DECREF(other)
+                    rc_lock(&self.mutex)
+                    begin = True
+                    continue
+            at = (at + 1) & self.mask
+
+    cdef bint make_space(self) noexcept:
+        """Room in the arrays for one entry more; False without memory."""
+        cdef uint64_t more
+        cdef Entry *entries
+        if self.free == NIL and self.touched == self.allocated:
+            more = 8 if self.allocated == 0 else <uint64_t>self.allocated * 2
+            if more > self.limit:
+                more = self.limit
+            entries = <Entry *>PyMem_RawRealloc(self.entries, more * sizeof(Entry))
+            if entries == NULL:
+                return False
+            self.entries = entries
+            self.allocated = <uint32_t>more
+        # At most 5 of 8 places are taken.
+        if self.table == NULL or (<uint64_t>self.n + 1) * 8 > (<uint64_t>self.mask + 1) * 5:
+            return self.grow_table()
+        return True
+
+    cdef bint grow_table(self) noexcept:
+        cdef uint64_t places = 16 if self.table == NULL else (<uint64_t>self.mask + 1) * 2
+        cdef Place *table = <Place *>PyMem_RawMalloc(places * sizeof(Place))
+        cdef uint32_t i, at
+        if table == NULL:
+            return False
+        memset(table, 0xFF, places * sizeof(Place))
+        PyMem_RawFree(self.table)
+        self.table = table
+        self.mask = <uint32_t>(places - 1)
+        self.shift = 32
+        while places > 1:
+            places >>= 1
+            self.shift -= 1
+        for i in range(self.touched):
+            if self.entries[i].key != NULL:
+                self.enter(tag_of(self.entries[i].hash), i)
+        self.version += 1
+        return True
+
+    cdef inline void enter(self, uint32_t tag, uint32_t i) noexcept:
+        cdef uint32_t at = tag >> self.shift
+        while self.table[at].entry != NIL:
+            at = (at + 1) & self.mask
+        self.table[at].tag = tag
+        self.table[at].entry = i
+
+    cdef inline void insert(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int queue,
+                            uint8_t uses, int64_t expires, int64_t now) noexcept:
+        cdef uint32_t i = self.free
+        cdef Entry *e
+        if i != NIL:
+            self.free = self.entries[i].after
+        else:
+            i = self.touched
+            self.touched += 1
+        e = &self.entries[i]
+        Py_INCREF(key)
+        Py_INCREF(value)
+        e.key = key
+        e.value = value
+        e.hash = h
+        e.size = size
+        e.uses = uses
+        e.expires = 0
+        self.used += size
+        self.n += 1
+        self.version += 1
+        self.enter(tag_of(h), i)
+        self.append(i, queue)
+        if expires:
+            self.time(i, expires, now)
+
+    cdef void replace(self, uint32_t i, PyObject *value, size_t size, int64_t expires, int64_t now,
+                      Dead *dead) noexcept:
+        """Another value for the key that is there; a use of it."""
+        cdef Entry *e = &self.entries[i]
+        add_dead(dead, NULL, e.value, 0)
+        Py_INCREF(value)
+        e.value = value
+        self.used = self.used - e.size + size
+        e.size = size
+        if e.uses < 3:
+            e.uses += 1
+        if e.expires:
+            self.untime(i)
+        if expires:
+            self.time(i, expires, now)
+
+    cdef void take(self, uint32_t i, Dead *dead, int why) noexcept:
+        """Out of everything. What it held is let go later, by bury."""
+        cdef Entry *e = &self.entries[i]
+        cdef uint32_t at = tag_of(e.hash) >> self.shift
+        cdef uint32_t nxt, home
+        while self.table[at].entry != i:
+            at = (at + 1) & self.mask
+        nxt = at
+        while True:     # the hole moves to where it stops nobody's search
+            nxt = (nxt + 1) & self.mask
+            if self.table[nxt].entry == NIL:
+                break
+            home = self.table[nxt].tag >> self.shift
+            if ((nxt - home) & self.mask) >= ((nxt - at) & self.mask):
+                self.table[at] = self.table[nxt]
+                at = nxt
+        self.table[at].entry = NIL
+        self.unlink(i)
+        if e.expires:
+            self.untime(i)
+        if why == EVICTED:
+            self.evictions += 1
+        elif why == EXPIRED:
+            self.expirations += 1
+        add_dead(dead, e.key, e.value, why)
+        self.used -= e.size
+        self.n -= 1
+        self.version += 1
+        e.key = NULL
+        e.value = NULL
+        e.after = self.free
+        self.free = i
+
+    cdef void forget(self) noexcept:
+        """Empty; the entries themselves are let go by the caller."""
+        cdef int q
+        PyMem_RawFree(self.table)
+        PyMem_RawFree(self.ring)
+        PyMem_RawFree(self.places)
+        PyMem_RawFree(self.wheel)
+        self.entries = NULL
+        self.table = NULL
+        self.ring = NULL
+        self.places = NULL
+        self.wheel = NULL
+        self.allocated = self.touched = self.n = self.timed = self.oldest = self.newest = 0
+        self.free = self.cursor = NIL
+        self.used = 0
+        self.share = FIRST_SHARE
+        for q in range(2):
+            self.head[q] = self.tail[q] = NIL
+            self.count[q] = self.ghosts[q] = 0
+        self.version += 1
+
+    # -- the queues
+
+    cdef inline void append(self, uint32_t i, int queue) noexcept:
+        cdef Entry *e = &self.entries[i]
+        e.queue = <uint8_t>queue
+        e.before = self.tail[queue]
+        e.after = NIL
+        if e.before == NIL:
+            self.head[queue] = i
+        else:
+            self.entries[e.before].after = i
+        self.tail[queue] = i
+        self.count[queue] += 1
+
+    cdef inline void unlink(self, uint32_t i) noexcept:
+        cdef Entry *e = &self.entries[i]
+        if e.before == NIL:
+            self.head[e.queue] = e.after
+        else:
+            self.entries[e.before].after = e.after
+        if e.after == NIL:
+            self.tail[e.queue] = e.before
+        else:
+            self.entries[e.after].before = e.before
+        self.count[e.queue] -= 1
+
+    cdef inline bint lacks_room(self, size_t size) noexcept:
+        return self.n >= self.limit or (self.most and self.used + size > self.most)
+
+    cdef inline bint small_is_long(self) noexcept:
+        return self.count[SMALL] >= self.share * self.n
+
+    cdef void evict(self, Dead *dead) noexcept:
+        """One entry out; see ``store.Store`` for the policy."""
+        cdef int steps = 0
+        cdef uint32_t i
+        cdef Entry *e
+        while True:
+            if self.count[SMALL] and (self.small_is_long() or not self.count[MAIN]):
+                i = self.head[SMALL]
+                e = &self.entries[i]
+                if e.uses >= PROVEN:
+                    self.unlink(i)
+                    e.uses = 0
+                    self.append(i, MAIN)
+                    continue
+                self.remember(e.hash, SMALL)
+            else:
+                i = self.head[MAIN]
+                e = &self.entries[i]
+                if e.uses and steps < STEPS:
+                    steps += 1
+                    e.uses -= 1
+                    self.unlink(i)
+                    self.append(i, MAIN)
+                    continue
+                self.remember(e.hash, MAIN)
+            self.take(i, dead, EVICTED)
+            return
+
+    cdef inline void settle(self) noexcept:
+        """While there is room, what overflows small is kept in main."""
+        cdef uint32_t i
+        if self.count[SMALL] > 1 and self.count[SMALL] > self.share * self.n:
+            i = self.head[SMALL]
+            self.unlink(i)
+            self.append(i, MAIN)
+
+    # -- the ghost
+
+    cdef void remember(self, Py_hash_t h, int queue) noexcept:
+        """This hash was evicted from that queue; as many are kept as there are entries."""
+        cdef uint64_t mark = (<uint64_t>h * GOLDEN) & ~<uint64_t>3
+        cdef uint32_t at
+        while self.newest - self.oldest >= self.n:
+            self.drop_oldest()
+        if self.ring == NULL or self.newest - self.oldest > self.ring_mask:
+            if not self.grow_ring():
+                return
+        at = self.ghost(mark)
+        if at != NIL:
+            self.lay(at)
+        self.ring[self.newest & self.ring_mask] = mark | 2 | <uint64_t>queue
+        at = <uint32_t>(mark >> 32) >> self.ring_shift
+        while self.places[at] != NIL:
+            at = (at + 1) & (2 * self.ring_mask + 1)
+        self.places[at] = self.newest & self.ring_mask
+        self.newest += 1
+        self.ghosts[queue] += 1
+
+    cdef bint recall(self, Py_hash_t h) noexcept:
+        """Whether this hash was evicted not long ago; it is forgotten, and the shares adapt."""
+        cdef uint64_t mark = (<uint64_t>h * GOLDEN) & ~<uint64_t>3
+        cdef uint32_t at
+        cdef double step
+        if self.newest == self.oldest:
+            return False
+        at = self.ghost(mark)
+        if at == NIL:
+            return False
+        if self.ring[self.places[at]] & 1:
+            step = <double>self.ghosts[SMALL] / self.ghosts[MAIN]
+            self.share -= PACE * max(step, 1.0) / max(self.n, 1)
+            if self.share < LEAST_SHARE:
+                self.share = LEAST_SHARE
+        else:
+            step = <double>self.ghosts[MAIN] / self.ghosts[SMALL]
+            self.share += PACE * max(step, 1.0) / max(self.n, 1)
+            if self.share > MOST_SHARE:
+                self.share = MOST_SHARE
+        self.lay(at)
+        return True
+
+    cdef inline uint32_t ghost(self, uint64_t mark) noexcept:
+        """The place of this mark in the table of the ghost, or NIL."""
+        cdef uint32_t at = <uint32_t>(mark >> 32) >> self.ring_shift
+        while self.places[at] != NIL:
+            if self.ring[self.places[at]] & ~<uint64_t>3 == mark:
+                return at
+            at = (at + 1) & (2 * self.ring_mask + 1)
+        return NIL
+
+    cdef void lay(self, uint32_t at) noexcept:
+        """Take this place out of the table; its position in the ring stays, empty, until its time."""
+        cdef uint32_t mask = 2 * self.ring_mask + 1
+        cdef uint32_t nxt = at, home
+        cdef uint32_t position = self.places[at]
+        self.ghosts[self.ring[position] & 1] -= 1
+        self.ring[position] = 0
+        while True:
+            nxt = (nxt + 1) & mask
+            if self.places[nxt] == NIL:
+                break
+            home = <uint32_t>(self.ring[self.places[nxt]] >> 32) >> self.ring_shift
+            if ((nxt - home) & mask) >= ((nxt - at) & mask):
+                self.places[at] = self.places[nxt]
+                at = nxt
+        self.places[at] = NIL
+
+    cdef void drop_oldest(self) noexcept:
+        cdef uint64_t mark = self.ring[self.oldest & self.ring_mask]
+        if mark & 2:
+            self.lay(self.ghost(mark & ~<uint64_t>3))
+        self.oldest += 1
+
+    cdef bint grow_ring(self) noexcept:
+        cdef uint32_t old = 0 if self.ring == NULL else self.ring_mask + 1
+        cdef uint32_t size = old * 2 if old else 8
+        cdef uint32_t k, at
+        cdef uint64_t *ring = NULL
+        cdef uint32_t *places = NULL
+        while size < self.n:
+            size *= 2
+        ring = <uint64_t *>PyMem_RawCalloc(size, sizeof(uint64_t))
+        places = <uint32_t *>PyMem_RawMalloc(2 * <size_t>size * sizeof(uint32_t))
+        if ring == NULL or places == NULL:
+            PyMem_RawFree(ring)
+            PyMem_RawFree(places)
+            return False
+        memset(places, 0xFF, 2 * <size_t>size * sizeof(uint32_t))
+        k = 0
+        while self.oldest != self.newest:
+            ring[k] = self.ring[self.oldest & self.ring_mask]
+            self.oldest += 1
+            k += 1
+        PyMem_RawFree(self.ring)
+        PyMem_RawFree(self.places)
+        self.ring = ring
+        self.places = places
+        self.oldest = 0
+        self.newest = k
+        self.ring_mask = size - 1
+        self.ring_shift = 31
+        while size > 1:
+            size >>= 1
+            self.ring_shift -= 1
+        for k in range(self.newest):
+            if ring[k] & 2:
+                at = <uint32_t>(ring[k] >> 32) >> self.ring_shift
+                while places[at] != NIL:
+                    at = (at + 1) & (2 * self.ring_mask + 1)
+                places[at] = k
+        return True
+
+    # -- the wheel
+
+    cdef bint make_wheel(self) noexcept:
+        if self.wheel == NULL:
+            self.wheel = <uint32_t *>PyMem_RawMalloc(WHEEL * sizeof(uint32_t))
+            if self.wheel == NULL:
+                return False
+            memset(self.wheel, 0xFF, WHEEL * sizeof(uint32_t))
+        return True
+
+    cdef inline void time(self, uint32_t i, int64_t expires, int64_t now) noexcept:
+        cdef Entry *e = &self.entries[i]
+        cdef uint32_t slot = (expires >> TICK) & (WHEEL - 1)
+        if self.timed == 0:
+            self.tick = (now >> TICK) - 1
+        self.timed += 1
+        e.expires = expires
+        e.sooner = NIL
+        e.later = self.wheel[slot]
+        if e.later != NIL:
+            self.entries[e.later].sooner = i
+        self.wheel[slot] = i
+
+    cdef inline void untime(self, uint32_t i) noexcept:
+        cdef Entry *e = &self.entries[i]
+        if self.cursor == i:
+            self.cursor = e.later
+        if e.sooner == NIL:
+            self.wheel[(e.expires >> TICK) & (WHEEL - 1)] = e.later
+        else:
+            self.entries[e.sooner].later = e.later
+        if e.later != NIL:
+            self.entries[e.later].sooner = e.sooner
+        e.expires = 0
+        self.timed -= 1
+
+    cdef bint advance(self, int64_t now, Dead *dead, int slots) noexcept:
+        """Take out what is expired: a bounded number, from the slots that are over. True: there is more."""
+        cdef int64_t last = (now >> TICK) - 1
+        cdef int looks = LOOKS
+        cdef uint32_t i
+        if self.tick < last - WHEEL:
+            self.tick = last - WHEEL
+        while True:
+            while self.cursor != NIL:
+                if looks == 0 or dead.n >= BATCH - SPARE:
+                    return True
+                looks -= 1
+                i = self.cursor
+                self.cursor = self.entries[i].later
+                if self.entries[i].expires <= now:      # else a later turn of the wheel
+                    self.take(i, dead, EXPIRED)
+            if self.tick >= last or not self.timed:
+                return False
+            if slots == 0:
+                return True
+            slots -= 1
+            self.tick += 1
+            self.open_slot(self.tick)
+
+    cdef inline void open_slot(self, int64_t tick) noexcept:
+        self.cursor = self.wheel[tick & (WHEEL - 1)]
+
+
+cdef void drop_all(Entry *entries, uint32_t touched) noexcept:
+    cdef uint32_t i
+    for i in range(touched):
+        if entries[i].key != NULL:
+            Py_DECREF(entries[i].value)
+            Py_DECREF(entries[i].key)
+    PyMem_RawFree(entries)
+
+
+cdef int64_t nanoseconds(ttl) except -1:
+    """0: for ever."""
+    cdef double seconds
+    if hasattr(ttl, "total_seconds"):
+        ttl = ttl.total_seconds()
+    seconds = ttl
+    if not seconds >= 0:
+        raise ConfigError(f"ttl={ttl!r}: seconds from now, 0 for ever")
+    if seconds == 0 or seconds >= FOREVER:
+        return 0
+    return max(1, <int64_t>(seconds * 1e9))
+
+
+# -- the collector: it sees what the entries hold, so a value that refers to its store is no leak
+
+cdef traverseproc base_traverse
+cdef inquiry base_clear
+
+
+cdef int traverse(PyObject *self, visitproc visit, void *arg) noexcept:
+    cdef Entry *entries = (<Store>self).entries
+    cdef uint32_t i, touched = (<Store>self).touched
+    cdef int stop
+    for i in range(touched):
+        if entries[i].key != NULL:
+            stop = visit(entries[i].key, arg)
+            if stop == 0:
+                stop = visit(entries[i].value, arg)
+            if stop:
+                return stop
+    return base_traverse(self, visit, arg)
+
+
+cdef int clear_refs(PyObject *self) noexcept:
+    (<Store>self).empty()
+    return base_clear(self)
+
+
+base_traverse = (<PyTypeObject *>Store).tp_traverse
+base_clear = (<PyTypeObject *>Store).tp_clear
+(<PyTypeObject *>Store).tp_traverse = traverse
+(<PyTypeObject *>Store).tp_clear = clear_refs

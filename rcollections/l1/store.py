@@ -1,0 +1,720 @@
+"""The bounded store of L1 in pure Python: what it promises, and how. ``_store.pyx`` is the same, compiled.
+
+Both make the same decisions, step by step; one suite tests both. This one is for machines without a compiler,
+and to read.
+
+The policy is an adaptive S3-FIFO. New entries go into *small*, which gets a share of the entries, one in ten
+to begin with. Who was used twice there moves on to *main* when its time is over, the others leave: most of
+what is used once is never used again. Main is a FIFO too; what was used since it came or came round again
+stays for one more round, each use counting for one. What leaves is remembered as a *ghost*, as a hash only; a
+ghost that comes back goes straight to main, and shows which of the two queues was too short: its share grows.
+While there is room, nothing leaves: what overflows small goes to main.
+
+Times are kept in a wheel of 512 slots of about a second; every ``put`` takes out some of those whose time is
+over, a bounded number, and ``purge`` all. A ``get`` moves nothing: it counts the use, up to three.
+
+The rule for whoever changes this: code of others (``__eq__``, ``__hash__``, callbacks, clock, size function)
+runs before or after a step, never in it. A step may still be interrupted, by the collector or a signal, and
+what they call may call the store: then it waits in ``_later`` until the step is over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict, deque
+from functools import partial
+from threading import RLock
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from ..errors import CacheMissError, ConfigError
+from .size import estimate
+from .stats import StoreStats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+    from datetime import timedelta
+
+__all__ = ["Store"]
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+D = TypeVar("D")
+
+SMALL, MAIN = 0, 1
+EVICTED, EXPIRED = 1, 2
+REASONS: tuple[Any, ...] = (None, "evicted", "expired")
+BATCH = 32  # entries that one step takes out at most
+SPARE = 4  # of these, not for the expired: a put needs some itself
+LOOKS = 64  # entries of the wheel that a step looks at
+WHEEL = 512  # slots of the wheel
+TICK = 30  # a slot is 2**30 ns
+SLOTS = 64  # slots that a put passes
+STEPS = 512  # how often the hand of main spares an entry in one eviction
+PROVEN = 2  # uses in small that make an entry move to main
+FIRST_SHARE, LEAST_SHARE, MOST_SHARE = 0.1, 0.01, 0.9
+PACE = 0.5
+FOREVER = 4e9  # seconds; a longer ttl means for ever
+ABSENT: Any = object()
+
+
+class Entry:
+    """A key, its value, and where it stands."""
+
+    __slots__ = ("chain", "expires", "hash", "key", "later", "queue", "size", "sooner", "uses", "value")
+
+    def __init__(self, key: Any, value: Any, hash_: int, size: int, uses: int) -> None:
+        self.key = key
+        self.value = value
+        self.hash = hash_
+        self.size = size
+        self.uses = uses  # hits since it came into its queue, up to 3
+        self.queue = SMALL
+        self.expires = 0  # of the clock, in ns; 0: never
+        self.chain: Entry | None = None  # another one of the same hash
+        self.sooner: Entry | None = None  # in its slot of the wheel
+        self.later: Entry | None = None
+
+
+class Ghost:
+    """The hash of one that was evicted."""
+
+    __slots__ = ("alive", "hash", "queue")
+
+    def __init__(self, hash_: int, queue: int) -> None:
+        self.hash = hash_
+        self.queue = queue
+        self.alive = True
+
+
+Dead = list[tuple[Any, Any, int]]
+
+
+class Store(Generic[K, V]):
+    """A mapping with a bound: ``capacity`` entries, and ``bytes`` if given.
+
+    ``ttl`` (seconds) is that of entries put without one, 0 for ever. ``touch_on_read=False`` makes reads
+    count for nothing when room is needed. ``eviction_callback(key, value, reason)`` is told of each entry that
+    leaves by itself, ``reason`` being "evicted" or "expired". ``size(key, value)`` gives the bytes of an entry
+    that is put without them; without it they are estimated, if ``bytes`` is given. ``clock()`` gives seconds.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_bytes",
+        "_callback",
+        "_clock",
+        "_cursor",
+        "_evictions",
+        "_expirations",
+        "_ghosts",
+        "_hits",
+        "_later",
+        "_limit",
+        "_lock",
+        "_misses",
+        "_most",
+        "_n",
+        "_pid",
+        "_queues",
+        "_remembered",
+        "_ring",
+        "_share",
+        "_sizer",
+        "_table",
+        "_tick",
+        "_timed",
+        "_touch",
+        "_ttl",
+        "_version",
+        "_wheel",
+    )
+
+    def __init__(
+        self,
+        capacity: int = 10_000,
+        *,
+        bytes: int | None = None,  # noqa: A002 - as of the property
+        ttl: float | timedelta = 0,
+        touch_on_read: bool = True,
+        eviction_callback: Callable[[K, V, Literal["evicted", "expired"]], object] | None = None,
+        size: Callable[[K, V], int] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        if hasattr(self, "_limit"):
+            raise TypeError("a store is made once")
+        if not 1 <= capacity <= 0x7FFFFFFF:
+            raise ConfigError(f"capacity={capacity!r}: a store holds 1 to 2147483647 entries")
+        if bytes is not None and bytes < 1:
+            raise ConfigError(f"bytes={bytes!r}: the most bytes that may be used, or None for no such limit")
+        self._ttl = nanoseconds(ttl)
+        self._callback = eviction_callback
+        self._clock = clock
+        self._most = bytes or 0
+        self._sizer: Callable[[Any, Any], int] | None = size
+        if size is None and bytes is not None:
+            self._sizer = estimate
+        self._touch = touch_on_read
+        self._limit = int(capacity)
+        self._hits = self._misses = self._evictions = self._expirations = self._version = 0
+        self._later: deque[Callable[[], object]] = deque()
+        self._unlock_all()
+        self._forget()
+
+    # -- reading
+
+    @overload
+    def get(self, key: K) -> V: ...
+    @overload
+    def get(self, key: K, default: D) -> V | D: ...
+    def get(self, key: K, default: Any = ABSENT) -> Any:
+        """The value. A missing or expired key gives the default, or raises CacheMissError."""
+        entry = self._find(key, hash(key))
+        if entry is not None:
+            if not entry.expires or entry.expires > self._now():
+                if entry.uses < 3 and self._touch:
+                    entry.uses += 1
+                self._hits += 1
+                return entry.value
+            self._remove(key, EXPIRED)
+        self._misses += 1
+        if default is ABSENT:
+            raise CacheMissError(f"nothing is stored under {key!r}")
+        return default
+
+    @overload
+    def get_ttl(self, key: K) -> tuple[V, float]: ...
+    @overload
+    def get_ttl(self, key: K, default: D) -> tuple[V | D, float]: ...
+    def get_ttl(self, key: K, default: Any = ABSENT) -> tuple[Any, float]:
+        """The value and the seconds that it stays (``inf``: for ever). As ``get``, with ``(default, -1.0)``."""
+        now = self._now()
+        entry = self._find(key, hash(key))
+        if entry is not None:
+            expires = entry.expires
+            if not expires or expires > now:
+                if entry.uses < 3 and self._touch:
+                    entry.uses += 1
+                self._hits += 1
+                return entry.value, (expires - now) / 1e9 if expires else float("inf")
+            self._remove(key, EXPIRED)
+        self._misses += 1
+        if default is ABSENT:
+            raise CacheMissError(f"nothing is stored under {key!r}")
+        return default, -1.0
+
+    def contains(self, key: K) -> bool:
+        """Whether it is there and not expired. Counts neither as a use nor as a hit or miss."""
+        now = self._now() if self._timed else 0
+        entry = self._find(key, hash(key))
+        return entry is not None and (not entry.expires or entry.expires > now)
+
+    def __contains__(self, key: object) -> bool:
+        return self.contains(key)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        """How many entries there are, with those that are expired and not yet taken out."""
+        return self._n
+
+    def keys(self) -> list[K]:
+        """The keys of this moment that are not expired, in no order."""
+        now = self._now() if self._timed else 0
+        while True:
+            try:
+                entries = [*self._queues[SMALL], *self._queues[MAIN]]
+                break
+            except RuntimeError:  # changed by another thread
+                continue
+        return [entry.key for entry in entries if not entry.expires or entry.expires > now]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self.keys())
+
+    # -- writing
+
+    def put(self, key: K, value: V, ttl: float | timedelta | None = None, size: int | None = None) -> None:
+        """Store a value for ``ttl`` seconds (default: the store's; 0: for ever), which takes ``size`` bytes.
+
+        If there is no room, others leave. What is larger than the whole store is not kept.
+        """
+        lasts = self._ttl if ttl is None else nanoseconds(ttl)
+        hash_ = hash(key)
+        room = 0
+        if size is not None or self._sizer is not None:
+            room = size if size is not None else self._sizer(key, value)  # type: ignore[misc]
+            if room < 0:
+                raise ConfigError(f"size={room}: the bytes of an entry cannot be negative")
+        now = self._now() if lasts or self._timed else 0
+        self._store(key, value, hash_, room, now + lasts if lasts else 0, now)
+
+    def delete(self, key: K) -> bool:
+        """Remove it; whether it was there and not expired."""
+        return self._remove(key, 0)
+
+    def expire(self, key: K) -> bool:
+        """As ``delete``, but told to the callback, and counted, as an expiry."""
+        return self._remove(key, EXPIRED)
+
+    def purge(self) -> int:
+        """Take out all that is expired now, and say how many. ``put`` does it bit by bit, an idle store does not."""
+        now = self._now()
+        gone = 0
+        more, last = True, False
+        while more:
+            dead: Dead = []
+            if not self._enter():
+                self._later.append(self.purge)
+                return gone
+            try:
+                more = self._advance(now, dead, WHEEL)
+                if not more and not last and self._timed:
+                    last = more = True
+                    self._open(now >> TICK)  # is not over, but some in it may be
+            except BaseException:
+                self._forget()
+                raise
+            finally:
+                self._leave()
+            gone += len(dead)
+            self._bury(dead)
+        return gone
+
+    def clear(self) -> None:
+        """Remove everything, and give the memory back."""
+        if not self._enter():
+            self._later.append(self.clear)
+            return
+        try:
+            old = self._queues
+            self._forget()
+        finally:
+            self._leave()
+        for queue in old:
+            for entry in queue:
+                entry.sooner = entry.later = entry.chain = None
+        self._bury([])
+
+    # -- what there is
+
+    @property
+    def capacity(self) -> int:
+        """How many entries it holds at most."""
+        return self._limit
+
+    @property
+    def usage(self) -> int:
+        """How many entries it holds."""
+        return self._n
+
+    @property
+    def bytes(self) -> int:
+        """The sizes of the entries together: given with ``put``, or estimated if ``bytes`` bounds the store."""
+        return self._bytes
+
+    @property
+    def stats(self) -> StoreStats:
+        """What was counted, and what there is."""
+        return StoreStats(self._hits, self._misses, self._evictions, self._expirations, self._n, self._bytes)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._n} of {self._limit} entries>"
+
+    # -- inside: locks and steps
+
+    def _now(self) -> int:
+        return monotonic_ns() if self._clock is None else int(self._clock() * 1e9)
+
+    def _unlock_all(self) -> None:
+        self._lock = RLock()
+        self._busy = False
+        self._pid = os.getpid()
+
+    def _enter(self) -> bool:
+        """Begin a step. False: this thread is in one, and was interrupted."""
+        if self._pid != os.getpid():  # a child: whoever held the lock is not here
+            half = self._busy
+            self._unlock_all()
+            if half:
+                self._forget()
+        self._lock.acquire()
+        if self._busy:
+            self._lock.release()
+            return False
+        self._busy = True
+        return True
+
+    def _leave(self) -> None:
+        self._busy = False
+        self._lock.release()
+
+    def _bury(self, dead: Dead) -> None:
+        """After a step: do what had to wait, tell the callback. The rest is let go with the list."""
+        while self._later:
+            try:
+                late = self._later.popleft()
+            except IndexError:  # another thread does it
+                break
+            late()
+        if self._callback is not None:
+            for key, value, why in dead:
+                if why:
+                    _tell(self._callback, key, value, REASONS[why])
+
+    def _remove(self, key: Any, why: int) -> bool:
+        now = self._now() if self._timed else 0
+        hash_ = hash(key)
+        dead: Dead = []
+        while True:
+            version = self._version
+            entry = self._find(key, hash_)
+            if entry is None:
+                return False
+            if not self._enter():
+                self._later.append(partial(self._remove, key, why))
+                return False
+            try:
+                if version == self._version:
+                    there = not entry.expires or entry.expires > now
+                    self._take(entry, dead, why if there else EXPIRED)
+                    break
+            except BaseException:
+                self._forget()
+                raise
+            finally:
+                self._leave()
+        self._bury(dead)
+        return there
+
+    def _store(self, key: Any, value: Any, hash_: int, size: int, expires: int, now: int) -> None:
+        queue = -1  # where it goes; unknown until the ghosts were asked
+        uses = 0
+        evicted = False
+        while True:
+            dead: Dead = []
+            if not self._enter():
+                self._later.append(partial(self._store, key, value, hash_, size, expires, now))
+                return
+            try:
+                if self._timed:
+                    self._advance(now, dead, SLOTS)
+            except BaseException:
+                self._forget()
+                raise
+            finally:
+                self._leave()
+            while True:
+                version = self._version
+                entry = self._find(key, hash_)
+                if not self._enter():
+                    self._later.append(partial(self._store, key, value, hash_, size, expires, now))
+                    return
+                if version == self._version:
+                    break
+                self._leave()
+            try:
+                done = False
+                if entry is not None:
+                    if entry.expires and entry.expires <= now:
+                        self._take(entry, dead, EXPIRED)
+                    elif self._most and self._bytes - entry.size + size > self._most:
+                        # Out, and in again at the end of its queue: it must not be what makes room for itself.
+                        queue = entry.queue
+                        uses = min(3, entry.uses + 1)
+                        self._take(entry, dead, 0)
+                    else:
+                        self._replace(entry, value, size, expires, now, dead)
+                        done = True
+                if not done and self._most and size > self._most:
+                    # Leaves as it comes; the older value is gone, or it would be served.
+                    self._evictions += 1
+                    dead.append((key, value, EVICTED))
+                    done = True
+                if not done:
+                    if queue < 0:
+                        queue = MAIN if self._recall(hash_) else SMALL
+                    while len(dead) < BATCH and self._lacks_room(size):
+                        self._evict(dead)
+                        evicted = True
+                    if not self._lacks_room(size):
+                        self._insert(key, value, hash_, size, queue, uses, expires, now)
+                        if not evicted:
+                            self._settle()
+                        done = True
+            except BaseException:
+                self._forget()
+                raise
+            finally:
+                self._leave()
+            self._bury(dead)
+            if done:
+                return
+
+    # -- the table
+
+    def _find(self, key: Any, hash_: int) -> Entry | None:
+        """The entry of this key. Asks ``__eq__``, so it runs before a step, and again if that changed something."""
+        while True:
+            version = self._version
+            entry = self._table.get(hash_)
+            while entry is not None:
+                if entry.key is key or entry.key == key:
+                    break
+                entry = entry.chain
+            if version == self._version:
+                return entry
+
+    def _insert(
+        self, key: Any, value: Any, hash_: int, size: int, queue: int, uses: int, expires: int, now: int
+    ) -> None:
+        entry = Entry(key, value, hash_, size, uses)
+        entry.chain = self._table.get(hash_)
+        entry.queue = queue
+        self._table[hash_] = entry
+        self._queues[queue][entry] = None
+        self._bytes += size
+        self._n += 1
+        self._version += 1
+        if expires:
+            self._time(entry, expires, now)
+
+    def _replace(self, entry: Entry, value: Any, size: int, expires: int, now: int, dead: Dead) -> None:
+        """Another value for the key that is there; a use of it."""
+        dead.append((None, entry.value, 0))
+        entry.value = value
+        self._bytes += size - entry.size
+        entry.size = size
+        entry.uses = min(3, entry.uses + 1)
+        if entry.expires:
+            self._untime(entry)
+        if expires:
+            self._time(entry, expires, now)
+
+    def _take(self, entry: Entry, dead: Dead, why: int) -> None:
+        """Out of everything. The list keeps what it held until the step is over."""
+        dead.append((entry.key, entry.value, why))
+        first = self._table[entry.hash]
+        if first is not entry:
+            while first.chain is not entry:
+                assert first.chain is not None
+                first = first.chain
+            first.chain = entry.chain
+        elif entry.chain is not None:
+            self._table[entry.hash] = entry.chain
+        else:
+            del self._table[entry.hash]
+        del self._queues[entry.queue][entry]
+        if entry.expires:
+            self._untime(entry)
+        self._evictions += why == EVICTED
+        self._expirations += why == EXPIRED
+        self._bytes -= entry.size
+        self._n -= 1
+        self._version += 1
+
+    def _forget(self) -> None:
+        """Empty; also after a step that did not come to its end."""
+        self._table: dict[int, Entry] = {}
+        self._queues: tuple[OrderedDict[Entry, None], OrderedDict[Entry, None]] = (OrderedDict(), OrderedDict())
+        self._ring: deque[Ghost] = deque()
+        self._remembered: dict[int, Ghost] = {}
+        self._ghosts = [0, 0]
+        self._wheel: list[Entry | None] = []
+        self._cursor: Entry | None = None
+        self._tick: int = 0
+        self._timed: int = 0
+        self._n: int = 0
+        self._bytes: int = 0
+        self._share = FIRST_SHARE
+        self._version += 1
+
+    # -- the queues
+
+    def _lacks_room(self, size: int) -> bool:
+        return self._n >= self._limit or (self._most > 0 and self._bytes + size > self._most)
+
+    def _evict(self, dead: Dead) -> None:
+        """One entry out."""
+        small, main = self._queues
+        steps = 0
+        while True:
+            if small and (len(small) >= self._share * self._n or not main):
+                entry = next(iter(small))
+                if entry.uses >= PROVEN:
+                    del small[entry]
+                    entry.uses = 0
+                    entry.queue = MAIN
+                    main[entry] = None
+                    continue
+            else:
+                entry = next(iter(main))
+                if entry.uses and steps < STEPS:
+                    steps += 1
+                    entry.uses -= 1
+                    main.move_to_end(entry)
+                    continue
+            self._remember(entry.hash, entry.queue)
+            self._take(entry, dead, EVICTED)
+            return
+
+    def _settle(self) -> None:
+        """While there is room, what overflows small is kept in main."""
+        small, main = self._queues
+        if len(small) > 1 and len(small) > self._share * self._n:
+            entry = next(iter(small))
+            del small[entry]
+            entry.queue = MAIN
+            main[entry] = None
+
+    # -- the ghosts
+
+    def _remember(self, hash_: int, queue: int) -> None:
+        """This hash was evicted from that queue; as many are kept as there are entries."""
+        while len(self._ring) >= self._n:
+            oldest = self._ring.popleft()
+            if oldest.alive:
+                self._lay(oldest)
+        known = self._remembered.get(hash_)
+        if known is not None:
+            self._lay(known)
+        ghost = Ghost(hash_, queue)
+        self._ring.append(ghost)
+        self._remembered[hash_] = ghost
+        self._ghosts[queue] += 1
+
+    def _recall(self, hash_: int) -> bool:
+        """Whether this hash was evicted not long ago; it is forgotten, and the shares adapt."""
+        ghost = self._remembered.get(hash_)
+        if ghost is None:
+            return False
+        small, main = self._ghosts
+        if ghost.queue == MAIN:
+            self._share -= PACE * max(small / main, 1.0) / max(self._n, 1)
+            self._share = max(self._share, LEAST_SHARE)
+        else:
+            self._share += PACE * max(main / small, 1.0) / max(self._n, 1)
+            self._share = min(self._share, MOST_SHARE)
+        self._lay(ghost)
+        return True
+
+    def _lay(self, ghost: Ghost) -> None:
+        """Forget it; its place in the ring stays, empty, until its time."""
+        ghost.alive = False
+        del self._remembered[ghost.hash]
+        self._ghosts[ghost.queue] -= 1
+
+    # -- the wheel
+
+    def _time(self, entry: Entry, expires: int, now: int) -> None:
+        slot = (expires >> TICK) & (WHEEL - 1)
+        if not self._wheel:
+            self._wheel = [None] * WHEEL
+        if not self._timed:
+            self._tick = (now >> TICK) - 1
+        self._timed += 1
+        entry.expires = expires
+        entry.sooner = None
+        entry.later = self._wheel[slot]
+        if entry.later is not None:
+            entry.later.sooner = entry
+        self._wheel[slot] = entry
+
+    def _untime(self, entry: Entry) -> None:
+        if self._cursor is entry:
+            self._cursor = entry.later
+        if entry.sooner is None:
+            self._wheel[(entry.expires >> TICK) & (WHEEL - 1)] = entry.later
+        else:
+            entry.sooner.later = entry.later
+        if entry.later is not None:
+            entry.later.sooner = entry.sooner
+        entry.sooner = entry.later = None
+        entry.expires = 0
+        self._timed -= 1
+
+    def _advance(self, now: int, dead: Dead, slots: int) -> bool:
+        """Take out what is expired: a bounded number, from the slots that are over. True: there is more."""
+        last = (now >> TICK) - 1
+        looks = LOOKS
+        self._tick = max(self._tick, last - WHEEL)
+        while True:
+            while self._cursor is not None:
+                if looks == 0 or len(dead) >= BATCH - SPARE:
+                    return True
+                looks -= 1
+                entry = self._cursor
+                self._cursor = entry.later
+                if entry.expires <= now:  # else a later turn of the wheel
+                    self._take(entry, dead, EXPIRED)
+            if self._tick >= last or not self._timed:
+                return False
+            if slots == 0:
+                return True
+            slots -= 1
+            self._tick += 1
+            self._open(self._tick)
+
+    def _open(self, tick: int) -> None:
+        self._cursor = self._wheel[tick & (WHEEL - 1)]
+
+    # -- for tests
+
+    def _check(self) -> tuple[list[K], list[K], float, int, int]:
+        """Assert that everything fits together; give the queues, the share of small, and the ghosts of each."""
+        small, main = self._queues
+        entries = [*small, *main]
+        assert all(entry.queue == SMALL for entry in small)
+        assert all(entry.queue == MAIN for entry in main)
+        assert self._n == len(entries) <= self._limit
+        assert self._bytes == sum(entry.size for entry in entries)
+        assert not self._most or self._bytes <= self._most
+        chained = []
+        for hash_, first in self._table.items():
+            link: Entry | None = first
+            while link is not None:
+                assert link.hash == hash_
+                chained.append(link)
+                link = link.chain
+        assert len(chained) == self._n
+        assert set(chained) == set(entries)
+        timed = []
+        for slot, head in enumerate(self._wheel):
+            link, before = head, None
+            while link is not None:
+                assert link.sooner is before
+                assert (link.expires >> TICK) & (WHEEL - 1) == slot
+                timed.append(link)
+                before, link = link, link.later
+        assert len(timed) == self._timed == sum(entry.expires != 0 for entry in entries)
+        alive = [ghost for ghost in self._ring if ghost.alive]
+        assert len(alive) == len(self._remembered) == sum(self._ghosts)
+        return [e.key for e in small], [e.key for e in main], self._share, *self._ghosts  # type: ignore[return-value]
+
+
+def _tell(callback: Callable[..., object], key: Any, value: Any, reason: str) -> None:
+    """What the callback raises goes where errors of ``__del__`` go: the put succeeded."""
+    try:
+        callback(key, value, reason)
+    except BaseException as error:
+        _Report(error)
+
+
+class _Report:
+    """Its ``__del__`` raises what it was given: the way to ``sys.unraisablehook``."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __del__(self) -> None:
+        raise self.error
+
+
+def nanoseconds(ttl: float | timedelta) -> int:
+    """0: for ever."""
+    total: Callable[[], float] | None = getattr(ttl, "total_seconds", None)
+    seconds = float(ttl if total is None else total())  # type: ignore[arg-type]
+    if not seconds >= 0:
+        raise ConfigError(f"ttl={ttl!r}: seconds from now, 0 for ever")
+    if seconds == 0 or seconds >= FOREVER:
+        return 0
+    return max(1, int(seconds * 1e9))

@@ -1,0 +1,85 @@
+"""``LocalCache``, as users meet it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcollections import CacheMissError, LocalCache
+from rcollections.l1.size import estimate
+
+
+def test_as_in_its_documentation() -> None:
+    """Put, get, the time left, the end of it."""
+    names: LocalCache[int, str] = LocalCache(100, ttl=60)
+    names.put(7, "ann")
+    assert names.get(7) == "ann"
+    value, left = names.get_ttl(7)
+    assert value == "ann"
+    assert 59 < left <= 60
+    assert names.get(8, None) is None
+    with pytest.raises(CacheMissError):
+        names.get(8)
+    assert (names.capacity, names.usage, len(names), 7 in names) == (100, 1, 1, True)
+    assert names.expire(7)
+    assert names.purge() == 0
+    names.put(7, "bob", ttl=0)
+    assert names.delete(7)
+    names.clear()
+    assert names.stats.hits == 2
+
+
+def test_it_can_be_subclassed() -> None:
+    """With attributes and an __init__ of one's own."""
+
+    class Sessions(LocalCache[str, dict[str, int]]):
+        def __init__(self, name: str) -> None:
+            super().__init__(5, bytes=10_000)
+            self.name = name
+
+    sessions = Sessions("web")
+    sessions.put("a", {"x": 1})
+    assert sessions.name == "web"
+    assert sessions.get("a") == {"x": 1}
+    assert 300 < sessions.bytes < 1000
+    assert repr(sessions) == "<Sessions: 1 of 5 entries>"
+
+
+def test_a_subclass_that_forgets_init() -> None:
+    class Forgetful(LocalCache[str, int]):
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises((TypeError, AttributeError)):
+        Forgetful().put("a", 1)
+
+
+def test_names_and_types_at_run_time() -> None:
+    assert LocalCache[str, int](3).capacity == 3
+    assert LocalCache().capacity == 10_000
+
+
+def test_an_estimate_follows_containers_and_attributes() -> None:
+    """Near the truth for usual values, shared parts once, huge and cyclic ones quickly."""
+
+    class Point:
+        def __init__(self) -> None:
+            self.x = "x" * 5000
+
+    class Slotted:
+        __slots__ = ("x", "y")
+
+        def __init__(self) -> None:
+            self.x = b"x" * 5000
+
+    assert 5000 < estimate("k", Point()) < 7000
+    assert 5000 < estimate("k", Slotted()) < 7000
+    assert 10_000 < estimate("k", {"a": ["x" * 5000], "b": ("y" * 5000,)}) < 12_000
+    shared = "x" * 5000
+    assert estimate("k", [shared] * 10) < 6000
+    cycle: list[object] = ["x" * 1000]
+    cycle.append(cycle)
+    assert 1000 < estimate("k", cycle) < 2000
+    large = [f"{n:0100}" for n in range(100_000)]
+    assert 12_000_000 < estimate("k", large) < 18_000_000
+    nested = [[f"{n} {m:0100}" for m in range(100)] for n in range(100)]
+    assert 1_000_000 < estimate("k", nested) < 2_500_000
