@@ -120,6 +120,7 @@ def is_early(job: Job, found: Found) -> bool:
 
 def in_window(found: Found, window: float) -> Plan[bool]:
     """Whether a stale value may be used now: inside the reader's own window, never past its hard ttl (E3)."""
-    if found.soft is None or found.until is None or found.soft <= -window:
+    if found.until is None:
         return False
-    return bool((yield Now()) < found.until)
+    left = found.until - (yield Now())  # it may have been in hand for a while
+    return bool(left > 0 and left - found.entry.grace / 1000 > -window)
