@@ -26,6 +26,9 @@ test: $(VENV)/.dev
 	if [ -n "$$server" ]; then export RCOLLECTIONS_TEST_VALKEY="$$server" CACHES_VALKEY_SERVER="$$server"; fi; \
 	echo "$(BIN)/python -m pytest -n auto"; $(BIN)/python -m pytest -q -n auto
 
+explore: $(VENV)/.dev
+	$(BIN)/python -m tests.interleavings
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

@@ -51,9 +51,7 @@ def step(rng: random.Random, model: Model) -> Command | Script:
     mode, early = rng.choice(("miss", "early", "force")), rng.choice((-1, 30_000))
     return rng.choice(
         (
-            Script(
-                "entry_fetch", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, mode, rng.choice((-1, 30_000)), *news)
-            ),
+            Script("entry_fetch", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, mode, early, *news)),
             Script("entry_fetch", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, "miss", -1, *news)),
             Script("entry_store", (ENTRY, LEASE), (token, entry(rng, known), ttl, CHANNEL)),
             Script("entry_put", (ENTRY, LEASE, *tags), (head(rng, len(tags)), b"put", ttl, tag_ms, CHANNEL, *news)),

@@ -1,0 +1,146 @@
+"""Lives of actors. Each makes a plan for a world: real plans, changes of the source, and what is promised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rcollections.errors import CacheError
+from rcollections.plans.effects import Hold
+from tests.interleavings.parts import KEY, Boom, Change
+from tests.interleavings.promises import BY_HAND, Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rcollections.plans.effects import Plan
+    from rcollections.plans.job import Job
+    from tests.interleavings.world import World
+
+__all__ = ["bumper", "changer", "clearer", "failing", "putter", "reader", "refresher", "writer"]
+
+Life = Any
+
+
+def reader(**options: Any) -> Life:
+    """Calls the function once."""
+
+    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+        return calling(w, job(**options))
+
+    return life
+
+
+def calling(w: World, job: Job) -> Plan[None]:
+    floor = w.promises.begins()
+    try:
+        value = yield from w.parts.fetch.call(job)
+    except Boom:
+        return
+    w.promises.returned(value, floor)
+
+
+def twice(w: World, job: Callable[..., Job]) -> Plan[None]:
+    """Calls, and calls again."""
+    one = job()
+    yield from calling(w, one)
+    yield from calling(w, one)
+
+
+def failing(**options: Any) -> Life:
+    """Calls a function that raises."""
+
+    def fail() -> None:
+        raise Boom
+
+    return reader(fn=fail, **options)
+
+
+def refresher(w: World, job: Callable[..., Job]) -> Plan[None]:
+    """Recomputes, whatever is there."""
+    one = job()
+    floor = w.promises.begins()
+    value = yield from w.parts.fetch.recompute(one)
+    w.promises.returned(value, floor)
+
+
+def changer(how: str, then_calls: bool = False) -> Life:
+    """Changes the source and tells the cache: ``delete`` or ``expire``."""
+
+    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+        one = job()
+        version = yield Change()
+        try:
+            yield from getattr(w.parts.tags, how)(one)
+        except CacheError:
+            return  # nothing is promised to one whose call raised
+        w.promises.invalidated(version, stale_may_be_served=how == "expire")
+        if then_calls:
+            yield from calling(w, one)
+
+    return life
+
+
+def bumper(*tags: str, changes: bool = True, then_calls: bool = False, then_again: tuple[str, ...] = ()) -> Life:
+    """Changes the source and invalidates tags."""
+
+    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+        one = job()
+        for each in (tags, then_again) if then_again else (tags,):
+            version = (yield Change()) if changes else 0
+            try:
+                yield from w.parts.tags.bump(each)
+            except CacheError:
+                return
+            w.promises.invalidated(version)
+        if then_calls:
+            yield from calling(w, one)
+
+    return life
+
+
+def putter(bumps: tuple[str, ...] = (), exact: bool = False) -> Life:
+    """Changes the source, puts the new value by hand, and reads its own write."""
+
+    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+        one = job()
+        if exact:  # it has read before: what it remembers of tags must not matter
+            yield from calling(w, one)
+        version = yield Change()
+        if bumps:
+            yield from w.parts.tags.bump(bumps)
+        try:
+            yield from w.parts.fetch.store(one, BY_HAND + version)
+        except CacheError:
+            return
+        w.promises.invalidated(version)
+        floor = w.promises.begins()
+        value = yield from w.parts.fetch.call(one)
+        w.promises.returned(value, floor)
+        if exact and value != BY_HAND + version:
+            raise Broken(f"{BY_HAND + version} was put, and read as {value}")
+
+    return life
+
+
+def writer(w: World, job: Callable[..., Job]) -> Plan[None]:
+    """``with f.writing() as w:`` around a change of the source, as ``Writing`` does it."""
+    one = job()
+    if not w.parts.writing:  # the mutation: a plain put
+        version = yield Change()
+        yield from w.parts.fetch.store(one, version)
+        w.promises.invalidated(version)
+        return
+    token, stamps = yield from w.parts.tags.begin(one)
+    held = yield Hold(one.lease, token, one.lease_ms)
+    version = yield Change()
+    held.stop()
+    data, ms = one.dump(version)
+    yield from w.parts.tags.finish(one, token, stamps, data, ms)
+    w.promises.invalidated(version)
+
+
+def clearer(w: World, _job: Callable[..., Job]) -> Plan[None]:
+    """Changes the source and drops every entry of the function."""
+    version = yield Change()
+    yield from w.parts.clear(KEY)
+    w.promises.invalidated(version)

@@ -1,0 +1,28 @@
+"""How many orders were explored is said at the end of the test run (see ``tests/conftest.py``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.interleavings.explorer import Explored, explore_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.interleavings.scenario import Scenario
+
+
+@pytest.fixture
+def holds(record_property: Callable[[str, Any], None]) -> Callable[[Iterable[Scenario]], Explored]:
+    """Explores scenarios, all of which must keep every promise."""
+
+    def explored(scenarios: Iterable[Scenario]) -> Explored:
+        found = explore_all(scenarios)
+        assert found.states, "nothing was explored"
+        record_property("explored", tuple(found))
+        print(found)
+        return found
+
+    return explored

@@ -1,0 +1,265 @@
+"""Each guard of the protocol: how it looks without it, and the scenario in which that does harm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rcollections.plans import keys
+from tests.interleavings.actors import bumper, changer, clearer, failing, putter, reader, refresher, writer
+from tests.interleavings.mutants import plans, scripts
+from tests.interleavings.parts import LEASE
+from tests.interleavings.scenario import TAG, TAG_B, Parts, Scenario, stored
+from tests.interleavings.scripts import SCRIPTS, put, stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["GUARDS", "Guard"]
+
+
+class Guard(NamedTuple):
+    """``without`` makes the parts that lack it; ``scenario`` holds with it and breaks without it."""
+
+    without: Callable[[], Parts]
+    scenario: Scenario
+
+
+CALL, DELETE, WRITE = reader(), changer("delete"), writer
+
+
+def case(*processes: tuple[Any, ...], **settings: Any) -> Scenario:
+    return Scenario(processes, **{"after": (CALL,), **settings})
+
+
+# -- scripts without a guard -----------------------------------------------------------------------
+
+
+def store_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
+    put(m, keys[0], args[1], args[2])
+    m.unlink(keys[1])
+    m.publish(args[3])
+    return [b"ok"]
+
+
+def delete_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
+    m.publish(args[0])
+    return [b"ok", m.unlink(keys[0])]
+
+
+def put_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
+    head, value, ttl, tag_ms, channel, *news = args
+    put(m, keys[0], head + stamps(m, keys[2:], tag_ms, news) + value, ttl)
+    m.publish(channel)
+    return [b"ok"]
+
+
+def fetch_unseen(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The lease without a second look at the entry."""
+    entry = m.data.pop(keys[0], None)
+    reply = SCRIPTS["entry_fetch"](m, keys, args)
+    if entry is not None:
+        m.data[keys[0]] = entry
+    return reply
+
+
+def fetch_over(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The lease, whoever has it."""
+    reply = SCRIPTS["entry_fetch"](m, keys, args)
+    if reply[0] == b"wait":
+        m.set(keys[1], args[0], b"PX", args[1])
+        reply[0] = b"lease"
+    return reply
+
+
+def renew_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
+    m.set(keys[0], args[0], b"PX", args[1])
+    return [b"ok"]
+
+
+def free_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
+    m.unlink(keys[0])
+    m.publish(args[1])
+    return [b"ok"]
+
+
+def begin_politely(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The lease only if nobody has it."""
+    current = stamps(m, keys[2:], args[2], args[3:])
+    m.unlink(keys[0])
+    m.set(keys[1], args[0], b"NX", b"PX", args[1])
+    return [b"lease", current]
+
+
+def expire_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
+    lease = m.data.get(keys[1])
+    reply = SCRIPTS["entry_expire"](m, keys, args)
+    if lease is not None:
+        m.data[keys[1]] = lease
+    return reply
+
+
+def remake_tags(m: Any, keys: Any, args: Any) -> list[Any]:
+    """FETCH makes its tags anew, although they are there."""
+    for tag, new in zip(keys[2:], args[5:], strict=True):
+        m.set(tag, new)
+    return SCRIPTS["entry_fetch"](m, keys, args)
+
+
+# -- the guards ------------------------------------------------------------------------------------
+
+TAGGED: dict[str, Any] = {"tags": (TAG,)}
+OLD_STAMP = stored(grace=50_000, left=40_000, tags=(TAG,))  # stale for 10 s, hard end in 40 s
+STALE = stored(grace=3_000, left=1_000)  # stale for 2 s, gone in 1 s
+ENDING = stored(grace=10_000, left=8_500)  # stale for 1.5 s
+WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": True}
+
+GUARDS: dict[str, Guard] = {
+    "join-validates": Guard(
+        lambda: plans(
+            ("fetch", "return True, (yield from _own(job, token, stamps, seen)), None",
+             "job.flights.result = (yield from _own(job, token, stamps, seen))\n"
+             "                return True, job.flights.result, None"),
+            ("fetch", "                wanted = ticket.round\n", "                return job.flights.result\n"),
+        ),
+        case((CALL, CALL), (DELETE,)),
+    ),
+    "share-sent-after": Guard(
+        lambda: plans(("flights", "elif self.current is None or not self.current.led:", "elif True:")),
+        case((CALL, changer("delete", then_calls=True)), initial=stored()),
+    ),
+    "fresh-stamp-per-send": Guard(
+        lambda: plans(
+            ("tags", "    for tries in range(1, TRIES + 1):\n",
+             "    news = tuple(draw() for _ in tags)\n    for tries in range(1, TRIES + 1):\n"),
+            ("tags", "(DAY_MS, *(draw() for _ in tags))", "(DAY_MS, *news)"),
+        ),
+        case((CALL,), (bumper(TAG, then_again=(TAG,)),), faults=1, may_fail=("tag_bump",), **TAGGED),
+    ),
+    "fresh-token-per-send": Guard(
+        lambda: plans(
+            ("owning", "        yield Spawn(free(job, token))\n        raise ServerFailed(error) from error\n",
+             '        reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)\n'),
+        ),
+        case((CALL,), (DELETE,), faults=1, may_fail=("entry_fetch",)),
+    ),
+    "stamps-before": Guard(
+        lambda: plans(
+            ("owning", "    held.stop()  # L4: renewing ends before the STORE is sent\n",
+             "    held.stop()\n    from .effects import Command\n"
+             '    stamps = yield Command(("MGET", *job.tags))\n'),
+        ),
+        case((CALL,), (bumper(TAG),), **TAGGED),
+    ),
+    "unique stamps": Guard(
+        lambda: Parts(draw=lambda _actor: b"the same"),
+        case((CALL,), (bumper(TAG),), **TAGGED),
+    ),
+    "unique tokens": Guard(
+        lambda: Parts(draw=lambda _actor: b"the same"),
+        case((CALL,), (DELETE,), (CALL,)),
+    ),
+    "distinct stamps per tag": Guard(
+        lambda: plans(("tags", "(DAY_MS, *(draw() for _ in tags))", "(DAY_MS, *([draw()] * len(tags)))")),
+        case((reader(tags=(TAG,)),), (bumper(TAG, TAG_B, then_again=(TAG,)),), after=(reader(tags=(TAG_B,)),)),
+    ),
+    "missing-never-matches": Guard(
+        lambda: plans(
+            ("entries", "return entry.stamps == tuple(stamps)",
+             "return all(b in (None, a) for a, b in zip(entry.stamps, stamps))"),
+        ),
+        case((CALL,), (bumper(TAG),), initial=stored(tags=(TAG,)), evict=(TAG,), **TAGGED),
+    ),
+    "every stamp": Guard(
+        lambda: plans(
+            ("entries", "return entry.stamps == tuple(stamps)", "return entry.stamps[:1] == tuple(stamps)[:1]"),
+        ),
+        case((CALL,), (bumper(TAG_B),), initial=stored(tags=(TAG, TAG_B)), tags=(TAG, TAG_B)),
+    ),
+    "make tags by NX": Guard(
+        lambda: scripts(entry_fetch=remake_tags),
+        case((CALL,), (CALL,), computations=1, **TAGGED),
+    ),
+    "store-compares-token": Guard(lambda: scripts(entry_store=store_anyway), case((CALL,), (DELETE,))),
+    "delete-drops-lease": Guard(lambda: scripts(entry_delete=delete_entry_only), case((CALL,), (DELETE,))),
+    "expire-drops-lease": Guard(lambda: scripts(entry_expire=expire_entry_only), case((CALL,), (changer("expire"),))),
+    "put-drops-lease": Guard(lambda: scripts(entry_put=put_entry_only), case((CALL,), (putter(),), plain_writers=1)),
+    "clear-drops-leases": Guard(
+        lambda: Parts(clear=lambda prefix: keys._clean(f"{prefix}*", [prefix], [])),
+        case((CALL,), (clearer,)),
+    ),
+    "recheck": Guard(lambda: scripts(entry_fetch=fetch_unseen), case((CALL,), (CALL,), computations=1)),
+    "one holder": Guard(lambda: scripts(entry_fetch=fetch_over), case((CALL,), (CALL,))),
+    "stale-needs-stamps": Guard(
+        lambda: plans(
+            ("reads", "or not same(entry, stamps) or", "or (not entry.grace and not same(entry, stamps)) or"),
+        ),
+        case((CALL,), (bumper(TAG),), initial=OLD_STAMP, **WINDOW, **TAGGED),
+    ),
+    "register-first": Guard(
+        lambda: plans(
+            ("fetch", "    heard = yield Subscribe(job.channel)\n", "    heard = None\n"),
+            ("fetch", "    pause = FIRST_LOOK if heard.deaf else NET\n", "    pause = NET\n"),
+            ("fetch", "        seconds = pause * job.jitter()\n",
+             "        seconds = pause * job.jitter()\n        heard = heard or (yield Subscribe(job.channel))\n"),
+        ),
+        case((CALL,), (CALL,), prompt=True),
+    ),
+    "net": Guard(
+        lambda: plans(("fetch", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
+        case((CALL,), (CALL,), crashes=1, may_crash=(0,)),
+    ),
+    "net, for silent leases": Guard(
+        lambda: plans(("fetch", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
+        case((CALL,), (CALL,), deaf=True),
+    ),
+    "in-hand-deadline": Guard(
+        lambda: plans(("reads", "bool(left > 0 and left - found.entry.grace / 1000 > -window)", "True")),
+        case((failing(),), initial=STALE, options={"sie": 3.0}, window=3_000, ticks=(1_500,)),
+    ),
+    "own window": Guard(
+        lambda: plans(("reads", "left > 0 and left - found.entry.grace / 1000 > -window", "left > 0")),
+        case((CALL,), initial=stored(grace=50_000, left=10_000), options={"swr": 20.0}, window=20_000, split=True),
+    ),
+    "own window, in hand": Guard(
+        lambda: plans(
+            ("reads", "    left = found.until - (yield Now())", "    yield Now()\n    left = found.left or 0"),
+        ),
+        case((failing(),), initial=ENDING, options={"sie": 2.0}, window=2_000, ticks=(1_000,)),
+    ),
+    "renew-compares-token": Guard(
+        lambda: scripts(lease_renew=renew_anyway),
+        case((CALL,), (DELETE,), renewals=1),
+    ),
+    "free-compares-token": Guard(
+        lambda: scripts(lease_free=free_anyway),
+        case((failing(),), (refresher,), (CALL,)),
+    ),
+    "free after errors": Guard(
+        lambda: plans(
+            ("owning", "        if data is None:\n            yield from free(job, token)\n        else:\n"
+             "            yield from _put(job, token, stamps, ERROR, data, ms)\n", ""),
+        ),
+        case((failing(),), (CALL,), prompt=True),
+    ),
+    "put-stamps-from-server": Guard(
+        lambda: plans(
+            ("reads", "    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look",
+             "    job.flights.known = words[1:]\n    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look"),
+            ("lookups", '    yield Script("entry_put", (job.key, job.lease, *job.tags), args)\n',
+             "    from .effects import Command\n"
+             '    yield Command(("SET", job.key, before + b"".join(job.flights.known) + data, "PX", ms))\n'
+             '    yield Command(("UNLINK", job.lease))\n'),
+        ),
+        case((putter(bumps=(TAG,), exact=True),), initial=stored(tags=(TAG,)), plain_writers=1, **TAGGED),
+    ),
+    "writing": Guard(lambda: Parts(writing=False), case((WRITE,), (WRITE,))),
+    "writing takes the lease over": Guard(lambda: scripts(entry_begin=begin_politely), case((CALL,), (WRITE,))),
+    "writing drops what was refused": Guard(
+        lambda: plans(("tags", "    else:\n        yield from delete(job)\n", "    else:\n")),
+        case((WRITE,), (CALL,), evict=(LEASE,)),
+    ),
+    "convoy": Guard(
+        lambda: plans(("fetch", "            flight.land(failure)\n", "            flight.land()\n")),
+        case((failing(), failing()), fails=True),
+    ),
+}  # fmt: skip

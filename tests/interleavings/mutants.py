@@ -1,0 +1,50 @@
+"""The plans and scripts with one guard taken out: text of the plans replaced and run, scripts exchanged."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from typing import TYPE_CHECKING, Any
+
+from tests.interleavings.scenario import Parts
+from tests.interleavings.scripts import SCRIPTS
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["plans", "scripts"]
+
+PACKAGE = "rcollections.plans"
+ORDER = ("entries", "flights", "reads", "owning", "tags", "lookups", "fetch")  # each before those that import it
+
+
+def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
+    """The real plans with these changes: (module, text, the text that stands there instead)."""
+    texts = {}
+    for name in ORDER:
+        path = import_module(f"{PACKAGE}.{name}").__file__
+        assert path is not None
+        with open(path) as file:
+            texts[name] = file.read()
+    for name, old, new in changes:
+        assert texts[name].count(old) == 1, f"{name}.py has changed: {old!r} is there {texts[name].count(old)} times"
+        texts[name] = texts[name].replace(old, new)
+    before = {name: sys.modules[f"{PACKAGE}.{name}"] for name in ORDER}
+    made: dict[str, ModuleType] = {}
+    try:
+        for name in ORDER:
+            spec = ModuleSpec(f"{PACKAGE}.{name}", None)
+            module = made[name] = module_from_spec(spec)
+            sys.modules[module.__name__] = module
+            exec(compile(texts[name], f"<mutant of {name}>", "exec"), module.__dict__)  # noqa: S102 - our own text
+    finally:
+        for name, module in before.items():
+            sys.modules[f"{PACKAGE}.{name}"] = module
+    return Parts(fetch=made["fetch"], tags=made["tags"], flights=made["flights"].Flights, **parts)
+
+
+def scripts(**changed: Any) -> Parts:
+    """The model with these scripts instead."""
+    return Parts(scripts={**SCRIPTS, **changed})

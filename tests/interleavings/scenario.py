@@ -1,0 +1,96 @@
+"""Scenarios: who acts, from which state, and what may go wrong. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from rcollections.plans import fetch, keys, tags
+from rcollections.plans.entries import VALUE, Entry, pack
+from rcollections.plans.flights import Flights
+from rcollections.plans.job import Recipe
+from tests.interleavings.parts import KEY
+from tests.interleavings.scripts import SCRIPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.interleavings.world import World
+
+__all__ = ["TAG", "TAG_B", "Parts", "Scenario", "cold", "stored"]
+
+TAG, TAG_B = "rc:t:a", "rc:t:b"
+
+
+def numbered(actor: Any) -> bytes:
+    """8 bytes: whose draw, and which."""
+    return b"d%03d%04d" % (actor.number, actor.draws)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The code under test. A mutation replaces one of them."""
+
+    fetch: Any = fetch
+    tags: Any = tags
+    flights: Any = Flights
+    recipe: Any = Recipe
+    scripts: dict[str, Any] = field(default_factory=lambda: SCRIPTS)
+    draw: Callable[[Any], bytes] = numbered
+    writing: bool = True
+    clear: Any = keys.clean_function
+
+
+def cold(_world: World) -> None:
+    """Nothing is stored."""
+
+
+def stored(value: int = 1, left: int = 100_000, grace: int = 0, tags: tuple[str, ...] = ()) -> Callable[[World], None]:
+    """An entry of this version, with that many ms left, under stamps that are there."""
+
+    def initial(world: World) -> None:
+        stamps = tuple(b"stamp-%s" % tag[-2:].encode() for tag in tags)
+        for tag, stamp in zip(tags, stamps, strict=True):
+            world.model.set(tag.encode(), stamp)
+        data = b"%d" % value
+        if grace or tags:
+            data = pack(Entry(data, VALUE, grace, stamps))
+            data = data[:10] + b"anynonce" + data[18:]
+        world.model.set(KEY.encode(), data, b"PX", b"%d" % left)
+        world.promises.lives[value] = (left - grace, left)
+
+    return initial
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``processes`` are lists of lives: those of one list share a process."""
+
+    processes: tuple[tuple[Any, ...], ...]
+    name: str = ""
+    initial: Callable[[World], None] = cold
+    tags: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    split: bool = False  # every step of every process by itself, spawned ones too
+    after: tuple[Any, ...] = ()  # who calls last, alone
+    ticks: tuple[int, ...] = ()  # ms that pass at any time
+    evict: tuple[str, ...] = ()  # keys that go at any time
+    faults: int = 0  # messages without an answer
+    may_fail: tuple[str, ...] = ()  # of these scripts
+    crashes: int = 0
+    may_crash: tuple[int, ...] = ()
+    cancels: int = 0
+    may_cancel: tuple[int, ...] = ()
+    renewals: int = 0  # a lease
+    deaf: bool = False  # nothing that is published is heard
+    prompt: bool = False  # nobody ever needs the net
+    patience: int = 5_000  # ms until everybody has an answer
+    computations: int | None = None  # at most
+    plain_writers: int = 0
+    fails: bool = False  # the function raises
+    window: float = 0  # ms past its freshness in which a value may be served stale
+    parts: Parts = field(default_factory=Parts)
+
+    def but(self, **changes: Any) -> Scenario:
+        """The same with something else."""
+        return replace(self, **changes)

@@ -1,0 +1,27 @@
+"""Every guard is needed: without it the explorer finds an order that breaks a promise, with it none.
+
+Names are those of the protocol; those without a name there say what they are. Not here, since what they guard is
+not built into the plans of cached functions: the fences, proofs and own writes of the in-process tier
+(fence-seq, fence-epoch, fence-tags, proof, proof-from-sent, previous-ping, only-pong-proves, proof-all-nodes,
+same-server, token-only-live, store-fill-fenced, own-after, deadline-from-before), clusters (cas,
+redo-on-changed-tags, reread, fetch-compares-stamps), replicas and failover (tags-from-primary, era), and
+collections (fill-since, guard-first), which have tests of their own.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interleavings.explorer import explore
+from tests.interleavings.guards import GUARDS
+from tests.interleavings.promises import Broken
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_the_guard_is_needed(name: str) -> None:
+    """The same scenario holds with the guard and breaks without it."""
+    guard = GUARDS[name]
+    explore(guard.scenario.but(name=name))
+    with pytest.raises(Broken) as broken:
+        explore(guard.scenario.but(name=name, parts=guard.without()))
+    print(broken.value)
