@@ -86,7 +86,9 @@ class Reader:
             return MISSING
         if stamps or data[:1] == ENTRY:
             entry = unpack(data)
-            if entry is None or entry.kind != VALUE or entry.stamps != stamps:
+            if entry is None:  # it begins like an entry, and is none
+                return self._unreadable(DecodeError(f"{str(self.t.key)!r}: the stored bytes are no whole entry"))
+            if entry.kind != VALUE or entry.stamps != stamps:
                 return MISSING
             if entry.grace and (ms is None or 0 <= ms <= entry.grace):
                 self.soft = ms is None
@@ -95,10 +97,13 @@ class Reader:
         try:
             return self.t.load(data)
         except DecodeError as error:
-            if self.unreadable is None:
-                raise
-            self.unreadable(error)
-            return MISSING
+            return self._unreadable(error)
+
+    def _unreadable(self, error: DecodeError) -> Any:
+        if self.unreadable is None:
+            raise error
+        self.unreadable(error)
+        return MISSING
 
     def timed(self, words: Sequence[Any]) -> Any:
         """Value and seconds left, of value, ms, and the stamps each followed by its ms; or MISSING."""
