@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rcollections.errors import ConfigError
 from rcollections.wire.dsn import Dsn, from_environ, from_mapping, parse
 
-SECRET = "s3cr3tPa55"  # noqa: S105 - what must never be seen again
+SECRET = "s3cr3tPa55"
 
 
 # -- what is understood ------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ SECRET = "s3cr3tPa55"  # noqa: S105 - what must never be seen again
         ("redis://[fe80::1%25eth0]", Dsn(host="fe80::1%eth0")),
         ("unix:///run/r.sock", Dsn(path="/run/r.sock")),
         ("unix:///run/r%20r.sock?db=2", Dsn(path="/run/r r.sock", db=2)),
-        ("unix://u:p@/r.sock", Dsn(path="/r.sock", user="u", password="p")),  # noqa: S106
+        ("unix://u:p@/r.sock", Dsn(path="/r.sock", user="u", password="p")),
         ("memory://", Dsn(kind="memory")),
         ("memory://a/3#n", Dsn(kind="memory", host="a", db=3, name="n")),
         ("embedded:///var/cache/app", Dsn(kind="embedded", path="/var/cache/app")),

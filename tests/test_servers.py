@@ -48,7 +48,7 @@ def test_a_server_answers_on_its_socket(server):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_with_a_port_and_a_password(kind):
-    with Server(kind, tcp=True, password="p@ss/word") as server:  # noqa: S106  (of this server alone)
+    with Server(kind, tcp=True, password="p@ss/word") as server:
         assert server.client().ping()
         with redis.Redis.from_url(server.dsn, protocol=2) as client:
             assert client.ping()
