@@ -357,7 +357,8 @@ class KeyCache(BaseCache, Generic[V]):
         handles = [_handle(cls, parts) for parts in keys]
         if not handles:
             return 0
-        return handles[0]._run(plans.delete_many([handle._bound() for handle in handles]))
+        targets = [handle._bound() for handle in handles]
+        return handles[0]._run(plans.delete_many(targets, [lease(str(t.key)) for t in targets]))
 
 
 def _handle(cls: type[KeyCache[Any]], parts: Any) -> KeyCache[Any]:

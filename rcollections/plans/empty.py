@@ -95,6 +95,7 @@ _SCRIPTS: dict[str, Any] = {
     "key_cas": lambda step: [b"ok" if step.args[2] == "absent" else b"changed"],
     "key_commit": [b"ok"],
     "key_copy": [b"missing"],
+    "key_delete_many": [b"ok", 0],
     "key_expire": [b"missing"],
     "key_get_ttl": [b"missing"],
     "key_get_ttls": lambda step: [b"ok", *([b"", -2] * len(step.keys))],

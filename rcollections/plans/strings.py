@@ -303,5 +303,7 @@ def set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelta
     return Op("set_many", step, lambda _: None)
 
 
-def delete_many(ts: Sequence[Target]) -> Op[int]:
-    return Op("delete_many", Command(("UNLINK", *(t.key for t in ts))), int)
+def delete_many(ts: Sequence[Target], beside: Sequence[str]) -> Op[int]:
+    """Remove the keys, and the leases beside them: who computes one of them began before."""
+    keys = (*(str(t.key) for t in ts), *beside)
+    return Op("delete_many", Script("key_delete_many", keys, (len(ts),)), lambda reply: int(reply[1]))

@@ -209,3 +209,18 @@ def test_key_set_many(store: Any) -> None:
     assert ttl(store, "a") == ttl(store, "b") == -1
     run(store, "key_set_many", ("a", "b"), *TTL, "5", "6")
     assert armed(store, "a")
+
+
+def test_key_delete_many_counts_the_keys_only(store: Any) -> None:
+    """Leases go too, and are not counted; more keys than Lua's stack holds are fine."""
+    for key in ("a", "b", "rc:l:{a}", "other"):
+        store.raw("SET", key, "1")
+    step = Script("key_delete_many", ("a", "b", "c", "rc:l:{a}", "rc:l:{b}", "rc:l:{c}"), (3,))
+    assert store.one(step) == [b"ok", 2]
+    assert store.raw("KEYS", "*") == [b"other"]
+    many = tuple(f"k{n}" for n in range(10_000))
+    store.raw("MSET", *(word for key in many for word in (key, "1")))
+    assert store.one(Script("key_delete_many", (*many, *(f"rc:l:{{{key}}}" for key in many)), (10_000,))) == [
+        b"ok",
+        10_000,
+    ]

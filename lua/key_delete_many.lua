@@ -1,0 +1,14 @@
+-- key_delete_many: remove keys, and what stands beside them
+-- KEYS[1..] the keys, then their guards and the leases of those who compute them
+-- ARGV[1] how many of them are the keys
+-- returns {'ok', removed}
+local count = tonumber(ARGV[1])
+local removed = 0
+for from = 1, #KEYS, 7000 do
+  local upto = math.min(from + 6999, #KEYS)
+  if from <= count then
+    removed = removed + redis.call('UNLINK', unpack(KEYS, from, math.min(upto, count)))
+  end
+  if upto > count then redis.call('UNLINK', unpack(KEYS, math.max(from, count + 1), upto)) end
+end
+return {'ok', removed}
