@@ -61,3 +61,14 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterat
 @pytest.fixture(autouse=True)
 def _doctest_names(doctest_namespace: dict[str, Any]) -> None:
     doctest_namespace["rcollections"] = rcollections
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many orders of steps ``tests/interleavings`` went through."""
+    told = [value for report in terminalreporter.stats.get("passed", ()) for name, value in report.user_properties
+            if name == "explored"]  # fmt: skip
+    if told:
+        states, _, runs, orders = (sum(column) for column in zip(*told, strict=True))
+        terminalreporter.write_line(
+            f"interleavings: {runs:,} orders explored ({states:,} states), standing for {orders:,}"
+        )

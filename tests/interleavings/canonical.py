@@ -14,7 +14,7 @@ from rcollections.plans.entries import Entry
 
 __all__ = ["Canon"]
 
-ATOMS = (bytes, str, int, float, bool, type(None))
+ATOMS = frozenset((bytes, str, int, float, bool, type(None)))
 STATIC = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
 
 
@@ -29,8 +29,12 @@ class Canon:
         kind = type(thing)
         if kind in ATOMS:
             return thing
-        if id(thing) in self.named:
-            return self.named[id(thing)]
+        name = self.named.get(id(thing))
+        if name is not None:
+            return name
+        number = self.met.get(id(thing))
+        if number is not None:
+            return ("again", number)
         if kind is tuple or kind is list or kind is Entry:
             return tuple(map(self.of, thing))
         if kind is dict:
@@ -41,9 +45,6 @@ class Canon:
             return thing.__qualname__
         if isinstance(thing, STATIC):
             return getattr(thing, "__name__", "?")
-        number = self.met.get(id(thing))
-        if number is not None:
-            return ("again", number)
         self.met[id(thing)] = number = len(self.met)
         if isinstance(thing, types.GeneratorType):
             return (number, *self.frames(thing))
@@ -64,9 +65,9 @@ class Canon:
             inner = generator.gi_yieldfrom
             found += (frame.f_code.co_name, frame.f_lasti)
             for name in _names(frame.f_code):
-                value = local.get(name, _names)
-                if value is inner:
-                    continue
+                value = local.get(name, "not set")
+                if inner is not None and value is inner:
+                    value = "the next frame"
                 found.append(value if type(value) in ATOMS else self.of(value))
             generator = inner
         return found

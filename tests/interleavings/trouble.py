@@ -34,28 +34,27 @@ def troubles() -> Iterator[Scenario]:
     for others in ((DELETE,), (CALL,), (WRITE,)):
         names = {DELETE: "delete", CALL: "call", WRITE: "write"}
         other = names[others[0]]
-        yield trouble(f"crash: call | call | {other}", (CALL,), (CALL,), others, crashes=1, may_crash=(0,))
-        yield trouble(f"slow owner: call | {other}", (CALL,), others, ticks=(*SLOW, *SLOW))
-        yield trouble(f"slow owner renews: call | {other}", (CALL,), others, ticks=SLOW, renewals=1)
+        yield trouble(f"crash: call | {other}", (CALL,), others, crashes=1, may_crash=(0,))
+        yield trouble(f"slow owner: call | {other}", (CALL,), others, ticks=SLOW)
+        if other == "delete":
+            yield trouble(f"slow owner renews: call | {other}", (CALL,), others, ticks=SLOW, renewals=1)
         yield trouble(f"evictions: call | {other}", (CALL,), others, evict=(LEASE, KEY))
         yield trouble(f"deaf: call | call | {other}", (CALL,), (CALL,), others, deaf=True)
-    yield trouble("a writer crashes", (WRITE,), (CALL,), (CALL,), crashes=1, may_crash=(0,))
+    yield trouble("cancelled among two", (CALL, CALL), cancels=1, may_cancel=(0,))
+    yield trouble("a writer crashes", (WRITE,), (CALL,), crashes=1, may_crash=(0,))
     yield trouble("a slow writer", (WRITE,), (DELETE,), ticks=SLOW)
     yield trouble("two slow writers", (WRITE,), (WRITE,), ticks=SLOW)
-    yield trouble("the driver crashes with its process", (CALL, CALL), (CALL,), crashes=1, may_crash=(0,))
-    yield trouble("cancelled among three", (CALL, CALL, CALL), cancels=1, may_cancel=(0,))
     yield trouble("cancelled while another fails", (FAIL, CALL), cancels=1, may_cancel=(0,))
-    yield trouble("tags evicted", (CALL,), (BUMP,), (CALL,), evict=(TAG, LEASE), warm=True, **tagged)
+    yield trouble("tags evicted", (CALL,), (BUMP,), evict=(TAG, LEASE), warm=True, **tagged)
     yield trouble("tags evicted, cold", (CALL,), (TWO_BUMPS,), evict=(TAG,), **tagged)
     yield trouble("bump retried", (CALL,), (TWO_BUMPS,), faults=1, may_fail=("tag_bump",), warm=True, **tagged)
     yield trouble("bump retried, cold", (CALL,), (TWO_BUMPS,), faults=1, may_fail=("tag_bump",), **tagged)
     for script in ("entry_fetch", "entry_store", "entry_delete", "lease_free"):
         faults: dict[str, Any] = {"faults": 1, "may_fail": (script,)}
         yield trouble(f"{script} without answer", (CALL,), (DELETE_CALL,), **faults)
-        yield trouble(f"{script} without answer, failing", (FAIL,), (DELETE,), (CALL,), **faults)
+        yield trouble(f"{script} without answer, failing", (FAIL,), (CALL,), **faults)
     yield trouble("put without answer", (PUT,), (CALL,), faults=1, may_fail=("entry_put",), plain_writers=2)
     yield trouble("convoy", (FAIL, FAIL, FAIL), fails=True)
-    yield trouble("convoy in two processes", (FAIL, FAIL), (FAIL,), fails=True)
     yield trouble("once", (CALL,), (CALL,), (CALL,), computations=1, prompt=True)
     yield trouble("once in two processes", (CALL, CALL), (CALL,), computations=1, prompt=True)
     yield trouble("once in one process", (CALL, CALL, CALL), computations=1, prompt=True)
@@ -85,8 +84,16 @@ def stale_ones() -> Iterator[Scenario]:
 
 def long_troubles() -> Iterator[Scenario]:
     """The larger forms, for ``make explore``."""
+    yield trouble("the driver crashes with its process", (CALL, CALL), (CALL,), crashes=1, may_crash=(0,))
+    yield trouble("cancelled among three", (CALL, CALL, CALL), cancels=1, may_cancel=(0,))
+    yield trouble("convoy in two processes", (FAIL, FAIL), (FAIL,), fails=True)
+    yield trouble("a writer crashes", (WRITE,), (CALL,), (CALL,), crashes=1, may_crash=(0,))
+    yield trouble("all tags evicted", (CALL,), (BUMP,), (CALL,), evict=(TAG, LEASE), warm=True, tags=(TAG,))
     for others, other in (((DELETE,), "delete"), ((CALL,), "call"), ((WRITE,), "write")):
+        yield trouble(f"crash: call | call | {other}", (CALL,), (CALL,), others, crashes=1, may_crash=(0,))
         yield trouble(f"slow owner: call | call | {other}", (CALL,), (CALL,), others, ticks=SLOW)
+        yield trouble(f"very slow owner: call | {other}", (CALL,), others, ticks=(*SLOW, *SLOW))
+        yield trouble(f"slow owner renews twice: call | {other}", (CALL,), others, ticks=SLOW, renewals=2)
         yield trouble(f"evictions: call | call | {other}", (CALL,), (CALL,), others, evict=(LEASE, KEY))
         yield trouble(f"cancel: call + call | {other}", (CALL, CALL), others, cancels=1, may_cancel=(0,))
     yield trouble("a slow writer, two others", (WRITE,), (CALL,), (DELETE,), ticks=SLOW)
@@ -95,4 +102,5 @@ def long_troubles() -> Iterator[Scenario]:
     for script in ("entry_fetch", "entry_store", "entry_delete", "lease_free"):
         faults: dict[str, Any] = {"faults": 1, "may_fail": (script,)}
         yield trouble(f"{script} without answer, three", (CALL,), (DELETE_CALL,), (CALL,), **faults)
+        yield trouble(f"{script} without answer, failing, three", (FAIL,), (DELETE,), (CALL,), **faults)
         yield trouble(f"{script} without answer, shared", (CALL, CALL), (DELETE,), **faults)
