@@ -1,5 +1,5 @@
 # cython: language_level=3, freethreading_compatible=True
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False
 """The bounded store of L1, compiled. ``store.py`` says what it promises; this is the same in C arrays.
 
 An entry is 64 bytes in one growing array, named by its index; the hash table holds indexes, the queues and
@@ -132,8 +132,13 @@ cdef struct Entry:
     size_t size
 
 cdef struct Place:
-    uint32_t tag            # 32 bits of the mixed hash
-    uint32_t entry
+    uint32_t tag
+    uint32_t item           # NIL: free
+
+cdef struct Table:          # open addressing; 32 bits of a mixed hash beside a number
+    Place *places           # NULL: empty
+    uint32_t mask           # how many places, - 1
+    int shift               # 32 - the bits of that
 
 cdef struct Dead:
     Py_ssize_t n
@@ -157,13 +162,68 @@ cdef inline uint32_t tag_of(Py_hash_t h) noexcept:
     return <uint32_t>((<uint64_t>h * GOLDEN) >> 32)
 
 
+cdef inline void enter(Table *t, uint32_t tag, uint32_t item) noexcept:
+    cdef uint32_t at = tag >> t.shift
+    while t.places[at].item != NIL:
+        at = (at + 1) & t.mask
+    t.places[at].tag = tag
+    t.places[at].item = item
+
+
+cdef inline void leave(Table *t, uint32_t tag, uint32_t item) noexcept:
+    cdef uint32_t at = tag >> t.shift
+    cdef uint32_t next, home
+    while t.places[at].item != item:
+        at = (at + 1) & t.mask
+    next = at
+    while True:     # the hole moves to where it stops nobody's search
+        next = (next + 1) & t.mask
+        if t.places[next].item == NIL:
+            break
+        home = t.places[next].tag >> t.shift
+        if ((next - home) & t.mask) >= ((next - at) & t.mask):
+            t.places[at] = t.places[next]
+            at = next
+    t.places[at].item = NIL
+
+
+cdef inline bint has_place(Table *t, uint32_t items) noexcept:
+    """For one more; at most 5 of 8 places are taken."""
+    return t.places != NULL and (<uint64_t>items + 1) * 8 <= (<uint64_t>t.mask + 1) * 5
+
+
+cdef bint grow(Table *t) noexcept:
+    """To twice its places, or the first ones; False without memory."""
+    cdef Table new
+    cdef uint64_t at, size = 16 if t.places == NULL else (<uint64_t>t.mask + 1) * 2
+    new.places = <Place *>PyMem_RawMalloc(size * sizeof(Place))
+    if new.places == NULL:
+        return False
+    memset(new.places, 0xFF, size * sizeof(Place))
+    new.mask = <uint32_t>(size - 1)
+    new.shift = 32
+    while size > 1:
+        size >>= 1
+        new.shift -= 1
+    if t.places != NULL:
+        for at in range(<uint64_t>t.mask + 1):
+            if t.places[at].item != NIL:
+                enter(&new, t.places[at].tag, t.places[at].item)
+        PyMem_RawFree(t.places)
+    t[0] = new
+    return True
+
+
+cdef void empty_table(Table *t) noexcept:
+    PyMem_RawFree(t.places)
+    t.places = NULL
+
+
 cdef class Store:
     """As ``store.Store``, where everything is explained."""
 
     cdef Entry *entries
-    cdef Place *table
-    cdef uint32_t mask          # places in the table - 1
-    cdef int shift              # 32 - its bits
+    cdef Table table            # of the entries
     cdef uint32_t allocated     # entries there is memory for
     cdef uint32_t touched       # entries that were in use at some time
     cdef uint32_t free          # the first of those that are free again
@@ -182,10 +242,9 @@ cdef class Store:
     cdef double share           # the part of the entries that small is given
     # the ghost: a ring of hashes of those that were evicted, and a table of positions in it
     cdef uint64_t *ring
-    cdef uint32_t *places
     cdef uint32_t ring_mask
-    cdef int ring_shift
     cdef uint32_t oldest, newest
+    cdef Table recall_table
     cdef uint32_t ghosts[2]
     # the wheel
     cdef uint32_t *wheel
@@ -244,7 +303,10 @@ cdef class Store:
                 value = <object>e.value
                 rc_unlock(&self.mutex)
                 return value
-        self.missed(i)
+            self.end_expired(i)
+        else:
+            self.misses += 1
+            rc_unlock(&self.mutex)
         if default is ABSENT:
             raise CacheMissError(f"nothing is stored under {key!r}")
         return default
@@ -266,7 +328,10 @@ cdef class Store:
                 value = <object>e.value
                 rc_unlock(&self.mutex)
                 return value, (expires - now) / 1e9 if expires else INFINITY
-        self.missed(i)
+            self.end_expired(i)
+        else:
+            self.misses += 1
+            rc_unlock(&self.mutex)
         if default is ABSENT:
             raise CacheMissError(f"nothing is stored under {key!r}")
         return default, -1.0
@@ -384,10 +449,12 @@ cdef class Store:
     def __sizeof__(self):
         cdef size_t total = object.__sizeof__(self)
         total += self.allocated * sizeof(Entry)
-        if self.table != NULL:
-            total += (<size_t>self.mask + 1) * sizeof(Place)
+        if self.table.places != NULL:
+            total += (<size_t>self.table.mask + 1) * sizeof(Place)
+        if self.recall_table.places != NULL:
+            total += (<size_t>self.recall_table.mask + 1) * sizeof(Place)
         if self.ring != NULL:
-            total += (<size_t>self.ring_mask + 1) * (sizeof(uint64_t) + 2 * sizeof(uint32_t))
+            total += (<size_t>self.ring_mask + 1) * sizeof(uint64_t)
         if self.wheel != NULL:
             total += WHEEL * sizeof(uint32_t)
         return total
@@ -408,10 +475,10 @@ cdef class Store:
             while i != NIL:
                 e = &self.entries[i]
                 assert e.key != NULL and e.value != NULL and e.queue == queue and e.before == before and e.uses <= 3
-                at = tag_of(e.hash) >> self.shift
-                while self.table[at].entry != i:
-                    assert self.table[at].entry != NIL, "an entry is not in the table"
-                    at = (at + 1) & self.mask
+                at = tag_of(e.hash) >> self.table.shift
+                while self.table.places[at].item != i:
+                    assert self.table.places[at].item != NIL, "an entry is not in the table"
+                    at = (at + 1) & self.table.mask
                 queues[queue].append(<object>e.key)
                 used += e.size
                 timed += e.expires != 0
@@ -421,9 +488,9 @@ cdef class Store:
             assert self.tail[queue] == before and self.count[queue] == queue_count
         assert self.n == self.count[SMALL] + self.count[MAIN] <= self.limit and used == self.used
         assert not self.most or self.used <= self.most
-        if self.table != NULL:
-            for at in range(self.mask + 1):
-                found += self.table[at].entry != NIL
+        if self.table.places != NULL:
+            for at in range(self.table.mask + 1):
+                found += self.table.places[at].item != NIL
         assert found == self.n
         found = 0
         i = self.free
@@ -448,11 +515,12 @@ cdef class Store:
         for at in range(self.oldest, self.newest):
             found += (self.ring[at & self.ring_mask] & 2) != 0
         assert found == self.ghosts[SMALL] + self.ghosts[MAIN]
-        if self.places != NULL:
-            for at in range(2 * (self.ring_mask + 1)):
-                if self.places[at] != NIL:
+        if self.recall_table.places != NULL:
+            for at in range(self.recall_table.mask + 1):
+                i = self.recall_table.places[at].item
+                if i != NIL:
                     found -= 1
-                    assert self.ghost(self.ring[self.places[at]] & ~<uint64_t>3) == at
+                    assert self.ghost(self.ring[i] & ~<uint64_t>3) == i
         assert found == 0
         return *queues, self.share, self.ghosts[SMALL], self.ghosts[MAIN]
 
@@ -463,13 +531,12 @@ cdef class Store:
             return <int64_t>(<double>self.clock() * 1e9)
         return rc_now()
 
-    cdef int missed(self, int64_t i) except -1:
-        """The end of a lookup that found nothing, or what is expired. Called locked."""
+    cdef int end_expired(self, int64_t i) except -1:
+        """The end of a lookup that found what is expired. Called locked."""
         cdef Dead dead
-        self.misses += 1
         dead.n = 0
-        if i >= 0:
-            self.take(<uint32_t>i, &dead, EXPIRED)
+        self.misses += 1
+        self.take(<uint32_t>i, &dead, EXPIRED)
         rc_unlock(&self.mutex)
         return self.bury(&dead)
 
@@ -514,18 +581,15 @@ cdef class Store:
         while True:
             dead.n = 0
             rc_lock(&self.mutex)
+            i = self.find(key, h)
+            if i >= 0 and self.entries[i].expires and self.entries[i].expires <= now:
+                self.take(<uint32_t>i, &dead, EXPIRED)
+                i = -1
             if self.timed:
-                self.advance(now, &dead, SLOTS)
-            try:
-                i = self.find(key, h)
-            except BaseException:
-                self.bury(&dead)
-                raise
+                self.advance(now, &dead, SLOTS)     # not i: that is not expired
             if i >= 0:
                 e = &self.entries[i]
-                if e.expires and e.expires <= now:
-                    self.take(<uint32_t>i, &dead, EXPIRED)
-                elif self.most and self.used - e.size + size > self.most:
+                if self.most and self.used - e.size + size > self.most:
                     # Out, and in again at the end of its queue: it must not be what makes room for itself.
                     queue = e.queue
                     uses = e.uses + (e.uses < 3)
@@ -588,14 +652,14 @@ cdef class Store:
         cdef uint32_t at, i
         cdef Entry *e
         cdef int same
-        if self.table == NULL:
+        if self.table.places == NULL:
             return -1
-        at = tag >> self.shift
+        at = tag >> self.table.shift
         while True:
-            i = self.table[at].entry
+            i = self.table.places[at].item
             if i == NIL:
                 return -1
-            if self.table[at].tag == tag:
+            if self.table.places[at].tag == tag:
                 e = &self.entries[i]
                 if e.key == key:
                     return i
@@ -605,7 +669,7 @@ cdef class Store:
                         return self.find_asking(key, h)
                     if same:
                         return i
-            at = (at + 1) & self.mask
+            at = (at + 1) & self.table.mask
 
     cdef int64_t find_asking(self, PyObject *key, Py_hash_t h) except -2:
         """As find, where an ``__eq__`` must be asked: that runs unlocked, and may change everything."""
@@ -617,14 +681,14 @@ cdef class Store:
         cdef bint begin = True
         while True:
             if begin:
-                if self.table == NULL:
+                if self.table.places == NULL:
                     return -1
-                at = tag >> self.shift
+                at = tag >> self.table.shift
                 begin = False
-            i = self.table[at].entry
+            i = self.table.places[at].item
             if i == NIL:
                 return -1
-            if self.table[at].tag == tag and self.entries[i].hash == h:
+            if self.table.places[at].tag == tag and self.entries[i].hash == h:
                 other = self.entries[i].key
                 if other == key:
                     return i
@@ -647,7 +711,7 @@ cdef class Store:
                     rc_lock(&self.mutex)
                     begin = True
                     continue
-            at = (at + 1) & self.mask
+            at = (at + 1) & self.table.mask
 
     cdef bint make_space(self) noexcept:
         """Room in the arrays for one entry more; False without memory."""
@@ -662,37 +726,10 @@ cdef class Store:
                 return False
             self.entries = entries
             self.allocated = <uint32_t>more
-        # At most 5 of 8 places are taken.
-        if self.table == NULL or (<uint64_t>self.n + 1) * 8 > (<uint64_t>self.mask + 1) * 5:
-            return self.grow_table()
+        if not has_place(&self.table, self.n):
+            self.version += 1
+            return grow(&self.table)
         return True
-
-    cdef bint grow_table(self) noexcept:
-        cdef uint64_t places = 16 if self.table == NULL else (<uint64_t>self.mask + 1) * 2
-        cdef Place *table = <Place *>PyMem_RawMalloc(places * sizeof(Place))
-        cdef uint32_t i, at
-        if table == NULL:
-            return False
-        memset(table, 0xFF, places * sizeof(Place))
-        PyMem_RawFree(self.table)
-        self.table = table
-        self.mask = <uint32_t>(places - 1)
-        self.shift = 32
-        while places > 1:
-            places >>= 1
-            self.shift -= 1
-        for i in range(self.touched):
-            if self.entries[i].key != NULL:
-                self.enter(tag_of(self.entries[i].hash), i)
-        self.version += 1
-        return True
-
-    cdef inline void enter(self, uint32_t tag, uint32_t i) noexcept:
-        cdef uint32_t at = tag >> self.shift
-        while self.table[at].entry != NIL:
-            at = (at + 1) & self.mask
-        self.table[at].tag = tag
-        self.table[at].entry = i
 
     cdef inline void insert(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int queue,
                             uint8_t uses, int64_t expires, int64_t now) noexcept:
@@ -715,7 +752,7 @@ cdef class Store:
         self.used += size
         self.n += 1
         self.version += 1
-        self.enter(tag_of(h), i)
+        enter(&self.table, tag_of(h), i)
         self.append(i, queue)
         if expires:
             self.time(i, expires, now)
@@ -739,20 +776,7 @@ cdef class Store:
     cdef void take(self, uint32_t i, Dead *dead, int why) noexcept:
         """Out of everything. What it held is let go later, by bury."""
         cdef Entry *e = &self.entries[i]
-        cdef uint32_t at = tag_of(e.hash) >> self.shift
-        cdef uint32_t nxt, home
-        while self.table[at].entry != i:
-            at = (at + 1) & self.mask
-        nxt = at
-        while True:     # the hole moves to where it stops nobody's search
-            nxt = (nxt + 1) & self.mask
-            if self.table[nxt].entry == NIL:
-                break
-            home = self.table[nxt].tag >> self.shift
-            if ((nxt - home) & self.mask) >= ((nxt - at) & self.mask):
-                self.table[at] = self.table[nxt]
-                at = nxt
-        self.table[at].entry = NIL
+        leave(&self.table, tag_of(e.hash), i)
         self.unlink(i)
         if e.expires:
             self.untime(i)
@@ -772,14 +796,12 @@ cdef class Store:
     cdef void forget(self) noexcept:
         """Empty; the entries themselves are let go by the caller."""
         cdef int q
-        PyMem_RawFree(self.table)
+        empty_table(&self.table)
+        empty_table(&self.recall_table)
         PyMem_RawFree(self.ring)
-        PyMem_RawFree(self.places)
         PyMem_RawFree(self.wheel)
         self.entries = NULL
-        self.table = NULL
         self.ring = NULL
-        self.places = NULL
         self.wheel = NULL
         self.allocated = self.touched = self.n = self.timed = self.oldest = self.newest = 0
         self.free = self.cursor = NIL
@@ -858,120 +880,95 @@ cdef class Store:
             self.unlink(i)
             self.append(i, MAIN)
 
-    # -- the ghost
+    # -- the ghosts
 
     cdef void remember(self, Py_hash_t h, int queue) noexcept:
         """This hash was evicted from that queue; as many are kept as there are entries."""
         cdef uint64_t mark = (<uint64_t>h * GOLDEN) & ~<uint64_t>3
-        cdef uint32_t at
+        cdef uint32_t position
         while self.newest - self.oldest >= self.n:
-            self.drop_oldest()
+            position = self.oldest & self.ring_mask
+            self.oldest += 1
+            if self.ring[position]:
+                self.lay(position)
         if self.ring == NULL or self.newest - self.oldest > self.ring_mask:
             if not self.grow_ring():
                 return
-        at = self.ghost(mark)
-        if at != NIL:
-            self.lay(at)
-        self.ring[self.newest & self.ring_mask] = mark | 2 | <uint64_t>queue
-        at = <uint32_t>(mark >> 32) >> self.ring_shift
-        while self.places[at] != NIL:
-            at = (at + 1) & (2 * self.ring_mask + 1)
-        self.places[at] = self.newest & self.ring_mask
+        if not has_place(&self.recall_table, self.newest - self.oldest) and not grow(&self.recall_table):
+            return
+        position = self.ghost(mark)
+        if position != NIL:
+            self.lay(position)
+        position = self.newest & self.ring_mask
         self.newest += 1
+        self.ring[position] = mark | 2 | <uint64_t>queue
+        enter(&self.recall_table, <uint32_t>(mark >> 32), position)
         self.ghosts[queue] += 1
 
     cdef bint recall(self, Py_hash_t h) noexcept:
         """Whether this hash was evicted not long ago; it is forgotten, and the shares adapt."""
-        cdef uint64_t mark = (<uint64_t>h * GOLDEN) & ~<uint64_t>3
-        cdef uint32_t at
+        cdef uint32_t position
         cdef double step
         if self.newest == self.oldest:
             return False
-        at = self.ghost(mark)
-        if at == NIL:
+        position = self.ghost((<uint64_t>h * GOLDEN) & ~<uint64_t>3)
+        if position == NIL:
             return False
-        if self.ring[self.places[at]] & 1:
+        if self.ring[position] & 1:
             step = <double>self.ghosts[SMALL] / self.ghosts[MAIN]
             self.share -= PACE * max(step, 1.0) / max(self.n, 1)
-            if self.share < LEAST_SHARE:
-                self.share = LEAST_SHARE
+            self.share = max(self.share, LEAST_SHARE)
         else:
             step = <double>self.ghosts[MAIN] / self.ghosts[SMALL]
             self.share += PACE * max(step, 1.0) / max(self.n, 1)
-            if self.share > MOST_SHARE:
-                self.share = MOST_SHARE
-        self.lay(at)
+            self.share = min(self.share, MOST_SHARE)
+        self.lay(position)
         return True
 
     cdef inline uint32_t ghost(self, uint64_t mark) noexcept:
-        """The place of this mark in the table of the ghost, or NIL."""
-        cdef uint32_t at = <uint32_t>(mark >> 32) >> self.ring_shift
-        while self.places[at] != NIL:
-            if self.ring[self.places[at]] & ~<uint64_t>3 == mark:
-                return at
-            at = (at + 1) & (2 * self.ring_mask + 1)
-        return NIL
-
-    cdef void lay(self, uint32_t at) noexcept:
-        """Take this place out of the table; its position in the ring stays, empty, until its time."""
-        cdef uint32_t mask = 2 * self.ring_mask + 1
-        cdef uint32_t nxt = at, home
-        cdef uint32_t position = self.places[at]
-        self.ghosts[self.ring[position] & 1] -= 1
-        self.ring[position] = 0
+        """The position of this mark in the ring, or NIL."""
+        cdef uint32_t tag = <uint32_t>(mark >> 32)
+        cdef uint32_t at = tag >> self.recall_table.shift
+        cdef uint32_t position
         while True:
-            nxt = (nxt + 1) & mask
-            if self.places[nxt] == NIL:
-                break
-            home = <uint32_t>(self.ring[self.places[nxt]] >> 32) >> self.ring_shift
-            if ((nxt - home) & mask) >= ((nxt - at) & mask):
-                self.places[at] = self.places[nxt]
-                at = nxt
-        self.places[at] = NIL
+            position = self.recall_table.places[at].item
+            if position == NIL:
+                return NIL
+            if self.recall_table.places[at].tag == tag and self.ring[position] & ~<uint64_t>3 == mark:
+                return position
+            at = (at + 1) & self.recall_table.mask
 
-    cdef void drop_oldest(self) noexcept:
-        cdef uint64_t mark = self.ring[self.oldest & self.ring_mask]
-        if mark & 2:
-            self.lay(self.ghost(mark & ~<uint64_t>3))
-        self.oldest += 1
+    cdef inline void lay(self, uint32_t position) noexcept:
+        """Forget it; its position in the ring stays, empty, until its time."""
+        cdef uint64_t mark = self.ring[position]
+        self.ghosts[mark & 1] -= 1
+        self.ring[position] = 0
+        leave(&self.recall_table, <uint32_t>(mark >> 32), position)
 
     cdef bint grow_ring(self) noexcept:
-        cdef uint32_t old = 0 if self.ring == NULL else self.ring_mask + 1
-        cdef uint32_t size = old * 2 if old else 8
-        cdef uint32_t k, at
-        cdef uint64_t *ring = NULL
-        cdef uint32_t *places = NULL
+        cdef uint64_t size = 8 if self.ring == NULL else (<uint64_t>self.ring_mask + 1) * 2
+        cdef uint32_t k = 0
+        cdef uint64_t mark
+        cdef uint64_t *ring
         while size < self.n:
             size *= 2
         ring = <uint64_t *>PyMem_RawCalloc(size, sizeof(uint64_t))
-        places = <uint32_t *>PyMem_RawMalloc(2 * <size_t>size * sizeof(uint32_t))
-        if ring == NULL or places == NULL:
-            PyMem_RawFree(ring)
-            PyMem_RawFree(places)
+        if ring == NULL:
             return False
-        memset(places, 0xFF, 2 * <size_t>size * sizeof(uint32_t))
-        k = 0
+        if self.recall_table.places != NULL:    # the positions change
+            memset(self.recall_table.places, 0xFF, (<size_t>self.recall_table.mask + 1) * sizeof(Place))
         while self.oldest != self.newest:
-            ring[k] = self.ring[self.oldest & self.ring_mask]
+            mark = self.ring[self.oldest & self.ring_mask]
             self.oldest += 1
+            if mark:
+                ring[k] = mark
+                enter(&self.recall_table, <uint32_t>(mark >> 32), k)
             k += 1
         PyMem_RawFree(self.ring)
-        PyMem_RawFree(self.places)
         self.ring = ring
-        self.places = places
         self.oldest = 0
         self.newest = k
-        self.ring_mask = size - 1
-        self.ring_shift = 31
-        while size > 1:
-            size >>= 1
-            self.ring_shift -= 1
-        for k in range(self.newest):
-            if ring[k] & 2:
-                at = <uint32_t>(ring[k] >> 32) >> self.ring_shift
-                while places[at] != NIL:
-                    at = (at + 1) & (2 * self.ring_mask + 1)
-                places[at] = k
+        self.ring_mask = <uint32_t>(size - 1)
         return True
 
     # -- the wheel
@@ -1050,14 +1047,14 @@ cdef void drop_all(Entry *entries, uint32_t touched) noexcept:
 cdef int64_t nanoseconds(ttl) except -1:
     """0: for ever."""
     cdef double seconds
-    if hasattr(ttl, "total_seconds"):
+    if type(ttl) is not int and type(ttl) is not float and hasattr(ttl, "total_seconds"):
         ttl = ttl.total_seconds()
     seconds = ttl
     if not seconds >= 0:
         raise ConfigError(f"ttl={ttl!r}: seconds from now, 0 for ever")
     if seconds == 0 or seconds >= FOREVER:
         return 0
-    return max(1, <int64_t>(seconds * 1e9))
+    return max(<int64_t>1, <int64_t>(seconds * 1e9))
 
 
 # -- the collector: it sees what the entries hold, so a value that refers to its store is no leak

@@ -392,17 +392,6 @@ class Store(Generic[K, V]):
         evicted = False
         while True:
             dead: Dead = []
-            if not self._enter():
-                self._later.append(partial(self._store, key, value, hash_, size, expires, now))
-                return
-            try:
-                if self._timed:
-                    self._advance(now, dead, SLOTS)
-            except BaseException:
-                self._forget()
-                raise
-            finally:
-                self._leave()
             while True:
                 version = self._version
                 entry = self._find(key, hash_)
@@ -412,12 +401,15 @@ class Store(Generic[K, V]):
                 if version == self._version:
                     break
                 self._leave()
+            done = False
             try:
-                done = False
+                if entry is not None and entry.expires and entry.expires <= now:
+                    self._take(entry, dead, EXPIRED)
+                    entry = None
+                if self._timed:
+                    self._advance(now, dead, SLOTS)  # not the entry: that is not expired
                 if entry is not None:
-                    if entry.expires and entry.expires <= now:
-                        self._take(entry, dead, EXPIRED)
-                    elif self._most and self._bytes - entry.size + size > self._most:
+                    if self._most and self._bytes - entry.size + size > self._most:
                         # Out, and in again at the end of its queue: it must not be what makes room for itself.
                         queue = entry.queue
                         uses = min(3, entry.uses + 1)
