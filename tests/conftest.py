@@ -72,3 +72,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(
             f"interleavings: {runs:,} orders explored ({states:,} states), standing for {orders:,}"
         )
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes may hold something drawn at random; the workers of a parallel run must agree on names."""
+    return f"{argname}{len(val)}bytes" if isinstance(val, bytes) else None
