@@ -13,11 +13,11 @@ from .effects import Now, Plan, Spawn, Subscribe, Wait
 from .flights import CircleError
 from .lookups import lookup, recompute, store
 from .owning import Failed, compute_and_store, fetch, free
-from .reads import Found, ServerFailed, in_window, is_early, look, shared_read, valid
+from .reads import Found, ServerFailed, first_look, in_window, is_early, look, shared_read, valid
 
 if TYPE_CHECKING:
     from ..errors import CacheError
-    from .flights import Flight, Round
+    from .flights import Flight, Round, Ticket
     from .job import Job
 
 __all__ = ["call", "is_early", "lookup", "recompute", "store"]
@@ -54,6 +54,7 @@ def _without_server(job: Job, error: CacheError) -> Plan[Any]:
 
 def _answer(job: Job) -> Plan[Any]:
     flight = job.flights.enter(job.key)
+    begun = flight.landings
     try:
         wanted: Round | None = None
         while True:
@@ -65,7 +66,7 @@ def _answer(job: Job) -> Plan[Any]:
             job.guard()
             computing = job.computing()
             try:
-                ticket = flight.drive_or_queue(computing)
+                ticket = flight.drive_or_queue(computing, begun)
             except CircleError:
                 raise job.circle() from None
             if ticket is not None:
@@ -74,12 +75,8 @@ def _answer(job: Job) -> Plan[Any]:
                     yield Wait(ticket.signal)
                 finally:
                     flight.waited(computing)
-                if ticket.error is not None:  # raised while we were waiting for exactly this (W3)
-                    job.note("miss")
-                    return (yield from _after_error(job, ticket.error, found, ticket.trace))
-                if ticket.alone:  # a result that is not to be kept: better all at once than one by one
-                    job.note("miss")
-                    return (yield from job.compute())
+                if ticket.error is not None or ticket.alone:
+                    return (yield from _shared_end(job, ticket, found))
                 wanted = ticket.round
                 continue
             done, result, wanted = yield from _drive(job, flight, found)
@@ -87,6 +84,14 @@ def _answer(job: Job) -> Plan[Any]:
                 return result
     finally:
         flight.leave()
+
+
+def _shared_end(job: Job, ticket: Ticket, found: Found | None) -> Plan[Any]:
+    """The computation that we waited for has no result that we could read."""
+    job.note("miss")
+    if ticket.error is not None:  # raised while we were waiting for exactly this (W3)
+        return (yield from _after_error(job, ticket.error, found, ticket.trace))
+    return (yield from job.compute())  # not to be kept: better all at once than one by one
 
 
 def _use(job: Job, flight: Flight, found: Found) -> Plan[tuple[bool, Any]]:
@@ -148,7 +153,7 @@ def _drive(job: Job, flight: Flight, found: Found | None) -> Plan[tuple[bool, An
     landed = False
     try:
         sent = yield Now()
-        word, token, data, stamps, ms, lease_left = yield from fetch(job, "miss")
+        word, token, data, stamps, ms = yield from fetch(job, "miss")
         seen = valid(job, data, stamps, ms, sent)
         if word == b"hit":
             usable, result = (False, None) if seen is None else job.load(seen.entry)
@@ -156,7 +161,7 @@ def _drive(job: Job, flight: Flight, found: Found | None) -> Plan[tuple[bool, An
                 job.note("hit")
                 return True, job.give(result), None
             # Fresh for the server, and of no use to us: bytes that nobody can read, a cached error.
-            word, token, data, stamps, ms, lease_left = yield from fetch(job, "force")
+            word, token, data, stamps, ms = yield from fetch(job, "force")
             seen = None
         if word == b"lease":
             failure: BaseException | None = None
@@ -173,7 +178,7 @@ def _drive(job: Job, flight: Flight, found: Found | None) -> Plan[tuple[bool, An
             if usable:
                 job.note("stale")
                 return True, job.give(result), None
-        yield from _await_other(job, lease_left)
+        yield from _await_other(job)
         landed = True
         return False, None, flight.land()
     finally:
@@ -181,18 +186,19 @@ def _drive(job: Job, flight: Flight, found: Found | None) -> Plan[tuple[bool, An
             flight.land(alone=job.unkept)
 
 
-def _await_other(job: Job, lease_left: int) -> Plan[None]:
+def _await_other(job: Job) -> Plan[None]:
     """W1: registered first, then look; then until woken, the lease's end, or the net."""
     heard = yield Subscribe(job.channel)
     pause = FIRST_LOOK if heard.deaf else NET
-    while True:
-        found, lease_left = yield from look(job)
-        if lease_left == -2 or (found is not None and found.fresh):
-            return
+    lease_left = yield from first_look(job)
+    while lease_left != -2:
         seconds = pause * job.jitter()
         if lease_left >= 0:  # whoever owns it renews it long before: then it is dead
             seconds = min(seconds, (lease_left + 1) / 1000)
         if (yield Wait(heard, seconds)):
+            return
+        fresh, lease_left = yield from look(job)
+        if fresh:
             return
         pause = min(2 * pause, NET)
 

@@ -26,11 +26,12 @@ class CircleError(Exception):
 class Round:
     """One read for all that joined before it was sent."""
 
-    __slots__ = ("done", "error", "led", "reply", "valid")
+    __slots__ = ("done", "error", "led", "reply", "sent", "valid")
 
     def __init__(self, signal: Any) -> None:
         self.done = signal
         self.led = False
+        self.sent = False
         self.valid = False  # False once done: its leader went away, join another one
         self.reply: Any = None
         self.error: CacheError | None = None
@@ -39,10 +40,11 @@ class Round:
 class Ticket:
     """A place in the queue behind the driver: ``signal`` is set when it has ended."""
 
-    __slots__ = ("alone", "error", "round", "signal", "trace")
+    __slots__ = ("alone", "error", "number", "round", "signal", "trace")
 
     def __init__(self, signal: Any) -> None:
         self.signal = signal
+        self.number = 0  # of the landing that it is for
         self.round: Round | None = None  # all that are woken together read together
         self.error: BaseException | None = None  # what the driver's computation raised
         self.trace: Any = None  # where
@@ -52,7 +54,9 @@ class Ticket:
 class Flight:
     """The callers of one key. Made and dropped by ``Flights``."""
 
-    __slots__ = ("_flights", "current", "driven", "following", "key", "refreshing", "ticket", "users")
+    __slots__ = (
+        "_flights", "current", "driven", "following", "key", "landings", "last", "refreshing", "ticket", "users",
+    )  # fmt: skip
 
     def __init__(self, flights: Flights, key: Any) -> None:
         self._flights = flights
@@ -61,6 +65,8 @@ class Flight:
         self.current: Round | None = None  # being read now
         self.following: Round | None = None  # to be read when the current one has ended
         self.driven = False
+        self.landings = 0  # drivers that have ended
+        self.last: Ticket | None = None  # of the last one that failed
         self.refreshing = False
         self.ticket: Ticket | None = None
 
@@ -72,7 +78,7 @@ class Flight:
         with self._flights.lock:
             if wanted is not None and (wanted is self.current or wanted is self.following or wanted.led):
                 chosen = wanted
-            elif self.current is None or not self.current.led:
+            elif self.current is None or not self.current.sent:
                 chosen = self.current = self.current or self._round()
             else:
                 chosen = self.following = self.following or self._round()
@@ -82,33 +88,41 @@ class Flight:
             ahead = self.current.done if self.following is chosen and self.current is not None else None
             return chosen, True, ahead
 
+    def busy(self) -> Any:
+        """Signal of the end of whoever drives now, if anybody does."""
+        with self._flights.lock:
+            return self._queue().signal if self.driven else None
+
+    def sending(self, turn: Round) -> None:
+        """The leader sends the read now: who begins from here on takes part in the next one."""
+        with self._flights.lock:
+            turn.sent = True
+
     def end(self, ended: Round, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
         """The leader's read has ended (``valid=False``: it never will); the next round may begin."""
         with self._flights.lock:
             ended.reply, ended.error, ended.valid = reply, error, valid
-            if self.current is ended:
-                self.current, self.following = self.following, None
-            elif self.following is ended:
-                self.following = None
+            self._close(ended)
         ended.done.set()
 
-    def drive_or_queue(self, computing: Sequence[Any] = ()) -> Ticket | None:
+    def drive_or_queue(self, computing: Sequence[Any] = (), begun: int | None = None) -> Ticket | None:
         """None: I drive now. Otherwise a ticket, to wait until the driver has ended; then call ``waited``.
 
+        ``begun`` is how many drivers had ended when I began: of one that failed since, I have the ticket.
         ``computing`` are the keys that wait with me, since I am called by their computations. CircleError
         if one of them is what the driver waits for.
         """
         with self._flights.lock:
-            if not self.driven:
+            failed = self.last is not None and begun is not None and self.last.number > begun
+            if not self.driven and not failed:
                 self.driven = True
                 return None
             if computing:
-                self._flights.refuse_circle(self.key, computing)
+                if not failed:
+                    self._flights.refuse_circle(self.key, computing)
                 for key in computing:
                     self._flights.waits.setdefault(key, []).append(self.key)
-            if self.ticket is None:
-                self.ticket = Ticket(self._flights.signal())
-            return self.ticket
+            return self.last if failed else self._queue()
 
     def waited(self, computing: Sequence[Any]) -> None:
         """The wait has ended, well or not."""
@@ -122,16 +136,18 @@ class Flight:
         """The driver has ended: wake the queue, which reads once, together; gives the round that it reads."""
         with self._flights.lock:
             self.driven = False
+            self.landings += 1
+            if error is not None or alone:
+                self.last = self._queue()  # for those too who have not queued yet
             ticket, self.ticket = self.ticket, None
             if ticket is None:
                 return None
-            ticket.error, ticket.alone = error, alone
+            ticket.error, ticket.alone, ticket.number = error, alone, self.landings
             if error is not None:
                 ticket.trace = error.__traceback__
             elif not alone:
-                if self.current is None:
-                    self.current = self._round()
-                    ticket.round = self.current
+                if self.current is None or not self.current.sent:
+                    ticket.round = self.current = self.current or self._round()
                 else:
                     self.following = self.following or self._round()
                     ticket.round = self.following
@@ -156,6 +172,17 @@ class Flight:
     def leave(self) -> None:
         """One caller has its answer."""
         self._flights.leave(self)
+
+    def _close(self, turn: Round) -> None:
+        if self.current is turn:
+            self.current, self.following = self.following, None
+        elif self.following is turn:
+            self.following = None
+
+    def _queue(self) -> Ticket:
+        if self.ticket is None:
+            self.ticket = Ticket(self._flights.signal())
+        return self.ticket
 
     def _round(self) -> Round:
         return Round(self._flights.signal())

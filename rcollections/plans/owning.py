@@ -24,7 +24,7 @@ class Failed(Exception):
 
 
 def fetch(job: Job, mode: str) -> Plan[list[Any]]:
-    """L2, with a new token and new stamps for every send. ``[word, token, data, stamps, ttl, lease ttl]``."""
+    """L2, with a new token and new stamps for every send. ``[word, token, data, stamps, ttl]``."""
     token = draw()
     news = tuple(draw() for _ in job.tags)
     early = -1 if job.early is None else round(job.early * 1000)
@@ -42,7 +42,7 @@ def fetch(job: Job, mode: str) -> Plan[list[Any]]:
         raise
     stamps = [reply[2][at : at + 8] for at in range(0, len(reply[2]), 8)]
     # An empty value is a value: that there is none is told by the ttl.
-    return [reply[0], token, None if reply[3] == -2 else reply[1], stamps, reply[3], reply[4]]
+    return [reply[0], token, None if reply[3] == -2 else reply[1], stamps, reply[3]]
 
 
 def compute_and_store(job: Job, token: bytes, stamps: list[bytes]) -> Plan[Any]:

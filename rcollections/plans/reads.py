@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from .flights import Flight, Round
     from .job import Job
 
-__all__ = ["Found", "ServerFailed", "in_window", "is_early", "look", "read", "shared_read", "valid"]
+__all__ = ["Found", "ServerFailed", "first_look", "in_window", "is_early", "look", "read", "shared_read", "valid"]
+
+
+GATHER = 0.02  # seconds in which callers come together for one look at a key that is being computed
 
 
 class Found:
@@ -58,18 +61,24 @@ def read(job: Job, with_ttl: bool = False) -> Plan[Found | None]:
     return valid(job, words[0], words[1:], ms, sent)
 
 
-def look(job: Job) -> Plan[tuple[Found | None, int]]:
-    """The look of a caller who waits: the entry, and the ms that the lease lasts (-2: nobody has it)."""
+def look(job: Job) -> Plan[tuple[bool, int]]:
+    """The look of a caller who waits: whether there is something fresh, and the ms that the lease lasts."""
     sent = yield Now()
-    steps = [Command(("PTTL", job.lease)), Command(("MGET", job.key, *job.tags))]
-    if job.needs_ttl:
-        steps.insert(1, Command(("PTTL", job.key)))
+    steps = [Command(("PTTL", job.lease)), Command(("PTTL", job.key)), Command(("MGET", job.key, *job.tags))]
     try:
-        replies = yield Batch(steps)
+        lease_left, ms, words = yield Batch(steps)
     except CacheError as error:
         raise ServerFailed(error) from error
-    ms, words = replies[1] if job.needs_ttl else None, replies[-1]
-    return valid(job, words[0], words[1:], ms, sent), replies[0]
+    found = valid(job, words[0], words[1:], ms, sent)
+    return found is not None and found.fresh, lease_left
+
+
+def first_look(job: Job) -> Plan[int]:
+    """The first one, when wake-ups are heard: only whether there is a lease still, which whatever ends it drops."""
+    try:
+        return (yield Command(("PTTL", job.lease)))  # type: ignore[no-any-return]
+    except CacheError as error:
+        raise ServerFailed(error) from error
 
 
 def valid(job: Job, data: bytes | None, stamps: list[Any], ms: int | None, sent: float) -> Found | None:
@@ -88,7 +97,7 @@ def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | 
     """The same, shared by all that began before it is sent."""
     while True:
         turn, leads, ahead = flight.join(wanted)
-        wanted = None
+        named, wanted = wanted is not None, None
         if not leads:
             yield Wait(turn.done)
             if not turn.valid:
@@ -99,6 +108,10 @@ def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | 
         try:
             if ahead is not None:
                 yield Wait(ahead)
+            busy = None if named else flight.busy()
+            if busy is not None:  # it is being computed: many may come now, so wait a little for them
+                yield Wait(busy, GATHER)
+            flight.sending(turn)
             found = yield from read(job)
         except ServerFailed as failed:
             if job.late():  # it was the leader's own deadline that has passed: no news for the others
