@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import total_ordering
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from .basecache import BaseCache
 from .edit import Edit
@@ -19,11 +19,14 @@ from .wire.keys import channel, guard, lease, tag
 from .writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from datetime import timedelta
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from .asyncfunction import AsyncCachedFunction
+    from .cachedfunction import CachedFunction
+    from .decorators import Decorator
     from .filling import Since
     from .plans.target import Target
 
@@ -34,6 +37,8 @@ else:
 __all__ = ["KeyCache"]
 
 D = TypeVar("D")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @total_ordering
@@ -58,6 +63,15 @@ class KeyCache(BaseCache, Generic[V]):
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
 
+    @overload
+    @classmethod
+    def cached(cls, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncCachedFunction[P, R]: ...  # type: ignore[overload-overlap]
+    @overload
+    @classmethod
+    def cached(cls, fn: Callable[P, R], /) -> CachedFunction[P, R]: ...
+    @overload
+    @classmethod
+    def cached(cls, fn: None = None, /, **options: Any) -> Decorator: ...
     @classmethod
     def cached(cls, fn: Any = None, /, **options: Any) -> Any:
         """``@MyCache.cached`` or ``@MyCache.cached(ttl=60, …)``: the same as ``@cached(MyCache, …)``."""

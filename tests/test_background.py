@@ -160,7 +160,7 @@ def test_a_process_ends_in_good_order(tmp_path: Path) -> None:
         @cached
         def slow(x):
             time.sleep(0.3)
-            os.write(1, b"computed %d\n" % x)  # whole lines, from several threads
+            os.write(1, b"computed %d\\n" % x)  # whole lines, from several threads
             if x == 2:
                 raise LookupError("two")
             return x
@@ -171,7 +171,7 @@ def test_a_process_ends_in_good_order(tmp_path: Path) -> None:
             except CacheMissError:
                 pass
         slow.future()(3)
-        print("end", flush=True)
+        os.write(1, b"end\\n")
         """,
         tmp_path,
     )

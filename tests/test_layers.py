@@ -48,7 +48,7 @@ LAYERS = {
     "__main__": 9,
 }
 # Inside a method, when it is called: KeyCache.cached() is the decorator under a second name.
-UPWARDS = {("keycache", "decorators")}
+UPWARDS = {("keycache", name) for name in ("decorators", "cachedfunction", "asyncfunction")}
 OUTSIDE = {"redis", "asyncio", "socket", "selectors", "ssl", "subprocess", "hiredis", "fakeredis"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from rcollections import CounterCache, DictCache, KeyCache, SetCache, SortedSetCache
+from rcollections import CounterCache, DictCache, KeyCache, SetCache, SortedSetCache, cached, invalidate_tags
 
 
 class Profile(DictCache[str, int]):
@@ -70,3 +70,96 @@ def counters() -> None:
     words["a"] += 1
     assert_type(words.most_common(2), list[tuple[str, int]])
     words["a"] = "one"  # type: ignore[assignment]
+
+
+@cached
+def double(n: int, *, label: str = "") -> float:
+    return n * 2.0
+
+
+@cached(ttl=60, tags=lambda n: (f"n:{n}",))
+def named(n: int) -> str:
+    return str(n)
+
+
+@Price.cached(ttl=5)
+def priced(n: int) -> list[int]:
+    return [n]
+
+
+@cached(Price, key="one")
+async def later(n: int) -> str:
+    return str(n)
+
+
+class Shop:
+    @cached
+    def stock(self, item: str) -> int:
+        return len(item)
+
+    @cached(ttl=5)
+    async def fetch(self, item: str) -> bytes:
+        return item.encode()
+
+    @property
+    @cached
+    def size(self) -> int:
+        return 1
+
+    @staticmethod
+    @cached
+    def tax(amount: float) -> float:
+        return amount
+
+    @cached
+    @classmethod
+    def opened(cls, day: str) -> bool:
+        return bool(day)
+
+
+def functions() -> None:
+    assert_type(double(1, label="x"), float)
+    double("1")  # type: ignore[arg-type]
+    assert_type(double.peek(1), float)
+    assert_type(double.get_ttl(1), tuple[float, float])
+    assert_type(double.key(1), str)
+    assert_type(double.refresh(1), float)
+    assert_type(double.bg()(1), float)
+    assert_type(double.future()(1).result(), float)
+    assert_type(double.cache_info().hits, int)
+    double.store(1.5)(1)
+    double.store("x")  # type: ignore[arg-type]
+    double.store(1.5)("x")  # type: ignore[arg-type]
+    double.put(1, _cache_put=1.5)
+    double.put(1, _cache_put="x")  # type: ignore[arg-type]
+    double.invalidate("1")  # type: ignore[arg-type]
+    with double.writing(1) as w:
+        w.put(2.5)
+        w.put("x")  # type: ignore[arg-type]
+    assert_type(named(1), str)
+    assert_type(named.uncached(1), str)
+    assert_type(priced(1), list[int])
+    shop = Shop()
+    assert_type(shop.stock("apple"), int)
+    shop.stock(5)  # type: ignore[arg-type]
+    shop.stock.invalidate("apple")
+    shop.stock.invalidate(5)  # type: ignore[arg-type]
+    assert_type(Shop.stock(shop, "apple"), int)
+    assert_type(shop.size, int)
+    assert_type(Shop.tax(1.5), float)
+    invalidate_tags("a", "b", connection_name="x")
+
+
+async def async_functions() -> None:
+    assert_type(await later(1), str)
+    assert_type(await later.peek(1), str)
+    assert_type(await later.get_ttl(1), tuple[str, float])
+    assert_type(await later.bg()(1), str)
+    assert_type(await later.future()(1), str)
+    await later.store("x")(1)
+    await later.store(5)(1)  # type: ignore[arg-type]
+    async with later.writing(1) as w:
+        w.put("x")
+    assert_type(await Shop().fetch("apple"), bytes)
+    await Shop().fetch.invalidate("apple")
+    await Shop().fetch(5)  # type: ignore[arg-type]
