@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: ``python benchmarks/run.py [--quick]``.
 
 What is given goes on to each: ``--quick``, ``--unix``, ``--free``, ``--server redis``. Values on their own
-(the codec beside pickle) are measured without a server.
+(the codec beside pickle) and the store in this process are measured without a server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WITH_SERVER = ("operations", "loading", "iterating", "sets", "cached", "stampede
 def main() -> int:
     given = sys.argv[1:]
     failed = []
-    for name in (*WITH_SERVER, "codec"):
+    for name in (*WITH_SERVER, "codec", "store"):
         print(f"# {name}\n", flush=True)
         options = given if name in WITH_SERVER else []
         if subprocess.run([sys.executable, str(HERE / f"{name}.py"), *options]).returncode:

@@ -878,6 +878,7 @@ cdef class Store:
         if self.count[SMALL] > 1 and self.count[SMALL] > self.share * self.n:
             i = self.head[SMALL]
             self.unlink(i)
+            self.entries[i].uses = 0
             self.append(i, MAIN)
 
     # -- the ghosts

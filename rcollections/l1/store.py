@@ -555,6 +555,7 @@ class Store(Generic[K, V]):
         if len(small) > 1 and len(small) > self._share * self._n:
             entry = next(iter(small))
             del small[entry]
+            entry.uses = 0
             entry.queue = MAIN
             main[entry] = None
 
