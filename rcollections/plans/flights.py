@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["CircleError", "Flight", "Flights", "Round", "Ticket"]
 
 
+FIRST_GATHER, LAST_GATHER = 0.02, 0.1  # seconds in which callers come together for one look
+
+
 class CircleError(Exception):
     """Waiting would never end: the driver waits for the caller."""
 
@@ -55,7 +58,8 @@ class Flight:
     """The callers of one key. Made and dropped by ``Flights``."""
 
     __slots__ = (
-        "_flights", "current", "driven", "following", "key", "landings", "last", "refreshing", "ticket", "users",
+        "_flights", "current", "driven", "following", "gathers", "key", "landings", "last", "refreshing",
+        "ticket", "users",
     )  # fmt: skip
 
     def __init__(self, flights: Flights, key: Any) -> None:
@@ -65,6 +69,7 @@ class Flight:
         self.current: Round | None = None  # being read now
         self.following: Round | None = None  # to be read when the current one has ended
         self.driven = False
+        self.gathers = 0  # since somebody drives
         self.landings = 0  # drivers that have ended
         self.last: Ticket | None = None  # of the last one that failed
         self.refreshing = False
@@ -88,10 +93,17 @@ class Flight:
             ahead = self.current.done if self.following is chosen and self.current is not None else None
             return chosen, True, ahead
 
-    def busy(self) -> Any:
-        """Signal of the end of whoever drives now, if anybody does."""
+    def gather(self) -> tuple[Any, float] | None:
+        """While somebody drives: the signal of its end, and how long to wait for it and for more callers.
+
+        That it is being computed is known, so looking can wait a little; longer each time.
+        """
         with self._flights.lock:
-            return self._queue().signal if self.driven else None
+            if not self.driven:
+                return None
+            seconds = min(LAST_GATHER, FIRST_GATHER * 2**self.gathers)
+            self.gathers = min(self.gathers + 1, 10)
+            return self._queue().signal, seconds
 
     def sending(self, turn: Round) -> None:
         """The leader sends the read now: who begins from here on takes part in the next one."""
@@ -136,6 +148,7 @@ class Flight:
         """The driver has ended: wake the queue, which reads once, together; gives the round that it reads."""
         with self._flights.lock:
             self.driven = False
+            self.gathers = 0
             self.landings += 1
             if error is not None or alone:
                 self.last = self._queue()  # for those too who have not queued yet

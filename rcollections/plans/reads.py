@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["Found", "ServerFailed", "first_look", "in_window", "is_early", "look", "read", "shared_read", "valid"]
 
 
-GATHER = 0.02  # seconds in which callers come together for one look at a key that is being computed
-
-
 class Found:
     """What a read saw: an entry that is valid now, how long it stays, and how long it is fresh."""
 
@@ -108,9 +105,9 @@ def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | 
         try:
             if ahead is not None:
                 yield Wait(ahead)
-            busy = None if named else flight.busy()
-            if busy is not None:  # it is being computed: many may come now, so wait a little for them
-                yield Wait(busy, GATHER)
+            gathering = None if named else flight.gather()
+            if gathering is not None:  # it is being computed: many may come now, so wait a little for them
+                yield Wait(*gathering)
             flight.sending(turn)
             found = yield from read(job)
         except ServerFailed as failed:
