@@ -9,7 +9,19 @@ from tests.interleavings.actors import bumper, changer, clearer, failing, putter
 from tests.interleavings.mutants import plans, scripts
 from tests.interleavings.parts import LEASE
 from tests.interleavings.scenario import TAG, TAG_B, Parts, Scenario, stored
-from tests.interleavings.scripts import SCRIPTS, put, stamps
+from tests.interleavings.unguarded import (
+    EagerFlights,
+    begin_politely,
+    delete_entry_only,
+    expire_entry_only,
+    fetch_over,
+    fetch_unseen,
+    free_anyway,
+    put_entry_only,
+    remake_tags,
+    renew_anyway,
+    store_anyway,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,82 +43,6 @@ def case(*processes: tuple[Any, ...], **settings: Any) -> Scenario:
     return Scenario(processes, **{"after": (CALL,), **settings})
 
 
-# -- scripts without a guard -----------------------------------------------------------------------
-
-
-def store_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
-    put(m, keys[0], args[1], args[2])
-    m.unlink(keys[1])
-    m.publish(args[3])
-    return [b"ok"]
-
-
-def delete_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
-    m.publish(args[0])
-    return [b"ok", m.unlink(keys[0])]
-
-
-def put_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
-    head, value, ttl, tag_ms, channel, *news = args
-    put(m, keys[0], head + stamps(m, keys[2:], tag_ms, news) + value, ttl)
-    m.publish(channel)
-    return [b"ok"]
-
-
-def fetch_unseen(m: Any, keys: Any, args: Any) -> list[Any]:
-    """The lease without a second look at the entry."""
-    entry = m.data.pop(keys[0], None)
-    reply = SCRIPTS["entry_fetch"](m, keys, args)
-    if entry is not None:
-        m.data[keys[0]] = entry
-    return reply
-
-
-def fetch_over(m: Any, keys: Any, args: Any) -> list[Any]:
-    """The lease, whoever has it."""
-    reply = SCRIPTS["entry_fetch"](m, keys, args)
-    if reply[0] == b"wait":
-        m.set(keys[1], args[0], b"PX", args[1])
-        reply[0] = b"lease"
-    return reply
-
-
-def renew_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
-    m.set(keys[0], args[0], b"PX", args[1])
-    return [b"ok"]
-
-
-def free_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
-    m.unlink(keys[0])
-    m.publish(args[1])
-    return [b"ok"]
-
-
-def begin_politely(m: Any, keys: Any, args: Any) -> list[Any]:
-    """The lease only if nobody has it."""
-    current = stamps(m, keys[2:], args[2], args[3:])
-    m.unlink(keys[0])
-    m.set(keys[1], args[0], b"NX", b"PX", args[1])
-    return [b"lease", current]
-
-
-def expire_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
-    lease = m.data.get(keys[1])
-    reply = SCRIPTS["entry_expire"](m, keys, args)
-    if lease is not None:
-        m.data[keys[1]] = lease
-    return reply
-
-
-def remake_tags(m: Any, keys: Any, args: Any) -> list[Any]:
-    """FETCH makes its tags anew, although they are there."""
-    for tag, new in zip(keys[2:], args[5:], strict=True):
-        m.set(tag, new)
-    return SCRIPTS["entry_fetch"](m, keys, args)
-
-
-# -- the guards ------------------------------------------------------------------------------------
-
 TAGGED: dict[str, Any] = {"tags": (TAG,)}
 OLD_STAMP = stored(grace=50_000, left=40_000, tags=(TAG,))  # stale for 10 s, hard end in 40 s
 STALE = stored(grace=3_000, left=1_000)  # stale for 2 s, gone in 1 s
@@ -124,7 +60,7 @@ GUARDS: dict[str, Guard] = {
         case((CALL, CALL), (DELETE,)),
     ),
     "share-sent-after": Guard(
-        lambda: plans(("flights", "elif self.current is None or not self.current.led:", "elif True:")),
+        lambda: Parts(flights=EagerFlights),
         case((CALL, changer("delete", then_calls=True)), initial=stored()),
     ),
     "fresh-stamp-per-send": Guard(

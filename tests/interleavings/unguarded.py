@@ -1,0 +1,108 @@
+"""Scripts and flights of which each lacks one guard: what the mutations put in the place of the real ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcollections.plans.flights import Flight, Flights
+from tests.interleavings.scripts import SCRIPTS, put, stamps
+
+__all__ = [
+    "EagerFlight",
+    "EagerFlights",
+    "begin_politely",
+    "delete_entry_only",
+    "expire_entry_only",
+    "fetch_over",
+    "fetch_unseen",
+    "free_anyway",
+    "put_entry_only",
+    "remake_tags",
+    "renew_anyway",
+    "store_anyway",
+]
+
+
+def store_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
+    put(m, keys[0], args[1], args[2])
+    m.unlink(keys[1])
+    m.publish(args[3])
+    return [b"ok"]
+
+
+def delete_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
+    m.publish(args[0])
+    return [b"ok", m.unlink(keys[0])]
+
+
+def put_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
+    head, value, ttl, tag_ms, channel, *news = args
+    put(m, keys[0], head + stamps(m, keys[2:], tag_ms, news) + value, ttl)
+    m.publish(channel)
+    return [b"ok"]
+
+
+def fetch_unseen(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The lease without a second look at the entry."""
+    entry = m.data.pop(keys[0], None)
+    reply = SCRIPTS["entry_fetch"](m, keys, args)
+    if entry is not None:
+        m.data[keys[0]] = entry
+    return reply
+
+
+def fetch_over(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The lease, whoever has it."""
+    reply = SCRIPTS["entry_fetch"](m, keys, args)
+    if reply[0] == b"wait":
+        m.set(keys[1], args[0], b"PX", args[1])
+        reply[0] = b"lease"
+    return reply
+
+
+def renew_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
+    m.set(keys[0], args[0], b"PX", args[1])
+    return [b"ok"]
+
+
+def free_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
+    m.unlink(keys[0])
+    m.publish(args[1])
+    return [b"ok"]
+
+
+def begin_politely(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The lease only if nobody has it."""
+    current = stamps(m, keys[2:], args[2], args[3:])
+    m.unlink(keys[0])
+    m.set(keys[1], args[0], b"NX", b"PX", args[1])
+    return [b"lease", current]
+
+
+def expire_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
+    lease = m.data.get(keys[1])
+    reply = SCRIPTS["entry_expire"](m, keys, args)
+    if lease is not None:
+        m.data[keys[1]] = lease
+    return reply
+
+
+def remake_tags(m: Any, keys: Any, args: Any) -> list[Any]:
+    """FETCH makes its tags anew, although they are there."""
+    for tag, new in zip(keys[2:], args[5:], strict=True):
+        m.set(tag, new)
+    return SCRIPTS["entry_fetch"](m, keys, args)
+
+
+class EagerFlight(Flight):
+    """Takes part in a read that is sent already."""
+
+    def join(self, wanted: Any = None) -> Any:
+        current = self.current
+        return (current, False, None) if current is not None and current.led else super().join(wanted)
+
+
+class EagerFlights(Flights):
+    def enter(self, key: Any) -> Flight:
+        self.table.setdefault(key, EagerFlight(self, key))
+        return super().enter(key)
