@@ -1,5 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=False, embedsignature=True
 """The bounded store of L1, compiled. ``store.py`` says what it promises; this is the same in C arrays.
 
 An entry is 64 bytes in one growing array, named by its index; the hash table holds indexes, the queues and
@@ -288,6 +289,7 @@ cdef class Store:
     # -- reading
 
     def get(self, key, default=ABSENT):
+        """The value. A missing or expired key gives the default, or raises CacheMissError."""
         cdef int64_t now = self.now() if self.foreign_clock else 0
         cdef Py_hash_t h = rc_hash(<PyObject *>key)
         cdef int64_t i
@@ -312,6 +314,7 @@ cdef class Store:
         return default
 
     def get_ttl(self, key, default=ABSENT):
+        """The value and the seconds that it stays (``inf``: for ever). As ``get``, with ``(default, -1.0)``."""
         cdef int64_t now = self.now()
         cdef Py_hash_t h = rc_hash(<PyObject *>key)
         cdef int64_t i, expires
@@ -337,6 +340,7 @@ cdef class Store:
         return default, -1.0
 
     def contains(self, key):
+        """Whether it is there and not expired. Counts neither as a use nor as a hit or miss."""
         return self.holds(key)
 
     def __contains__(self, key):
@@ -346,6 +350,7 @@ cdef class Store:
         return self.n
 
     def keys(self):
+        """The keys of this moment that are not expired, in no order."""
         cdef int64_t now = self.now() if self.timed else 0
         cdef PyObject **found
         cdef uint32_t i, n = 0
@@ -378,6 +383,7 @@ cdef class Store:
     # -- writing
 
     def put(self, key, value, ttl=None, size=None):
+        """Store a value for ``ttl`` seconds (default: the store's; 0: for ever), which takes ``size`` bytes."""
         cdef int64_t lasts = self.usual_ttl if ttl is None else nanoseconds(ttl)
         cdef Py_hash_t h = rc_hash(<PyObject *>key)
         cdef int64_t room = 0
@@ -391,12 +397,15 @@ cdef class Store:
         self.store(<PyObject *>key, <PyObject *>value, h, room, now + lasts if lasts else 0, now)
 
     def delete(self, key):
+        """Remove it; whether it was there and not expired."""
         return self.remove(key, 0)
 
     def expire(self, key):
+        """As ``delete``, but told to the callback, and counted, as an expiry."""
         return self.remove(key, EXPIRED)
 
     def purge(self):
+        """Take out all that is expired now, and say how many. ``put`` does it bit by bit, an idle store does not."""
         cdef Dead dead
         cdef int64_t now = self.now()
         cdef Py_ssize_t gone = 0
@@ -415,6 +424,7 @@ cdef class Store:
         return gone
 
     def clear(self):
+        """Remove everything, and give the memory back."""
         self.empty()
 
     cdef void empty(self) noexcept:
@@ -432,18 +442,22 @@ cdef class Store:
 
     @property
     def capacity(self):
+        """How many entries it holds at most."""
         return self.limit
 
     @property
     def usage(self):
+        """How many entries it holds."""
         return self.n
 
     @property
     def bytes(self):
+        """The sizes of the entries together: given with ``put``, or estimated if ``bytes`` bounds the store."""
         return self.used
 
     @property
     def stats(self):
+        """What was counted, and what there is."""
         return StoreStats(self.hits, self.misses, self.evictions, self.expirations, self.n, self.used)
 
     def __sizeof__(self):

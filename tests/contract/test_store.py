@@ -130,6 +130,14 @@ def test_the_limits_are_checked(make: Any) -> None:
     assert make().capacity == 10_000
 
 
+def test_it_explains_itself(make: Any) -> None:
+    """Each public name has its sentence, the same in both stores."""
+    for name, each in vars(store_class("pure")).items():
+        if not name.startswith("_"):
+            assert each.__doc__.split("\n")[0] in getattr(make, name).__doc__
+    assert make.__doc__
+
+
 # -- room
 
 
