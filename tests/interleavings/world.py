@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["World"]
 
 Choice = tuple[Any, ...]
-SHORT = 50  # ms
+SHORT = 100  # ms
 
 
 class World(Mishaps):
