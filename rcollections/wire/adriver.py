@@ -26,7 +26,7 @@ from .clock import until as until_
 from .connection import RETRIES
 from .leases import hold
 from .signals import AsyncSignal
-from .sockets import fake_server
+from .sockets import fake_server, socket_options
 from .steps import key_of, repeatable, words
 from .translate import translate
 
@@ -273,14 +273,7 @@ def _make(connection: Connection) -> Any:
 
         return fakeredis.FakeAsyncRedis(server=fake_server(dsn), db=dsn.db, protocol=dsn.protocol)
     options: dict[str, Any] = {
-        "db": dsn.db,
-        "username": dsn.user or None,
-        "password": dsn.password or None,
-        "client_name": dsn.client_name or None,
-        "protocol": dsn.protocol,
-        "driver_info": None,
-        "socket_timeout": dsn.timeout,
-        "socket_connect_timeout": dsn.connect_timeout,
+        **socket_options(dsn),
         "retry": Retry(NoBackoff(), 0),
         "max_connections": dsn.max_connections,
         "timeout": dsn.timeout,
@@ -289,7 +282,7 @@ def _make(connection: Connection) -> Any:
     if path:
         options.update(connection_class=aredis.UnixDomainSocketConnection, path=path)
     else:
-        options.update(host=dsn.host, port=dsn.port, socket_keepalive=True)
+        options.update(host=dsn.host, port=dsn.port)
         if dsn.tls:
-            options.update(connection_class=aredis.SSLConnection, **dsn.ssl)
+            options.update(connection_class=aredis.SSLConnection)
     return aredis.Redis(connection_pool=aredis.BlockingConnectionPool(**options))

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from .dsn import Dsn
 
-__all__ = ["BoundedSocket", "connector", "fake_server", "forget_fake_servers", "renew_fake_locks", "set_until"]
+__all__ = [
+    "BoundedSocket",
+    "connector",
+    "fake_server",
+    "forget_fake_servers",
+    "renew_fake_locks",
+    "set_until",
+    "socket_options",
+]
 
 
 class BoundedSocket:
@@ -93,7 +101,7 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     """A function that opens a connection for this DSN, by an instant, and logs in."""
     if dsn.kind == "memory":
         return _memory_connector(dsn)
-    options = _options(dsn)
+    options = socket_options(dsn)
     cls: Any
     place: dict[str, Any]
     if dsn.path:
@@ -114,7 +122,8 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     return connect
 
 
-def _options(dsn: Dsn) -> dict[str, Any]:
+def socket_options(dsn: Dsn) -> dict[str, Any]:
+    """What redis-py's connections take for this DSN, the asyncio ones as well."""
     options: dict[str, Any] = {
         "db": dsn.db,
         "username": dsn.user or None,
