@@ -24,7 +24,7 @@ setup(
     package_dir={"rcollections.lua": "lua"},
     package_data={
         "rcollections": ["py.typed"],
-        "rcollections.l1": ["*.pyi", "*.pyx"],
+        "rcollections.l1": ["*.pyi", "*.pxd", "*.pyx"],
         "rcollections.lua": ["*.lua", "lib/*.lua"],
     },
     ext_modules=extensions(),

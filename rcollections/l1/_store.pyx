@@ -16,8 +16,8 @@ it is a PyMutex.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
-from libc.string cimport memset
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from types import GenericAlias as _GenericAlias
 
@@ -25,172 +25,21 @@ from ..errors import CacheMissError, ConfigError
 from .size import estimate as _estimate
 from .stats import StoreStats
 
-cdef extern from *:
-    """
-    #include <string.h>
-    #include <time.h>
-    #ifdef _WIN32
-    #include <windows.h>
-    #endif
-
-    /* Nanoseconds of a clock that never goes back. Coarse: read in 3 ns, late by a few milliseconds at most. */
-    static inline int64_t rc_now(void) {
-    #if defined(_WIN32)
-        return (int64_t)GetTickCount64() * 1000000;
-    #else
-        struct timespec t;
-    #if defined(CLOCK_MONOTONIC_COARSE)
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    #else
-        clock_gettime(CLOCK_MONOTONIC, &t);
-    #endif
-        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    #endif
-    }
-
-    #define NIL 0xFFFFFFFFu     /* no entry */
-    #define GOLDEN 0x9E3779B97F4A7C15u
-
-    #ifdef Py_GIL_DISABLED
-    typedef PyMutex rc_mutex;
-    #define rc_lock(m) PyMutex_Lock(m)
-    #define rc_unlock(m) PyMutex_Unlock(m)
-    #else
-    typedef char rc_mutex;
-    #define rc_lock(m) ((void)(m))
-    #define rc_unlock(m) ((void)(m))
-    #endif
-
-    /* The hash of a str that knows it already, without a call. */
-    static inline Py_hash_t rc_hash(PyObject *o) {
-        if (PyUnicode_CheckExact(o)) {
-            Py_hash_t h = ((PyASCIIObject *)o)->hash;
-            if (h != -1) return h;
-        }
-        return PyObject_Hash(o);
-    }
-
-    /* 1 same, 0 different, -1 not two plain str: ask them. Runs no code of others. */
-    static inline int rc_same(PyObject *a, PyObject *b) {
-        Py_ssize_t n;
-        if (!PyUnicode_CheckExact(a) || !PyUnicode_CheckExact(b)) return -1;
-        n = PyUnicode_GET_LENGTH(a);
-        if (n != PyUnicode_GET_LENGTH(b) || PyUnicode_KIND(a) != PyUnicode_KIND(b)) return 0;
-        return memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), n * PyUnicode_KIND(a)) == 0;
-    }
-    """
-    ctypedef struct PyObject:
-        pass
-    ctypedef struct rc_mutex:
-        pass
-    const uint32_t NIL
-    const uint64_t GOLDEN
-    int64_t rc_now() noexcept nogil
-    void rc_lock(rc_mutex *) noexcept
-    void rc_unlock(rc_mutex *) noexcept
-    Py_hash_t rc_hash(PyObject *) except -1
-    int rc_same(PyObject *, PyObject *) noexcept
-    void Py_INCREF(PyObject *) noexcept
-    void Py_DECREF(PyObject *) noexcept
-    int PyObject_RichCompareBool(PyObject *, PyObject *, int) except -1
-    int Py_EQ
-    ctypedef int (*visitproc)(PyObject *, void *) noexcept
-    ctypedef int (*traverseproc)(PyObject *, visitproc, void *) noexcept
-    ctypedef int (*inquiry)(PyObject *) noexcept
-    ctypedef struct PyTypeObject:
-        traverseproc tp_traverse
-        inquiry tp_clear
-
-cdef enum:
-    SMALL = 0
-    MAIN = 1
-    EVICTED = 1
-    EXPIRED = 2
-    BATCH = 32          # entries that one step takes out at most before it unlocks to let them go
-    SPARE = 4           # of these, not for the expired: a put needs some itself
-    LOOKS = 64          # entries of the wheel that a step looks at
-    WHEEL = 512         # slots of the wheel
-    TICK = 30           # a slot is 2**30 ns
-    SLOTS = 64          # slots that a put passes
-    STEPS = 512         # how often the hand of main spares an entry in one eviction
-    PROVEN = 2          # uses in small that make an entry move to main
-
 cdef double FIRST_SHARE = 0.1
 cdef double LEAST_SHARE = 0.01
 cdef double MOST_SHARE = 0.9
 cdef double PACE = 0.5
 cdef double FOREVER = 4e9  # seconds; a longer ttl would not fit into 63 bits of nanoseconds, and means for ever
 
-cdef struct Entry:
-    PyObject *key
-    PyObject *value
-    Py_hash_t hash
-    int64_t expires         # of the clock, in ns; 0: never
-    uint8_t uses            # hits since it came into its queue, up to 3
-    uint8_t queue
-    uint32_t before, after  # in its queue; a free entry: after is the next free one
-    uint32_t sooner, later  # in its slot of the wheel
-    size_t size
-
-cdef struct Place:
-    uint32_t tag
-    uint32_t item           # NIL: free
-
-cdef struct Table:          # open addressing; 32 bits of a mixed hash beside a number
-    Place *places           # NULL: empty
-    uint32_t mask           # how many places, - 1
-    int shift               # 32 - the bits of that
-
-cdef struct Dead:
-    Py_ssize_t n
-    PyObject *key[BATCH]
-    PyObject *value[BATCH]
-    int why[BATCH]
-
 cdef object ABSENT = object()
-
-
 cdef object INFINITY = float("inf")
+
 
 cdef inline void add_dead(Dead *dead, PyObject *key, PyObject *value, int why) noexcept:
     dead.key[dead.n] = key
     dead.value[dead.n] = value
     dead.why[dead.n] = why
     dead.n += 1
-
-
-cdef inline uint32_t tag_of(Py_hash_t h) noexcept:
-    return <uint32_t>((<uint64_t>h * GOLDEN) >> 32)
-
-
-cdef inline void enter(Table *t, uint32_t tag, uint32_t item) noexcept:
-    cdef uint32_t at = tag >> t.shift
-    while t.places[at].item != NIL:
-        at = (at + 1) & t.mask
-    t.places[at].tag = tag
-    t.places[at].item = item
-
-
-cdef inline void leave(Table *t, uint32_t tag, uint32_t item) noexcept:
-    cdef uint32_t at = tag >> t.shift
-    cdef uint32_t next, home
-    while t.places[at].item != item:
-        at = (at + 1) & t.mask
-    next = at
-    while True:     # the hole moves to where it stops nobody's search
-        next = (next + 1) & t.mask
-        if t.places[next].item == NIL:
-            break
-        home = t.places[next].tag >> t.shift
-        if ((next - home) & t.mask) >= ((next - at) & t.mask):
-            t.places[at] = t.places[next]
-            at = next
-    t.places[at].item = NIL
-
-
-cdef inline bint has_place(Table *t, uint32_t items) noexcept:
-    """For one more; at most 5 of 8 places are taken."""
-    return t.places != NULL and (<uint64_t>items + 1) * 8 <= (<uint64_t>t.mask + 1) * 5
 
 
 cdef bint grow(Table *t) noexcept:
@@ -222,39 +71,6 @@ cdef void empty_table(Table *t) noexcept:
 
 cdef class Store:
     """As ``store.Store``, where everything is explained."""
-
-    cdef Entry *entries
-    cdef Table table            # of the entries
-    cdef uint32_t allocated     # entries there is memory for
-    cdef uint32_t touched       # entries that were in use at some time
-    cdef uint32_t free          # the first of those that are free again
-    cdef uint32_t limit         # entries allowed
-    cdef uint32_t n
-    cdef bint touch_on_read
-    cdef bint foreign_clock
-    cdef rc_mutex mutex
-    cdef uint64_t version       # of the table: find begins anew when it changed meanwhile
-    cdef uint64_t hits, misses, evictions, expirations
-    cdef size_t used, most      # bytes; most 0: no limit
-    # the queues
-    cdef uint32_t head[2]
-    cdef uint32_t tail[2]
-    cdef uint32_t count[2]
-    cdef double share           # the part of the entries that small is given
-    # the ghost: a ring of hashes of those that were evicted, and a table of positions in it
-    cdef uint64_t *ring
-    cdef uint32_t ring_mask
-    cdef uint32_t oldest, newest
-    cdef Table recall_table
-    cdef uint32_t ghosts[2]
-    # the wheel
-    cdef uint32_t *wheel
-    cdef int64_t tick           # the last slot that was opened
-    cdef uint32_t cursor        # what to look at next in it
-    cdef uint32_t timed
-    cdef int64_t usual_ttl
-    cdef object clock, sizer, callback
-    cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
         self.free = self.cursor = NIL
@@ -394,7 +210,7 @@ cdef class Store:
                 raise ConfigError(f"size={room}: the bytes of an entry cannot be negative")
         if lasts or self.timed:
             now = self.now()
-        self.store(<PyObject *>key, <PyObject *>value, h, room, now + lasts if lasts else 0, now)
+        self.store(<PyObject *>key, <PyObject *>value, h, room, now + lasts if lasts else 0, now, NULL)
 
     def delete(self, key):
         """Remove it; whether it was there and not expired."""
@@ -582,7 +398,7 @@ cdef class Store:
         return there
 
     cdef int store(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int64_t expires,
-                   int64_t now) except -1:
+                   int64_t now, void *note) except -1:
         cdef Dead dead
         cdef int64_t i
         cdef Entry *e
@@ -595,7 +411,7 @@ cdef class Store:
         while True:
             dead.n = 0
             rc_lock(&self.mutex)
-            i = self.find(key, h)
+            i = self.seek(key, h) if self.hooked else self.find(key, h)
             if i >= 0 and self.entries[i].expires and self.entries[i].expires <= now:
                 self.take(<uint32_t>i, &dead, EXPIRED)
                 i = -1
@@ -611,7 +427,7 @@ cdef class Store:
                 elif expires and not self.make_wheel():
                     break
                 else:
-                    self.replace(<uint32_t>i, value, size, expires, now, &dead)
+                    self.replace(<uint32_t>i, value, size, expires, now, &dead, note)
                     rc_unlock(&self.mutex)
                     return self.bury(&dead)
             if oversize:            # leaves as it comes; the older value is gone, or it would be served
@@ -632,7 +448,7 @@ cdef class Store:
                 continue
             if (expires and not self.make_wheel()) or not self.make_space():
                 break
-            self.insert(key, value, h, size, queue, uses, expires, now)
+            self.insert(key, value, h, size, queue, uses, expires, now, note)
             if not evicted:
                 self.settle()
             rc_unlock(&self.mutex)
@@ -657,6 +473,22 @@ cdef class Store:
     cdef void tell(self, key, value, why) noexcept:
         """What the callback raises goes where errors of ``__del__`` go: the put succeeded."""
         self.callback(key, value, why)
+
+    # -- what a tier puts in here
+
+    cdef int64_t seek(self, PyObject *key, Py_hash_t h) noexcept:
+        """As find, by the tier's own rule of what is equal, which runs no code of others."""
+        return -1
+
+    cdef void placed(self, uint32_t i, void *note) noexcept:
+        """This entry has a new value; ``note`` is what was handed to ``store``."""
+
+    cdef void taken(self, uint32_t i) noexcept:
+        """This entry is about to leave."""
+
+    cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept:
+        """``take`` for who cannot call it directly."""
+        self.take(i, dead, why)
 
     # -- the table; from here on everything is called with the lock held
 
@@ -746,7 +578,7 @@ cdef class Store:
         return True
 
     cdef inline void insert(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int queue,
-                            uint8_t uses, int64_t expires, int64_t now) noexcept:
+                            uint8_t uses, int64_t expires, int64_t now, void *note) noexcept:
         cdef uint32_t i = self.free
         cdef Entry *e
         if i != NIL:
@@ -770,9 +602,11 @@ cdef class Store:
         self.append(i, queue)
         if expires:
             self.time(i, expires, now)
+        if note != NULL:
+            self.placed(i, note)
 
     cdef void replace(self, uint32_t i, PyObject *value, size_t size, int64_t expires, int64_t now,
-                      Dead *dead) noexcept:
+                      Dead *dead, void *note) noexcept:
         """Another value for the key that is there; a use of it."""
         cdef Entry *e = &self.entries[i]
         add_dead(dead, NULL, e.value, 0)
@@ -786,10 +620,14 @@ cdef class Store:
             self.untime(i)
         if expires:
             self.time(i, expires, now)
+        if note != NULL:
+            self.placed(i, note)
 
     cdef void take(self, uint32_t i, Dead *dead, int why) noexcept:
         """Out of everything. What it held is let go later, by bury."""
         cdef Entry *e = &self.entries[i]
+        if self.hooked:
+            self.taken(i)
         leave(&self.table, tag_of(e.hash), i)
         self.unlink(i)
         if e.expires:
