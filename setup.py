@@ -6,14 +6,16 @@ from setuptools import Extension, setup
 
 
 def extensions():
-    """The store of L1. Without Cython, without a compiler, or with RCOLLECTIONS_PURE=1 it is the one in Python."""
+    """The modules of L1. Without Cython, without a compiler, or with RCOLLECTIONS_PURE=1 those in Python serve."""
     if os.environ.get("RCOLLECTIONS_PURE"):
         return []
     try:
         from Cython.Build import cythonize
     except ImportError:
         return []
-    found = cythonize([Extension("rcollections.l1._store", ["rcollections/l1/_store.pyx"])], build_dir="build/cython")
+    names = ("_store", "_tier", "_hit")
+    modules = [Extension(f"rcollections.l1.{name}", [f"rcollections/l1/{name}.pyx"]) for name in names]
+    found = cythonize(modules, build_dir="build/cython")
     for each in found:
         each.optional = True  # cythonize loses it
     return found

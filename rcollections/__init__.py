@@ -21,6 +21,7 @@ from .errors import (
     KeyExistsError,
     WrongTypeError,
 )
+from .inprocess import L1Info, l1_info, no_l1
 from .keycache import KeyCache
 from .localcache import LocalCache
 from .missing import MISSING
@@ -47,6 +48,7 @@ __all__ = [
     "EncodeError",
     "KeyCache",
     "KeyExistsError",
+    "L1Info",
     "LocalCache",
     "SetCache",
     "SortedSetCache",
@@ -58,7 +60,9 @@ __all__ = [
     "connections",
     "deadline",
     "invalidate_tags",
+    "l1_info",
     "multi_cached",
+    "no_l1",
     "observe",
     "register",
     "unsafe_clear",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from . import observe
 from .async_background_calls import AsyncBackground, AsyncFuture
 from .cachedbase import CachedBase
+from .l1 import ABSENT, enable
 from .plans import fetch as plans
 from .plans import keys
 from .plans.lookups import peek
@@ -42,12 +43,22 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
 
     # -- calling ---------------------------------------------------------------------------------
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+
+    async def _call(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The long way of a call, for what the tier of this process did not answer."""
         job, connection = self._job(args, kwargs)
         if not observe.observers:
-            return await adrive(plans.call(job), connection)
-        name = self._function.name
-        return await observe.awatched(name, "call", job.key, adrive(plans.call(job), connection))
+            value = self._function.held(job)
+            return await adrive(plans.call(job), connection) if value is ABSENT else value
+
+        async def run() -> Any:
+            value = self._function.held(job)
+            return await adrive(plans.call(job), connection) if value is ABSENT else value
+
+        return await observe.awatched(self._function.name, "call", job.key, run())
 
     def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
         function = self._function
@@ -149,3 +160,6 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
     def uncached(self) -> Callable[P, Awaitable[R]]:
         """The function itself; of a method, bound to its instance."""
         return self.__wrapped__
+
+
+enable(AsyncCachedFunction)

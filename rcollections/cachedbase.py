@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
+from .l1 import Hit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,21 +17,25 @@ if TYPE_CHECKING:
 __all__ = ["CachedBase"]
 
 
-class CachedBase:
+class CachedBase(Hit):
     """A callable that stands in the place of the function, with its name, signature and docstring."""
 
     _bound: tuple[Any, ...] = ()
+    _function: Function
 
     def __init__(self, function: Function) -> None:
         self._function = function
+        self._owner = function.owner
         this: Any = self
         update_wrapper(this, function.fn)
 
     def _bind(self, owner: Any) -> Self:
         """The same, with the instance (or class) given: what a method is when it is looked up."""
-        new = object.__new__(type(self))
+        new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
+        new._owner = self._owner
         new.__dict__["_bound"] = (owner,)
+        new._set_first(owner)
         new.__dict__["__wrapped__"] = self._function.fn.__get__(owner)
         return new
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from . import observe
 from .background_calls import Background, Future
 from .cachedbase import CachedBase
+from .l1 import ABSENT, enable
 from .plans import fetch as plans
 from .plans import keys
 from .plans.lookups import peek
@@ -42,12 +43,22 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
     # -- calling ---------------------------------------------------------------------------------
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def _call(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The long way of a call, for what the tier of this process did not answer."""
         job, connection = self._job(args, kwargs)
         if not observe.observers:
-            return drive(plans.call(job), connection)  # type: ignore[no-any-return]
-        name = self._function.name
-        return observe.watched(name, "call", job.key, lambda _: drive(plans.call(job), connection))  # type: ignore[no-any-return]
+            value = self._function.held(job)
+            return drive(plans.call(job), connection) if value is ABSENT else value  # type: ignore[no-any-return]
+
+        def run(_: Any) -> Any:
+            value = self._function.held(job)
+            return drive(plans.call(job), connection) if value is ABSENT else value
+
+        return observe.watched(self._function.name, "call", job.key, run)  # type: ignore[no-any-return]
 
     def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
         function = self._function
@@ -164,3 +175,6 @@ class CachedFunction(CachedBase, Generic[P, R]):
     def uncached(self) -> Callable[P, R]:
         """The function itself; of a method, bound to its instance."""
         return self.__wrapped__
+
+
+enable(CachedFunction)

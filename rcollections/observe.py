@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import l1
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
@@ -90,6 +92,7 @@ def add(observer: Any) -> None:
         raise TypeError(f"an observer has before(event), after(event) or both; {type(observer).__name__} has neither")
     with _lock:
         observers = (*observers, observer)
+        l1.watch(True)
 
 
 def remove(observer: Any) -> None:
@@ -97,6 +100,7 @@ def remove(observer: Any) -> None:
     global observers
     with _lock:
         observers = tuple(each for each in observers if each is not observer)
+        l1.watch(bool(observers))
 
 
 @contextmanager
@@ -253,6 +257,7 @@ def reset() -> None:
     collect(False)
     with _lock:
         observers = ()
+        l1.watch(False)
 
 
 def noted(name: str, word: str, key: str, took: float = 0.0, error: BaseException | None = None) -> None:

@@ -15,6 +15,7 @@ from .attributes import check
 from .cachedoptions import checked, seconds
 from .errors import CacheError
 from .identity import path_of
+from .l1 import ABSENT, PLAIN, SKIP, TOLD, Owner, bypassed
 from .plans.job import Job, Recipe
 from .wire import connections
 from .wire.clock import passed
@@ -64,6 +65,7 @@ class Function:
         self._recipe: tuple[int, Recipe, Connection] | None = None
         # An event loop has flights of its own; weak, since loops come and go.
         self._recipes: weakref.WeakKeyDictionary[Any, tuple[int, Recipe, Connection]] = weakref.WeakKeyDictionary()
+        self.owner = Owner(inspect.iscoroutinefunction(fn))  # of what is held of it in this process
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -105,6 +107,16 @@ class Function:
             tags = check(self.name, "tags", tags(*args, **kwargs))
         return tuple(sorted(set(tags))) if len(tags) > 1 else tags
 
+    def held(self, job: Job) -> Any:
+        """What is held in this process for a call that went the long way, or ABSENT; counted as a hit."""
+        as_ = job.held_as
+        if as_ is None or (as_[0] == self.owner.number and not observe.observers):
+            return ABSENT  # the quick way has looked already
+        value = job.held()
+        if value is not ABSENT:
+            self.note("hit", job.key)
+        return value
+
     # -- jobs ------------------------------------------------------------------------------------
 
     def recipe(self, flights: Callable[[Connection], Flights], loop: Any = None) -> tuple[Recipe, Connection]:
@@ -125,6 +137,7 @@ class Function:
         target = prototype._bound()
         connection = target.connection
         o = self.options
+        tiering = self._arm(connection)
         recipe = Recipe(
             self.name,
             target,
@@ -146,14 +159,61 @@ class Function:
             load_error=lambda data: load_error(data, target.load),
             late=passed,
             disabled=connection.disabled,
+            tiering=tiering,
+            share=self.cls.share,
         )
         return recipe, connection
+
+    # -- the tier in this process ----------------------------------------------------------------
+
+    def _arm(self, connection: Connection) -> Any:
+        """Let calls be looked up in the process from now on, if that is wanted; gives the tiering, or None."""
+        wanted = self.cls.l1 if self.options["l1"] is None else self.options["l1"]
+        prefixes = self._prefixes(connection.namespace, asked=wanted is True)
+        if connection.disabled or not (connection.dsn.l1 if wanted is None else wanted) or prefixes is None:
+            self.owner.arm(None, PLAIN)
+            return None
+        tiering = connection.tiering
+        tiering.want(prefixes, now=wanted is True)
+        # A ``key=`` function may look at more than the arguments: what it gives is asked for in each call.
+        if not callable(self.options["key"]):
+            method = self.arguments.method
+            self.owner.arm(tiering.tier, (SKIP if self.arguments.ignore_self else TOLD) if method else PLAIN)
+        return tiering
+
+    def _prefixes(self, namespace: str, *, asked: bool) -> list[str] | None:
+        """What all keys of this function begin with, those of its tags too; None: with nothing in common."""
+        given = self.options["key"]
+        if given is None:
+            found = [self.prefix(namespace)]
+        elif isinstance(given, str):
+            found = [self.cls(given).key]
+        elif self.cls.prefix:
+            found = [namespaced(namespace, self.cls.prefix, self.cls.prefix)]
+        elif namespace or asked:
+            found = [f"{namespace}." if namespace else ""]
+        else:
+            return None
+        tagged = self.options["tags"] or (self.options["tags"] is None and self.cls.tags)
+        return [*found, tag(namespace, "")] if tagged else found
+
+    def _held_as(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, tuple[Any, ...]] | None:
+        """Under what the result of this call is held in the process; None: it is not, at present."""
+        if job.recipe.tiering is None or bypassed.get():
+            return None
+        if not callable(self.options["key"]):
+            exact = self.owner.arguments(args, kwargs)
+            if exact is not None:
+                return self.owner.number, exact
+        return self.owner.by_key, (job.key,)
 
     def job(self, recipe: Recipe, connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job:
         """The job of one call."""
         key = self.key(args, kwargs, connection.namespace)
         tags = tuple(tag(connection.namespace, name) for name in self.tags(args, kwargs))
-        return Job(recipe, key, lease(key), channel(key), tags, lambda: self._computed(key, args, kwargs))
+        job = Job(recipe, key, lease(key), channel(key), tags, lambda: self._computed(key, args, kwargs))
+        job.held_as = self._held_as(job, args, kwargs)
+        return job
 
     def _computed(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.callbacks and not observe.observers:
@@ -209,11 +269,12 @@ class Function:
         with self._lock:
             c = self._counts.copy()
         return CacheInfo(
-            c["hit"] + c["stale"], c["miss"], None, 0, c["stale"], c["wait"], c["compute"], c["store"],
-            c["refused"], c["error"], c["invalidate"],
+            c["hit"] + c["stale"] + self.owner.hits, c["miss"], None, 0, c["stale"], c["wait"], c["compute"],
+            c["store"], c["refused"], c["error"], c["invalidate"],
         )  # fmt: skip
 
     def forget_counts(self) -> None:
         """Count from zero again."""
         with self._lock:
             self._counts.clear()
+            self.owner.hits = 0

@@ -20,6 +20,7 @@ LAYERS = {
     "wire": 2,
     "attributes": 3,
     "edit": 3,
+    "inprocess": 3,
     "filling": 3,
     "pipeline": 3,
     "basecache": 4,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
-    "Arg", "Batch", "Call", "Command", "Effect", "Hold", "Now", "Plan", "Script", "Sleep", "Spawn", "Step",
-    "Subscribe", "Wait",
+    "Arg", "Batch", "Call", "Command", "Effect", "Hold", "Look", "Now", "Plan", "Script", "Seen", "Sleep", "Spawn",
+    "Step", "Subscribe", "Wait",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -46,6 +46,24 @@ class Batch(NamedTuple):
     steps: Sequence[Step]
     atomic: bool = False
     keep_errors: bool = False
+
+
+class Look(NamedTuple):
+    """Reads whose replies may be held in the process. Gives a ``Seen``.
+
+    The ttl of ``key`` is asked for before them, in the same round trip, so that it can only be too short.
+    """
+
+    key: str
+    steps: Sequence[Step]
+
+
+class Seen(NamedTuple):
+    """What a ``Look`` saw: the replies, the ms that the key had left (None: not known), and who answered."""
+
+    replies: list[Any]
+    ms: int | None
+    server: bytes
 
 
 class Call(NamedTuple):
@@ -100,5 +118,5 @@ class Spawn(NamedTuple):
     apart: bool = True
 
 
-Effect: TypeAlias = "Command | Script | Batch | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn"
+Effect: TypeAlias = "Command | Script | Batch | Look | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn"
 Plan: TypeAlias = Generator[Effect, Any, T]

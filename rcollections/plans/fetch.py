@@ -102,6 +102,8 @@ def _use(job: Job, flight: Flight, found: Found) -> Plan[tuple[bool, Any]]:
             return False, None
         if is_early(job, found):
             yield from _refresh_ahead(job, flight)
+        elif found.token is not None:
+            job.hold(found, result)
         job.note("hit")
         return True, job.give(result)
     if not job.swr or not (yield from in_window(found, job.swr)):

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError, DecodeError, EncodeError
+from ..l1 import ABSENT, Packed, estimate, is_immutable
 from .effects import Call
-from .entries import ERROR, Entry
+from .entries import ERROR, VALUE, Entry
 from .target import milliseconds
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Recipe:
         load_error: Callable[[bytes], BaseException] | None = None,
         late: Callable[[], bool] = lambda: False,
         disabled: bool = False,
+        tiering: Any = None,
+        share: bool = False,
     ) -> None:
         self.name = name
         self.target = target
@@ -76,6 +79,8 @@ class Recipe:
         self.load_error = load_error
         self.late = late  # whether the deadline around this call has passed
         self.disabled = disabled
+        self.tiering = tiering  # None: nothing is held in the process
+        self.share = share
 
     def saw(self, ms: int) -> None:
         """T3: tags outlive the entries that carry them, else these would be missed; ``ms`` 0 is for ever."""
@@ -86,7 +91,7 @@ class Recipe:
 class Job:
     """One call: its key, lease, channel and tags, and the user's function with its arguments."""
 
-    __slots__ = ("channel", "fn", "key", "lease", "recipe", "tags", "unkept")
+    __slots__ = ("channel", "fn", "held_as", "key", "lease", "recipe", "tags", "unkept")
 
     def __init__(
         self, recipe: Recipe, key: str, lease: str, channel: str, tags: tuple[str, ...], fn: Callable[[], Any]
@@ -98,6 +103,7 @@ class Job:
         self.tags = tags
         self.fn = fn
         self.unkept = False  # the result is not to be stored
+        self.held_as: tuple[int, tuple[Any, ...]] | None = None  # under what the result is held in the process
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.recipe, name)
@@ -114,6 +120,38 @@ class Job:
     def jitter(self) -> float:
         """Spreads waiters, so that they do not ask in step."""
         return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
+
+    # -- the tier in this process ----------------------------------------------------------------
+
+    def held(self) -> Any:
+        """What is held in the process for this call, or ABSENT."""
+        if self.held_as is None:
+            return ABSENT
+        return self.recipe.tiering.tier.held(*self.held_as, ABSENT)
+
+    def token(self) -> Any:
+        """To be taken before a read whose reply may be held; None if it may not."""
+        return None if self.held_as is None else self.recipe.tiering.token(self.key, self.tags)
+
+    def hold(self, found: Any, result: Any) -> None:
+        """Hold what was read until it is no longer fresh, or until it shall be refreshed ahead."""
+        token, found.token = found.token, None
+        if self.held_as is None or found.entry.kind != VALUE:
+            return
+        left = found.soft
+        if left is not None and self.recipe.early is not None:
+            left -= self.recipe.early
+        # Of the clock of ``Now``: the read was sent at ``until - left``.
+        deadline = 0 if left is None else round((found.until - found.left + left) * 1e9)
+        self._keep(token, found.entry.value, result, deadline)
+
+    def _keep(self, token: Any, data: bytes, result: Any, deadline: int) -> None:
+        owner, args = self.held_as  # type: ignore[misc]
+        recipe = self.recipe
+        shared = recipe.share or is_immutable(result)
+        value = result if shared else Packed(data, recipe.target.load)
+        size = estimate(args, result) if shared else estimate(args, data)
+        recipe.tiering.tier.keep(token, owner, args, value, deadline, size)
 
     # -- the user's function ---------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError
-from .effects import Batch, Command, Now, Plan, Wait
+from .effects import Batch, Command, Look, Now, Plan, Wait
 from .entries import ERROR, Entry, same, unpack
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ __all__ = ["Found", "ServerFailed", "first_look", "in_window", "is_early", "look
 class Found:
     """What a read saw: an entry that is valid now, how long it stays, and how long it is fresh."""
 
-    __slots__ = ("entry", "fresh", "left", "until")
+    __slots__ = ("entry", "fresh", "left", "token", "until")
 
     def __init__(self, entry: Entry, left: float | None, sent: float) -> None:
         self.entry = entry
+        self.token: Any = None  # the right to hold it in the process, for one of those who share the read
         # Seconds of the physical ttl that are left (None: for ever or not asked for), and when they end.
         self.left = left
         self.until = None if left is None else sent + left
@@ -78,6 +79,24 @@ def first_look(job: Job) -> Plan[int]:
         raise ServerFailed(error) from error
 
 
+def read_to_hold(job: Job) -> Plan[Found | None]:
+    """The same; what is found may be held in the process, if all is as it was when the token was taken (F1, F2)."""
+    token = job.token()
+    if token is None:
+        return (yield from read(job))
+    sent = yield Now()
+    try:
+        seen = yield Look(job.key, [Command(("MGET", job.key, *job.tags))])
+    except CacheError as error:
+        raise ServerFailed(error) from error
+    job.breaker.worked()
+    words = seen.replies[0]
+    found = valid(job, words[0], words[1:], seen.ms, sent)
+    if found is not None and seen.ms is not None and seen.server == job.tiering.server:
+        found.token = token
+    return found
+
+
 def valid(job: Job, data: bytes | None, stamps: list[Any], ms: int | None, sent: float) -> Found | None:
     """What these replies show, if it counts: complete, and made under the stamps of now."""
     if data is None:
@@ -109,7 +128,7 @@ def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | 
             if gathering is not None:  # it is being computed: many may come now, so wait a little for them
                 yield Wait(*gathering)
             flight.sending(turn)
-            found = yield from read(job)
+            found = yield from read_to_hold(job)
         except ServerFailed as failed:
             if job.late():  # it was the leader's own deadline that has passed: no news for the others
                 flight.end(turn, valid=False)

@@ -16,10 +16,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ..errors import CacheTimeout
-from ..plans.effects import Batch, Call, Command, Hold, Now, Script, Sleep, Spawn, Subscribe, Wait
+from ..plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Seen, Sleep, Spawn, Subscribe, Wait
 from ..plans.flights import Flights
 from ..plans.job import computing
 from . import disabled
+from .asockets import noting, told
 from .background import report
 from .clock import no_deadline
 from .clock import until as until_
@@ -28,6 +29,7 @@ from .leases import hold
 from .signals import AsyncSignal
 from .sockets import fake_server, socket_options
 from .steps import key_of, repeatable, words
+from .tiering import any_tiers
 from .translate import translate
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ async def _do(effect: Effect, connection: Connection) -> Any:
         return (await _many(connection, (effect,), False, False))[0]
     if isinstance(effect, Batch):
         return await _many(connection, *effect)
+    if isinstance(effect, Look):
+        return await _look(connection, *effect)
     if isinstance(effect, Call):
         result = effect.fn()
         return await result if inspect.isawaitable(result) else result
@@ -196,7 +200,23 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
     return replies
 
 
+async def _look(connection: Connection, key: str, steps: Sequence[Step]) -> Seen:
+    """Reads whose replies may be held in the process, behind the ttl of the key; and who answered."""
+    used = noting()
+    ms, *replies = await _many(connection, (Command(("PTTL", key)), *steps), False, False)
+    return Seen(replies, ms, used.server)
+
+
 async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) -> list[Any]:
+    if not any_tiers():
+        return await _tries(connection, steps, atomic)
+    try:
+        return await _tries(connection, steps, atomic)
+    finally:  # cancelled, or with the reply lost: it may have been carried out
+        connection.wrote(steps)
+
+
+async def _tries(connection: Connection, steps: Sequence[Step], atomic: bool) -> list[Any]:
     until = until_(connection.dsn.timeout)
     safe = not atomic and all(repeatable(step) for step in steps)
     for tries in range(RETRIES + 1):
@@ -280,9 +300,8 @@ def _make(connection: Connection) -> Any:
     }
     path = connection.socket_path()
     if path:
-        options.update(connection_class=aredis.UnixDomainSocketConnection, path=path)
+        options.update(connection_class=told(aredis.UnixDomainSocketConnection, connection), path=path)
     else:
         options.update(host=dsn.host, port=dsn.port)
-        if dsn.tls:
-            options.update(connection_class=aredis.SSLConnection)
+        options.update(connection_class=told(aredis.SSLConnection if dsn.tls else aredis.Connection, connection))
     return aredis.Redis(connection_pool=aredis.BlockingConnectionPool(**options))

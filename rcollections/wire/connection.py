@@ -17,7 +17,7 @@ import hiredis
 import redis.exceptions as theirs
 
 from ..errors import CacheError, CacheTimeout
-from ..plans.effects import Command, Script
+from ..plans.effects import Command, Script, Seen
 from ..plans.flights import Flights
 from . import disabled
 from .background import try_submit
@@ -26,10 +26,12 @@ from .clock import no_deadline
 from .clock import until as until_
 from .codec import Codec
 from .forks import after_fork
+from .keys import tag
 from .pool import Pool
 from .signals import Signal
 from .sockets import connector, set_until
-from .steps import key_of, repeatable, words
+from .steps import key_of, repeatable, words, written
+from .tiering import MEMORY, Tiering, any_tiers, run_id, wrote, wrote_anything
 from .translate import is_loading, translate
 from .wakeups import Wakeups
 
@@ -59,6 +61,8 @@ class Connection:
         self._embedded: EmbeddedServer | None = None
         self._codecs: dict[Any, Codec] = {}
         self._wakeups: Wakeups | None = None
+        self._tiering: Tiering | None = None
+        self._tags = tag(dsn.namespace, "")
         self._lock = threading.RLock()
         self._sent: set[str] = set()  # scripts of which the text was sent
         self.breaker = Breaker(dsn.shown, self._ping, _start)
@@ -129,16 +133,42 @@ class Connection:
                     raise reply
         return replies
 
-    def _attempt(self, steps: Sequence[Step], atomic: bool) -> list[Any]:
+    def look(self, key: str, steps: Sequence[Step]) -> Seen:
+        """Carry out reads whose replies may be held in the process; see ``Look``. The first error is raised."""
+        asked = _Asked(key)
+        replies = self._attempt(steps, False, asked)
+        for step, reply in zip(steps, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise translate(reply, self.dsn.shown, key_of(step))
+        return Seen(replies, asked.ms, asked.server)
+
+    def wrote(self, steps: Sequence[Step]) -> None:
+        """These steps were sent, or may have been: what they wrote is held in this process no longer (F6)."""
+        for step in steps:
+            keys = written(step, self._tags)
+            if keys is None:
+                wrote_anything()
+            elif keys:
+                wrote(keys)
+
+    def _attempt(self, steps: Sequence[Step], atomic: bool, asked: _Asked | None = None) -> list[Any]:
         if self.disabled:
             return [disabled.reply(step) for step in steps]
+        if asked is not None or not any_tiers():
+            return self._tries(steps, atomic, asked)
+        try:
+            return self._tries(steps, atomic, None)
+        finally:
+            self.wrote(steps)
+
+    def _tries(self, steps: Sequence[Step], atomic: bool, asked: _Asked | None) -> list[Any]:
         commands = [words(step, atomic or self.is_new(step)) for step in steps]
         until = until_(self.dsn.timeout)
         safe = not atomic and all(repeatable(step) for step in steps)
         tries = 0
         while True:
             try:
-                replies = self._trip(commands, atomic, until)
+                replies = self._trip(commands, atomic, until, asked)
             except (theirs.TimeoutError, TimeoutError) as error:
                 raise translate(error, self.dsn.shown, key_of(steps[0])) from error
             except (_NotSent, theirs.ConnectionError, OSError) as error:
@@ -171,7 +201,9 @@ class Connection:
                 replies[n] = reply
         return replies
 
-    def _trip(self, commands: list[tuple[Arg, ...]], atomic: bool, until: float) -> list[Any]:
+    def _trip(
+        self, commands: list[tuple[Arg, ...]], atomic: bool, until: float, asked: _Asked | None = None
+    ) -> list[Any]:
         """Send all, read all. Error replies stand in the list; a broken connection is raised."""
         pool = self._pool or self._open()
         try:
@@ -189,6 +221,8 @@ class Connection:
             raise translate(error, self.dsn.shown, "") from error
         try:
             set_until(link, until)
+            if asked is not None:
+                commands = [*asked.questions(link, self.dsn.kind), *commands]
             if atomic:
                 commands = [("MULTI",), *commands, ("EXEC",)]
             link.send_packed_command([b"".join(map(_pack, commands))])
@@ -200,6 +234,8 @@ class Connection:
         except BaseException:
             pool.discard(link)
             raise
+        if asked is not None:
+            replies = asked.answers(link, replies)
         pool.release(link)
         return _unwrap(replies) if atomic else replies
 
@@ -211,8 +247,25 @@ class Connection:
             if dsn.kind == "embedded":
                 dsn = dsn.replace(kind="server", path=self.socket_path())
             with self._lock:
-                self._wakeups = self._wakeups or Wakeups(dsn)
+                listener = None if self._tiering is None else self._tiering.listener
+                self._wakeups = self._wakeups or Wakeups(dsn, listener)
         return self._wakeups
+
+    @property
+    def tiering(self) -> Tiering:
+        """What this connection does about the in-process tier."""
+        if self._tiering is None:
+            dsn = self.dsn
+            if dsn.kind == "embedded":
+                dsn = dsn.replace(kind="server", path=self.socket_path())
+            with self._lock:
+                self._tiering = self._tiering or Tiering(dsn)
+        return self._tiering
+
+    @property
+    def has_tiering(self) -> bool:
+        """Whether anybody asked for the tier yet."""
+        return self._tiering is not None
 
     def socket_path(self) -> str:
         """The unix socket of the server, or "" for TCP. Starts an embedded server if it has to."""
@@ -252,6 +305,9 @@ class Connection:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
+        tiering, self._tiering = self._tiering, None
+        if tiering is not None:
+            tiering.close()
         wakeups, self._wakeups = self._wakeups, None
         if wakeups is not None:
             wakeups.close()
@@ -266,6 +322,30 @@ def _start(probe: Callable[[], None]) -> bool:
         probe()
 
     return try_submit(run) is not None
+
+
+class _Asked:
+    """What is asked before reads that may be held: who the server is, once a connection, and the ttl of the key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self.ms: int | None = None
+        self.server = b""
+
+    def questions(self, link: Any, kind: str) -> list[tuple[Arg, ...]]:
+        if kind == "memory":
+            link.server = MEMORY
+        known = getattr(link, "server", None)
+        ttl: tuple[Arg, ...] = ("PTTL", self._key)
+        return [ttl] if known is not None else [("INFO", "server"), ttl]
+
+    def answers(self, link: Any, replies: list[Any]) -> list[Any]:
+        if getattr(link, "server", None) is None:
+            link.server = run_id(replies[0])
+            replies = replies[1:]
+        self.server = link.server
+        self.ms = None if isinstance(replies[0], Exception) else replies[0]
+        return replies[1:]
 
 
 _pack: Any = hiredis.pack_command

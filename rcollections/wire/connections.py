@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from .. import l1
 from ..errors import ConfigError
 from . import dsn as dsns
 from .connection import Connection
@@ -93,6 +94,7 @@ def _install(name: str, dsn: dsns.Dsn) -> None:
         old.close()
     _connections[name] = Connection(dsn, keyring)
     generation += 1
+    l1.renew()
 
 
 def connection(name: str = "") -> Connection:
@@ -175,3 +177,4 @@ def reset() -> None:
         forget_fake_servers()
         _environment_read, _keyring, _keyring_known = False, None, False
         generation += 1
+        l1.renew()

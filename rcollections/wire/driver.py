@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import CacheTimeout
-from ..plans.effects import Batch, Call, Command, Hold, Now, Script, Sleep, Spawn, Subscribe, Wait
+from ..plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Sleep, Spawn, Subscribe, Wait
 from ..plans.job import computing
 from .background import Handle, try_submit
 from .clock import no_deadline, until
@@ -48,6 +48,8 @@ def _do(effect: Any, connection: Connection) -> Any:
         return connection.one(effect)
     if kind is Batch:
         return connection.many(*effect)
+    if kind is Look:
+        return connection.look(*effect)
     if kind is Call:
         return effect.fn()
     if kind is Now:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..plans.effects import Command, Script
+from ..plans.guards import GUARDED, READING
 from .scripts import source
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..plans.effects import Arg, Step
 
-__all__ = ["key_of", "repeatable", "words"]
+__all__ = ["key_of", "repeatable", "words", "written"]
 
 READS = frozenset(
     [
@@ -60,6 +63,35 @@ KEYED = (READS - {"PING", "SCAN"}) | set(
     "DEL EXPIRE GETDEL HDEL HSET INCR INCRBY PERSIST PEXPIRE SADD SET SPOP SREM UNLINK ZADD "
     "ZPOPMAX ZPOPMIN ZREM".split()
 )
+
+
+# Commands that ``raw()`` may send and that change no key.
+HARMLESS = frozenset(
+    "ACL AUTH BGSAVE BGREWRITEAOF CLIENT CLUSTER COMMAND CONFIG DBSIZE ECHO GETBIT HELLO INFO KEYS LASTSAVE LATENCY "
+    "LCS LOLWUT LRANGE LLEN MEMORY OBJECT PUBLISH PUBSUB RANDOMKEY ROLE SAVE SCRIPT SELECT SLOWLOG SUBSCRIBE TIME WAIT "
+    "XLEN XRANGE ZRANGEBYSCORE".split()
+)
+_KEEPING = frozenset(("entry_fetch", "lease_free", "lease_renew"))
+
+
+def written(step: Step, tags: str) -> tuple[Any, ...] | None:
+    """The keys that a step may change; None if that cannot be told. ``tags`` is what the keys of tags begin with.
+
+    Of tags and leases only the invalidation counts: making a tag that is missing changes nothing that counts.
+    """
+    if isinstance(step, Script):
+        name = step.name.removeprefix(GUARDED)
+        if name in READING or name in _KEEPING:
+            return ()
+        if name == "tag_bump":
+            return step.keys
+        return tuple(key for key in step.keys if not key.startswith((tags, "rc:l:")))
+    name = str(step.args[0])
+    if name in READS or name in HARMLESS:
+        return ()
+    if name in ("DEL", "UNLINK"):
+        return step.args[1:]
+    return step.args[1:2] if name in KEYED else None
 
 
 def words(step: Step, full_text: bool) -> tuple[Arg, ...]:

@@ -1,0 +1,370 @@
+# cython: language_level=3, freethreading_compatible=True
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=False, embedsignature=True
+"""The decorated hit, compiled: one call from the caller to the value. ``hit.py`` explains it.
+
+The vectorcall protocol (PEP 590) hands over the arguments as they lie on the caller's stack: no tuple, no dict.
+Cython has no word for it, so the slots of the types are set by hand, below.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from ._store cimport Py_INCREF, PyObject, rc_lock, rc_now, rc_unlock
+from ._tier cimport (
+    Tier, counts_still, mix_call, rc_kind, rc_mix_one, seek_call, seek_one, serves,
+)
+
+from collections.abc import Coroutine as _Coroutine
+
+from .calls import ABSENT as _ABSENT
+from .calls import bypassed as _bypassed
+from .calls import call_arguments as _call_arguments
+from .calls import numbers as _numbers
+from .packed import Packed as _Packed
+
+cdef extern from "Python.h":
+    """
+    #if PY_VERSION_HEX < 0x030c0000 && !defined(Py_TPFLAGS_HAVE_VECTORCALL)
+    #define Py_TPFLAGS_HAVE_VECTORCALL _Py_TPFLAGS_HAVE_VECTORCALL
+    #endif
+    static inline void rc_flag(PyObject *type) {
+        ((PyTypeObject *)type)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+        PyType_Modified((PyTypeObject *)type);
+    }
+    static inline void rc_offset(PyObject *type, Py_ssize_t offset) {
+        ((PyTypeObject *)type)->tp_vectorcall_offset = offset;
+    }
+    static inline PyObject *rc_type_of(PyObject *o) { return (PyObject *)Py_TYPE(o); }
+    static inline void rc_am_send(PyObject *type, sendfunc send) {
+        ((PyTypeObject *)type)->tp_as_async->am_send = send;
+    }
+    """
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    ctypedef PySendResult (*sendfunc)(PyObject *, PyObject *, PyObject **)
+    void rc_flag(object) noexcept
+    void rc_offset(object, Py_ssize_t) noexcept
+    void rc_am_send(object, sendfunc) noexcept
+    Py_ssize_t PyVectorcall_NARGS(size_t) noexcept
+    object PyObject_Vectorcall(object, PyObject **, size_t, PyObject *)
+    Py_ssize_t PyTuple_GET_SIZE(PyObject *) noexcept
+    PyObject *rc_type_of(PyObject *) noexcept
+
+cdef enum:
+    PLAIN = 0
+    SKIP = 1
+    TOLD = 2
+    READS = 1
+    MOST = 12       # arguments that are looked up without a tuple
+
+cdef uint64_t generation = 0
+cdef bint watched = False
+cdef int bypasses = 0
+cdef object ABSENT = _ABSENT
+cdef object PACKED = _Packed
+cdef object BYPASSED = _bypassed
+cdef str HOOK = "__cache_key__"
+cdef object READS_OBJECT = 1
+
+
+def renew():
+    """Connections were configured: nobody is armed any more."""
+    global generation
+    generation += 1
+
+
+def watch(bint on):
+    """Whether somebody observes operations: then every call goes the long way, which tells."""
+    global watched
+    watched = on
+
+
+def bypass(int by):
+    """One ``no_l1()`` block more, or one less."""
+    global bypasses
+    bypasses += by
+
+
+cdef class Owner:
+    """One function, as far as the tier knows it."""
+
+    cdef readonly object number
+    cdef readonly object by_key     # the owner of what is held under its key on the server
+    cdef uint64_t id
+    cdef public bint asynchronous
+    cdef public uint64_t hits
+    cdef Tier armed
+    cdef int mode
+    cdef uint64_t generation
+
+    def __init__(self, asynchronous=False):
+        self.number = next(_numbers)
+        self.by_key = self.number + 1
+        self.id = self.number
+        self.asynchronous = asynchronous
+
+    def arm(self, Tier tier, int mode):
+        """From now on calls are looked up in this tier; None: in none."""
+        self.armed = tier
+        self.mode = mode
+        self.generation = generation
+
+    @property
+    def tier(self):
+        """Where to look now, if anywhere."""
+        if self.armed is None or self.generation != generation or (bypasses and BYPASSED.get()):
+            return None
+        return self.armed
+
+    def arguments(self, tuple args not None, dict kwargs not None):
+        """Under what the result of this call is held, or None."""
+        return _call_arguments(self.mode, args, kwargs)
+
+
+cdef inline object taken(Tier tier, int64_t i, int64_t now):
+    """The end of a look-up: the value, or ABSENT. Called locked."""
+    if i < 0 or not counts_still(tier, <unsigned int>i, now):
+        tier.gone(i)
+        return ABSENT
+    value = <object>tier.entries[i].value
+    rc_unlock(&tier.mutex)
+    return value.open() if type(value) is PACKED else value
+
+
+cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
+    """What is held for these arguments (``n`` of them, the last ``named`` by name), or ABSENT."""
+    cdef uint64_t h
+    cdef int kind
+    cdef int64_t now, i
+    if tier.foreign_clock or tier.foreign_wall:
+        if not tier.proven():
+            tier.misses += 1
+            return ABSENT
+        now = tier.clock_now()
+    elif serves(tier):
+        now = rc_now()
+    else:
+        tier.misses += 1
+        return ABSENT
+    if n == 1 and names == NULL:
+        kind = rc_kind(args[0])
+        if kind == 0 or kind == 7:
+            return ABSENT
+        h = rc_mix_one(owner.id, args[0], kind)
+        rc_lock(&tier.mutex)
+        i = seek_one(tier, h, args[0])
+    else:
+        h = mix_call(owner.id, args, n, names, named)
+        if h == 0:
+            return ABSENT
+        rc_lock(&tier.mutex)
+        i = seek_call(tier, h, <PyObject *>owner.number, args, n, names, named)
+    return taken(tier, i, now)
+
+
+cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
+    """The same for a method: the instance tells what it is, by ``__cache_key__``."""
+    cdef PyObject *given[MOST + 2]
+    cdef Py_ssize_t k
+    cdef object own
+    if n - named < 1 or n > MOST or not hasattr(<object>rc_type_of(args[0]), HOOK):
+        return ABSENT
+    own = (<object>args[0]).__cache_key__()
+    given[0] = rc_type_of(args[0])
+    given[1] = <PyObject *>own
+    for k in range(1, n):
+        given[k + 1] = args[k]
+    return look_up(owner, tier, given, n + 1, names, named)
+
+
+cdef class Hit:
+    """A callable that looks before it calls ``_call``."""
+
+    cdef void *quick
+    cdef public Owner _owner
+    cdef object first       # the instance of a bound method, else ABSENT
+
+    def __cinit__(self, *args, **kwargs):
+        self.quick = <void *>called
+        self.first = ABSENT
+
+    def _set_first(self, first):
+        """The instance of a bound method; ``_bound`` says it too."""
+        self.first = first
+
+    def __call__(self, *args, **kwargs):
+        cdef PyObject *given[MOST]
+        cdef Py_ssize_t k, n = len(args)
+        if kwargs or n > MOST:
+            return found_or_called(self, args, kwargs)
+        for k in range(n):
+            given[k] = <PyObject *>args[k]
+        return called(self, given, <size_t>n, NULL)
+
+
+cdef object found_or_called(Hit self, tuple args, dict kwargs):
+    """The way of who comes without vectorcall."""
+    cdef Owner owner = self._owner
+    if owner is not None and not watched:
+        tier = owner.tier
+        if tier is not None:
+            held = _call_arguments(owner.mode, args if self.first is ABSENT else (self.first, *args), kwargs)
+            if held is not None:
+                value = tier.held(owner.number, held, ABSENT)
+                if value is not ABSENT:
+                    owner.hits += 1
+                    return made_ready(value) if owner.asynchronous else value
+    return self._call(*args, **kwargs)
+
+
+cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
+    cdef Hit self = <Hit>me
+    cdef Owner owner = self._owner
+    cdef Tier tier
+    cdef PyObject *given[MOST]
+    cdef PyObject **all_args = args
+    cdef Py_ssize_t n, named, k
+    cdef object value
+    if owner is not None:
+        tier = owner.armed
+        if tier is not None and owner.generation == generation and not watched and (
+                bypasses == 0 or not BYPASSED.get()):
+            named = 0 if names == NULL else PyTuple_GET_SIZE(names)
+            n = PyVectorcall_NARGS(flagged) + named
+            if self.first is not ABSENT:
+                if n >= MOST:
+                    return handed_on(self, args, flagged, names)
+                given[0] = <PyObject *>self.first
+                for k in range(n):
+                    given[k + 1] = args[k]
+                all_args = given
+                n += 1
+            if owner.mode == PLAIN:
+                value = look_up(owner, tier, all_args, n, names, named)
+            elif n - named < 1:
+                value = ABSENT
+            elif owner.mode == SKIP:
+                value = look_up(owner, tier, all_args + 1, n - 1, names, named)
+            else:
+                value = look_up_told(owner, tier, all_args, n, names, named)
+            if value is not ABSENT:
+                owner.hits += 1
+                return made_ready(value) if owner.asynchronous else value
+    return handed_on(self, args, flagged, names)
+
+
+cdef inline object handed_on(Hit self, PyObject **args, size_t flagged, PyObject *names):
+    return PyObject_Vectorcall(self._call, args, flagged, names)
+
+
+def enable(cls):
+    """Make calls of this class's objects quick: it must not define ``__call__``.
+
+    Its objects are method descriptors too: ``obj.method(x)`` is then a call with ``obj`` as first argument, and
+    no bound method is made.
+    """
+    if not issubclass(cls, Hit) or "__call__" in cls.__dict__:
+        raise TypeError(f"{cls.__name__} has a __call__ of its own")
+    rc_flag(cls)
+
+
+cdef class Near:
+    """Reads of one key's collection, as the tier holds them."""
+
+    cdef readonly Tier tier
+    cdef str key
+    cdef uint64_t generation
+
+    def __init__(self, Tier tier not None, str key not None):
+        self.tier = tier
+        self.key = key
+        self.generation = generation
+
+    @property
+    def usable(self):
+        """Whether to look at all."""
+        return self.generation == generation and not (bypasses and BYPASSED.get())
+
+    def part(self, str name not None, part):
+        """What is held of a field or member under this name, or ABSENT."""
+        cdef PyObject *given[3]
+        cdef int64_t now, i
+        cdef uint64_t h
+        cdef Tier tier = self.tier
+        if watched or self.generation != generation or (bypasses and BYPASSED.get()):
+            return ABSENT
+        if type(part) is not str and type(part) is not int:
+            return ABSENT
+        if tier.foreign_clock or tier.foreign_wall:
+            if not tier.proven():
+                tier.misses += 1
+                return ABSENT
+            now = tier.clock_now()
+        elif serves(tier):
+            now = rc_now()
+        else:
+            tier.misses += 1
+            return ABSENT
+        given[0] = <PyObject *>self.key
+        given[1] = <PyObject *>name
+        given[2] = <PyObject *>part
+        h = mix_call(READS, given, 3, NULL, 0)
+        rc_lock(&tier.mutex)
+        i = seek_call(tier, h, <PyObject *>READS_OBJECT, given, 3, NULL, 0)
+        return taken(tier, i, now)
+
+    def reply(self, tuple words not None):
+        """The reply that is held for this step, or ABSENT."""
+        return self.tier.held(READS, words, ABSENT)
+
+
+cdef class Ready:
+    """A coroutine that has its result: awaiting it switches to nobody."""
+
+    cdef object value
+
+    def __init__(self, value):
+        self.value = value
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration(self.value)
+
+    def send(self, _value):
+        raise StopIteration(self.value)
+
+    def throw(self, kind, value=None, trace=None):
+        raise kind if value is None else value
+
+    def close(self):
+        """Nothing to close."""
+
+
+cdef inline object made_ready(object value):
+    cdef Ready ready = Ready.__new__(Ready)
+    ready.value = value
+    return ready
+
+
+cdef PySendResult ready_send(PyObject *self, PyObject *_value, PyObject **result) noexcept:
+    cdef object value = (<Ready>self).value
+    Py_INCREF(<PyObject *>value)
+    result[0] = <PyObject *>value
+    return PYGEN_RETURN
+
+
+cdef void set_slots():
+    cdef Hit hit = Hit.__new__(Hit)
+    rc_offset(Hit, <char *>&hit.quick - <char *><PyObject *>hit)
+    rc_am_send(Ready, ready_send)
+
+
+set_slots()
+_Coroutine.register(Ready)

@@ -1,0 +1,244 @@
+# cython: language_level=3
+"""The tier in C, and the look-up that a decorated hit makes without a call."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from ._store cimport (
+    GOLDEN, NIL, Dead, Entry, Py_DECREF, Py_EQ, Py_INCREF, PyObject, PyObject_RichCompareBool, Store, Table, rc_hash,
+    rc_lock, rc_now, rc_same, rc_unlock, tag_of,
+)
+
+cdef extern from *:
+    """
+    #ifndef RC_TIER
+    #define RC_TIER
+    /* The wall clock, read as cheaply as the other one; see rc_now. */
+    static inline int64_t rc_wall(void) {
+    #if defined(_WIN32)
+        FILETIME f;
+        GetSystemTimeAsFileTime(&f);
+        return (int64_t)((((uint64_t)f.dwHighDateTime << 32) | f.dwLowDateTime) - 116444736000000000ULL) * 100;
+    #else
+        struct timespec t;
+    #if defined(CLOCK_REALTIME_COARSE)
+        clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    #else
+        clock_gettime(CLOCK_REALTIME, &t);
+    #endif
+        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    #endif
+    }
+
+    /* How far behind the cheap clocks may be. */
+    static inline int64_t rc_coarse(void) {
+    #if defined(_WIN32)
+        return 16000000;
+    #elif defined(CLOCK_MONOTONIC_COARSE)
+        struct timespec t;
+        clock_getres(CLOCK_MONOTONIC_COARSE, &t);
+        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    #else
+        return 0;
+    #endif
+    }
+
+    /* What an argument is, of the kinds that can be compared without running code of others; 0: none of these. */
+    static inline int rc_kind(PyObject *o) {
+        if (PyLong_CheckExact(o)) return 1;
+        if (PyUnicode_CheckExact(o)) return 2;
+        if (o == Py_None) return 3;
+        if (o == Py_True || o == Py_False) return 4;
+        if (PyFloat_CheckExact(o)) return 5;
+        if (PyBytes_CheckExact(o)) return 6;
+        if (PyTuple_CheckExact(o)) return 7;    /* names of keywords; a tuple as an argument is not of these */
+        if (PyType_Check(o)) return 8;
+        return 0;
+    }
+
+    static inline uint64_t rc_number(PyObject *o, int kind) {
+        uint64_t h;
+        Py_ssize_t i;
+        switch (kind) {
+        case 7:
+            h = 7;
+            for (i = 0; i < PyTuple_GET_SIZE(o); i++)
+                h = (h ^ (uint64_t)rc_hash(PyTuple_GET_ITEM(o, i))) * 0x9E3779B97F4A7C15u;
+            return h;
+        case 3: case 4: case 8:
+            return (uint64_t)(uintptr_t)o >> 4;
+        default:
+            return (uint64_t)rc_hash(o);
+        }
+    }
+
+    /* One argument alone: no two owners or kinds give one number for equal arguments. */
+    static inline uint64_t rc_mix_one(uint64_t owner, PyObject *o, int kind) {
+        return rc_number(o, kind) * 0xD6E8FEB86659FD93u + (owner * 16 + kind) * 0x9E3779B97F4A7C15u;
+    }
+
+    static inline uint64_t rc_mix(uint64_t h, PyObject *o, int kind) {
+        h = (h ^ (rc_number(o, kind) + (uint64_t)kind * 0xA24BAED4963EE407u)) * 0xD6E8FEB86659FD93u;
+        return h ^ (h >> 29);
+    }
+
+    /* The same object for all that can be seen of it: type and value. */
+    static int rc_exact(PyObject *a, PyObject *b) {
+        Py_ssize_t i;
+        if (a == b) return 1;
+        if (Py_TYPE(a) != Py_TYPE(b)) return 0;
+        if (PyUnicode_CheckExact(a)) return rc_same(a, b) == 1;
+        if (PyLong_CheckExact(a)) return PyObject_RichCompareBool(a, b, Py_EQ) == 1;
+        if (PyFloat_CheckExact(a))
+            return memcmp(&((PyFloatObject *)a)->ob_fval, &((PyFloatObject *)b)->ob_fval, sizeof(double)) == 0;
+        if (PyBytes_CheckExact(a))
+            return PyBytes_GET_SIZE(a) == PyBytes_GET_SIZE(b) &&
+                   memcmp(PyBytes_AS_STRING(a), PyBytes_AS_STRING(b), PyBytes_GET_SIZE(a)) == 0;
+        if (PyTuple_CheckExact(a)) {
+            if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b)) return 0;
+            for (i = 0; i < PyTuple_GET_SIZE(a); i++)
+                if (!rc_exact(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i))) return 0;
+            return 1;
+        }
+        return 0;
+    }
+
+    /* Whether a key that is held, (owner, argument...), is this one. */
+    static inline int rc_is_call(PyObject *key, PyObject *owner, PyObject *const *args, Py_ssize_t n, PyObject *names,
+                                 Py_ssize_t named) {
+        Py_ssize_t i, at = 1;
+        if (!PyTuple_CheckExact(key) || PyTuple_GET_SIZE(key) != 1 + n + (names != NULL)) return 0;
+        if (!rc_exact(PyTuple_GET_ITEM(key, 0), owner)) return 0;
+        for (i = 0; i < n; i++) {
+            if (names != NULL && i == n - named && !rc_exact(PyTuple_GET_ITEM(key, at++), names)) return 0;
+            if (!rc_exact(PyTuple_GET_ITEM(key, at++), args[i])) return 0;
+        }
+        return 1;
+    }
+    #endif
+    """
+    int64_t rc_wall() noexcept nogil
+    int64_t rc_coarse() noexcept nogil
+    int rc_kind(PyObject *) noexcept
+    uint64_t rc_mix_one(uint64_t, PyObject *, int) noexcept
+    uint64_t rc_mix(uint64_t, PyObject *, int) noexcept
+    int rc_exact(PyObject *, PyObject *) noexcept
+    int rc_is_call(PyObject *, PyObject *, PyObject **, Py_ssize_t, PyObject *, Py_ssize_t) noexcept
+    Py_ssize_t PyTuple_GET_SIZE(PyObject *) noexcept
+
+cdef enum:
+    SEQS = 4096
+    MARKS = 65536
+
+cdef struct Mark:           # a watched key: its slot, and what stood there when the value was read
+    uint32_t slot
+    uint32_t mark
+
+cdef struct Link:           # beside each entry: what it depends on
+    uint64_t origin         # the number of its key on the server; 0: none
+    uint32_t before, after  # of the same origin
+    uint32_t watched
+    Mark *marks
+
+cdef class Token:
+    cdef uint64_t epoch, origin, seq
+    cdef uint32_t watched
+    cdef Mark *marks
+
+cdef class Tier(Store):
+    cdef Link *links
+    cdef uint32_t linked        # links there is memory for
+    cdef Table origins          # the first entry of each origin
+    cdef uint32_t origin_count
+    cdef uint64_t *seqs
+    cdef uint32_t *mark
+    cdef uint64_t epoch
+    cdef readonly bint live
+    cdef bint local
+    cdef bint foreign_wall
+    cdef int64_t until, until_wall  # serve before these instants of the two clocks
+    cdef int64_t at                 # the proven instant
+    cdef int64_t staleness, coarse, drift
+    cdef bint drifts
+    cdef uint64_t fills, refused, invalidations
+    cdef object wall_clock
+
+    cdef bint proven(self) except -1
+    cdef bint is_void(self, Token token) noexcept
+    cdef void link(self, uint32_t i, Token token) noexcept
+    cdef uint32_t first(self, uint64_t origin) noexcept
+    cdef int drop(self, object key) except -1
+    cdef object gone(self, int64_t i)
+    cdef void forget_links(self) noexcept
+
+
+cdef inline bint serves(Tier t) noexcept:
+    """For the real clocks: two cheap reads."""
+    if t.local:
+        return t.live
+    return rc_now() < t.until and rc_wall() < t.until_wall
+
+
+cdef inline int64_t seek_one(Tier t, uint64_t h, PyObject *arg) noexcept:
+    """The entry of one argument alone, or -1. Locked."""
+    cdef uint32_t tag, at, i
+    if t.table.places == NULL:
+        return -1
+    tag = tag_of(<Py_hash_t>h)
+    at = tag >> t.table.shift
+    while True:
+        i = t.table.places[at].item
+        if i == NIL:
+            return -1
+        if t.table.places[at].tag == tag and t.entries[i].hash == <Py_hash_t>h and rc_exact(t.entries[i].key, arg):
+            return i
+        at = (at + 1) & t.table.mask
+
+
+cdef inline int64_t seek_call(Tier t, uint64_t h, PyObject *owner, PyObject **args, Py_ssize_t n, PyObject *names,
+                              Py_ssize_t named) noexcept:
+    """The entry of a call, or -1. Locked."""
+    cdef uint32_t tag, at, i
+    if t.table.places == NULL:
+        return -1
+    tag = tag_of(<Py_hash_t>h)
+    at = tag >> t.table.shift
+    while True:
+        i = t.table.places[at].item
+        if i == NIL:
+            return -1
+        if t.table.places[at].tag == tag and t.entries[i].hash == <Py_hash_t>h:
+            if rc_is_call(t.entries[i].key, owner, args, n, names, named):
+                return i
+        at = (at + 1) & t.table.mask
+
+
+cdef inline uint64_t mix_call(uint64_t owner, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named) noexcept:
+    """The number of a call, or 0 if one of its arguments cannot be compared here."""
+    cdef uint64_t h = owner * GOLDEN + <uint64_t>n
+    cdef Py_ssize_t i
+    cdef int kind
+    for i in range(n):
+        kind = rc_kind(args[i])
+        if kind == 0 or kind == 7:
+            return 0
+        if names != NULL and i == n - named:
+            h = rc_mix(h, names, 7)
+        h = rc_mix(h, args[i], kind)
+    return h | 1
+
+
+cdef inline bint counts_still(Tier t, uint32_t i, int64_t now) noexcept:
+    """Whether this entry is neither over nor made void by what it watches."""
+    cdef Entry *e = &t.entries[i]
+    cdef Link *link
+    cdef uint32_t k
+    if e.expires != 0 and e.expires <= now:
+        return False
+    link = &t.links[i]
+    for k in range(link.watched):
+        if t.mark[link.marks[k].slot] != link.marks[k].mark:
+            return False
+    if e.uses < 3:
+        e.uses += 1
+    t.hits += 1
+    return True

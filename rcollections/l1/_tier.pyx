@@ -1,0 +1,407 @@
+# cython: language_level=3, freethreading_compatible=True
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=False, embedsignature=True
+"""The tier of one server, compiled. ``tier.py`` explains it; this makes the same decisions.
+
+Beside each entry of the store stands a ``Link``: the number of its origin, its neighbours of the same origin, what
+it watches. The origins are a table of first entries. A key on the server is known by a 64-bit number of its
+name: two names of one number would cost each other an invalidation too many, never one too few.
+
+Keys here are exact: an argument alone, or a tuple that begins with the owner. Comparing them runs no code of others.
+"""
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from libc.string cimport memcpy, memset
+
+from ._store cimport BATCH, empty_table, enter, grow, has_place, leave
+
+from time import monotonic_ns as _monotonic_ns
+from time import time_ns as _time_ns
+
+from .counts import TierCounts
+from .packed import Packed as _Packed
+
+cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
+
+
+cdef class Token:
+    """What was known before a read was sent."""
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.marks)
+
+
+cdef inline uint64_t origin_of(object name) except? 0:
+    cdef uint64_t number = <uint64_t>hash(name)
+    return number if number else 1
+
+
+cdef class Tier(Store):
+    """As ``tier.Tier``, where everything is explained."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.seqs = <uint64_t *>PyMem_RawCalloc(SEQS, sizeof(uint64_t))
+        self.mark = <uint32_t *>PyMem_RawCalloc(MARKS, sizeof(uint32_t))    # touched only where something is watched
+        if self.seqs == NULL or self.mark == NULL:
+            raise MemoryError
+
+    def __init__(self, capacity=10_000, *, bytes=None, staleness=1.0, clock=None, wall=None):
+        Store.__init__(self, capacity, bytes=bytes, size=_no_size, clock=clock)
+        self.hooked = True
+        self.wall_clock = wall
+        self.foreign_wall = wall is not None
+        self.staleness = round(staleness * 1e9)
+        self.coarse = 0 if self.foreign_clock else rc_coarse()
+
+    def __dealloc__(self):
+        self.forget_links()
+        PyMem_RawFree(self.seqs)
+        PyMem_RawFree(self.mark)
+
+    # -- the proof
+
+    cdef bint proven(self) except -1:
+        if not self.live:
+            return False
+        if self.foreign_clock or self.foreign_wall:
+            return self.local or (self.clock_now() < self.until and self.wall_now() < self.until_wall)
+        return serves(self)
+
+    @property
+    def serves(self):
+        """Whether values may be served at this moment."""
+        return self.proven()
+
+    @property
+    def age(self):
+        """Seconds since the proven instant; None before the first."""
+        return None if self.local or not self.until else (self.clock_now() - self.at) / 1e9
+
+    def clock_now(self):
+        return int(self.clock() * 1e9) if self.foreign_clock else _monotonic_ns()
+
+    def wall_now(self):
+        return int(self.wall_clock() * 1e9) if self.foreign_wall else _time_ns()
+
+    def instant(self):
+        """Now on both clocks, for ``prove``."""
+        return self.clock_now(), self.wall_now()
+
+    def begin(self, *, local=False):
+        """From now on changes are heard (F5). ``local``: all that change anything say so themselves."""
+        self.live = True
+        self.local = local
+
+    def prove(self, instant):
+        """All changes that were acknowledged before this instant have been heard (Q3)."""
+        cdef int64_t now = instant[0]
+        cdef int64_t wall = instant[1]
+        cdef int64_t drift = wall - now
+        if self.drifts and drift - self.drift > SLEPT:
+            self.void()
+        self.drift = drift
+        self.drifts = True
+        if self.live:
+            # The cheap clocks may be behind: never by more than this.
+            self.at = now
+            self.until = now + self.staleness - self.coarse
+            self.until_wall = wall + self.staleness - self.coarse
+
+    def lost(self):
+        """Changes may have been missed (F4): nothing that was read before counts any more."""
+        self.live = False
+        self.until = 0
+        self.drifts = False
+        self.void()
+
+    def void(self):
+        """Everything changed: nothing that was read before counts any more."""
+        self.epoch += 1
+        self.empty()
+
+    # -- the fence
+
+    def token(self, str key, watched=()):
+        """To be taken before the read is sent; None while changes are not heard (F1)."""
+        cdef Token token
+        cdef uint32_t k = 0
+        cdef uint32_t slot
+        if not self.live:
+            return None
+        token = Token()
+        token.origin = origin_of(key.encode())
+        if watched:
+            token.marks = <Mark *>PyMem_RawMalloc(len(watched) * sizeof(Mark))
+            if token.marks == NULL:
+                raise MemoryError
+        for each in watched:
+            slot = <uint32_t>(origin_of(each.encode()) % MARKS)
+            token.marks[k].slot = slot
+            token.marks[k].mark = self.mark[slot]
+            k += 1
+        token.watched = k
+        token.epoch = self.epoch
+        token.seq = self.seqs[token.origin % SEQS]
+        return token
+
+    def keep(self, Token token not None, owner, tuple args not None, value, int64_t deadline=0, size=0):
+        """Hold what was read, until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
+        cdef uint64_t h
+        cdef int64_t now
+        cdef object key
+        if self.is_void(token):
+            self.refused += 1
+            return False
+        now = self.clock_now()
+        if deadline:
+            deadline -= self.coarse
+            if deadline <= now:
+                return False
+        h, key = exact_key(owner, args)
+        self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, deadline, now, <void *>token)
+        if self.is_void(token):     # while others were let go for it
+            self.refused += 1
+            return False
+        self.fills += 1
+        return True
+
+    cdef bint is_void(self, Token token) noexcept:
+        cdef uint32_t k
+        if not self.live or token.epoch != self.epoch or token.seq != self.seqs[token.origin % SEQS]:
+            return True
+        for k in range(token.watched):
+            if self.mark[token.marks[k].slot] != token.marks[k].mark:
+                return True
+        return False
+
+    def changed(self, keys):
+        """The server says that these keys changed."""
+        for key in keys:
+            self.invalidations += 1
+            self.drop(key)
+
+    def wrote(self, keys):
+        """We wrote these keys, or may have: said after the reply, or where it should have been (F6)."""
+        for key in keys:
+            self.drop(key.encode() if isinstance(key, str) else key)
+
+    cdef int drop(self, object key) except -1:
+        cdef Dead dead
+        cdef uint64_t origin = origin_of(key)
+        cdef uint32_t i
+        cdef bint special = b"rc:t:" in key or b"rc:g:" in key
+        rc_lock(&self.mutex)
+        self.seqs[origin % SEQS] += 1
+        if special:
+            self.mark[origin % MARKS] += 1
+        rc_unlock(&self.mutex)
+        while True:
+            dead.n = 0
+            rc_lock(&self.mutex)
+            while dead.n < BATCH:
+                i = self.first(origin)
+                if i == NIL:
+                    break
+                self.take_out(i, &dead, 0)
+            rc_unlock(&self.mutex)
+            self.bury(&dead)
+            if dead.n < BATCH:
+                return 0
+
+    # -- looking
+
+    def held(self, owner, tuple args not None, default=None):
+        """What is held for these arguments and may be served, else the default."""
+        cdef int64_t now, i
+        if not self.proven():
+            self.misses += 1
+            return default
+        h, key = exact_key(owner, args)
+        now = self.clock_now() if self.foreign_clock else rc_now()
+        rc_lock(&self.mutex)
+        i = self.seek(<PyObject *>key, <Py_hash_t><uint64_t>h)
+        if i < 0 or not counts_still(self, <uint32_t>i, now):
+            self.gone(i)
+            return default
+        value = <object>self.entries[i].value
+        rc_unlock(&self.mutex)
+        return value.open() if type(value) is _Packed else value
+
+    cdef object gone(self, int64_t i):
+        """The end of a look-up in vain; what it found is void. Called locked."""
+        cdef Dead dead
+        dead.n = 0
+        self.misses += 1
+        if i >= 0:
+            self.take_out(<uint32_t>i, &dead, 0)
+        rc_unlock(&self.mutex)
+        self.bury(&dead)
+
+    @property
+    def counts(self):
+        """What was counted, and what there is."""
+        return TierCounts(
+            self.hits, self.misses, self.fills, self.refused, self.invalidations, self.evictions, self.n, self.used)
+
+    # -- what the store calls, locked
+
+    cdef int64_t seek(self, PyObject *key, Py_hash_t h) noexcept:
+        return seek_one(self, <uint64_t>h, key)
+
+    cdef void placed(self, uint32_t i, void *note) noexcept:
+        cdef Token token = <Token>note
+        self.link(i, token)
+
+    cdef void taken(self, uint32_t i) noexcept:
+        cdef Link *link
+        cdef uint32_t tag
+        if i >= self.linked:
+            return
+        link = &self.links[i]
+        PyMem_RawFree(link.marks)
+        link.marks = NULL
+        link.watched = 0
+        if link.origin == 0:
+            return
+        tag = tag_of(<Py_hash_t>link.origin)
+        if link.before != NIL:
+            self.links[link.before].after = link.after
+        else:
+            leave(&self.origins, tag, i)
+            if link.after != NIL:
+                enter(&self.origins, tag, link.after)
+            else:
+                self.origin_count -= 1
+        if link.after != NIL:
+            self.links[link.after].before = link.before
+        link.origin = 0
+
+    cdef void link(self, uint32_t i, Token token) noexcept:
+        """This entry belongs to the token's key. Without memory for that it is void at once."""
+        cdef Link *links
+        cdef Link *link
+        cdef uint32_t first, tag
+        if i >= self.linked:
+            links = <Link *>PyMem_RawRealloc(self.links, self.allocated * sizeof(Link))
+            if links == NULL:
+                self.epoch += 1
+                self.until = 0
+                return
+            memset(links + self.linked, 0, (self.allocated - self.linked) * sizeof(Link))
+            self.links = links
+            self.linked = self.allocated
+        self.taken(i)   # of its older value
+        link = &self.links[i]
+        if token.watched:
+            link.marks = <Mark *>PyMem_RawMalloc(token.watched * sizeof(Mark))
+            if link.marks == NULL:
+                self.epoch += 1
+                self.until = 0
+                return
+            memcpy(link.marks, token.marks, token.watched * sizeof(Mark))
+            link.watched = token.watched
+        first = self.first(token.origin)
+        tag = tag_of(<Py_hash_t>token.origin)
+        link.before = NIL
+        link.after = first
+        if first != NIL:
+            self.links[first].before = i
+            leave(&self.origins, tag, first)
+        elif not has_place(&self.origins, self.origin_count) and not grow(&self.origins):
+            self.epoch += 1
+            self.until = 0
+            return
+        else:
+            self.origin_count += 1
+        enter(&self.origins, tag, i)
+        link.origin = token.origin
+
+    cdef uint32_t first(self, uint64_t origin) noexcept:
+        """The first entry of this origin, or NIL."""
+        cdef uint32_t tag = tag_of(<Py_hash_t>origin)
+        cdef uint32_t at, i
+        if self.origins.places == NULL:
+            return NIL
+        at = tag >> self.origins.shift
+        while True:
+            i = self.origins.places[at].item
+            if i == NIL or (self.origins.places[at].tag == tag and self.links[i].origin == origin):
+                return i
+            at = (at + 1) & self.origins.mask
+
+    cdef void forget(self) noexcept:
+        Store.forget(self)
+        self.forget_links()
+
+    cdef void forget_links(self) noexcept:
+        cdef uint32_t i
+        for i in range(self.linked):
+            PyMem_RawFree(self.links[i].marks)
+        PyMem_RawFree(self.links)
+        self.links = NULL
+        self.linked = self.origin_count = 0
+        empty_table(&self.origins)
+
+    # -- for tests
+
+    def __sizeof__(self):
+        cdef size_t total = Store.__sizeof__(self)
+        total += self.linked * sizeof(Link) + SEQS * sizeof(uint64_t)
+        if self.origins.places != NULL:
+            total += (<size_t>self.origins.mask + 1) * 8
+        return total
+
+    def _check(self):
+        cdef uint32_t i, at, found = 0, chained = 0, before
+        result = Store._check(self)
+        for i in range(self.linked):
+            if self.links[i].origin:
+                assert self.entries[i].key != NULL
+                found += 1
+            else:
+                assert self.links[i].marks == NULL and self.links[i].watched == 0
+        assert found == self.n
+        found = 0
+        if self.origins.places != NULL:
+            for at in range(self.origins.mask + 1):
+                i = self.origins.places[at].item
+                if i != NIL:
+                    found += 1
+                    before = NIL
+                    while i != NIL:
+                        assert self.links[i].before == before
+                        chained += 1
+                        before = i
+                        i = self.links[i].after
+        assert found == self.origin_count and chained == self.n
+        return result
+
+
+def exact_key(uint64_t owner, tuple args):
+    """The number and the key of a call: the arguments are of the kinds that ``rc_kind`` knows."""
+    cdef uint64_t h
+    cdef Py_ssize_t i
+    cdef int kind
+    cdef object each
+    if len(args) == 1:
+        each = args[0]
+        kind = rc_kind(<PyObject *>each)
+        if kind == 0 or kind == 7:
+            raise TypeError(f"a {type(each).__name__} is no exact argument")
+        return rc_mix_one(owner, <PyObject *>each, kind), each
+    h = owner * GOLDEN
+    named = 0
+    for each in args:
+        if type(each) is tuple:
+            named = 1
+    h += <uint64_t>(len(args) - named)
+    for each in args:
+        kind = rc_kind(<PyObject *>each)
+        if kind == 0:
+            raise TypeError(f"a {type(each).__name__} is no exact argument")
+        h = rc_mix(h, <PyObject *>each, kind)
+    return h | 1, (owner, *args)
+
+
+def _no_size(_key, _value):
+    return 0

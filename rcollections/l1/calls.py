@@ -1,0 +1,51 @@
+"""What a look-up needs beside the tier: which arguments may be looked up as they are, and when not to look at all.
+
+The three switches are plain numbers, so that a hit pays next to nothing for them: the generation changes when
+connections are configured anew, ``watched`` says that somebody observes every operation, ``bypasses`` how many
+``no_l1()`` blocks are open anywhere in the process.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from itertools import count
+from typing import Any
+
+__all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_exact", "numbers"]
+
+ABSENT: Any = type("ABSENT", (), {"__repr__": lambda _: "ABSENT", "__slots__": ()})()
+
+# What the first argument of a function is: like the others; of no account; an instance that tells what it is.
+PLAIN, SKIP, TOLD = 0, 1, 2
+
+EXACT = frozenset({int, str, bool, float, bytes, type(None)})
+
+bypassed: ContextVar[bool] = ContextVar("rcollections_no_l1", default=False)
+# Of owners, each of which has a second one, for calls that are held under their key on the server. 1: collections.
+numbers = count(2, 2)
+
+
+def is_exact(args: tuple[Any, ...]) -> bool:
+    """Whether all of these can be compared by type and value, without running code of others."""
+    return all(type(each) in EXACT for each in args)
+
+
+def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Under what the result of a call is held; None if that has to be its key on the server."""
+    if mode != PLAIN:
+        if not args:
+            return None
+        first, args = args[0], args[1:]
+        if mode == TOLD:
+            hook = getattr(type(first), "__cache_key__", None)
+            if hook is None:
+                return None
+            own = first.__cache_key__()
+            if not is_exact((own,)):
+                return None
+            args = (own, *args)
+    if not is_exact(args) or not is_exact(tuple(kwargs.values())):
+        return None
+    if kwargs:
+        args = (*args, tuple(kwargs), *kwargs.values())
+    return (type(first), *args) if mode == TOLD else args

@@ -1,0 +1,149 @@
+"""The decorated hit in pure Python: a call that is answered by the tier, or handed on. ``_hit.pyx`` is the same.
+
+A ``Hit`` is the base of what ``@cached`` makes of a function. All faces of one function (the function itself, its
+bound methods) share an ``Owner``, which is armed with a tier by the first call that went the long way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any
+
+from .calls import ABSENT, PLAIN, bypassed, call_arguments, numbers
+
+if TYPE_CHECKING:
+    from .tier import Tier
+
+__all__ = ["Hit", "Near", "Owner", "Ready", "bypass", "enable", "renew", "watch"]
+
+READS = 1  # the owner of reads of collections
+
+_generation = 0
+_watched = False
+_bypasses = 0
+
+
+def renew() -> None:
+    """Connections were configured: nobody is armed any more."""
+    global _generation
+    _generation += 1
+
+
+def watch(on: bool) -> None:
+    """Whether somebody observes operations: then every call goes the long way, which tells."""
+    global _watched
+    _watched = on
+
+
+def bypass(by: int) -> None:
+    """One ``no_l1()`` block more, or one less."""
+    global _bypasses
+    _bypasses += by
+
+
+class Owner:
+    """One function, as far as the tier knows it."""
+
+    __slots__ = ("_generation", "_mode", "_tier", "asynchronous", "by_key", "hits", "number")
+
+    def __init__(self, asynchronous: bool = False) -> None:
+        self.number = next(numbers)
+        self.by_key = self.number + 1  # the owner of what is held under its key on the server
+        self.asynchronous = asynchronous
+        self.hits = 0
+        self._tier: Tier | None = None
+        self._mode = PLAIN
+        self._generation = -1
+
+    def arm(self, tier: Tier | None, mode: int) -> None:
+        """From now on calls are looked up in this tier; None: in none."""
+        self._tier, self._mode, self._generation = tier, mode, _generation
+
+    @property
+    def tier(self) -> Tier | None:
+        """Where to look now, if anywhere."""
+        if self._tier is None or self._generation != _generation or (_bypasses and bypassed.get()):
+            return None
+        return self._tier
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+        """Under what the result of this call is held, or None."""
+        return call_arguments(self._mode, args, kwargs)
+
+
+class Hit:
+    """A callable that looks before it calls ``_call``."""
+
+    _owner: Owner
+    _bound: tuple[Any, ...] = ()
+
+    _call: Any  # the long way
+
+    def _set_first(self, first: Any) -> None:
+        """The instance of a bound method; ``_bound`` says it too."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        owner = self._owner
+        tier = None if _watched else owner.tier
+        if tier is not None:
+            held = owner.arguments((*self._bound, *args), kwargs)
+            if held is not None:
+                value = tier.held(owner.number, held, ABSENT)
+                if value is not ABSENT:
+                    owner.hits += 1
+                    return Ready(value) if owner.asynchronous else value
+        return self._call(*args, **kwargs)
+
+
+def enable(_cls: type) -> None:
+    """Make calls of this class's objects quick; nothing to do here."""
+
+
+class Near:
+    """Reads of one key's collection, as the tier holds them."""
+
+    __slots__ = ("_generation", "_key", "tier")
+
+    def __init__(self, tier: Tier, key: str) -> None:
+        self.tier = tier
+        self._key = key
+        self._generation = _generation
+
+    @property
+    def usable(self) -> bool:
+        """Whether to look at all."""
+        return self._generation == _generation and not (_bypasses and bypassed.get())
+
+    def part(self, name: str, part: Any) -> Any:
+        """What is held of a field or member under this name, or ABSENT."""
+        if _watched or not self.usable:
+            return ABSENT
+        if type(part) is not str and type(part) is not int:
+            return ABSENT
+        return self.tier.held(READS, (self._key, name, part), ABSENT)
+
+    def reply(self, words: tuple[Any, ...]) -> Any:
+        """The reply that is held for this step, or ABSENT."""
+        return self.tier.held(READS, words, ABSENT)
+
+
+class Ready(Coroutine[Any, Any, Any]):
+    """A coroutine that has its result: awaiting it switches to nobody."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def send(self, _value: Any) -> Any:
+        raise StopIteration(self._value)
+
+    def throw(self, kind: Any, value: Any = None, _trace: Any = None) -> Any:
+        raise kind if value is None else value
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        yield from ()
+        return self._value

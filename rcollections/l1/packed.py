@@ -1,0 +1,24 @@
+"""``Packed``: a value that its caller could change, held as bytes: each hit gets one of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Packed"]
+
+
+class Packed:
+    """Bytes of the server, and how they are read."""
+
+    __slots__ = ("_data", "_load")
+
+    def __init__(self, data: bytes, load: Callable[[bytes], Any]) -> None:
+        self._data = data
+        self._load = load
+
+    def open(self) -> Any:
+        """The value, decoded anew."""
+        return self._load(self._data)

@@ -1,0 +1,46 @@
+"""Which values may be handed to several callers: those that none of them can change."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import PurePath
+from types import NoneType
+from typing import Any
+from uuid import UUID
+
+__all__ = ["is_immutable"]
+
+_PLAIN = frozenset(
+    {NoneType, bool, int, float, complex, str, bytes, range, date, timedelta, timezone, Decimal, Fraction, UUID}
+)
+_DEEPEST = 20
+
+
+def is_immutable(value: Any, depth: int = 0) -> bool:
+    """Whether nobody who gets this object can change it, nor anything in it. Unknown types can be changed.
+
+    O(n) over the items of tuples and frozensets.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if depth > _DEEPEST:
+        return False
+    if kind is tuple or kind is frozenset:
+        return all(is_immutable(each, depth + 1) for each in value)
+    if kind is datetime or kind is time:
+        return value.tzinfo is None or type(value.tzinfo) is timezone or type(value.tzinfo).__module__ == "zoneinfo"
+    if isinstance(value, Enum):
+        return True  # one object in any case
+    if isinstance(value, PurePath):
+        return kind.__module__.partition(".")[0] == "pathlib"
+    if isinstance(value, tuple):  # a namedtuple: unless its class lets it have attributes
+        return hasattr(kind, "_fields") and not hasattr(value, "__dict__") and is_immutable(tuple(value), depth + 1)
+    parameters = getattr(kind, "__dataclass_params__", None)
+    if parameters is not None and parameters.frozen:
+        return all(is_immutable(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value))
+    return False

@@ -1,0 +1,276 @@
+"""The tier of one server in pure Python: values of the server, held in this process while they surely count.
+
+``_tier.pyx`` is the same, compiled; one suite tests both. A value is held under what was asked (an owner and
+exact arguments), and belongs to the key on the server that it was read from, its *origin*: when the server
+says that this key changed, all that was made of it goes. The keys of tags and guards are *watched*: a value is
+served as long as none of those that it was read under has changed.
+
+The fence (rules F): who wants to hold what he is about to read takes a token first. Whatever makes the reply
+void meanwhile (a message about the key or a watched one, an own write, a lost listener) shows when the
+value is brought in, which is refused then. Of keys that nobody holds, only a sequence number in one of 4,096
+slots is kept; two keys that share a slot cost each other a fill at most.
+
+The proof (rules Q): values are served until ``staleness`` seconds after the last instant of which it is known
+that all changes acknowledged before it were heard. Two clocks must agree on that: the one that only goes
+forward stands still while a machine sleeps, so the wall clock is asked as well, and if it jumped, nothing is
+served until the next proof.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns, time_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .counts import TierCounts
+from .packed import Packed
+from .store import Dead, Entry, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Tier", "Token"]
+
+SEQS = 4096
+MARKS = 1 << 16
+FOREVER = 1 << 62
+SLEPT = 100_000_000  # ns by which the clocks may part before we say that the machine slept
+SPECIAL = (b"rc:t:", b"rc:g:")  # in the keys of tags and guards
+
+
+class Token(NamedTuple):
+    """What was known before a read was sent."""
+
+    epoch: int
+    key: bytes
+    seq: int
+    watched: tuple[tuple[int, int], ...]
+
+
+class Kept:
+    """A value with what it depends on."""
+
+    __slots__ = ("origin", "value", "watched")
+
+    def __init__(self, value: Any, origin: bytes, watched: tuple[tuple[int, int], ...]) -> None:
+        self.value = value
+        self.origin = origin
+        self.watched = watched
+
+
+class Tier(Store[Any, Any]):
+    """Values of one server. ``clock`` and ``wall`` give seconds, for tests; all other times are in ns."""
+
+    __slots__ = (
+        "_at", "_drift", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks", "_origins", "_refused",
+        "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        capacity: int = 10_000,
+        *,
+        bytes: int | None = None,  # noqa: A002 - as of the store
+        staleness: float = 1.0,
+        clock: Callable[[], float] | None = None,
+        wall: Callable[[], float] | None = None,
+    ) -> None:
+        self._origins: dict[Any, set[Any]] = {}
+        super().__init__(capacity, bytes=bytes, size=_no_size, clock=clock)
+        self._wall_clock = wall
+        self._staleness = round(staleness * 1e9)
+        self._epoch = 0
+        self._live = self._local = False
+        self._until = self._until_wall = self._at = 0
+        self._drift: int | None = None
+        self._seqs = [0] * SEQS
+        self._marks: dict[int, int] = {}
+        self._fills = self._refused = self._invalidations = 0
+
+    # -- the proof
+
+    @property
+    def live(self) -> bool:
+        """Whether changes are heard: whoever wants to bring something in gets a token."""
+        return self._live
+
+    @property
+    def serves(self) -> bool:
+        """Whether values may be served at this moment."""
+        if not self._live:
+            return False
+        return self._local or (self._now() < self._until and self._wall_now() < self._until_wall)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the proven instant; None before the first."""
+        return None if self._local or not self._until else (self._now() - self._at) / 1e9
+
+    def instant(self) -> tuple[int, int]:
+        """Now on both clocks, for ``prove``."""
+        return self._now(), self._wall_now()
+
+    def begin(self, *, local: bool = False) -> None:
+        """From now on changes are heard (F5). ``local``: all that change anything say so themselves."""
+        self._live = True
+        self._local = local
+
+    def prove(self, instant: tuple[int, int]) -> None:
+        """All changes that were acknowledged before this instant have been heard (Q3)."""
+        now, wall = instant
+        drift = wall - now
+        if self._drift is not None and drift - self._drift > SLEPT:
+            self.void()  # we slept, and so may have done whoever should have told us
+        self._drift = drift
+        if self._live:
+            self._at, self._until, self._until_wall = now, now + self._staleness, wall + self._staleness
+
+    def lost(self) -> None:
+        """Changes may have been missed (F4): nothing that was read before counts any more."""
+        self._live = False
+        self._until = 0
+        self._drift = None
+        self.void()
+
+    def void(self) -> None:
+        """Everything changed: nothing that was read before counts any more."""
+        self._epoch += 1
+        self.clear()
+
+    # -- the fence
+
+    def token(self, key: str, watched: Iterable[str] = ()) -> Token | None:
+        """To be taken before the read is sent; None while changes are not heard (F1)."""
+        if not self._live:
+            return None
+        name = key.encode()
+        slots = [hash(each.encode()) % MARKS for each in watched]
+        marks = tuple((slot, self._marks.get(slot, 0)) for slot in slots)
+        return Token(self._epoch, name, self._seqs[hash(name) % SEQS], marks)
+
+    def keep(
+        self, token: Token, owner: int, args: tuple[Any, ...], value: Any, deadline: int = 0, size: int = 0
+    ) -> bool:
+        """Hold what was read, until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
+        if self._is_void(token):
+            self._refused += 1
+            return False
+        now = self._now()
+        if deadline and deadline <= now:
+            return False
+        key = exact_key(owner, args)
+        kept = Kept(value, token.key, token.watched)
+        self._store(key, kept, hash(key), size, deadline, now)
+        if self._is_void(token):  # while others were let go for it
+            self.delete(key)
+            self._refused += 1
+            return False
+        self._fills += 1
+        return True
+
+    def _is_void(self, token: Token) -> bool:
+        return (
+            not self._live
+            or token.epoch != self._epoch
+            or token.seq != self._seqs[hash(token.key) % SEQS]
+            or any(self._marks.get(slot, 0) != mark for slot, mark in token.watched)
+        )
+
+    def changed(self, keys: Iterable[bytes]) -> None:
+        """The server says that these keys changed."""
+        for key in keys:
+            self._invalidations += 1
+            self._drop(key)
+
+    def wrote(self, keys: Iterable[str | bytes]) -> None:
+        """We wrote these keys, or may have: said after the reply, or where it should have been (F6)."""
+        for key in keys:
+            self._drop(key.encode() if isinstance(key, str) else key)
+
+    def _drop(self, key: bytes) -> None:
+        number = hash(key)
+        self._seqs[number % SEQS] += 1
+        if any(each in key for each in SPECIAL):
+            slot = number % MARKS
+            self._marks[slot] = self._marks.get(slot, 0) + 1
+        for each in list(self._origins.get(key, ())):
+            self.delete(each)
+
+    # -- looking
+
+    def held(self, owner: int, args: tuple[Any, ...], default: Any = None) -> Any:
+        """What is held for these arguments and may be served, else the default."""
+        if not self.serves:
+            self._misses += 1
+            return default
+        key = exact_key(owner, args)
+        kept = self.get(key, None)
+        if kept is None:
+            return default
+        for slot, mark in kept.watched:
+            if self._marks.get(slot, 0) != mark:
+                self.delete(key)
+                self._hits -= 1
+                self._misses += 1
+                return default
+        value = kept.value
+        return value.open() if type(value) is Packed else value
+
+    @property
+    def counts(self) -> TierCounts:
+        """What was counted, and what there is."""
+        return TierCounts(
+            self._hits, self._misses, self._fills, self._refused, self._invalidations, self._evictions,
+            self._n, self._bytes,
+        )  # fmt: skip
+
+    # -- inside: what belongs to an origin
+
+    def _wall_now(self) -> int:
+        return time_ns() if self._wall_clock is None else int(self._wall_clock() * 1e9)
+
+    def _now(self) -> int:
+        return monotonic_ns() if self._clock is None else int(self._clock() * 1e9)
+
+    def _insert(
+        self, key: Any, value: Any, hash_: int, size: int, queue: int, uses: int, expires: int, now: int
+    ) -> None:
+        super()._insert(key, value, hash_, size, queue, uses, expires, now)
+        self._origins.setdefault(value.origin, set()).add(key)
+
+    def _replace(self, entry: Entry, value: Any, size: int, expires: int, now: int, dead: Dead) -> None:
+        self._unlink(entry)
+        super()._replace(entry, value, size, expires, now, dead)
+        self._origins.setdefault(value.origin, set()).add(entry.key)
+
+    def _take(self, entry: Entry, dead: Dead, why: int) -> None:
+        self._unlink(entry)
+        super()._take(entry, dead, why)
+
+    def _unlink(self, entry: Entry) -> None:
+        belong = self._origins[entry.value.origin]
+        belong.discard(entry.key)
+        if not belong:
+            del self._origins[entry.value.origin]
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._origins.clear()
+
+    def _check(self) -> Any:
+        found = super()._check()
+        entries = {entry.key: entry.value.origin for queue in self._queues for entry in queue}
+        assert {key: origin for origin, keys in self._origins.items() for key in keys} == entries
+        assert all(self._origins.values())
+        return found
+
+
+def exact_key(owner: int, args: tuple[Any, ...]) -> Any:
+    """Equal for equal arguments of the same types only: 1, True and 1.0 are three, 0.0 and -0.0 two."""
+    kinds = tuple(map(type, args))
+    if float in kinds:
+        args = tuple(repr(each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
+    return owner, kinds, args
+
+
+def _no_size(_key: Any, _value: Any) -> int:
+    return 0

@@ -1,0 +1,138 @@
+"""What one connection does about the in-process tier: makes it, lets it be told of changes, and keeps its rules.
+
+Of all that writes in this process, every tier is told (``wrote``), whatever connection it goes by: two names may
+lead to one server. A tier costs nothing until somebody reads what may be held; listening begins when a process
+has read several times, or at once where a class or function asks for the tier by ``l1=True``.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..l1 import Tier
+from .listener import Listener, listener_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..l1 import Token
+    from .dsn import Dsn
+
+__all__ = ["MEMORY", "State", "Tiering", "any_tiers", "run_id", "wrote", "wrote_anything"]
+
+MEMORY = b"memory"  # the one server that needs no listener
+EAGER = 8  # reads after which a process is worth a listener
+
+_lock = threading.Lock()
+_tiers: tuple[Tier, ...] = ()  # of this process; replaced whole
+
+
+def wrote(keys: Iterable[str | bytes]) -> None:
+    """These keys were written by us, or may have been (F6)."""
+    for tier in _tiers:
+        tier.wrote(keys)
+
+
+def wrote_anything() -> None:
+    """Something was written by us of which we do not know the keys."""
+    for tier in _tiers:
+        tier.void()
+
+
+def any_tiers() -> bool:
+    """Whether anybody in this process holds anything."""
+    return bool(_tiers)
+
+
+def run_id(info: Any) -> bytes:
+    """Which server this is, of its INFO; ``b"?"`` if it does not tell, which is nobody."""
+    if isinstance(info, bytes):
+        for line in info.splitlines():
+            if line.startswith(b"run_id:"):
+                return line[7:]
+    return b"?"
+
+
+class State(NamedTuple):
+    """In a word whether values are served from the process, and why (not)."""
+
+    word: str
+    why: str
+
+
+class Tiering:
+    """The tier of one connection. ``dsn`` is where it really leads."""
+
+    def __init__(self, dsn: Dsn) -> None:
+        self.dsn = dsn
+        self.tier = Tier(dsn.l1_entries, bytes=dsn.l1_bytes, staleness=dsn.staleness)
+        self._reads = 0
+        self._listener: Listener | None = None
+        global _tiers
+        if dsn.kind == "memory":
+            self.tier.begin(local=True)
+        else:
+            self._listener = listener_of(dsn)
+            self._listener.add(self.tier, dsn.staleness)
+        with _lock:
+            _tiers = (*_tiers, self.tier)
+
+    def want(self, prefixes: Iterable[str], *, now: bool = False) -> None:
+        """Keys with these prefixes may be held; ``now``: they were asked for by name, do not wait for reads."""
+        if self._listener is not None:
+            self._listener.want(prefixes)
+            if now or self._reads >= EAGER:
+                self._listener.start()
+
+    def start(self) -> None:
+        """Listen, if anything was wanted."""
+        if self._listener is not None:
+            self._listener.start()
+
+    def token(self, key: str, watched: tuple[str, ...] = ()) -> Token | None:
+        """To be taken before a read is sent whose reply may be held; None if it may not (F1)."""
+        listener = self._listener
+        if listener is not None:
+            if self._reads < EAGER:
+                self._reads += 1
+                if self._reads == EAGER:
+                    listener.start()
+            prefixes = listener.prefixes
+            if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
+                return None
+        return self.tier.token(key, watched)
+
+    @property
+    def server(self) -> bytes:
+        """Who must have answered a read for its reply to be held (F2)."""
+        return MEMORY if self._listener is None else self._listener.server
+
+    @property
+    def version(self) -> tuple[Any, ...]:
+        """(major, minor, whether it is Valkey) of the server, () before it is known."""
+        return () if self._listener is None else self._listener.version
+
+    @property
+    def listener(self) -> Listener | None:
+        """Who hears for this tier; None where nobody has to."""
+        return self._listener
+
+    @property
+    def state(self) -> State:
+        """In a word whether values are served from the process, and why (not)."""
+        if self._listener is None:
+            return State("live", "all that write are in this process")
+        if self._listener.state == "live" and not self.tier.serves:
+            return State("unproven", "the listener has not heard of the server for too long")
+        return State(self._listener.state, self._listener.why)
+
+    def close(self) -> None:
+        """Serve nothing any more, and stop listening if nobody else does."""
+        global _tiers
+        with _lock:
+            _tiers = tuple(each for each in _tiers if each is not self.tier)
+        if self._listener is not None:
+            self._listener.remove(self.tier)
+        else:
+            self.tier.lost()
