@@ -10,6 +10,7 @@ from .attributes import OPTIONS, check, near_miss
 from .errors import ConfigError, DecodeError
 from .filling import Fillable
 from .missing import MISSING, Missing
+from .nearby import Nearby
 from .pipeline import Pipeline
 from .plans import guards
 from .plans import keys as plans
@@ -32,7 +33,7 @@ __all__ = ["BaseCache"]
 T = TypeVar("T")
 
 
-class BaseCache(Fillable):
+class BaseCache(Fillable, Nearby):
     """A handle on one key of the server: the key, and the options of its class.
 
     ``Type(*parts, data=MISSING, **overrides)``: the key is ``prefix`` and the parts joined with dots
@@ -105,6 +106,7 @@ class BaseCache(Fillable):
         if name in OPTIONS:
             value = self._check_option(name, value)
             self.__dict__.pop("_target", None)
+            self.__dict__.pop("_near", None)
         object.__setattr__(self, name, value)
 
     # -- the key ---------------------------------------------------------------------------------
@@ -118,8 +120,7 @@ class BaseCache(Fillable):
         return f"{type(self).__name__}({self._own_key!r})"
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
-        # ``Type[int](…)`` leaves its type arguments on the handle: for type checkers, not for the wire.
-        state = {name: value for name, value in self.__dict__.items() if name not in ("_target", "__orig_class__")}
+        state = {name: value for name, value in self.__dict__.items() if name not in _NOT_STATE}
         return _rebuild, (type(self), state)
 
     def __copy__(self) -> Self:
@@ -138,6 +139,7 @@ class BaseCache(Fillable):
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.__dict__.pop("_target", None)
+        new.__dict__.pop("_near", None)
         new.__dict__["_own_key"] = own_key
         return new
 
@@ -201,11 +203,14 @@ class BaseCache(Fillable):
     def _run(self, op: Op[T]) -> T:
         """Carry out one operation now. Pipelines override this: they keep it."""
         target = self._bound()
+        near = self._nearby(target) if self.l1 else None
         if not observe.observers:
+            if near is not None:
+                return op.finish(self._near_value(near, target, op))
             return op.finish(op.decode(self._reply(target, op)))
 
         def run(event: observe.Event) -> T:
-            value = op.decode(self._reply(target, op))
+            value = op.decode(self._reply(target, op)) if near is None else self._near_value(near, target, op)
             if op.reads:
                 event.hit = _is_hit(value)
             return op.finish(value)
@@ -337,6 +342,9 @@ class BaseCache(Fillable):
 
 
 C = TypeVar("C", bound=BaseCache)
+
+# What a handle remembers for quickness, and what ``Type[int](…)`` leaves on it for type checkers.
+_NOT_STATE = frozenset(("_target", "_near", "_near_name", "__orig_class__"))
 
 
 def _is_hit(value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .edit import Edit
 from .hashcache import HashCache, plain
+from .l1 import ABSENT
 from .missing import MISSING
 from .plans import hashes as plans
 from .plans.loads import AGAIN
@@ -57,7 +58,13 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     # -- one field -------------------------------------------------------------------------------
 
     def __getitem__(self, field: K) -> V:
-        return self._run(plans.get(self._bound(), field, lambda: self._absent(field)))  # type: ignore[no-any-return]
+        if self._near is not None:
+            found = self._near.part(self._near_name, field)
+            if found is not ABSENT:
+                return found if found is not MISSING else self._absent(field)  # type: ignore[no-any-return]
+        op = plans.get(self._bound(), field, lambda: self._absent(field))
+        op.part = field
+        return self._run(op)  # type: ignore[no-any-return]
 
     def _absent(self, field: K) -> Any:
         hook = getattr(type(self), "__missing__", None)
@@ -90,7 +97,13 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     def get(self, field: K, default: D) -> V | D: ...
     def get(self, field: Any, default: Any = None) -> Any:
         """The value of a field, or the default. One round trip."""
-        return self._run(plans.get(self._bound(), field, lambda: default))
+        if self._near is not None:
+            found = self._near.part(self._near_name, field)
+            if found is not ABSENT:
+                return default if found is MISSING else found
+        op = plans.get(self._bound(), field, lambda: default)
+        op.part = field
+        return self._run(op)
 
     def set(self, field: K, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a field; with ``ttl`` (seconds) the field expires by itself. True if it is new.

@@ -124,6 +124,7 @@ class Pipeline(Generic[C]):
             raise CacheError("a pipeline serves one connection: the other collection lives on another one")
         new: Any = object.__new__(_pipelined(type(handle)))
         new.__dict__.update(handle.__dict__)
+        new.__dict__.pop("_near", None)  # what is read here is pending until it is sent
         new.__dict__["_pipeline"] = self
         return new  # type: ignore[no-any-return]
 

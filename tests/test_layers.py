@@ -22,6 +22,7 @@ LAYERS = {
     "edit": 3,
     "inprocess": 3,
     "filling": 3,
+    "nearby": 3,
     "pipeline": 3,
     "basecache": 4,
     "hashcache": 5,

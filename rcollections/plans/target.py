@@ -33,7 +33,7 @@ PAGE = 1_000  # elements of a page
 class Op(Generic[T]):
     """One operation of one round trip: what is sent, how its reply reads, what a miss means."""
 
-    __slots__ = ("absent", "decode", "instead", "name", "operands", "plus", "reads", "step")
+    __slots__ = ("absent", "decode", "instead", "name", "operands", "part", "plus", "reads", "step")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Op(Generic[T]):
         self.decode = decode
         self.reads = reads
         self.absent = absent
+        self.part: Any = None  # the one field that is read, where its value may be held decoded in the process
         self.operands = operands  # other collections take part, which may be guarded even if this one is not
         # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
         # (counters), and the pending read that such an operation makes superfluous.

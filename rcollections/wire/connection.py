@@ -123,9 +123,12 @@ class Connection:
         """Carry out several steps in one round trip; see ``Batch``."""
         if not steps:
             return []
+        return self._translated(steps, self._attempt(steps, atomic), keep_errors)
+
+    def _translated(self, steps: Sequence[Step], raw: list[Any], keep_errors: bool) -> list[Any]:
         replies = [
             translate(reply, self.dsn.shown, key_of(step)) if isinstance(reply, Exception) else reply
-            for step, reply in zip(steps, self._attempt(steps, atomic), strict=True)
+            for step, reply in zip(steps, raw, strict=True)
         ]
         if not keep_errors:
             for reply in replies:
@@ -133,13 +136,10 @@ class Connection:
                     raise reply
         return replies
 
-    def look(self, key: str, steps: Sequence[Step]) -> Seen:
-        """Carry out reads whose replies may be held in the process; see ``Look``. The first error is raised."""
+    def look(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
+        """Carry out reads whose replies may be held in the process; see ``Look`` and ``many``."""
         asked = _Asked(key)
-        replies = self._attempt(steps, False, asked)
-        for step, reply in zip(steps, replies, strict=True):
-            if isinstance(reply, Exception):
-                raise translate(reply, self.dsn.shown, key_of(step))
+        replies = self._translated(steps, self._attempt(steps, False, asked), keep_errors)
         return Seen(replies, asked.ms, asked.server)
 
     def wrote(self, steps: Sequence[Step]) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 from enum import Enum
 from uuid import UUID
 
-__all__ = ["channel", "guard", "join", "lease", "namespaced", "tag"]
+__all__ = ["channel", "guard", "guard_prefix", "join", "lease", "namespaced", "tag"]
 
 
 def join(owner: str, prefix: str, parts: tuple[object, ...]) -> str:
@@ -59,6 +59,11 @@ def lease(key: str) -> str:
 def guard(key: str) -> str:
     """The key beside a collection with tags that says which generation its data belongs to: in its slot too."""
     return f"rc:g:{key}" if "{" in key else f"rc:g:{{{key}}}"
+
+
+def guard_prefix(prefix: str) -> str:
+    """What the guards of all keys with this prefix begin with."""
+    return f"rc:g:{prefix}" if "{" in prefix else f"rc:g:{{{prefix}" if prefix else "rc:g:"
 
 
 def channel(key: str) -> str:

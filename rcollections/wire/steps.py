@@ -71,7 +71,7 @@ HARMLESS = frozenset(
     "LCS LOLWUT LRANGE LLEN MEMORY OBJECT PUBLISH PUBSUB RANDOMKEY ROLE SAVE SCRIPT SELECT SLOWLOG SUBSCRIBE TIME WAIT "
     "XLEN XRANGE ZRANGEBYSCORE".split()
 )
-_KEEPING = frozenset(("entry_fetch", "lease_free", "lease_renew"))
+_KEEPING = frozenset(("entry_fetch", "hash_soonest", "lease_free", "lease_renew"))
 
 
 def written(step: Step, tags: str) -> tuple[Any, ...] | None:

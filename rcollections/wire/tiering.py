@@ -114,6 +114,14 @@ class Tiering:
         return () if self._listener is None else self._listener.version
 
     @property
+    def field_ttls(self) -> bool:
+        """Whether fields of a hash may expire by themselves: Valkey 9, Redis 7.4, and ``memory://``."""
+        if self._listener is None:
+            return True
+        version = self._listener.version
+        return bool(version) and version[:2] >= ((9, 0) if version[2] else (7, 4))
+
+    @property
     def listener(self) -> Listener | None:
         """Who hears for this tier; None where nobody has to."""
         return self._listener
