@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rcollections.errors import WrongTypeError
+from rcollections.errors import CacheError, WrongTypeError
 from rcollections.plans.effects import Script
 
 TTL = ("9000", "last")
@@ -198,3 +198,16 @@ def test_hash_setdefault(store: Any) -> None:
     assert run(store, "hash_setdefault", ("h",), *NONE, "f", "1") == [b"set"]
     assert run(store, "hash_setdefault", ("h",), *TTL, "f", "2") == [b"old", b"1"]
     assert store.raw("PTTL", "h") == -1
+
+
+def test_the_first_field_that_expires(store: Any) -> None:
+    """hash_soonest: of all fields; -1 without any. Where the server has no ttl for fields, nobody asks."""
+    assert run(store, "hash_soonest", ("h",)) == [b"ok", -1]
+    store.raw("HSET", "h", "a", "1", "b", "2")
+    try:
+        assert run(store, "hash_soonest", ("h",)) == [b"ok", -1]
+    except CacheError:
+        return
+    store.raw("HPEXPIRE", "h", "9000", "FIELDS", "1", "a")
+    store.raw("HPEXPIRE", "h", "5000", "FIELDS", "1", "b")
+    assert 4000 < run(store, "hash_soonest", ("h",))[1] <= 5000
