@@ -165,13 +165,18 @@ cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObj
 
 
 cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
-    """The same for a method: the instance tells what it is, by ``__cache_key__``."""
+    """The same for a method: the instance tells what it is, by ``__cache_key__``; a class is itself."""
     cdef PyObject *given[MOST + 2]
     cdef Py_ssize_t k
     cdef object own
-    if n - named < 1 or n > MOST or not hasattr(<object>rc_type_of(args[0]), HOOK):
+    if n - named < 1 or n > MOST:
         return ABSENT
-    own = (<object>args[0]).__cache_key__()
+    if isinstance(<object>args[0], type):
+        own = <object>args[0]
+    elif hasattr(<object>rc_type_of(args[0]), HOOK):
+        own = (<object>args[0]).__cache_key__()
+    else:
+        return ABSENT
     given[0] = rc_type_of(args[0])
     given[1] = <PyObject *>own
     for k in range(1, n):

@@ -37,15 +37,21 @@ def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
             return None
         first, args = args[0], args[1:]
         if mode == TOLD:
-            hook = getattr(type(first), "__cache_key__", None)
-            if hook is None:
+            told = _told(first)
+            if told is ABSENT:
                 return None
-            own = first.__cache_key__()
-            if not is_exact((own,)):
-                return None
-            args = (own, *args)
     if not is_exact(args) or not is_exact(tuple(kwargs.values())):
         return None
     if kwargs:
         args = (*args, tuple(kwargs), *kwargs.values())
-    return (type(first), *args) if mode == TOLD else args
+    return (type(first), told, *args) if mode == TOLD else args
+
+
+def _told(instance: Any) -> Any:
+    """What an instance says that it is, or the class itself of which a class method is called; else ABSENT."""
+    if isinstance(instance, type):
+        return instance
+    if getattr(type(instance), "__cache_key__", None) is None:
+        return ABSENT
+    own = instance.__cache_key__()
+    return own if type(own) in EXACT else ABSENT
