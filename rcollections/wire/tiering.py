@@ -82,7 +82,9 @@ class Tiering:
         """Keys with these prefixes may be held; ``now``: they were asked for by name, do not wait for reads."""
         if self._listener is not None:
             self._listener.want(prefixes)
-            if now or self._reads >= EAGER:
+            if now:
+                self._reads = EAGER
+            if self._reads >= EAGER:
                 self._listener.start()
 
     def start(self) -> None:
@@ -94,12 +96,11 @@ class Tiering:
         """To be taken before a read is sent whose reply may be held; None if it may not (F1)."""
         listener = self._listener
         if listener is not None:
-            if self._reads < EAGER:
-                self._reads += 1
-                if self._reads == EAGER:
-                    listener.start()
+            self._reads += 1
             prefixes = listener.prefixes
             if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
+                if self._reads >= EAGER:
+                    listener.start()  # in the child of a fork nobody listens yet
                 return None
         return self.tier.token(key, watched)
 

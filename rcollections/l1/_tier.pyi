@@ -1,0 +1,2 @@
+from .tier import Tier as Tier
+from .tier import Token as Token
