@@ -155,6 +155,7 @@ cdef class Tier(Store):
     cdef readonly bint live
     cdef bint local
     cdef bint foreign_wall
+    cdef bint linkless
     cdef int64_t until, until_wall  # serve before these instants of the two clocks
     cdef int64_t at                 # the proven instant
     cdef int64_t staleness, coarse, drift
@@ -163,6 +164,7 @@ cdef class Tier(Store):
     cdef object wall_clock
 
     cdef bint proven(self) except -1
+    cdef int remove_exact(self, PyObject *key, Py_hash_t h) except -1
     cdef bint is_void(self, Token token) noexcept
     cdef void link(self, uint32_t i, Token token) noexcept
     cdef uint32_t first(self, uint64_t origin) noexcept

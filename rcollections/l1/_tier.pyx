@@ -159,11 +159,30 @@ cdef class Tier(Store):
                 return False
         h, key = exact_key(owner, args)
         self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, deadline, now, <void *>token)
+        if self.linkless:           # without memory for its link nobody could tell it to go
+            self.linkless = False
+            self.void()
         if self.is_void(token):     # while others were let go for it
+            self.remove_exact(<PyObject *>key, <Py_hash_t>h)
             self.refused += 1
             return False
         self.fills += 1
         return True
+
+    def put(self, key, value, ttl=None, size=None):
+        """Not here: ``keep`` knows what a value depends on."""
+        raise TypeError("a tier is filled by keep()")
+
+    cdef int remove_exact(self, PyObject *key, Py_hash_t h) except -1:
+        cdef Dead dead
+        cdef int64_t i
+        dead.n = 0
+        rc_lock(&self.mutex)
+        i = self.seek(key, h)
+        if i >= 0:
+            self.take_out(<uint32_t>i, &dead, 0)
+        rc_unlock(&self.mutex)
+        return self.bury(&dead)
 
     cdef bint is_void(self, Token token) noexcept:
         cdef uint32_t k
@@ -277,15 +296,14 @@ cdef class Tier(Store):
         link.origin = 0
 
     cdef void link(self, uint32_t i, Token token) noexcept:
-        """This entry belongs to the token's key. Without memory for that it is void at once."""
+        """This entry belongs to the token's key."""
         cdef Link *links
         cdef Link *link
         cdef uint32_t first, tag
         if i >= self.linked:
             links = <Link *>PyMem_RawRealloc(self.links, self.allocated * sizeof(Link))
             if links == NULL:
-                self.epoch += 1
-                self.until = 0
+                self.linkless = True
                 return
             memset(links + self.linked, 0, (self.allocated - self.linked) * sizeof(Link))
             self.links = links
@@ -295,8 +313,7 @@ cdef class Tier(Store):
         if token.watched:
             link.marks = <Mark *>PyMem_RawMalloc(token.watched * sizeof(Mark))
             if link.marks == NULL:
-                self.epoch += 1
-                self.until = 0
+                self.linkless = True
                 return
             memcpy(link.marks, token.marks, token.watched * sizeof(Mark))
             link.watched = token.watched
@@ -308,8 +325,7 @@ cdef class Tier(Store):
             self.links[first].before = i
             leave(&self.origins, tag, first)
         elif not has_place(&self.origins, self.origin_count) and not grow(&self.origins):
-            self.epoch += 1
-            self.until = 0
+            self.linkless = True
             return
         else:
             self.origin_count += 1

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import DecodeError
+from .calls import ABSENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,5 +23,8 @@ class Packed:
         self._load = load
 
     def open(self) -> Any:
-        """The value, decoded anew."""
-        return self._load(self._data)
+        """The value, decoded anew; ABSENT if that cannot be done any more."""
+        try:
+            return self._load(self._data)
+        except DecodeError:
+            return ABSENT

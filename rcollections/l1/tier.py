@@ -167,6 +167,10 @@ class Tier(Store[Any, Any]):
         self._fills += 1
         return True
 
+    def put(self, key: Any, value: Any, ttl: Any = None, size: Any = None) -> None:  # noqa: ARG002
+        """Not here: ``keep`` knows what a value depends on."""
+        raise TypeError("a tier is filled by keep()")
+
     def _is_void(self, token: Token) -> bool:
         return (
             not self._live

@@ -92,7 +92,7 @@ class Ear:
         self.server = facts[b"run_id"]
         version = facts.get(b"valkey_version", facts[b"redis_version"])
         self.version = (*map(int, version.split(b".")[:2]), b"valkey_version" in facts)
-        wanted = [word for prefix in self.prefixes for word in ("PREFIX", prefix)]
+        wanted = [word for prefix in self.prefixes if prefix for word in ("PREFIX", prefix)]  # without any: all keys
         _, heard = self._ask(("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted), ("SUBSCRIBE", CHANNEL))
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")

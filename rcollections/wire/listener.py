@@ -87,6 +87,7 @@ class Listener:
                         ear.stop()
                 self._ear = self._next = None
                 self.prefixes = ()
+                self._wanted.clear()
                 self.state, self.why = "idle", "nobody listens any more"
 
     def want(self, prefixes: Iterable[str]) -> None:
