@@ -99,7 +99,6 @@ def _lines(wanted: str | None) -> Iterator[Line]:
     else:
         for origin, connection in found:
             yield from _connection(origin, connection)
-    yield Line("l1", "not in this version: every read asks the server")
     yield _extras()
     yield _signing()
 
@@ -139,7 +138,7 @@ def _connection(origin: str, connection: Connection) -> Iterator[Line]:
     except CacheError as error:
         yield Line("round trip", str(error), True)
         return
-    yield Line("tracking", _tracking(connection))
+    yield _l1(connection)
 
 
 def _advice(error: CacheError) -> str:
@@ -184,15 +183,14 @@ def _round_trip(connection: Connection) -> str:
     return f"{median(times) * 1000:.3f} ms (median of {len(times)}, slowest {max(times) * 1000:.3f} ms)"
 
 
-def _tracking(connection: Connection) -> str:
-    # Asks for its state only: switching it on would change a connection that others use next.
-    if connection.dsn.kind == "memory":
-        return "not needed: all happens in this process"
-    try:
-        connection.raw("CLIENT", "TRACKINGINFO")
-    except CacheError:
-        return "not available (old server, a proxy, or its ACL): L1 will not work there when it comes"
-    return "available (for L1, when it comes)"
+def _l1(connection: Connection) -> Line:
+    """Listens for a moment, on a connection of its own that is closed again."""
+    if not connection.dsn.l1:
+        return Line("l1", "switched off by l1=off: reads ask the server, except where a class says l1 = True")
+    state = connection.tiering.tried(["rcollections.doctor"], connection.dsn.timeout + connection.dsn.connect_timeout)
+    if state.word == "live":
+        return Line("l1", f"works: {state.why}")
+    return Line("l1", f"{state.word}: {state.why}; all reads ask the server")
 
 
 # -- this machine ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 WORDS = "open sesame"
-LABELS = "package python connection server tracking l1 extras verdict".split()
+LABELS = "package python connection server l1 extras verdict".split()
 
 
 @pytest.fixture(autouse=True)
@@ -49,17 +49,16 @@ def own(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-def test_all_is_well_in_ten_lines(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    """The DSN as understood, server and version, round trip, tracking, L1, extras, signing key; status 0."""
+def test_all_is_well_in_nine_lines(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """The DSN as understood, server and version, round trip, L1, extras, signing key; status 0."""
     status, lines, text = doctor(capsys, "--dsn", own.dsn)
     assert status == 0
-    assert len(text.splitlines()) == 10
+    assert len(text.splitlines()) == 9
     assert set(LABELS) <= set(lines)
     assert "redis://:***@127.0.0.1" in lines["connection"]
     assert ("Valkey" if own.kind == "valkey" else "Redis") in lines["server"]
     assert "ms (median of" in lines["round trip"]
-    assert "available" in lines["tracking"]
-    assert "not in this version" in lines["l1"]
+    assert "works" in lines["l1"]
     assert lines["verdict"].endswith("all is well")
 
 
@@ -146,7 +145,7 @@ def test_a_user_who_may_do_little(own: Server, capsys: pytest.CaptureFixture[str
     status, lines, _ = doctor(capsys, "--dsn", f"redis://guest:pw@127.0.0.1:{own.port}")
     assert status == 0
     assert "version is unknown" in lines["server"]
-    assert "not available" in lines["tracking"]
+    assert "refused" in lines["l1"]
 
 
 def test_a_replica_is_a_problem(own: Server, capsys: pytest.CaptureFixture[str]) -> None:

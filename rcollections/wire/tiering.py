@@ -8,6 +8,7 @@ has read several times, or at once where a class or function asks for the tier b
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..l1 import Tier
@@ -91,6 +92,14 @@ class Tiering:
         """Listen, if anything was wanted."""
         if self._listener is not None:
             self._listener.start()
+
+    def tried(self, prefixes: Iterable[str], seconds: float) -> State:
+        """Listen to these, and say how it is as soon as it works, or is refused, or after that many seconds."""
+        self.want(prefixes, now=True)
+        end = time.monotonic() + seconds
+        while not self.tier.serves and self.state.word != "refused" and time.monotonic() < end:
+            time.sleep(0.005)
+        return self.state
 
     def token(self, key: str, watched: tuple[str, ...] = ()) -> Token | None:
         """To be taken before a read is sent whose reply may be held; None if it may not (F1)."""
