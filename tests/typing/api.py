@@ -6,7 +6,18 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from rcollections import CounterCache, DictCache, KeyCache, SetCache, SortedSetCache, cached, invalidate_tags
+from rcollections import (
+    CounterCache,
+    DictCache,
+    KeyCache,
+    L1Info,
+    SetCache,
+    SortedSetCache,
+    cached,
+    invalidate_tags,
+    l1_info,
+    no_l1,
+)
 
 
 class Profile(DictCache[str, int]):
@@ -163,3 +174,13 @@ async def async_functions() -> None:
     assert_type(await Shop().fetch("apple"), bytes)
     await Shop().fetch.invalidate("apple")
     await Shop().fetch(5)  # type: ignore[arg-type]
+
+
+def in_this_process() -> None:
+    with no_l1():
+        assert_type(double(3), float)
+    info = l1_info("")
+    assert_type(info, L1Info)
+    assert_type(info.state, str)
+    assert_type(info.age, float | None)
+    assert_type(info.hits, int)
