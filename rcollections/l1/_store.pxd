@@ -95,7 +95,7 @@ cdef enum:
     TICK = 30           # a slot is 2**30 ns
     SLOTS = 64          # slots that a put passes
     STEPS = 512         # how often the hand of main spares an entry in one eviction
-    PROVEN = 2          # uses in small that make an entry move to main
+    PROVEN = 2          # uses in small that make an entry move to main; 1 where small is long
 
 cdef struct Entry:
     PyObject *key

@@ -28,6 +28,7 @@ from .stats import StoreStats
 cdef double FIRST_SHARE = 0.1
 cdef double LEAST_SHARE = 0.01
 cdef double MOST_SHARE = 0.9
+cdef double LONG = 1.0 / 3.0
 cdef double PACE = 0.5
 cdef double FOREVER = 4e9  # seconds; a longer ttl would not fit into 63 bits of nanoseconds, and means for ever
 
@@ -699,13 +700,14 @@ cdef class Store:
     cdef void evict(self, Dead *dead) noexcept:
         """One entry out; see ``store.Store`` for the policy."""
         cdef int steps = 0
+        cdef int proven = PROVEN if self.share < LONG else 1
         cdef uint32_t i
         cdef Entry *e
         while True:
             if self.count[SMALL] and (self.small_is_long() or not self.count[MAIN]):
                 i = self.head[SMALL]
                 e = &self.entries[i]
-                if e.uses >= PROVEN:
+                if e.uses >= proven:
                     self.unlink(i)
                     e.uses = 0
                     self.append(i, MAIN)

@@ -5,10 +5,12 @@ and to read.
 
 The policy is an adaptive S3-FIFO. New entries go into *small*, which gets a share of the entries, one in ten
 to begin with. Who was used twice there moves on to *main* when its time is over, the others leave: most of
-what is used once is never used again. Main is a FIFO too; what was used since it came or came round again
-stays for one more round, each use counting for one. What leaves is remembered as a *ghost*, as a hash only; a
-ghost that comes back goes straight to main, and shows which of the two queues was too short: its share grows.
-While there is room, nothing leaves: what overflows small goes to main.
+what is used once is never used again. Where small has a third of the entries or more, one use is enough: what
+is used is used soon after it came, and who asks for more there keeps what lies in main for ever. Main is a FIFO
+too; what was used since it came or came round again stays for one more round, each use counting for one. What
+leaves is remembered as a *ghost*, as a hash only; a ghost that comes back goes straight to main, and shows
+which of the two queues was too short: its share grows. While there is room, nothing leaves: what overflows
+small goes to main.
 
 Times are kept in a wheel of 512 slots of about a second; every ``put`` takes out some of those whose time is
 over, a bounded number, and ``purge`` all. A ``get`` moves nothing: it counts the use, up to three.
@@ -51,8 +53,8 @@ WHEEL = 512  # slots of the wheel
 TICK = 30  # a slot is 2**30 ns
 SLOTS = 64  # slots that a put passes
 STEPS = 512  # how often the hand of main spares an entry in one eviction
-PROVEN = 2  # uses in small that make an entry move to main
-FIRST_SHARE, LEAST_SHARE, MOST_SHARE = 0.1, 0.01, 0.9
+PROVEN = 2  # uses in small that make an entry move to main; 1 where small is long
+FIRST_SHARE, LEAST_SHARE, MOST_SHARE, LONG = 0.1, 0.01, 0.9, 1 / 3
 PACE = 0.5
 FOREVER = 4e9  # seconds; a longer ttl means for ever
 ABSENT: Any = object()
@@ -529,10 +531,11 @@ class Store(Generic[K, V]):
         """One entry out."""
         small, main = self._queues
         steps = 0
+        proven = PROVEN if self._share < LONG else 1
         while True:
             if small and (len(small) >= self._share * self._n or not main):
                 entry = next(iter(small))
-                if entry.uses >= PROVEN:
+                if entry.uses >= proven:
                     del small[entry]
                     entry.uses = 0
                     entry.queue = MAIN
