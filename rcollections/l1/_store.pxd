@@ -261,5 +261,5 @@ cdef inline void leave(Table *t, uint32_t tag, uint32_t item) noexcept:
 
 
 cdef inline bint has_place(Table *t, uint32_t items) noexcept:
-    """For one more; at most 5 of 8 places are taken."""
-    return t.places != NULL and (<uint64_t>items + 1) * 8 <= (<uint64_t>t.mask + 1) * 5
+    """For one more; at most half of the places are taken."""
+    return t.places != NULL and items <= t.mask >> 1

@@ -740,7 +740,9 @@ cdef class Store:
     cdef void remember(self, Py_hash_t h, int queue) noexcept:
         """This hash was evicted from that queue; as many are kept as there are entries."""
         cdef uint64_t mark = (<uint64_t>h * GOLDEN) & ~<uint64_t>3
-        cdef uint32_t position
+        cdef uint32_t tag = <uint32_t>(mark >> 32)
+        cdef uint32_t at, position
+        cdef Place *place
         while self.newest - self.oldest >= self.n:
             position = self.oldest & self.ring_mask
             self.oldest += 1
@@ -751,13 +753,22 @@ cdef class Store:
                 return
         if not has_place(&self.recall_table, self.newest - self.oldest) and not grow(&self.recall_table):
             return
-        position = self.ghost(mark)
-        if position != NIL:
-            self.lay(position)
+        at = tag >> self.recall_table.shift
+        while True:
+            place = &self.recall_table.places[at]
+            position = place.item
+            if position == NIL:
+                break
+            if place.tag == tag and self.ring[position] & ~<uint64_t>3 == mark:     # another key of this hash
+                self.ghosts[self.ring[position] & 1] -= 1
+                self.ring[position] = 0
+                break
+            at = (at + 1) & self.recall_table.mask
         position = self.newest & self.ring_mask
         self.newest += 1
         self.ring[position] = mark | 2 | <uint64_t>queue
-        enter(&self.recall_table, <uint32_t>(mark >> 32), position)
+        place.tag = tag
+        place.item = position
         self.ghosts[queue] += 1
 
     cdef bint recall(self, Py_hash_t h) noexcept:
