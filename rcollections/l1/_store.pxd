@@ -32,6 +32,12 @@ cdef extern from *:
     #define NIL 0xFFFFFFFFu     /* no entry */
     #define GOLDEN 0x9E3779B97F4A7C15u
 
+    #ifdef __GNUC__
+    #define rc_rarely(x) __builtin_expect(!!(x), 0)
+    #else
+    #define rc_rarely(x) (x)
+    #endif
+
     #ifdef Py_GIL_DISABLED
     typedef PyMutex rc_mutex;
     #define rc_lock(m) PyMutex_Lock(m)
@@ -67,6 +73,7 @@ cdef extern from *:
         pass
     const uint32_t NIL
     const uint64_t GOLDEN
+    bint rc_rarely(bint) noexcept nogil
     int64_t rc_now() noexcept nogil
     void rc_lock(rc_mutex *) noexcept
     void rc_unlock(rc_mutex *) noexcept
@@ -165,9 +172,11 @@ cdef class Store:
     cdef void taken(self, uint32_t i) noexcept
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept
 
+    # ``inline`` must be said here as well, or these are called through the table of methods. Another module may
+    # call any of them; there it is a call through the table.
     cdef void empty(self) noexcept
     @cython.final
-    cdef int64_t now(self) except? -1
+    cdef inline int64_t now(self) except? -1
     cdef int end_expired(self, int64_t i) except -1
     @cython.final
     cdef bint holds(self, key) except -1
@@ -179,52 +188,52 @@ cdef class Store:
     @cython.final
     cdef void tell(self, key, value, why) noexcept
     @cython.final
-    cdef int64_t find(self, PyObject *key, Py_hash_t h) except -2
+    cdef inline int64_t find(self, PyObject *key, Py_hash_t h) except -2
     @cython.final
     cdef int64_t find_asking(self, PyObject *key, Py_hash_t h) except -2
     @cython.final
-    cdef bint make_space(self) noexcept
+    cdef inline bint make_space(self) noexcept
     @cython.final
-    cdef void insert(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int queue, uint8_t uses, int64_t expires,
-                     int64_t now, void *note) noexcept
+    cdef inline void insert(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int queue, uint8_t uses,
+                            int64_t expires, int64_t now) noexcept
     @cython.final
-    cdef void replace(self, uint32_t i, PyObject *value, size_t size, int64_t expires, int64_t now, Dead *dead,
-                      void *note) noexcept
+    cdef inline void replace(self, uint32_t i, PyObject *value, size_t size, int64_t expires, int64_t now,
+                             Dead *dead) noexcept
     @cython.final
-    cdef void take(self, uint32_t i, Dead *dead, int why) noexcept
+    cdef inline void take(self, uint32_t i, Dead *dead, int why) noexcept
     cdef void forget(self) noexcept
     @cython.final
-    cdef void append(self, uint32_t i, int queue) noexcept
+    cdef inline void append(self, uint32_t i, int queue) noexcept
     @cython.final
-    cdef void unlink(self, uint32_t i) noexcept
+    cdef inline void unlink(self, uint32_t i) noexcept
     @cython.final
-    cdef bint lacks_room(self, size_t size) noexcept
+    cdef inline bint lacks_room(self, size_t size) noexcept
     @cython.final
-    cdef bint small_is_long(self) noexcept
+    cdef inline bint small_is_long(self) noexcept
     @cython.final
-    cdef void evict(self, Dead *dead) noexcept
+    cdef inline void evict(self, Dead *dead) noexcept
     @cython.final
-    cdef void settle(self) noexcept
+    cdef inline void settle(self) noexcept
     @cython.final
-    cdef void remember(self, Py_hash_t h, int queue) noexcept
+    cdef inline void remember(self, Py_hash_t h, int queue) noexcept
     @cython.final
-    cdef bint recall(self, Py_hash_t h) noexcept
+    cdef inline bint recall(self, Py_hash_t h) noexcept
     @cython.final
-    cdef uint32_t ghost(self, uint64_t mark) noexcept
+    cdef inline uint32_t ghost(self, uint64_t mark) noexcept
     @cython.final
-    cdef void lay(self, uint32_t position) noexcept
+    cdef inline void lay(self, uint32_t position) noexcept
     @cython.final
     cdef bint grow_ring(self) noexcept
     @cython.final
-    cdef bint make_wheel(self) noexcept
+    cdef inline bint make_wheel(self) noexcept
     @cython.final
-    cdef void time(self, uint32_t i, int64_t expires, int64_t now) noexcept
+    cdef inline void time(self, uint32_t i, int64_t expires, int64_t now) noexcept
     @cython.final
-    cdef void untime(self, uint32_t i) noexcept
+    cdef inline void untime(self, uint32_t i) noexcept
     @cython.final
-    cdef bint advance(self, int64_t now, Dead *dead, int slots) noexcept
+    cdef inline bint advance(self, int64_t now, Dead *dead, int slots) noexcept
     @cython.final
-    cdef void open_slot(self, int64_t tick) noexcept
+    cdef inline void open_slot(self, int64_t tick) noexcept
 
 
 cdef inline uint32_t tag_of(Py_hash_t h) noexcept:

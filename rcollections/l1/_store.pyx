@@ -357,7 +357,7 @@ cdef class Store:
 
     # -- steps: they lock
 
-    cdef int64_t now(self) except? -1:
+    cdef inline int64_t now(self) except? -1:
         if self.foreign_clock:
             return <int64_t>(<double>self.clock() * 1e9)
         return rc_now()
@@ -412,7 +412,7 @@ cdef class Store:
         while True:
             dead.n = 0
             rc_lock(&self.mutex)
-            i = self.seek(key, h) if self.hooked else self.find(key, h)
+            i = self.seek(key, h) if rc_rarely(self.hooked) else self.find(key, h)
             if i >= 0 and self.entries[i].expires and self.entries[i].expires <= now:
                 self.take(<uint32_t>i, &dead, EXPIRED)
                 i = -1
@@ -428,7 +428,9 @@ cdef class Store:
                 elif expires and not self.make_wheel():
                     break
                 else:
-                    self.replace(<uint32_t>i, value, size, expires, now, &dead, note)
+                    self.replace(<uint32_t>i, value, size, expires, now, &dead)
+                    if note != NULL:
+                        self.placed(<uint32_t>i, note)
                     rc_unlock(&self.mutex)
                     return self.bury(&dead)
             if oversize:            # leaves as it comes; the older value is gone, or it would be served
@@ -449,7 +451,9 @@ cdef class Store:
                 continue
             if (expires and not self.make_wheel()) or not self.make_space():
                 break
-            self.insert(key, value, h, size, queue, uses, expires, now, note)
+            self.insert(key, value, h, size, queue, uses, expires, now)
+            if note != NULL:
+                self.placed(self.tail[queue], note)
             if not evicted:
                 self.settle()
             rc_unlock(&self.mutex)
@@ -560,7 +564,7 @@ cdef class Store:
                     continue
             at = (at + 1) & self.table.mask
 
-    cdef bint make_space(self) noexcept:
+    cdef inline bint make_space(self) noexcept:
         """Room in the arrays for one entry more; False without memory."""
         cdef uint64_t more
         cdef Entry *entries
@@ -579,7 +583,7 @@ cdef class Store:
         return True
 
     cdef inline void insert(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int queue,
-                            uint8_t uses, int64_t expires, int64_t now, void *note) noexcept:
+                            uint8_t uses, int64_t expires, int64_t now) noexcept:
         cdef uint32_t i = self.free
         cdef Entry *e
         if i != NIL:
@@ -603,11 +607,9 @@ cdef class Store:
         self.append(i, queue)
         if expires:
             self.time(i, expires, now)
-        if note != NULL:
-            self.placed(i, note)
 
-    cdef void replace(self, uint32_t i, PyObject *value, size_t size, int64_t expires, int64_t now,
-                      Dead *dead, void *note) noexcept:
+    cdef inline void replace(self, uint32_t i, PyObject *value, size_t size, int64_t expires, int64_t now,
+                      Dead *dead) noexcept:
         """Another value for the key that is there; a use of it."""
         cdef Entry *e = &self.entries[i]
         add_dead(dead, NULL, e.value, 0)
@@ -621,13 +623,11 @@ cdef class Store:
             self.untime(i)
         if expires:
             self.time(i, expires, now)
-        if note != NULL:
-            self.placed(i, note)
 
-    cdef void take(self, uint32_t i, Dead *dead, int why) noexcept:
+    cdef inline void take(self, uint32_t i, Dead *dead, int why) noexcept:
         """Out of everything. What it held is let go later, by bury."""
         cdef Entry *e = &self.entries[i]
-        if self.hooked:
+        if rc_rarely(self.hooked):
             self.taken(i)
         leave(&self.table, tag_of(e.hash), i)
         self.unlink(i)
@@ -697,7 +697,7 @@ cdef class Store:
     cdef inline bint small_is_long(self) noexcept:
         return self.count[SMALL] >= self.share * self.n
 
-    cdef void evict(self, Dead *dead) noexcept:
+    cdef inline void evict(self, Dead *dead) noexcept:
         """One entry out; see ``store.Store`` for the policy."""
         cdef int steps = 0
         cdef int proven = PROVEN if self.share < LONG else 1
@@ -737,7 +737,7 @@ cdef class Store:
 
     # -- the ghosts
 
-    cdef void remember(self, Py_hash_t h, int queue) noexcept:
+    cdef inline void remember(self, Py_hash_t h, int queue) noexcept:
         """This hash was evicted from that queue; as many are kept as there are entries."""
         cdef uint64_t mark = (<uint64_t>h * GOLDEN) & ~<uint64_t>3
         cdef uint32_t tag = <uint32_t>(mark >> 32)
@@ -771,7 +771,7 @@ cdef class Store:
         place.item = position
         self.ghosts[queue] += 1
 
-    cdef bint recall(self, Py_hash_t h) noexcept:
+    cdef inline bint recall(self, Py_hash_t h) noexcept:
         """Whether this hash was evicted not long ago; it is forgotten, and the shares adapt."""
         cdef uint32_t position
         cdef double step
@@ -839,7 +839,7 @@ cdef class Store:
 
     # -- the wheel
 
-    cdef bint make_wheel(self) noexcept:
+    cdef inline bint make_wheel(self) noexcept:
         if self.wheel == NULL:
             self.wheel = <uint32_t *>PyMem_RawMalloc(WHEEL * sizeof(uint32_t))
             if self.wheel == NULL:
@@ -873,7 +873,7 @@ cdef class Store:
         e.expires = 0
         self.timed -= 1
 
-    cdef bint advance(self, int64_t now, Dead *dead, int slots) noexcept:
+    cdef inline bint advance(self, int64_t now, Dead *dead, int slots) noexcept:
         """Take out what is expired: a bounded number, from the slots that are over. True: there is more."""
         cdef int64_t last = (now >> TICK) - 1
         cdef int looks = LOOKS
