@@ -1,7 +1,7 @@
 """The store in this process: cost of a hit and of a miss, memory, hit ratios on generated lookups.
 
 ``python benchmarks/store.py [--quick]``, with ``RCOLLECTIONS_PURE=1`` for the one in Python. No server. Other
-libraries (cachebox, cachetools) are measured beside it where they are installed. All cases run in every round;
+libraries (cachebox, cachetools) are measured beside it where they are installed. All take turns in one process;
 costs are the least of the rounds, less the cost of the empty loop, since the rest of the machine only ever adds.
 """
 
@@ -85,25 +85,24 @@ def lookups(quick: bool) -> dict[str, list[int]]:
     scans = [n if k % 5 else 1_000_000 + k for k, n in enumerate(skewed)]
     bursts = [n if k // 20_000 % 2 else 1_000_000 + k % 20_000 for k, n in enumerate(skewed)]
     shifting = [n + 10_000 * (k * 8 // count) for k, n in enumerate(skewed)]
+    near: list[int] = []
+    for k in range(count // 2):  # the nearer, the likelier
+        back = int(rnd.expovariate(1 / 1000))
+        near.append(k if rnd.random() < 0.1 or back >= len(near) else near[-1 - back])
     twice = [k // 2 % 100_000 if k % 2 else max(0, k // 2 - rnd.randrange(3000)) % 100_000 for k in range(count)]
     return {
         "zipf 0.9 of 50,000": skewed,
         "the same, every fifth needed once": scans,
         "the same, with scans of 20,000": bursts,
         "the same, other favourites in each eighth": shifting,
+        "what was looked at a short while ago": near,
         "new things, looked at twice": twice,
         "a loop over 6,000": [k % 6000 for k in range(count)],
     }
 
 
-def replay(cache: Any, trace: list[int]) -> float:
-    get, put, hits = cache.get, putter(cache), 0
-    for key in trace:
-        if get(key, None) is None:
-            put(key, 1)
-        else:
-            hits += 1
-    return hits / len(trace)
+def share_found(cache: Any, trace: list[int]) -> float:
+    return through(cache, trace) / len(trace)
 
 
 def best_possible(trace: list[int], capacity: int) -> float:
@@ -134,59 +133,79 @@ def ratios(quick: bool, found: dict[str, Callable[[int], Any]]) -> None:
     print(f"| lookups | capacity | {' | '.join(names)} |\n|---|--:|{'--:|' * len(names)}")
     for what, trace in lookups(quick).items():
         for capacity in (500, 5000):
-            shown = [replay(LocalCache[int, int](capacity), trace), replay(LRU(capacity), trace)]
-            shown += [replay(make(capacity), trace) for make in rivals.values()]
+            shown = [share_found(LocalCache[int, int](capacity), trace), share_found(LRU(capacity), trace)]
+            shown += [share_found(make(capacity), trace) for make in rivals.values()]
             shown.append(best_possible(trace, capacity))
             print(f"| {what} | {capacity} | {' | '.join(f'{100 * each:.1f}' for each in shown)} |")
 
 
 def costs(quick: bool, found: dict[str, Callable[[int], Any]]) -> None:
+    """All take short turns, round after round: what disturbs one disturbs the next, and hardly ever every round."""
     rnd = random.Random(1)
     names = [f"key:{n}" for n in range(100_001)]
     known = names[:CAPACITY]
     rnd.shuffle(known)
-    hits = [known[n] for n in zipf(CAPACITY - 1, 0.9, 200_000, rnd)]
-    fresh = names[:30_000]
+    hits = [known[n] for n in zipf(CAPACITY - 1, 0.9, 50_000, rnd)]
     mix = [names[n] for n in zipf(100_000, 1.0, 200_000 if quick else 1_000_000, rnd)]
+    parts = [mix[n : n + 100_000] for n in range(0, len(mix), 100_000)]
     makers: dict[str, Callable[[int], Any]] = {
         "LocalCache": LocalCache,
         "LocalCache, ttl": lambda capacity: LocalCache(capacity, ttl=600),
         **found,
     }
     stores = {name: make(CAPACITY) for name, make in makers.items()}
+    full = {name: make(CAPACITY) for name, make in makers.items()}
     for store in stores.values():
         put = putter(store)
         for key in known:
             put(key, 1)
     plain = dict.fromkeys(known, 1)
-    least: dict[tuple[str, str], float] = {}
+    least: dict[tuple[str, str, int], float] = {}
     seen: dict[str, float] = {}
 
-    def note(case: str, name: str, seconds: float, count: int) -> None:
-        least[case, name] = min(least.get((case, name), 1.0), seconds / count)
+    def note(case: str, name: str, seconds: float, part: int = 0) -> None:
+        least[case, name, part] = min(least.get((case, name, part), 9.0), seconds)
 
-    for _ in range(3 if quick else 9):
-        note("hit", "loop", timed(lambda: empty(hits)), len(hits))
-        note("hit", "dict", timed(lambda: gets(plain.get, hits)), len(hits))
-        for name, make in makers.items():
-            note("hit", name, timed(lambda store=stores[name]: gets(store.get, hits)), len(hits))  # type: ignore[misc]
-            cache = make(CAPACITY)
-            note("miss", name, timed(lambda cache=cache: misses(cache, fresh)), 4 * len(fresh))  # type: ignore[misc]
-            cache = make(CAPACITY)
-            note("mix", name, timed(lambda cache=cache, name=name: mixed(cache, mix, seen, name)), len(mix))  # type: ignore[misc]
+    turns = list(makers)
+    for turn in range(3 if quick else 40):
+        rnd.shuffle(turns)
+        note("hit", "loop", timed(lambda: empty(hits)))
+        for _ in range(2):
+            note("hit", "dict", timed(lambda: gets(plain.get, hits)))
+        for name in turns:
+            for _ in range(2):
+                note("hit", name, timed(lambda store=stores[name]: gets(store.get, hits)))  # type: ignore[misc]
+            fresh = [f"{turn}:{n}" for n in range(2 * CAPACITY)]
+            through(full[name], fresh[:CAPACITY])
+            note("miss", name, timed(lambda cache=full[name], keys=fresh[CAPACITY:]: through(cache, keys)))  # type: ignore[misc]
+        if turn % 2:
+            continue
+        caches = {name: make(CAPACITY) for name, make in makers.items()}
         cached = lru_cache(CAPACITY)(lambda key: key)
-        note("mix", "lru_cache", timed(lambda cached=cached: gets(cached, mix)), len(mix))  # type: ignore[misc]
+        seen = dict.fromkeys(makers, 0.0)
+        for number, part in enumerate(parts):
+            rnd.shuffle(turns)
+            note("mix", "lru_cache", timed(lambda cached=cached, part=part: gets(cached, part)), number)  # type: ignore[misc]
+            for name in turns:
+                begun = time.perf_counter()
+                seen[name] += through(caches[name], part) / len(mix)
+                note("mix", name, time.perf_counter() - begun, number)
         seen["lru_cache"] = cached.cache_info().hits / len(mix)
-    loop = least["hit", "loop"]
 
-    def ns(case: str, name: str) -> str:
-        return f"{1e9 * (least[case, name] - loop):.0f}" if (case, name) in least else "-"
+    def took(case: str, name: str) -> float:
+        return sum(seconds for (what, who, _), seconds in least.items() if what == case and who == name)
 
-    print(f"\nNanoseconds, {CAPACITY} entries of str keys; the mix: zipf 1.0 of 100,000 keys, a miss puts\n")
+    loop = took("hit", "loop") / len(hits)
+
+    def ns(case: str, name: str, count: int) -> str:
+        return f"{1e9 * (took(case, name) / count - loop):.0f}" if took(case, name) else "-"
+
+    print(f"\nNanoseconds, {CAPACITY} entries of str keys; a miss is of a new key; the mix: zipf 1.0 of 100,000 keys\n")
     print("| | hit | miss: get, put, evict | the mix, per lookup | its hit ratio |\n|---|--:|--:|--:|--:|")
     for name in ("dict", "lru_cache", *makers):
         ratio = f"{100 * seen[name]:.1f} %" if name in seen else "-"
-        print(f"| {name} | {ns('hit', name)} | {ns('miss', name)} | {ns('mix', name)} | {ratio} |")
+        shown = ns("hit", name, len(hits)), ns("miss", name, CAPACITY), ns("mix", name, len(mix))
+        print(f"| {name} | {' | '.join(shown)} | {ratio} |")
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -205,22 +224,15 @@ def gets(get: Callable[[Any], object], keys: list[str]) -> None:
         get(key)
 
 
-def misses(cache: Any, keys: list[str]) -> None:
-    get, put = cache.get, putter(cache)
-    for _ in range(4):
-        for key in keys:
-            if get(key, None) is None:
-                put(key, key)
-
-
-def mixed(cache: Any, keys: list[str], seen: dict[str, float], name: str) -> None:
+def through(cache: Any, keys: list[Any]) -> int:
+    """Look up, put what is missing; how many were there."""
     get, put, hits = cache.get, putter(cache), 0
     for key in keys:
         if get(key, None) is None:
             put(key, key)
         else:
             hits += 1
-    seen[name] = hits / len(keys)
+    return hits
 
 
 def memory() -> None:

@@ -42,6 +42,16 @@ cdef extern from *:
     typedef PyMutex rc_mutex;
     #define rc_lock(m) PyMutex_Lock(m)
     #define rc_unlock(m) PyMutex_Unlock(m)
+    #elif defined(RC_WATCHED)   /* for a test: with the GIL, who finds it locked would wait for itself */
+    typedef char rc_mutex;
+    static inline void rc_lock(rc_mutex *m) {
+        if (*m) Py_FatalError("locked twice");
+        *m = 1;
+    }
+    static inline void rc_unlock(rc_mutex *m) {
+        if (!*m) Py_FatalError("unlocked twice");
+        *m = 0;
+    }
     #else
     typedef char rc_mutex;
     #define rc_lock(m) ((void)(m))

@@ -1,0 +1,57 @@
+"""The locks of the compiled store, which only builds without the GIL need, watched on one that has it.
+
+Built with RC_WATCHED its lock is a flag: to lock twice, to unlock what is not locked, ends the process. Under the
+GIL nobody else runs between the two, so whatever finds it locked is the holder itself, or code of others that
+the holder let in: a deadlock without the GIL.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+WATCHED = """
+import importlib.util, sys
+sys.path.insert(0, {root!r})
+import pytest
+import rcollections.l1
+spec = importlib.util.spec_from_file_location("rcollections.l1._store", {built!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+sys.modules["rcollections.l1._store"] = rcollections.l1._store = module
+which = "compiled and not million and not environment and not child and not real_time"
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", {root!r}, {tests!r}, "-k", which]))
+"""
+
+
+def test_every_step_locks_once_and_unlocks(tmp_path: Path) -> None:
+    """The suite of the store on the watched build: keys, values and callbacks that use the store at every moment."""
+    pytest.importorskip("Cython")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("rcollections", "lua"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    build = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", "built"],
+        cwd=tmp_path,
+        env={**os.environ, "CFLAGS": "-O0 -DRC_WATCHED", "RCOLLECTIONS_PURE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [*(tmp_path / "built").rglob("_store.*.so"), *(tmp_path / "built").rglob("_store.*.pyd")]
+    if build.returncode or not found:
+        pytest.skip("the store cannot be compiled here")
+    assert b"locked twice" in found[0].read_bytes()
+    code = WATCHED.format(root=str(ROOT), built=str(found[0]), tests=str(ROOT / "tests/contract/test_store.py"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
