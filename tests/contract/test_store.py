@@ -677,6 +677,16 @@ def test_a_million_operations_leave_nothing_behind(make: Any) -> None:
     assert [sys.getrefcount(each) for each in [*values, *keys]] == before
 
 
+@pytest.mark.parametrize("entries", [8193, 10_000, 16_384])
+def test_an_entry_takes_at_most_160_bytes(entries: int) -> None:
+    """Of the compiled store, full, with ttl and as many ghosts as entries; also where its tables have just grown."""
+    store = store_class("compiled")(entries, ttl=60)
+    for key in range(2 * entries):
+        store.put(key, None)
+    assert len(store) == entries
+    assert sys.getsizeof(store) / entries <= 160
+
+
 def memory() -> int:
     """Resident bytes of this process; 0 where that cannot be read."""
     statm = Path("/proc/self/statm")
