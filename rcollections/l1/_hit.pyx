@@ -14,12 +14,14 @@ from ._tier cimport (
     Tier, counts_still, mix_call, rc_kind, rc_mix_one, seek_call, seek_one, serves,
 )
 
+import sys as _sys
 from collections.abc import Coroutine as _Coroutine
 
 from .calls import ABSENT as _ABSENT
 from .calls import bypassed as _bypassed
 from .calls import call_arguments as _call_arguments
 from .calls import numbers as _numbers
+from .calls import soon as _soon
 from .packed import Packed as _Packed
 
 cdef extern from "Python.h":
@@ -62,6 +64,8 @@ cdef enum:
 cdef uint64_t generation = 0
 cdef bint watched = False
 cdef int bypasses = 0
+# From Python 3.12 on only real coroutines are awaited without an exception that carries the result.
+cdef bint REAL = _sys.version_info >= (3, 12)
 cdef object ABSENT = _ABSENT
 cdef object PACKED = _Packed
 cdef object BYPASSED = _bypassed
@@ -353,7 +357,10 @@ cdef class Ready:
 
 
 cdef inline object made_ready(object value):
-    cdef Ready ready = Ready.__new__(Ready)
+    cdef Ready ready
+    if REAL:
+        return _soon(value)
+    ready = Ready.__new__(Ready)
     ready.value = value
     return ready
 

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from itertools import count
 from typing import Any
 
-__all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_exact", "numbers"]
+__all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_exact", "numbers", "soon"]
 
 ABSENT: Any = type("ABSENT", (), {"__repr__": lambda _: "ABSENT", "__slots__": ()})()
 
@@ -23,6 +23,11 @@ EXACT = frozenset({int, str, bool, float, bytes, type(None)})
 bypassed: ContextVar[bool] = ContextVar("rcollections_no_l1", default=False)
 # Of owners, each of which has a second one, for calls that are held under their key on the server. 1: collections.
 numbers = count(2, 2)
+
+
+async def soon(value: Any) -> Any:
+    """A real coroutine that has its result."""
+    return value
 
 
 def is_exact(args: tuple[Any, ...]) -> bool:
