@@ -300,8 +300,8 @@ def _make(connection: Connection) -> Any:
     }
     path = connection.socket_path()
     if path:
-        options.update(connection_class=told(aredis.UnixDomainSocketConnection, connection), path=path)
+        options.update(connection_class=told(aredis.UnixDomainSocketConnection), path=path)
     else:
         options.update(host=dsn.host, port=dsn.port)
-        options.update(connection_class=told(aredis.SSLConnection if dsn.tls else aredis.Connection, connection))
+        options.update(connection_class=told(aredis.SSLConnection if dsn.tls else aredis.Connection))
     return aredis.Redis(connection_pool=aredis.BlockingConnectionPool(**options))
