@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..l1 import Tier
+from .forks import after_fork
 from .listener import Listener, listener_of
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Tiering:
         self.dsn = dsn
         self.tier = Tier(dsn.l1_entries, bytes=dsn.l1_bytes, staleness=dsn.staleness)
         self._reads = 0
+        after_fork(self._after_fork)
         self._listener: Listener | None = None
         global _tiers
         if dsn.kind == "memory":
@@ -83,11 +85,17 @@ class Tiering:
         if self._listener is not None:
             self._listener.want(prefixes)
             if now or self._reads >= EAGER:
-                self._listener.start()
+                self.start()
+
+    def _after_fork(self) -> None:
+        """The child listens for itself, from its first read on if its parent did."""
+        if self._listener is not None:
+            self._reads = min(self._reads, EAGER - 1)
 
     def start(self) -> None:
         """Listen, if anything was wanted."""
         if self._listener is not None:
+            self._reads = EAGER
             self._listener.start()
 
     def token(self, key: str, watched: tuple[str, ...] = ()) -> Token | None:
@@ -96,7 +104,7 @@ class Tiering:
         if listener is not None:
             if self._reads < EAGER:
                 self._reads += 1
-                if self._reads == EAGER:
+                if self._reads >= EAGER:
                     listener.start()
             prefixes = listener.prefixes
             if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
