@@ -66,6 +66,7 @@ class _Link:
         self.client_done = self.server_done = False
         self.asked = self.answered = 0
         self.listens = False  # it has subscribed
+        self.frozen = False, False  # requests, replies
         self.cut_at = 0  # the number of the request of which the reply is never seen; 0: none
         self.allowance = 0.0
 
@@ -92,7 +93,6 @@ class Proxy:
         self.cuts = 0
         self._links: list[_Link] = []
         self._frozen: tuple[bool, bool] = (False, False)  # requests, replies
-        self._frozen_links: Which = "all"
         self._unread: Which | None = None  # connections on which nothing is taken from the server
         self._rate: float | None = None
         self._plan: tuple[int, str | None] | None = None  # requests to count down, of which name
@@ -142,10 +142,18 @@ class Proxy:
         self._do(lambda: self._cut_all(which))
 
     def freeze(self, direction: Direction = "both", which: Which = "all") -> None:
-        """Accept connections and bytes, forward nothing until ``heal``; then all of it arrives, late."""
+        """Accept connections and bytes, forward nothing until ``heal``; then all of it arrives, late.
+
+        Of "listeners" and of "data" those that are there now; new connections work.
+        """
+        frozen = direction != "replies", direction != "requests"
 
         def job() -> None:
-            self._frozen, self._frozen_links = (direction != "replies", direction != "requests"), which
+            if which == "all":
+                self._frozen = frozen
+            for link in self._links:
+                if link.is_one_of(which):
+                    link.frozen = frozen
 
         self._do(job)
 
@@ -175,6 +183,8 @@ class Proxy:
         def job() -> None:
             self._frozen, self._rate, self._plan, self._cut_reply = (False, False), None, None, None
             self._unread = None
+            for link in self._links:
+                link.frozen = False, False
             if self._listener is None:
                 self._listen()
 
@@ -265,9 +275,6 @@ class Proxy:
         if self._listener is not None:
             _close(self._listener)
 
-    def _frozen_of(self, link: _Link) -> tuple[bool, bool]:
-        return self._frozen if link.is_one_of(self._frozen_links) else (False, False)
-
     def _wait(self) -> set[object]:
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_in, selectors.EVENT_READ)
@@ -275,7 +282,7 @@ class Proxy:
                 selector.register(self._listener, selectors.EVENT_READ)
             dripping = False
             for link in self._links:
-                requests, replies = self._frozen_of(link)
+                requests, replies = link.frozen
                 trickle = bool(self._rate) and bool(link.down)
                 dripping = dripping or trickle
                 unread = self._unread is not None and link.is_one_of(self._unread)
@@ -305,7 +312,9 @@ class Proxy:
                 end.setblocking(False)
                 if end.family == socket.AF_INET:
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._links.append(_Link(client, server))
+            link = _Link(client, server)
+            link.frozen = self._frozen
+            self._links.append(link)
 
     def _carry(self, link: _Link, ready: set[object], passed: float) -> None:
         if link.client in ready and not link.client_done:
@@ -319,7 +328,7 @@ class Proxy:
             link.down_rest += data or b""
             if not self._take_replies(link):
                 return
-        requests, replies = self._frozen_of(link)
+        requests, replies = link.frozen
         if link.up and not requests:
             del link.up[: _send(link.server, link.up)]
         if link.down and not replies:

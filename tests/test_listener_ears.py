@@ -182,7 +182,7 @@ def test_another_server_empties_all(listener: Listener, tier: Any) -> None:
     hold(tier, "a.1")
     listener.want(["b."])
     listener.start()
-    old, new = made
+    _, new = made
     new.opens()
     new.server = b"two"
     new.confirms()

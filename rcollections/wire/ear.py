@@ -27,6 +27,7 @@ __all__ = ["CHANNEL", "Ear", "Hearer", "Refused"]
 
 CHANNEL = b"__redis__:invalidate"
 READ = 1 << 16
+NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
 SILENCE = 2.0  # times staleness without a PONG, after which the connection counts as lost
 
 
@@ -109,7 +110,7 @@ class Ear:
                 self._feed(self._sock.recv(READ))
                 continue
             if isinstance(reply, hiredis.ReplyError):
-                if str(reply).startswith(("LOADING", "BUSY", "MASTERDOWN")):
+                if str(reply).startswith(NOT_NOW):
                     raise ConnectionError("the server is not ready")
                 raise Refused(str(reply).split(",", 1)[0][:100])
             replies.append(reply)
@@ -128,8 +129,8 @@ class Ear:
         before: tuple[int, int] | None = None  # the one before, which was
         confirmed = False
         due = time.monotonic()
-        interval = min(0.25, self._hearer.staleness / 4)  # Q6
         while not self.stopped:
+            interval = min(0.25, self._hearer.staleness / 4)  # Q6; it becomes shorter when others come
             now = time.monotonic()
             if pinged is None and now >= due:
                 pinged = time.monotonic_ns(), time.time_ns()

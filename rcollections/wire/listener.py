@@ -89,7 +89,7 @@ class Listener:
                     if ear is not None:
                         ear.stop()
                 self._ear = self._next = None
-                self._trying = self._ready = False
+                self._trying = self._ready = self._warned = False
                 self.prefixes = ()
                 self.state, self.why = "idle", "nobody listens any more"
 
