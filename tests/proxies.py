@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Proxy", "frame_end"]
 
 Direction = Literal["both", "requests", "replies"]
+# Which connections a fault is for: "listeners" are those that have subscribed to something, "data" the others.
+Which = Literal["all", "listeners", "data"]
 
 
 def frame_end(data: bytes | bytearray, start: int = 0) -> int | None:
@@ -63,8 +65,13 @@ class _Link:
         self.up_rest, self.down_rest = bytearray(), bytearray()  # the beginning of a frame
         self.client_done = self.server_done = False
         self.asked = self.answered = 0
+        self.listens = False  # it has subscribed
+        self.frozen = False, False  # requests, replies
         self.cut_at = 0  # the number of the request of which the reply is never seen; 0: none
         self.allowance = 0.0
+
+    def is_one_of(self, which: Which) -> bool:
+        return which == "all" or self.listens == (which == "listeners")
 
 
 class Proxy:
@@ -86,6 +93,7 @@ class Proxy:
         self.cuts = 0
         self._links: list[_Link] = []
         self._frozen: tuple[bool, bool] = (False, False)  # requests, replies
+        self._unread: Which | None = None  # connections on which nothing is taken from the server
         self._rate: float | None = None
         self._plan: tuple[int, str | None] | None = None  # requests to count down, of which name
         self._cut_reply: int | None = None  # bytes of the next reply to let through
@@ -129,13 +137,29 @@ class Proxy:
         """Whatever a server says next, to any client, ends after ``keep`` bytes, with the connection."""
         self._do(lambda: setattr(self, "_cut_reply", keep))
 
-    def cut(self) -> None:
-        """Cut all connections now; new ones are welcome."""
-        self._do(self._cut_all)
+    def cut(self, which: Which = "all") -> None:
+        """Cut these connections now; new ones are welcome."""
+        self._do(lambda: self._cut_all(which))
 
-    def freeze(self, direction: Direction = "both") -> None:
-        """Accept connections and bytes, forward nothing until ``heal``; then all of it arrives, late."""
-        self._do(lambda: setattr(self, "_frozen", (direction != "replies", direction != "requests")))
+    def freeze(self, direction: Direction = "both", which: Which = "all") -> None:
+        """Accept connections and bytes, forward nothing until ``heal``; then all of it arrives, late.
+
+        Of "listeners" and of "data" those that are there now; new connections work.
+        """
+        frozen = direction != "replies", direction != "requests"
+
+        def job() -> None:
+            if which == "all":
+                self._frozen = frozen
+            for link in self._links:
+                if link.is_one_of(which):
+                    link.frozen = frozen
+
+        self._do(job)
+
+    def stop_reading(self, which: Which = "all") -> None:
+        """Take no more from the server on these connections until ``heal``: its buffers for them fill."""
+        self._do(lambda: setattr(self, "_unread", which))
 
     def drip(self, bytes_per_second: float) -> None:
         """Replies trickle at this rate."""
@@ -158,17 +182,20 @@ class Proxy:
 
         def job() -> None:
             self._frozen, self._rate, self._plan, self._cut_reply = (False, False), None, None, None
+            self._unread = None
+            for link in self._links:
+                link.frozen = False, False
             if self._listener is None:
                 self._listen()
 
         self._do(job)
 
-    def retarget(self, server: Server) -> None:
-        """New connections go to another server (a failover); the present ones are cut."""
+    def retarget(self, server: Server, which: Which = "all") -> None:
+        """New connections go to another server (a failover); these of the present ones are cut."""
 
         def job() -> None:
             self._target = server.address
-            self._cut_all()
+            self._cut_all(which)
 
         self._do(job)
 
@@ -213,9 +240,10 @@ class Proxy:
             self._address = listener.getsockname()
         self._listener = listener
 
-    def _cut_all(self) -> None:
+    def _cut_all(self, which: Which = "all") -> None:
         for link in list(self._links):
-            self._drop(link)
+            if link.is_one_of(which):
+                self._drop(link)
 
     def _drop(self, link: _Link) -> None:
         _close(link.client)
@@ -248,19 +276,20 @@ class Proxy:
             _close(self._listener)
 
     def _wait(self) -> set[object]:
-        requests, replies = self._frozen
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_in, selectors.EVENT_READ)
             if self._listener is not None:
                 selector.register(self._listener, selectors.EVENT_READ)
             dripping = False
             for link in self._links:
+                requests, replies = link.frozen
                 trickle = bool(self._rate) and bool(link.down)
                 dripping = dripping or trickle
+                unread = self._unread is not None and link.is_one_of(self._unread)
                 down = bool(link.down) and not replies and not trickle
                 for end, done, out in (
                     (link.client, link.client_done, down),
-                    (link.server, link.server_done, bool(link.up) and not requests),
+                    (link.server, link.server_done or unread, bool(link.up) and not requests),
                 ):
                     events = (0 if done else selectors.EVENT_READ) | (selectors.EVENT_WRITE if out else 0)
                     if events:
@@ -283,7 +312,9 @@ class Proxy:
                 end.setblocking(False)
                 if end.family == socket.AF_INET:
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._links.append(_Link(client, server))
+            link = _Link(client, server)
+            link.frozen = self._frozen
+            self._links.append(link)
 
     def _carry(self, link: _Link, ready: set[object], passed: float) -> None:
         if link.client in ready and not link.client_done:
@@ -297,7 +328,7 @@ class Proxy:
             link.down_rest += data or b""
             if not self._take_replies(link):
                 return
-        requests, replies = self._frozen
+        requests, replies = link.frozen
         if link.up and not requests:
             del link.up[: _send(link.server, link.up)]
         if link.down and not replies:
@@ -321,6 +352,7 @@ class Proxy:
             del link.up_rest[:end]
             name = _command_name(frame)
             self.commands.append(name)
+            link.listens = link.listens or name == "SUBSCRIBE"
             link.asked += 1
             if link.cut_at:
                 continue  # what a pipeline holds behind the chosen request never reaches the server

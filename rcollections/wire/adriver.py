@@ -203,25 +203,8 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
 async def _look(connection: Connection, key: str, steps: Sequence[Step]) -> Seen:
     """Reads whose replies may be held in the process, behind the ttl of the key; and who answered."""
     used = noting()
-    before = [Command(("PTTL", key))]
-    unknown = connection in _unknown
-    if unknown:  # a connection that was opened before anything was held: who is it?
-        before.insert(0, Command(("INFO", "server")))
-    replies = await _many(connection, (*before, *steps), False, keep_errors=True)
-    if unknown:
-        used.identify(replies.pop(0))
-    if used.server is None:
-        _unknown.add(connection)
-    elif unknown:
-        _unknown.discard(connection)
-    ms, *replies = replies
-    for each in replies:
-        if isinstance(each, Exception):
-            raise each
-    return Seen(replies, ms if isinstance(ms, int) else None, used.server or b"?")
-
-
-_unknown: weakref.WeakSet[Connection] = weakref.WeakSet()  # a connection of these does not know its server
+    ms, *replies = await _many(connection, (Command(("PTTL", key)), *steps), False, False)
+    return Seen(replies, ms, used.server)
 
 
 async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) -> list[Any]:
@@ -317,8 +300,8 @@ def _make(connection: Connection) -> Any:
     }
     path = connection.socket_path()
     if path:
-        options.update(connection_class=told(aredis.UnixDomainSocketConnection, connection), path=path)
+        options.update(connection_class=told(aredis.UnixDomainSocketConnection), path=path)
     else:
         options.update(host=dsn.host, port=dsn.port)
-        options.update(connection_class=told(aredis.SSLConnection if dsn.tls else aredis.Connection, connection))
+        options.update(connection_class=told(aredis.SSLConnection if dsn.tls else aredis.Connection))
     return aredis.Redis(connection_pool=aredis.BlockingConnectionPool(**options))

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis.exceptions as theirs
 
 from .tiering import MEMORY, run_id
 
-if TYPE_CHECKING:
-    from .connection import Connection
-
 __all__ = ["Used", "noting", "told"]
 
 
 class Used:
-    """The connection that was used last in this task; ``memory://`` has none."""
+    """Which server was asked last in this task; of ``memory://``, which has no connections, that one."""
 
-    __slots__ = ("link",)
+    __slots__ = ("server",)
 
     def __init__(self) -> None:
-        self.link: Any = None
-
-    @property
-    def server(self) -> bytes | None:
-        """Which server that is; None: not known yet."""
-        return MEMORY if self.link is None else self.link.server
-
-    def identify(self, info: Any) -> None:
-        """This is its INFO."""
-        if self.link is not None:
-            self.link.server = run_id(info)
+        self.server = MEMORY
 
 
 _used: ContextVar[Used | None] = ContextVar("rcollections_used", default=None)
@@ -44,29 +32,37 @@ def noting() -> Used:
     return used
 
 
-def told(base: Any, connection: Connection) -> Any:
+def told(base: Any) -> Any:
     """``base``, a connection class of redis-py, for what may be held in the process."""
 
     class Told(base):  # type: ignore[misc]
-        server: bytes | None = None
+        server: bytes | None = None  # None: it was not asked yet
+        ready = False  # connected, and logged in
 
         async def connect(self, *args: Any, **kwargs: Any) -> None:
-            known = self.is_connected
             await super().connect(*args, **kwargs)
-            if known:
-                return
-            self.server = None
-            if connection.has_tiering:
-                await self.send_command("INFO", "server", check_health=False)
-                try:
-                    self.server = run_id(await self.read_response(disable_decoding=True))
-                except theirs.ResponseError:  # not allowed: nothing that it reads is held
-                    self.server = run_id(None)
+            self.ready = True
+
+        async def disconnect(self, *args: Any, **kwargs: Any) -> None:
+            self.ready, self.server = False, None
+            await super().disconnect(*args, **kwargs)
 
         async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             used = _used.get()
             if used is not None:
-                used.link = self
+                if self.ready and self.server is None:
+                    await self.ask()
+                used.server = self.server or b"?"
             await super().send_packed_command(*args, **kwargs)
+
+        async def ask(self) -> None:
+            self.ready = False  # this is sent by the same way
+            await self.send_command("INFO", "server", check_health=False)
+            with suppress(theirs.ResponseError):  # it is busy: it will be asked again
+                try:
+                    self.server = run_id(await self.read_response(disable_decoding=True))
+                except theirs.NoPermissionError:
+                    self.server = b"?"  # nothing that it reads is held
+            self.ready = True
 
     return Told

@@ -341,9 +341,10 @@ class _Asked:
 
     def answers(self, link: Any, replies: list[Any]) -> list[Any]:
         if getattr(link, "server", None) is None:
-            link.server = run_id(replies[0])
-            replies = replies[1:]
-        self.server = link.server
+            first, *replies = replies
+            if not isinstance(first, Exception) or isinstance(first, theirs.NoPermissionError):
+                link.server = run_id(first)  # else it is busy, or loading: it will be asked again
+        self.server = getattr(link, "server", None) or b"?"
         self.ms = None if isinstance(replies[0], Exception) else replies[0]
         return replies[1:]
 

@@ -27,6 +27,7 @@ __all__ = ["CHANNEL", "Ear", "Hearer", "Refused"]
 
 CHANNEL = b"__redis__:invalidate"
 READ = 1 << 16
+NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
 SILENCE = 2.0  # times staleness without a PONG, after which the connection counts as lost
 
 
@@ -65,6 +66,7 @@ class Ear:
         self.prefixes = prefixes
         self.server = b""  # its run_id
         self.version: tuple[int, ...] = ()
+        self.since = 0  # what was acknowledged after this instant (monotonic ns) is heard
         self._dsn = dsn
         self._hearer = hearer
         self._link: Any = None
@@ -96,6 +98,7 @@ class Ear:
         _, heard = self._ask(("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted), ("SUBSCRIBE", CHANNEL))
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")
+        self.since = time.monotonic_ns()
 
     def _ask(self, *commands: tuple[Any, ...]) -> list[Any]:
         self._sock.settimeout(self._dsn.timeout)
@@ -107,7 +110,7 @@ class Ear:
                 self._feed(self._sock.recv(READ))
                 continue
             if isinstance(reply, hiredis.ReplyError):
-                if str(reply).startswith(("LOADING", "BUSY", "MASTERDOWN")):
+                if str(reply).startswith(NOT_NOW):
                     raise ConnectionError("the server is not ready")
                 raise Refused(str(reply).split(",", 1)[0][:100])
             replies.append(reply)
@@ -126,8 +129,8 @@ class Ear:
         before: tuple[int, int] | None = None  # the one before, which was
         confirmed = False
         due = time.monotonic()
-        interval = min(0.25, self._hearer.staleness / 4)  # Q6
         while not self.stopped:
+            interval = min(0.25, self._hearer.staleness / 4)  # Q6; it becomes shorter when others come
             now = time.monotonic()
             if pinged is None and now >= due:
                 pinged = time.monotonic_ns(), time.time_ns()

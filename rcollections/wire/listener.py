@@ -1,9 +1,10 @@
 """Hears for all tiers of one server: keeps one ear open, opens it again, and opens a wider one before it closes it.
 
 One per process and server, whatever the number of connections by name. Prefixes only grow. A wider set needs
-another connection (a subscribed one takes no other command); the old ear goes on until the new one has its
-first proof, so nothing that is held has to go. After an error the next try comes after a pause that doubles
-up to five seconds; where listening is refused, a minute.
+another connection (a subscribed one takes no other command). The old ear goes on until the new one is proven, and
+until it has itself told all that happened before the new one listened: a change from before then
+comes by the old one alone. So nothing that is held has to go. After an error the next try comes after a pause that
+doubles up to five seconds; where listening is refused, a minute.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Listener:
         self._lock = threading.RLock()
         self._ear: Ear | None = None  # confirmed: what the tiers go by
         self._next: Ear | None = None  # being opened
+        self._trying = False  # it has not failed so far
+        self._ready = False  # it is confirmed, and waits for the proof of the other
         self.prefixes: tuple[str, ...] = ()  # that are heard
         self.server = b""  # the run_id of who is heard
         self.version: tuple[int, ...] = ()
@@ -86,6 +89,7 @@ class Listener:
                     if ear is not None:
                         ear.stop()
                 self._ear = self._next = None
+                self._trying = self._ready = self._warned = False
                 self.prefixes = ()
                 self._wanted.clear()
                 self.state, self.why = "idle", "nobody listens any more"
@@ -99,11 +103,13 @@ class Listener:
         if self._covers(self._ear) or self._covers(self._next):
             return
         with self._lock:
-            if self._covers(self._ear) or self._covers(self._next) or not self._tiers:
+            # One that is being opened is not disturbed: what else is wanted by then is asked for after it.
+            if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:
                 return
             if self._next is not None:
                 self._next.stop()
-            ear = self._next = Ear(self._dsn, prefix_free(self._wanted), self)
+            ear = self._next = Ear(self._dsn, prefix_free(self._wanted.copy()), self)
+            self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
             threading.Thread(target=self._run, args=(ear,), name="rcollections-listener", daemon=True).start()
@@ -134,42 +140,58 @@ class Listener:
         with self._lock:
             if ear.stopped or ear not in (self._ear, self._next):
                 return
-            if ear is self._ear:
-                self._ear, self._next = None, self._next or ear
+            if ear is self._next:
+                self._trying = self._ready = False
+            else:
+                self._ear = None
                 self.prefixes = ()
                 for tier in self._tiers:
                     tier.lost()
                 for each in list(self.followers):
                     each.lost(ear)
+                if self._next is None:
+                    self._next = ear
+                else:
+                    ear.stop()  # the other hears more
             if self._ear is None:
                 self.state, self.why = state, why
             if state == "refused" and not self._warned:
                 self._warned = True
                 log.warning("%s: nothing is held in this process, %s", self._dsn.shown, why)
+            if self._ready and self._ear is None and self._next is not None:
+                self._take(self._next)
+        self.start()  # more may be wanted by now
 
     # -- what an ear tells -------------------------------------------------------------------------
 
     def confirmed(self, ear: Ear) -> None:
-        """This ear hears and has answered twice: from now on the tiers go by it."""
+        """This ear hears and has answered twice: from now on the tiers go by it, or as soon as the other lets them."""
         with self._lock:
-            if ear.stopped:
+            if ear.stopped or ear not in (self._ear, self._next):
                 return
-            old = self._ear
-            if self._next is ear:
-                self._next = None
-            if old is not None and old is not ear:
-                old.stop()
-                for each in list(self.followers):
-                    each.lost(old)
-                if old.server != ear.server:
-                    for tier in self._tiers:
-                        tier.lost()
-            self._ear = ear
-            self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
-            self.state, self.why = "live", "changes are heard"
-            for tier in self._tiers:
-                tier.begin()
+            if ear is self._next and self._ear is not None and self._ear.server == ear.server:
+                self._ready = True
+                return
+            self._take(ear)
         self.start()  # more may be wanted by now
+
+    def _take(self, ear: Ear) -> None:
+        old = self._ear
+        if ear is self._next:
+            self._next = None
+            self._trying = self._ready = False
+        if old is not None and old is not ear:
+            old.stop()
+            for each in list(self.followers):
+                each.lost(old)
+            if old.server != ear.server:
+                for tier in self._tiers:
+                    tier.lost()
+        self._ear = ear
+        self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
+        self.state, self.why = "live", "changes are heard"
+        for tier in self._tiers:
+            tier.begin()
 
     def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:  # noqa: ARG002 - an ear that is not confirmed may tell too
         """These keys changed."""
@@ -184,6 +206,8 @@ class Listener:
     def unsure(self, ear: Ear) -> None:
         """Changes may have been missed."""
         with self._lock:
+            if ear is self._next:
+                self._ready = False
             if ear is not self._ear:
                 return
             for tier in self._tiers:
@@ -193,9 +217,17 @@ class Listener:
 
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
         """Everything acknowledged before this instant was heard."""
-        if ear is self._ear:
-            for tier in self._tiers:
-                tier.prove(instant)
+        if ear is not self._ear:
+            return
+        for tier in self._tiers:
+            tier.prove(instant)
+        if self._ready:
+            with self._lock:
+                new = self._next
+                if not self._ready or ear is not self._ear or new is None or instant[0] < new.since:
+                    return
+                self._take(new)
+            self.start()
 
     def published(self, ear: Ear, message: list[Any]) -> None:
         """For those who wait to be woken."""

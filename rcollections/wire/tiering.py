@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..l1 import Tier
+from .forks import after_fork
 from .listener import Listener, listener_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Tiering:
         self.dsn = dsn
         self.tier = Tier(dsn.l1_entries, bytes=dsn.l1_bytes, staleness=dsn.staleness)
         self._reads = 0
+        after_fork(self._after_fork)
         self._listener: Listener | None = None
         global _tiers
         if dsn.kind == "memory":
@@ -83,14 +85,18 @@ class Tiering:
         """Keys with these prefixes may be held; ``now``: they were asked for by name, do not wait for reads."""
         if self._listener is not None:
             self._listener.want(prefixes)
-            if now:
-                self._reads = EAGER
-            if self._reads >= EAGER:
-                self._listener.start()
+            if now or self._reads >= EAGER:
+                self.start()
+
+    def _after_fork(self) -> None:
+        """The child listens for itself, from its first read on if its parent did."""
+        if self._listener is not None:
+            self._reads = min(self._reads, EAGER - 1)
 
     def start(self) -> None:
         """Listen, if anything was wanted."""
         if self._listener is not None:
+            self._reads = EAGER
             self._listener.start()
 
     def tried(self, prefixes: Iterable[str], seconds: float) -> State:
@@ -105,11 +111,12 @@ class Tiering:
         """To be taken before a read is sent whose reply may be held; None if it may not (F1)."""
         listener = self._listener
         if listener is not None:
-            self._reads += 1
+            if self._reads < EAGER:
+                self._reads += 1
+                if self._reads >= EAGER:
+                    listener.start()
             prefixes = listener.prefixes
             if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
-                if self._reads >= EAGER:
-                    listener.start()  # in the child of a fork nobody listens yet
                 return None
         return self.tier.token(key, watched)
 

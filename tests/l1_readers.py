@@ -1,0 +1,167 @@
+"""Processes that read one key through the in-process tier, and log what they saw and when.
+
+    with Readers(dsn, "history") as readers:
+        readers.wait_for_hits(50)
+        ...
+        seen = readers.stop()       # value -> when the last read that gave it began
+
+Each process reads in two threads and in an event loop. All clocks are CLOCK_MONOTONIC of one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.servers import wait_until
+
+__all__ = ["Reader", "Readers"]
+
+ROOT = Path(__file__).parents[1]
+
+PROGRAM = """
+import asyncio, json, sys, threading, time
+from rcollections import CacheError, cached, configure, connection, l1_info
+
+dsn, key, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
+configure(dsn)
+
+class Missing(Exception): pass
+
+@cached(key=key, on_error="raise", l1=True)
+def value() -> int:
+    raise Missing
+
+@cached(key=key, on_error="raise", l1=True)
+async def later() -> int:
+    raise Missing
+
+stopping = threading.Event()
+logs, errors = [], []
+
+def read():
+    seen = {}
+    logs.append(seen)
+    while not stopping.is_set():
+        began = time.monotonic_ns()
+        try:
+            seen[value()] = began
+        except (CacheError, Missing) as error:
+            errors.append(type(error).__name__)
+            time.sleep(0.005)
+        time.sleep(pause)
+
+async def read_later():
+    seen = {}
+    logs.append(seen)
+    while not stopping.is_set():
+        began = time.monotonic_ns()
+        try:
+            seen[await later()] = began
+        except (CacheError, Missing) as error:
+            errors.append(type(error).__name__)
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(pause)
+
+def believe():  # the proof ignored: what is held is served as if the server had been heard just now
+    tier = connection().tiering.tier
+    while not stopping.is_set():
+        tier.prove(tier.instant())
+        time.sleep(0.02)
+
+threads = [threading.Thread(target=each) for each in (read, read, lambda: asyncio.run(read_later()))]
+for each in threads:
+    each.start()
+for line in sys.stdin:
+    word = line.strip()
+    if word == "info":
+        print(json.dumps({**l1_info()._asdict(), "errors": len(errors)}), flush=True)
+    elif word == "believe":
+        threading.Thread(target=believe).start()
+        print("null", flush=True)
+    elif word == "stop":
+        break
+stopping.set()
+for each in threads:
+    each.join()
+print(json.dumps([list(seen.items()) for seen in logs]), flush=True)
+"""
+
+
+class Reader:
+    """One such process."""
+
+    def __init__(self, dsn: str, key: str, pause: float) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, dsn, key, str(pause)],
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.pid = self._process.pid
+
+    def ask(self, word: str) -> Any:
+        """Send a word and give the answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Its ``l1_info()``."""
+        found: dict[str, Any] = self.ask("info")
+        return found
+
+    def freeze(self) -> None:
+        """SIGSTOP; returns once it stands."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Kill it, if it is there still."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class Readers:
+    """Some of them."""
+
+    def __init__(self, dsn: str, key: str, *, size: int = 2, pause: float = 0.001) -> None:
+        self.each = [Reader(dsn, key, pause) for _ in range(size)]
+
+    def wait_for(self, state: str, seconds: float = 10.0) -> None:
+        """Until all of them are in this state."""
+        for reader in self.each:
+            wait_until(lambda reader=reader: reader.info["state"] == state, seconds, f"the state {state}")
+
+    def wait_for_hits(self, more: int, seconds: float = 20.0) -> None:
+        """Until each has been served that many times more from what it holds."""
+        for reader in self.each:
+            goal = reader.info["hits"] + more
+            wait_until(lambda reader=reader, goal=goal: reader.info["hits"] >= goal, seconds, f"{more} more hits")
+
+    def stop(self) -> dict[int, int]:
+        """Stop reading; for each value, when the last read that gave it began, in ns."""
+        seen: dict[int, int] = {}
+        for reader in self.each:
+            for log in reader.ask("stop"):
+                for value, began in log:
+                    seen[value] = max(began, seen.get(value, 0))
+        return seen
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for reader in self.each:
+            reader.end()
