@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError
 from .draws import draw
-from .effects import Call, Command, Hold, Plan, Script, Subscribe, Wait
+from .effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
 from .flights import CircleError
 from .job import computing
 
@@ -155,7 +155,17 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
     pause = FIRST_NET
     while True:
         token = draw()
-        reply = yield _open(load.key, load.lease, load.mode, load.field, token)
+        try:
+            reply = yield _open(load.key, load.lease, load.mode, load.field, token)
+        except CacheError:
+            # The server may have carried it out: nobody shall wait for a token that no one knows to have.
+            yield Spawn(_free(load, token))
+            raise
+        except GeneratorExit:
+            raise
+        except BaseException:  # cancelled or interrupted
+            yield from _free(load, token)
+            raise
         if reply[0] != b"wait":
             return (token if reply[0] == b"lease" else None), bytes(reply[1])
         if heard is None:  # registered first, then look once more

@@ -1,7 +1,7 @@
 """A small exact model of the server: strings and sets with ttls on a clock of its own, and messages of channels.
 
-It answers the commands and scripts that the plans of cached functions and tagged sets send, with the replies of real servers;
-``test_agreement.py`` holds it to that. Time stands still until ``advance`` is called.
+It answers the commands and scripts that the plans of cached functions and tagged sets send, with the replies of
+real servers; ``test_agreement.py`` holds it to that. Time stands still until ``advance`` is called.
 """
 
 from __future__ import annotations

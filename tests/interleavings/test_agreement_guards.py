@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rcollections.plans.effects import Batch, Command, Script
+from rcollections.plans.effects import Command, Script
 from rcollections.plans.guards import Guarded, expand
 from tests.interleavings.model import Model
 from tests.interleavings.test_agreement import LEFT, TAG_MS, TAGS, alike, bump, some
