@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .effects import Arg, Plan, Step
 
-__all__ = ["GUARDED", "Guarded", "Refused", "Unloaded", "expand", "guard_state", "original", "through"]
+__all__ = ["GUARDED", "Expanded", "Guarded", "Refused", "Unloaded", "expand", "guard_state", "original", "through"]
 
 GUARDED = "guarded:"  # before the name of a script: its guarded form
 
