@@ -97,6 +97,7 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Asks nobody; not awaited."""
         function = self._function
+        function.shown()
         _, connection = function.recipe(lambda connection: connection.flights)
         return function.key((*self._bound, *args), kwargs, connection.namespace)
 

@@ -220,6 +220,8 @@ class BaseCache(Fillable, Nearby):
     def _reply(self, target: Target, op: Op[Any]) -> Any:
         if target.guarded or op.operands:
             return drive(guards.one(op.step), target.connection)
+        if op.ahead is not None:
+            return target.connection.many((op.ahead, op.step), False, False)[1]
         return target.connection.one(op.step)
 
     def _drive(self, name: str, plan: Plan[T]) -> T:

@@ -100,6 +100,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Asks nobody."""
+        self._function.shown()
         return self._job(args, kwargs)[0].key
 
     # -- changing --------------------------------------------------------------------------------

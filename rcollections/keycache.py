@@ -15,6 +15,7 @@ from .plans import strings as plans
 from .plans.guards import Refused
 from .plans.job import Job, Recipe
 from .plans.target import Place, milliseconds
+from .wire import connections
 from .wire.keys import channel, guard, lease, tag
 from .writing import Writing
 
@@ -89,6 +90,8 @@ class KeyCache(BaseCache, Generic[V]):
             names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
             ms = tag_ms(milliseconds(self.ttl))
             t.place = Place(lease(t.key), guard(t.key), channel(t.key), names, ms, self._since)
+        elif connections.is_computed(str(t.key).removeprefix(f"{connection.namespace}.")):
+            t.lease = lease(t.key)
         return t
 
     def _reader(self) -> plans.Reader:

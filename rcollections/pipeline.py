@@ -8,7 +8,7 @@ from . import observe
 from .errors import CacheError
 from .missing import MISSING
 from .plans.effects import Batch, Command
-from .plans.guards import expand, folded
+from .plans.guards import Expanded, expand, folded
 from .plans.target import Op
 from .wire.driver import drive
 
@@ -166,7 +166,7 @@ class Pipeline(Generic[C]):
             raise first
 
     def _plan(self) -> Generator[Any, Any, list[Any]]:
-        forms = [expand(op.step, waits=False) for _, op, _ in self.kept]
+        forms = [_form(op) for _, op, _ in self.kept]
         sent: list[Any] = []
         for form, (_, op, _) in zip(forms, self.kept, strict=True):
             sent += (op.step,) if form is None else form.steps
@@ -179,6 +179,13 @@ class Pipeline(Generic[C]):
         if self._open:
             raise CacheError("the results are there when the pipeline's block has ended")
         return [pending.outcome for pending, _, _ in self.kept]
+
+
+def _form(op: Op[Any]) -> Expanded | None:
+    """What is sent for an operation, if that is not its step alone."""
+    if op.ahead is not None:
+        return Expanded((op.ahead, op.step), lambda replies: replies[1])
+    return expand(op.step, waits=False)
 
 
 class Pipelined:

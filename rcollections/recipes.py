@@ -68,6 +68,11 @@ class Function:
         self.owner = Owner(inspect.iscoroutinefunction(fn))  # of what is held of it in this process
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
+        given = self.options["key"]
+        if isinstance(given, str):
+            connections.computes(join(cls.__name__, cls.prefix, (given,)))
+        elif given is not None:
+            connections.computes(cls.prefix)
 
     # -- keys ------------------------------------------------------------------------------------
 
@@ -81,6 +86,11 @@ class Function:
         version = self.options["version"]
         path = f"{self.path}@{version}" if version else self.path
         return namespaced(namespace, join(self.cls.__name__, self.cls.prefix, (path,)), self.cls.prefix or "-")
+
+    def shown(self) -> None:
+        """A key was asked for: from now on it may be written by hand."""
+        if self.options["key"] is None:
+            connections.computes(self.prefix(""))
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any], namespace: str) -> str:
         """The whole key of a call, as the server gets it."""

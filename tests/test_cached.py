@@ -714,11 +714,12 @@ def test_switched_off(monkeypatch: Any) -> None:
 
 
 def test_one_round_trip_on_a_hit(server: Server) -> None:
-    """With 0, 3 and 10 tags: one read by the server, and no script."""
+    """With 0, 3 and 10 tags: one read by the server, and no script; with the options that need the ttl as well."""
+    more: list[dict[str, Any]] = [{}, {"stale_while_revalidate": 60, "stale_if_error": 60}, {"async_ttl": 10}]
     with server.client() as bare:
-        for tags in (0, 3, 10):
+        for tags, options in ((tags, options) for tags in (0, 3, 10) for options in more):
 
-            @cached(tags=tuple(f"t{n}" for n in range(tags)), version=str(tags))
+            @cached(tags=tuple(f"t{n}" for n in range(tags)), version=f"{tags} {len(options)}", ttl=600, **options)
             def f() -> int:
                 return 1
 

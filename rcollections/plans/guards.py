@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .effects import Arg, Plan, Step
 
-__all__ = ["GUARDED", "Guarded", "Refused", "Unloaded", "expand", "guard_state", "original", "through"]
+__all__ = ["GUARDED", "Expanded", "Guarded", "Refused", "Unloaded", "expand", "guard_state", "original", "through"]
 
 GUARDED = "guarded:"  # before the name of a script: its guarded form
 
@@ -120,23 +120,28 @@ def _second(reply: Any) -> Any:
 
 
 def _reading(step: Step, key: Guarded, waits: bool) -> Expanded:
-    """C3: guard before data before tags, in one round trip, no Lua."""
+    """C3: guard before data before tags, in one round trip, no Lua. What loads itself: the guard once more behind."""
+    beside = (*((key.guard,) if key.loads is not None else ()), *key.tags)
     steps: list[Step] = [Command(("GET", key.guard)), step]
     if key.loads is not None:
         steps.append(Command(("EXISTS", key)))
-    if key.tags:
-        steps.append(Command(("MGET", *key.tags)))
+    if beside:
+        steps.append(Command(("MGET", *beside)))
 
     def fold(replies: Sequence[Any]) -> Any:
-        guard, data = replies[0], replies[1]
-        exists = replies[2] if key.loads is not None else None
-        stamps = replies[-1] if key.tags else ()
-        for each in (guard, exists, stamps):
+        for each in (replies[0], *replies[2:]):
             if isinstance(each, Exception):
                 return each
-        live, loaded = guard_state(key, guard, stamps, exists)
-        if key.loads is not None and waits and not loaded:
+        guard, data, stamps = replies[0], replies[1], list(replies[-1]) if beside else []
+        if key.loads is None:
+            return data if guard_state(key, guard, stamps, 0)[0] else empty_reply(step)
+        # A reads the guard, then B clears, A finds no data, B loads: the guard of after tells that it was away.
+        size, after, stamps = 8 * len(key.tags) + 8, stamps[0], stamps[1:]
+        live, loaded = guard_state(key, after, stamps, replies[2])
+        steady = guard is not None and after is not None and guard[:size] == after[:size]
+        if waits and not (loaded and steady):
             return Unloaded(key)
+        live = live and guard_state(key, guard, stamps, 0)[0]
         return data if live else empty_reply(step)
 
     return Expanded((steps[0], _plain(step), *map(_plain, steps[2:])), fold)

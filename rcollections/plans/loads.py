@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError
 from .draws import draw
-from .effects import Call, Command, Hold, Plan, Script, Subscribe, Wait
+from .effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
+from .flights import CircleError
 from .job import computing
 
 if TYPE_CHECKING:
@@ -63,6 +64,36 @@ class Load:
         self.mode = "load" if field is None else "field"
         self.field = b"" if field is None else field
 
+    def jitter(self) -> float:
+        """Spreads waiters, so that they do not ask in step."""
+        return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
+
+    # What is being filled counts as being computed, beside the functions: each may wait for the other.
+
+    def guard(self) -> None:
+        """Refuse a read that would have to wait for itself."""
+        if (id(self.flights), self.lease) in computing.get():
+            raise CacheError(
+                f"{self.name} of {str(self.key)!r} reads what it is about to fill: it would wait for itself; "
+                "read the source there, not the collection"
+            )
+
+    def computing(self) -> list[str]:
+        """What waits for this: the computations and fillings that we are called by."""
+        mine = id(self.flights)
+        return [key for owner, key in computing.get() if owner == mine]
+
+    def marked(self) -> frozenset[tuple[int, str]]:
+        """Those, and this."""
+        return computing.get() | {(id(self.flights), self.lease)}
+
+    def circle(self) -> CacheError:
+        """The error of a read that would wait for itself by way of others."""
+        return CacheError(
+            f"{self.name} of {str(self.key)!r} would wait for what waits for it: somebody fills it now, and needs "
+            "what the caller is computing; read the source there, not the collection"
+        )
+
 
 def _open(key: Guarded, lease: str, mode: str, field: bytes, token: bytes) -> Script:
     args: tuple[Arg, ...] = (mode, field, token, LEASE_MS, key.tag_ms, draw(), *(draw() for _ in key.tags))
@@ -77,23 +108,25 @@ def mark(key: Guarded, lease: str, mode: str) -> Plan[bytes]:
 
 def fill(load: Load) -> Plan[Any]:
     """Fill it, or wait until somebody else has (``AGAIN``). Errors are shared with those that wait here."""
-    mine = (id(load.flights), load.lease)
-    if mine in computing.get():
-        raise CacheError(
-            f"{load.name} of {str(load.key)!r} reads what it is about to fill: it would wait for itself; "
-            "read the source there, not the collection"
-        )
-    flight = load.flights.enter(mine)
+    load.guard()
+    flight = load.flights.enter(load.lease)
     try:
-        ticket = flight.drive_or_queue()
+        waiting = load.computing()
+        try:
+            ticket = flight.drive_or_queue(waiting)
+        except CircleError:
+            raise load.circle() from None
         if ticket is not None:
-            yield Wait(ticket.signal)
+            try:
+                yield Wait(ticket.signal)
+            finally:
+                flight.waited(waiting)
             if ticket.error is not None:
                 raise ticket.error
             return AGAIN
         error: BaseException | None = None
         try:
-            return (yield from _lead(load, mine))
+            return (yield from _lead(load))
         except Exception as raised:
             error = raised
             raise
@@ -103,12 +136,12 @@ def fill(load: Load) -> Plan[Any]:
         flight.leave()
 
 
-def _lead(load: Load, mine: tuple[int, str]) -> Plan[Any]:
+def _lead(load: Load) -> Plan[Any]:
     for _ in range(TRIES):
         token, seen = yield from _lease(load)
         if token is None:
             return AGAIN
-        stored, value = yield from _run(load, token, seen, mine)
+        stored, value = yield from _run(load, token, seen)
         if stored or load.mode == "field":
             return value
     raise CacheError(
@@ -122,7 +155,17 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
     pause = FIRST_NET
     while True:
         token = draw()
-        reply = yield _open(load.key, load.lease, load.mode, load.field, token)
+        try:
+            reply = yield _open(load.key, load.lease, load.mode, load.field, token)
+        except CacheError:
+            # The server may have carried it out: nobody shall wait for a token that no one knows to have.
+            yield Spawn(_free(load, token))
+            raise
+        except GeneratorExit:
+            raise
+        except BaseException:  # cancelled or interrupted
+            yield from _free(load, token)
+            raise
         if reply[0] != b"wait":
             return (token if reply[0] == b"lease" else None), bytes(reply[1])
         if heard is None:  # registered first, then look once more
@@ -131,13 +174,13 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
                 heard = None
                 continue
         left = max(reply[1] / 1000, 0.01)
-        if (yield Wait(heard, min(pause * random.uniform(0.75, 1.25), left))):  # noqa: S311 - guards nothing
+        if (yield Wait(heard, min(pause * load.jitter(), left))):
             heard = None
         pause = min(2 * pause, LAST_NET)
 
 
-def _run(load: Load, token: bytes, seen: bytes, mine: tuple[int, str]) -> Plan[tuple[bool, Any]]:
-    marked = computing.get() | {mine}
+def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
+    marked = load.marked()
 
     def run() -> tuple[bool, Any]:
         before = computing.set(marked)

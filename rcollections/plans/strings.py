@@ -131,7 +131,7 @@ def get(t: Target, read: Callable[[Any], Any], absent: Callable[[], Any] | None 
 
 def getdel(t: Target, read: Reader, absent: Callable[[], Any]) -> Op[Any]:
     if t.place is None:
-        return Op("getdel", Command(("GETDEL", t.key)), read, reads=True, absent=absent)
+        return Op("getdel", Command(("GETDEL", t.key)), read, reads=True, absent=absent, ahead=_outdate(t))
 
     def decode(reply: list[Any]) -> Any:
         if reply[0] != b"ok":
@@ -201,6 +201,17 @@ def _stored(reply: list[Any]) -> bool:
     return bool(reply[0] == b"ok")
 
 
+def _outdate(*ts: Target) -> Command | None:
+    """P1 without tags: whoever computes these values is too late. None where nobody can.
+
+    Sent before the write: a store between the two would otherwise be older, and stay.
+    """
+    if len(ts) == 1 and ts[0].lease is None:
+        return None
+    leases = [t.lease for t in ts if t.lease is not None]
+    return Command(("UNLINK", *leases)) if leases else None
+
+
 def cas(t: Target, value: Any, token: Token) -> Op[bool]:
     if not isinstance(token, Token):
         raise TypeError("cas takes the token that gets() gave together with the value")
@@ -208,7 +219,7 @@ def cas(t: Target, value: Any, token: Token) -> Op[bool]:
         wants = "absent" if token.seen is None else "same"
         return Op("cas", _put(t, t.place, value, t.ms(), t.mode, wants, token.seen or b""), _stored)
     step = Script("key_cas", (t.key,), (*t.arm(), *token.words(), t.dumps(value)))
-    return Op("cas", step, lambda reply: bool(reply[0] == b"ok"))
+    return Op("cas", step, lambda reply: bool(reply[0] == b"ok"), ahead=_outdate(t))
 
 
 def set(t: Target, value: Any, *, nx: bool = False, ttl: float | timedelta | None = None) -> Op[bool]:
@@ -217,11 +228,12 @@ def set(t: Target, value: Any, *, nx: bool = False, ttl: float | timedelta | Non
         return Op("set", _put(t, t.place, value, t.ms(ttl), mode, "new" if nx else "any"), _stored)
     data, ms = t.dumps(value), t.ms(ttl)
     if t.mode == "first" and ttl is None and not nx:
-        return Op("set", Script("key_set", (t.key,), (ms, data)), lambda reply: bool(reply[0] == b"ok"))
+        step = Script("key_set", (t.key,), (ms, data))
+        return Op("set", step, lambda reply: bool(reply[0] == b"ok"), ahead=_outdate(t))
     words: tuple[Any, ...] = ("SET", t.key, data)
     if ms:
         words += ("PX", ms)
-    return Op("set", Command((*words, "NX") if nx else words), lambda reply: reply is not None)
+    return Op("set", Command((*words, "NX") if nx else words), lambda reply: reply is not None, ahead=_outdate(t))
 
 
 def number(by: Any, key: str) -> tuple[str, str]:
@@ -253,7 +265,7 @@ def summed(t: Target, what: str) -> Callable[[list[Any]], Any]:
 def increment(t: Target, by: float) -> Op[Any]:
     if t.place is None:
         step = Script("key_incr", (t.key,), (*t.arm(), *number(by, t.key)))
-        return Op("increment", step, summed(t, "the value"))
+        return Op("increment", step, summed(t, "the value"), ahead=_outdate(t))
     place = t.place
     args = (head(VALUE, 0, len(place.tags)), t.ms(), place.tag_ms, place.channel, t.mode, *number(by, t.key))
     step = Script("entry_incr", (t.key, place.lease, *place.tags), (*args, *(draw() for _ in place.tags)))
@@ -300,7 +312,7 @@ def set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelta
         entries = (word for each in data for word in (head(VALUE, 0, len(tags)), each))
         args: tuple[Arg, ...] = (len(ts), first.ms(ttl), first.place.tag_ms, mode, *entries, *(draw() for _ in tags))
         step = Script("entry_set_many", (*keys, *leases, *tags), args)
-    return Op("set_many", step, lambda _: None)
+    return Op("set_many", step, lambda _: None, ahead=_outdate(*ts))
 
 
 def delete_many(ts: Sequence[Target], beside: Sequence[str]) -> Op[int]:

@@ -33,7 +33,7 @@ PAGE = 1_000  # elements of a page
 class Op(Generic[T]):
     """One operation of one round trip: what is sent, how its reply reads, what a miss means."""
 
-    __slots__ = ("absent", "decode", "instead", "name", "operands", "part", "plus", "reads", "step")
+    __slots__ = ("absent", "ahead", "decode", "instead", "name", "operands", "part", "plus", "reads", "step")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Op(Generic[T]):
         reads: bool = False,
         absent: Callable[[], T] | None = None,
         operands: bool = False,
+        ahead: Command | None = None,
     ) -> None:
         self.name = name
         self.step = step
@@ -51,6 +52,7 @@ class Op(Generic[T]):
         self.reads = reads
         self.absent = absent
         self.part: Any = None  # the one field that is read, where its value may be held decoded in the process
+        self.ahead = ahead  # sent before the step, in the same trip; nobody asks for its reply
         self.operands = operands  # other collections take part, which may be guarded even if this one is not
         # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
         # (counters), and the pending read that such an operation makes superfluous.
@@ -79,7 +81,7 @@ class Target:
     """A key of the server, and how what is stored there is written and read."""
 
     __slots__ = (
-        "connection", "dumps", "encode", "guarded", "jitter", "key", "load", "mode", "name", "place",
+        "connection", "dumps", "encode", "guarded", "jitter", "key", "lease", "load", "mode", "name", "place",
         "plain_dumps", "plain_encode", "read", "ttl",
     )  # fmt: skip
 
@@ -100,6 +102,7 @@ class Target:
         self.key = key
         self.guarded = type(key) is Guarded
         self.place: Place | None = None
+        self.lease: str | None = None  # where functions compute such values: plain writes take it from them
         self.name = name  # of the class, for messages and observers
         self.connection = connection
         self.plain_dumps, self.plain_encode = dumps, encode  # without the key in their errors: for loops

@@ -18,7 +18,17 @@ from .connection import Connection
 from .signing import Keyring, parse_keys
 from .sockets import forget_fake_servers
 
-__all__ = ["configure", "connection", "connections", "generation", "ignore_environment", "keyring", "reset"]
+__all__ = [
+    "computes",
+    "configure",
+    "connection",
+    "connections",
+    "generation",
+    "ignore_environment",
+    "is_computed",
+    "keyring",
+    "reset",
+]
 
 _lock = threading.RLock()
 _connections: dict[str, Connection] = {}
@@ -28,6 +38,9 @@ _keyring_known = False
 
 # Handles remember what they resolved together with this number; it changes whenever that may be wrong.
 generation = 0
+
+# What the keys begin with that functions of this process compute, and that can be written by hand as well.
+_computed: frozenset[str] = frozenset()
 
 
 def configure(
@@ -150,6 +163,23 @@ def _nothing_configured(name: str) -> Connection:
     )
     _install("", dsns.parse("memory://"))
     return _connections[""]
+
+
+def computes(beginning: str) -> None:
+    """There is a function whose values stand under this key, and under all that begin with it and a dot.
+
+    Plain writes there have to take the lease from whoever computes; elsewhere they need not.
+    """
+    global generation, _computed
+    with _lock:
+        if beginning not in _computed:
+            _computed |= {beginning}
+            generation += 1
+
+
+def is_computed(key: str) -> bool:
+    """Whether a function of this process computes this key (without its namespace)."""
+    return any(not each or key == each or key.startswith(each + ".") for each in _computed)
 
 
 def keyring() -> Keyring | None:

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 
 from tests.interleavings.catalog import APART, TOGETHER, TWO_AND_ONE, pairs, triples
+from tests.interleavings.collection_catalog import collection_pairs, collection_troubles, long_collections
 from tests.interleavings.explorer import Explored, explore
 from tests.interleavings.promises import Broken
 from tests.interleavings.trouble import long_troubles, stale_ones, troubles
@@ -21,6 +22,10 @@ ALL = list(
         troubles(),
         stale_ones(),
         long_troubles(),
+        collection_pairs(together=False),
+        collection_pairs(together=True),
+        collection_troubles(),
+        long_collections(),
     )
 )
 

@@ -54,6 +54,7 @@ def scenario(
         initial,
         tags,
         after=(ACTORS["call"],),
+        computations=1 if {*names} == {"call"} else None,
         prompt="clear" not in names,  # it tells nobody: whoever waits looks again after a while
         plain_writers=sum(name in CHANGERS for name in names),
     )

@@ -115,7 +115,7 @@ class Mishaps:
         process = Process(self, len(self.processes), False)
         self.processes.append(process)
         for life in self.scenario.after:
-            actor = self.add(process, life(self, process.job))
+            actor = self.add(process, life(self, self.scenario.at(process)))
             for _ in range(200):
                 if actor.over:
                     break

@@ -1,7 +1,7 @@
-"""A small exact model of the server: strings with ttls on a clock of its own, and messages of channels.
+"""A small exact model of the server: strings and sets with ttls on a clock of its own, and messages of channels.
 
-It answers the commands and scripts that the plans of cached functions send, with the replies of real servers;
-``test_agreement.py`` holds it to that. Time stands still until ``advance`` is called.
+It answers the commands and scripts that the plans of cached functions and tagged sets send, with the replies of
+real servers; ``test_agreement.py`` holds it to that. Time stands still until ``advance`` is called.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from rcollections.plans.effects import Command, Script
+from tests.interleavings.guarded_scripts import GUARDED_SCRIPTS
 from tests.interleavings.scripts import SCRIPTS
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ class Model:
 
     def __init__(self, scripts: dict[str, Callable[..., Any]] | None = None) -> None:
         self.now = 0  # ms
-        self.data: dict[bytes, tuple[bytes, int | None]] = {}  # value, and when it ends
+        self.data: dict[bytes, tuple[Any, int | None]] = {}  # bytes (or a set's members, sorted), and when it ends
         self.listeners: dict[bytes, list[Any]] = {}
-        self.scripts = SCRIPTS if scripts is None else scripts
+        self.scripts = {**GUARDED_SCRIPTS, **(SCRIPTS if scripts is None else scripts)}
 
     def run(self, step: Command | Script) -> Any:
         """The reply to a command or a script."""
@@ -65,8 +66,10 @@ class Model:
     def set(self, key: bytes, value: bytes, *options: bytes) -> bytes | None:
         if b"NX" in options and key in self.data:
             return None
-        ms = int(options[options.index(b"PX") + 1]) if b"PX" in options else None
-        self.data[key] = (value, None if ms is None else self.now + ms)
+        end = self.now + int(options[options.index(b"PX") + 1]) if b"PX" in options else None
+        if b"KEEPTTL" in options and key in self.data:
+            end = self.data[key][1]
+        self.data[key] = (value, end)
         return b"OK"
 
     def pexpire(self, key: bytes, ms: bytes | int) -> int:
@@ -83,6 +86,16 @@ class Model:
 
     def unlink(self, *keys: bytes) -> int:
         return sum(self.data.pop(key, None) is not None for key in keys)
+
+    def sadd(self, key: bytes, *members: bytes) -> int:
+        before, end = self.data.get(key, ((), None))
+        after = tuple(sorted({*before, *members}))
+        if after:
+            self.data[key] = (after, end)
+        return len(after) - len(before)
+
+    def smembers(self, key: bytes) -> list[bytes]:
+        return list(self.data.get(key, ((), None))[0])
 
     def scan(self, _cursor: bytes, *options: bytes) -> list[Any]:
         """Everything in one page."""

@@ -8,16 +8,27 @@ from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from typing import TYPE_CHECKING, Any
 
+from tests.interleavings import guarded_scripts
 from tests.interleavings.scenario import Parts
 from tests.interleavings.scripts import SCRIPTS
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["plans", "scripts"]
+__all__ = ["guarded", "plans", "scripts"]
 
 PACKAGE = "rcollections.plans"
-ORDER = ("entries", "flights", "reads", "owning", "tags", "lookups", "fetch")  # each before those that import it
+ORDER = (
+    "entries",
+    "flights",
+    "reads",
+    "owning",
+    "tags",
+    "lookups",
+    "fetch",
+    "guards",
+    "loads",
+)  # each before those that import it
 
 
 def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
@@ -42,9 +53,22 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
     finally:
         for name, module in before.items():
             sys.modules[f"{PACKAGE}.{name}"] = module
-    return Parts(fetch=made["fetch"], tags=made["tags"], flights=made["flights"].Flights, **parts)
+    modules = {name: made[name] for name in ("fetch", "tags", "guards", "loads")}
+    return Parts(**modules, flights=made["flights"].Flights, **parts)
 
 
 def scripts(**changed: Any) -> Parts:
     """The model with these scripts instead."""
     return Parts(scripts={**SCRIPTS, **changed})
+
+
+def guarded(*changes: tuple[str, str]) -> Parts:
+    """The model of the guarded scripts with these changes of its text."""
+    with open(guarded_scripts.__file__) as file:
+        text = file.read()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
+    names: dict[str, Any] = {"__name__": "mutant"}
+    exec(compile(text, "<mutant>", "exec"), names)  # noqa: S102 - our own text
+    return scripts(**names["GUARDED_SCRIPTS"])

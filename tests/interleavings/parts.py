@@ -10,9 +10,12 @@ from rcollections.plans.target import Target
 if TYPE_CHECKING:
     from tests.interleavings.world import World
 
-__all__ = ["CHANNEL", "KEY", "LEASE", "Actor", "Boom", "Cancelled", "Change", "Handle", "Held", "Process", "Signal"]
+__all__ = [
+    "CHANNEL", "GUARD", "KEY", "LEASE", "Actor", "Ask", "Boom", "Cancelled", "Change", "Handle", "Held", "Process",
+    "Signal",
+]  # fmt: skip
 
-KEY, LEASE, CHANNEL = "f", "rc:l:{f}", "rc:w:f"
+KEY, LEASE, GUARD, CHANNEL = "f", "rc:l:{f}", "rc:g:{f}", "rc:w:f"
 
 
 class Boom(Exception):
@@ -25,6 +28,10 @@ class Cancelled(BaseException):
 
 class Change(NamedTuple):
     """An effect of tests only: the source changes. Gives its new version."""
+
+
+class Ask(NamedTuple):
+    """An effect of tests only: somebody reads the source without any lease. Gives its version."""
 
 
 class Signal:
@@ -106,8 +113,9 @@ class Process:
         self.number = number
         self.split = split
         self.flights = world.parts.flights(Signal)
-        self.jobs: list[Job] = []  # kept, so that no other object gets the address of one
+        self.jobs: list[Any] = []  # kept, so that no other object gets the address of one
         world.named[id(self)] = f"process {number}"
+        world.named[id(self.flights)] = f"flights {number}"
 
     def job(self, tags: tuple[str, ...] | None = None, fn: Any = None, **options: Any) -> Job:
         """One call. ``options`` are those of ``Recipe``, the scenario's by default."""

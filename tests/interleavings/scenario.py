@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from rcollections.plans import fetch, keys, tags
+from rcollections.plans import fetch, guards, keys, loads, tags
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
 from rcollections.plans.job import Recipe
-from tests.interleavings.parts import KEY
+from tests.interleavings.parts import GUARD, KEY, LEASE
+from tests.interleavings.promises import Promises
 from tests.interleavings.scripts import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.interleavings.parts import Process
     from tests.interleavings.world import World
 
 __all__ = ["TAG", "TAG_B", "Parts", "Scenario", "cold", "stored"]
@@ -38,6 +41,9 @@ class Parts:
     scripts: dict[str, Any] = field(default_factory=lambda: SCRIPTS)
     draw: Callable[[Any], bytes] = numbered
     writing: bool = True
+    guards: Any = guards
+    loads: Any = loads
+    beside: tuple[str, ...] = (GUARD, LEASE)  # what goes with a collection that is cleared
     clear: Any = keys.clean_function
 
 
@@ -64,7 +70,7 @@ def stored(value: int = 1, left: int = 100_000, grace: int = 0, tags: tuple[str,
 
 @dataclass(frozen=True)
 class Scenario:
-    """``processes`` are lists of lives: those of one list share a process."""
+    """``processes`` are lists of lives: those of one list share a process. ``at`` makes what a life is given."""
 
     processes: tuple[tuple[Any, ...], ...]
     name: str = ""
@@ -90,6 +96,8 @@ class Scenario:
     fails: bool = False  # the function raises
     window: float = 0  # ms past its freshness in which a value may be served stale
     parts: Parts = field(default_factory=Parts)
+    at: Callable[[Process], Any] = attrgetter("job")
+    promises: Any = Promises
 
     def but(self, **changes: Any) -> Scenario:
         """The same with something else."""

@@ -27,17 +27,23 @@ def read_entry(data: bytes) -> tuple[int, bytes] | None:
     return int.from_bytes(data[2:8], "big"), data[18 : 18 + 8 * count]
 
 
+def stamp(m: Model, tag: bytes, new: bytes | None, ttl: bytes) -> bytes | None:
+    """The stamp of one tag. With ``new`` a missing one is made, and a short ttl lengthened."""
+    left = m.pttl(tag)
+    if new is None:
+        return m.get(tag)
+    if left == -2:
+        put(m, tag, new, ttl)
+    elif left >= 0 and ttl == b"0":
+        m.persist(tag)
+    elif left >= 0 and left < int(ttl) / 2:
+        m.pexpire(tag, ttl)
+    return m.get(tag)
+
+
 def stamps(m: Model, tags: Words, ttl: bytes, news: Words) -> bytes:
-    """The stamps of the tags, joined; missing ones are made, short ttls lengthened."""
-    for tag, new in zip(tags, news, strict=True):
-        left = m.pttl(tag)
-        if left == -2:
-            put(m, tag, new, ttl)
-        elif left >= 0 and ttl == b"0":
-            m.persist(tag)
-        elif left >= 0 and left < int(ttl) / 2:
-            m.pexpire(tag, ttl)
-    return b"".join(m.data[tag][0] for tag in tags)
+    """The stamps of the tags, joined; missing ones are made."""
+    return b"".join(stamp(m, tag, new, ttl) or b"" for tag, new in zip(tags, news, strict=True))
 
 
 def put(m: Model, key: bytes, value: bytes, ttl: bytes) -> None:

@@ -4,23 +4,25 @@ Names are those of the protocol; those without a name there say what they are. N
 not built into the plans of cached functions: the fences, proofs and own writes of the in-process tier
 (fence-seq, fence-epoch, fence-tags, proof, proof-from-sent, previous-ping, only-pong-proves, proof-all-nodes,
 same-server, token-only-live, store-fill-fenced, own-after, deadline-from-before), clusters (cas,
-redo-on-changed-tags, reread, fetch-compares-stamps), replicas and failover (tags-from-primary, era), and
-collections (fill-since, guard-first), which have tests of their own.
+redo-on-changed-tags, reread, fetch-compares-stamps), replicas and failover (tags-from-primary, era).
 """
 
 from __future__ import annotations
 
 import pytest
 
+from tests.interleavings.collection_guards import COLLECTION_GUARDS
 from tests.interleavings.explorer import explore
 from tests.interleavings.guards import GUARDS
 from tests.interleavings.promises import Broken
 
+ALL = {**GUARDS, **{f"collections: {name}": guard for name, guard in COLLECTION_GUARDS.items()}}
 
-@pytest.mark.parametrize("name", GUARDS)
+
+@pytest.mark.parametrize("name", ALL)
 def test_the_guard_is_needed(name: str) -> None:
     """The same scenario holds with the guard and breaks without it."""
-    guard = GUARDS[name]
+    guard = ALL[name]
     explore(guard.scenario.but(name=name))
     with pytest.raises(Broken) as broken:
         explore(guard.scenario.but(name=name, parts=guard.without()))

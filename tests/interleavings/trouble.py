@@ -55,9 +55,6 @@ def troubles() -> Iterator[Scenario]:
         yield trouble(f"{script} without answer, failing", (FAIL,), (CALL,), **faults)
     yield trouble("put without answer", (PUT,), (CALL,), faults=1, may_fail=("entry_put",), plain_writers=2)
     yield trouble("convoy", (FAIL, FAIL, FAIL), fails=True)
-    yield trouble("once", (CALL,), (CALL,), (CALL,), computations=1, prompt=True)
-    yield trouble("once in two processes", (CALL, CALL), (CALL,), computations=1, prompt=True)
-    yield trouble("once in one process", (CALL, CALL, CALL), computations=1, prompt=True)
 
 
 def stale_ones() -> Iterator[Scenario]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rcollections.plans.flights import Flight, Flights
+from tests.interleavings.guarded_scripts import guard_open
 from tests.interleavings.scripts import SCRIPTS, put, stamps
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "fetch_over",
     "fetch_unseen",
     "free_anyway",
+    "open_over",
+    "open_unseen",
     "put_entry_only",
     "remake_tags",
     "renew_anyway",
@@ -92,6 +95,24 @@ def remake_tags(m: Any, keys: Any, args: Any) -> list[Any]:
     for tag, new in zip(keys[2:], args[5:], strict=True):
         m.set(tag, new)
     return SCRIPTS["entry_fetch"](m, keys, args)
+
+
+def open_over(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The right to load, whoever has it."""
+    reply = guard_open(m, keys, args)
+    if reply[0] != b"wait":
+        return reply
+    m.unlink(keys[2])
+    return guard_open(m, keys, args)
+
+
+def open_unseen(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The right to load, loaded or not."""
+    data = m.data.pop(keys[0], None)
+    reply = guard_open(m, keys, args)
+    if data is not None:
+        m.data[keys[0]] = data
+    return reply
 
 
 class EagerFlight(Flight):

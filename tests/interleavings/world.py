@@ -16,8 +16,8 @@ from rcollections.plans.effects import Batch, Call, Command, Hold, Now, Script, 
 from tests.interleavings.canonical import Canon
 from tests.interleavings.mishaps import Mishaps
 from tests.interleavings.model import Model
-from tests.interleavings.parts import Actor, Cancelled, Change, Handle, Held, Process, Signal
-from tests.interleavings.promises import Broken, Promises
+from tests.interleavings.parts import Actor, Ask, Cancelled, Change, Handle, Held, Process, Signal
+from tests.interleavings.promises import Broken
 
 if TYPE_CHECKING:
     from tests.interleavings.scenario import Scenario
@@ -36,7 +36,7 @@ class World(Mishaps):
         self.parts = scenario.parts
         self.model = Model(scenario.parts.scripts)
         self.source = 1
-        self.promises = Promises(self)
+        self.promises = scenario.promises(self)
         self.late: list[tuple[Script, Held | None]] = []  # messages that may still arrive
         self.ticks = list(scenario.ticks)
         self.evictions = list(scenario.evict)
@@ -50,7 +50,7 @@ class World(Mishaps):
             process = Process(self, number, split)
             self.processes.append(process)
             for life in lives:
-                self.add(process, life(self, process.job))
+                self.add(process, life(self, scenario.at(process)))
         scenario.initial(self)
 
     def add(self, process: Process, plan: Any) -> Actor:
@@ -154,6 +154,8 @@ class World(Mishaps):
             self.answer(actor, signal)
         elif isinstance(effect, Change):
             self.source += 1
+            self.answer(actor, self.source)
+        elif isinstance(effect, Ask):
             self.answer(actor, self.source)
         elif isinstance(effect, Call):
             self.promises.computes(actor)
