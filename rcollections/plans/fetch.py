@@ -13,11 +13,11 @@ from .effects import Now, Plan, Spawn, Subscribe, Wait
 from .flights import CircleError
 from .lookups import lookup, recompute, store
 from .owning import Failed, compute_and_store, fetch, free
-from .reads import Found, ServerFailed, first_look, in_window, is_early, look, shared_read, valid
+from .reads import Found, ServerFailed, first_look, in_window, is_early, look, queue_read, shared_read, valid
 
 if TYPE_CHECKING:
     from ..errors import CacheError
-    from .flights import Flight, Round, Ticket
+    from .flights import Flight, Ticket
     from .job import Job
 
 __all__ = ["call", "is_early", "lookup", "recompute", "store"]
@@ -56,9 +56,8 @@ def _answer(job: Job) -> Plan[Any]:
     flight = job.flights.enter(job.key)
     begun = flight.landings
     try:
-        wanted: Round | None = None
+        found = yield from shared_read(job, flight)
         while True:
-            found = yield from shared_read(job, flight, wanted)
             if found is not None:
                 done, result = yield from _use(job, flight, found)
                 if done:
@@ -77,9 +76,12 @@ def _answer(job: Job) -> Plan[Any]:
                     flight.waited(computing)
                 if ticket.error is not None or ticket.alone:
                     return (yield from _shared_end(job, ticket, found))
-                wanted = ticket.round
+                begun = ticket.number
+                if ticket.failed is not None:
+                    raise ServerFailed(ticket.failed)
+                found = ticket.reply if ticket.read else (yield from shared_read(job, flight))
                 continue
-            done, result, wanted = yield from _drive(job, flight, found)
+            done, result, found = yield from _drive(job, flight, found)
             if done:
                 return result
     finally:
@@ -150,42 +152,55 @@ def _background(job: Job, flight: Flight, token: bytes, stamps: list[bytes]) -> 
 # -- the lease -------------------------------------------------------------------------------------
 
 
-def _drive(job: Job, flight: Flight, found: Found | None) -> Plan[tuple[bool, Any, Round | None]]:
-    """Settle it with the server: (True, the answer, None), or (False, None, the round to read again in)."""
+def _drive(job: Job, flight: Flight, found: Found | None) -> Plan[tuple[bool, Any, Found | None]]:
+    """Settle it with the server, for all that queue behind: (True, the answer, …), or (False, None, what was read)."""
     landed = False
+    failure: BaseException | None = None
     try:
-        sent = yield Now()
-        word, token, data, stamps, ms = yield from fetch(job, "miss")
-        seen = valid(job, data, stamps, ms, sent)
-        if word == b"hit":
-            usable, result = (False, None) if seen is None else job.load(seen.entry)
-            if usable:
-                job.note("hit")
-                return True, job.give(result), None
-            # Fresh for the server, and of no use to us: bytes that nobody can read, a cached error.
-            word, token, data, stamps, ms = yield from fetch(job, "force")
-            seen = None
-        if word == b"lease":
-            failure: BaseException | None = None
-            try:
-                return True, (yield from _own(job, token, stamps, seen)), None
-            except Failed as failed:
-                failure = failed.error
+        try:
+            done, result = yield from _settle(job)
+        except Failed as failed:
+            failure, found = failed.error, failed.seen or found
+        if failure is not None:
             landed = True
             flight.land(failure)
-            return True, (yield from _after_error(job, failure, seen or found)), None
-        job.note("wait")
-        if seen is not None and job.swr and (yield from in_window(seen, job.swr)):
-            usable, result = job.load(seen.entry)
-            if usable:
-                job.note("stale")
-                return True, job.give(result), None
-        yield from _await_other(job)
-        landed = True
-        return False, None, flight.land()
+            return True, (yield from _after_error(job, failure, found)), None
+        if not job.unkept and not job.unanswered:  # else the read would only keep the owner waiting once more
+            landed = True
+            found = yield from queue_read(job, flight, needed=not done)
+        return done, job.give(result), found
     finally:
         if not landed:
             flight.land(alone=job.unkept)
+
+
+def _settle(job: Job) -> Plan[tuple[bool, Any]]:
+    """Compute under the lease, or wait for whoever has it: then it is (False, None)."""
+    sent = yield Now()
+    word, token, data, stamps, ms = yield from fetch(job, "miss")
+    seen = valid(job, data, stamps, ms, sent)
+    if word == b"hit":
+        usable, result = (False, None) if seen is None else job.load(seen.entry)
+        if usable:
+            job.note("hit")
+            return True, result
+        # Fresh for the server, and of no use to us: bytes that nobody can read, a cached error.
+        word, token, data, stamps, ms = yield from fetch(job, "force")
+        seen = None
+    if word == b"lease":
+        try:
+            return True, (yield from _own(job, token, stamps, seen))
+        except Failed as failed:
+            failed.seen = seen
+            raise
+    job.note("wait")
+    if seen is not None and job.swr and (yield from in_window(seen, job.swr)):
+        usable, result = job.load(seen.entry)
+        if usable:
+            job.note("stale")
+            return True, result
+    yield from _await_other(job)
+    return False, None
 
 
 def _await_other(job: Job) -> Plan[None]:

@@ -29,10 +29,11 @@ class CircleError(Exception):
 class Round:
     """One read for all that joined before it was sent."""
 
-    __slots__ = ("done", "error", "led", "reply", "sent", "valid")
+    __slots__ = ("behind", "done", "error", "led", "reply", "sent", "valid")
 
     def __init__(self, signal: Any) -> None:
         self.done = signal
+        self.behind: Ticket | None = None  # its leader waits for this driver to end, or for more callers
         self.led = False
         self.sent = False
         self.valid = False  # False once done: its leader went away, join another one
@@ -41,14 +42,18 @@ class Round:
 
 
 class Ticket:
-    """A place in the queue behind the driver: ``signal`` is set when it has ended."""
+    """A place in the queue behind the driver: ``signal`` is set when it has ended, and has read for the queue."""
 
-    __slots__ = ("alone", "error", "number", "round", "signal", "trace")
+    __slots__ = ("alone", "error", "failed", "number", "queued", "read", "reply", "signal", "trace", "turn")
 
     def __init__(self, signal: Any) -> None:
         self.signal = signal
+        self.queued = False  # False: only wanted as a signal
+        self.turn: Round | None = None  # the round that gathered meanwhile, for which the driver reads too
         self.number = 0  # of the landing that it is for
-        self.round: Round | None = None  # all that are woken together read together
+        self.read = False  # the driver has read for all in the queue: ``reply``, or what ``failed``
+        self.reply: Any = None
+        self.failed: CacheError | None = None
         self.error: BaseException | None = None  # what the driver's computation raised
         self.trace: Any = None  # where
         self.alone = False  # its result is not to be kept: everybody computes for himself
@@ -71,19 +76,14 @@ class Flight:
         self.driven = False
         self.gathers = 0  # since somebody drives
         self.landings = 0  # drivers that have ended
-        self.last: Ticket | None = None  # of the last one that failed
+        self.last: Ticket | None = None  # of the last one that failed, or read for its queue
         self.refreshing = False
         self.ticket: Ticket | None = None
 
-    def join(self, wanted: Round | None = None) -> tuple[Round, bool, Any]:
-        """A round to take part in: the round, whether I lead it, and the signal to wait for before I may.
-
-        ``wanted`` is the round that a ticket named. Without it: a round whose read is not sent yet.
-        """
+    def join(self) -> tuple[Round, bool, Any]:
+        """A round whose read is not sent yet: the round, whether I lead it, and the signal to wait for before I may."""
         with self._flights.lock:
-            if wanted is not None and (wanted is self.current or wanted is self.following or wanted.led):
-                chosen = wanted
-            elif self.current is None or not self.current.sent:
+            if self.current is None or not self.current.sent:
                 chosen = self.current = self.current or self._round()
             else:
                 chosen = self.following = self.following or self._round()
@@ -93,7 +93,7 @@ class Flight:
             ahead = self.current.done if self.following is chosen and self.current is not None else None
             return chosen, True, ahead
 
-    def gather(self) -> tuple[Any, float] | None:
+    def gather(self, turn: Round) -> tuple[Any, float] | None:
         """While somebody drives: the signal of its end, and how long to wait for it and for more callers.
 
         That it is being computed is known, so looking can wait a little; longer each time.
@@ -103,12 +103,15 @@ class Flight:
                 return None
             seconds = min(LAST_GATHER, FIRST_GATHER * 2**self.gathers)
             self.gathers = min(self.gathers + 1, 10)
-            return self._queue().signal, seconds
+            turn.behind = self._queue()
+            return turn.behind.signal, seconds
 
-    def sending(self, turn: Round) -> None:
-        """The leader sends the read now: who begins from here on takes part in the next one."""
+    def sending(self, turn: Round) -> bool:
+        """The leader sends the read now: who begins from here on takes part in the next one. False: a driver has."""
         with self._flights.lock:
+            mine = not turn.sent
             turn.sent = True
+            return mine
 
     def end(self, ended: Round, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
         """The leader's read has ended (``valid=False``: it never will); the next round may begin."""
@@ -120,52 +123,73 @@ class Flight:
     def drive_or_queue(self, computing: Sequence[Any] = (), begun: int | None = None) -> Ticket | None:
         """None: I drive now. Otherwise a ticket, to wait until the driver has ended; then call ``waited``.
 
-        ``begun`` is how many drivers had ended when I began: of one that failed since, I have the ticket.
+        ``begun`` is how many drivers had ended when I began: of one that has failed or read since, I have the ticket.
         ``computing`` are the keys that wait with me, since I am called by their computations. CircleError
         if one of them is what the driver waits for.
         """
         with self._flights.lock:
-            failed = self.last is not None and begun is not None and self.last.number > begun
-            if not self.driven and not failed:
+            ended = self.last is not None and begun is not None and self.last.number > begun
+            if not self.driven and not ended:
                 self.driven = True
                 return None
             if computing:
-                if not failed:
+                if not ended:
                     self._flights.refuse_circle(self.key, computing)
                 for key in computing:
                     self._flights.waits.setdefault(key, []).append(self.key)
-            return self.last if failed else self._queue()
+            if ended:
+                return self.last
+            ticket = self._queue()
+            ticket.queued = True
+            return ticket
 
     def waited(self, computing: Sequence[Any]) -> None:
         """The wait has ended, well or not."""
+        if not computing:
+            return
         with self._flights.lock:
             for key in computing:
                 self._flights.waits[key].remove(self.key)
                 if not self._flights.waits[key]:
                     del self._flights.waits[key]
 
-    def land(self, error: BaseException | None = None, *, alone: bool = False) -> Round | None:
-        """The driver has ended: wake the queue, which reads once, together; gives the round that it reads."""
+    def land(self, error: BaseException | None = None, *, alone: bool = False) -> None:
+        """The driver has ended: wake the queue, with its error if there is one; else they read for themselves."""
         with self._flights.lock:
-            self.driven = False
-            self.gathers = 0
-            self.landings += 1
             if error is not None or alone:
                 self.last = self._queue()  # for those too who have not queued yet
-            ticket, self.ticket = self.ticket, None
+            ticket = self._landed()
             if ticket is None:
-                return None
-            ticket.error, ticket.alone, ticket.number = error, alone, self.landings
+                return
+            ticket.error, ticket.alone = error, alone
             if error is not None:
                 ticket.trace = error.__traceback__
-            elif not alone:
-                if self.current is None or not self.current.sent:
-                    ticket.round = self.current = self.current or self._round()
-                else:
-                    self.following = self.following or self._round()
-                    ticket.round = self.following
         ticket.signal.set()
-        return ticket.round
+
+    def land_reading(self) -> Ticket | None:
+        """The driver has ended, and sends a read for the queue now; then it calls ``answer``, whatever happens.
+
+        Who comes from here on has no part in this read. None: nobody is in the queue.
+        """
+        with self._flights.lock:
+            ticket = self._landed()
+            if ticket is None:
+                return None
+            if ticket.queued:
+                turn, self.last = self.current, ticket
+                if turn is not None and turn.behind is ticket and not turn.sent:
+                    turn.sent, ticket.turn = True, turn
+                return ticket
+        ticket.signal.set()
+        return None
+
+    def answer(self, ticket: Ticket, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
+        """The read for the queue has ended (``valid=False``: it never will); all are woken, with what it saw."""
+        ticket.read, ticket.reply, ticket.failed = valid, reply, error
+        if ticket.turn is not None:
+            self.end(ticket.turn, reply, error, valid)
+            ticket.turn = None
+        ticket.signal.set()
 
     def start_refresh(self) -> bool:
         """Whether I may refresh this key in the background: one at a time in a process."""
@@ -185,6 +209,15 @@ class Flight:
     def leave(self) -> None:
         """One caller has its answer."""
         self._flights.leave(self)
+
+    def _landed(self) -> Ticket | None:
+        self.driven = False
+        self.gathers = 0
+        self.landings += 1
+        ticket, self.ticket = self.ticket, None
+        if ticket is not None:
+            ticket.number = self.landings
+        return ticket
 
     def _close(self, turn: Round) -> None:
         if self.current is turn:

@@ -91,7 +91,7 @@ class Recipe:
 class Job:
     """One call: its key, lease, channel and tags, and the user's function with its arguments."""
 
-    __slots__ = ("channel", "fn", "held_as", "key", "lease", "recipe", "tags", "unkept")
+    __slots__ = ("channel", "fn", "held_as", "key", "lease", "recipe", "tags", "unanswered", "unkept")
 
     def __init__(
         self, recipe: Recipe, key: str, lease: str, channel: str, tags: tuple[str, ...], fn: Callable[[], Any]
@@ -103,6 +103,7 @@ class Job:
         self.tags = tags
         self.fn = fn
         self.unkept = False  # the result is not to be stored
+        self.unanswered = False  # it was to be stored, and the server did not say that it is
         self.held_as: tuple[int, tuple[Any, ...]] | None = None  # under what the result is held in the process
 
     def __getattr__(self, name: str) -> Any:

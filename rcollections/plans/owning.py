@@ -12,6 +12,7 @@ from .reads import ServerFailed
 
 if TYPE_CHECKING:
     from .job import Job
+    from .reads import Found
 
 __all__ = ["Failed", "compute_and_store", "fetch", "free"]
 
@@ -21,6 +22,7 @@ class Failed(Exception):
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+        self.seen: Found | None = None  # stale, when the lease was given
 
 
 def fetch(job: Job, mode: str) -> Plan[list[Any]]:
@@ -82,6 +84,7 @@ def _put(job: Job, token: bytes, stamps: list[bytes], kind: int, data: bytes, ms
     try:
         reply = yield step
     except CacheError as error:
+        job.unanswered = True
         job.note("error")
         job.failed(error)
         if job.raises and kind == VALUE:

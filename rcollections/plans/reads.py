@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from .flights import Flight, Round
     from .job import Job
 
-__all__ = ["Found", "ServerFailed", "first_look", "in_window", "is_early", "look", "read", "shared_read", "valid"]
+__all__ = [
+    "Found", "ServerFailed", "first_look", "in_window", "is_early", "look", "queue_read", "read", "shared_read",
+    "valid",
+]  # fmt: skip
 
 
 class Found:
@@ -109,12 +112,11 @@ def valid(job: Job, data: bytes | None, stamps: list[Any], ms: int | None, sent:
     return Found(entry, None if ms is None or ms < 0 else ms / 1000, sent)
 
 
-def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | None]:
+def shared_read(job: Job, flight: Flight) -> Plan[Found | None]:
     """The same, shared by all that began before it is sent."""
     while True:
-        turn, leads, ahead = flight.join(wanted)
-        named, wanted = wanted is not None, None
-        if not leads:
+        turn, leads, ahead = flight.join()
+        if not leads or not (yield from _gather(flight, turn, ahead)):
             yield Wait(turn.done)
             if not turn.valid:
                 continue
@@ -122,12 +124,6 @@ def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | 
                 raise ServerFailed(turn.error)
             return turn.reply  # type: ignore[no-any-return]
         try:
-            if ahead is not None:
-                yield Wait(ahead)
-            gathering = None if named else flight.gather()
-            if gathering is not None:  # it is being computed: many may come now, so wait a little for them
-                yield Wait(*gathering)
-            flight.sending(turn)
             found = yield from read_to_hold(job)
         except ServerFailed as failed:
             if job.late():  # it was the leader's own deadline that has passed: no news for the others
@@ -140,6 +136,47 @@ def shared_read(job: Job, flight: Flight, wanted: Round | None) -> Plan[Found | 
             raise
         flight.end(turn, found)
         return found
+
+
+def _gather(flight: Flight, turn: Round, ahead: Any) -> Plan[bool]:
+    """The leader lets others join its round. True: it sends the read now; False: a driver that ended does."""
+    try:
+        if ahead is not None:
+            yield Wait(ahead)
+        gathering = flight.gather(turn)
+        if gathering is not None:  # it is being computed: many may come now, so wait a little for them
+            yield Wait(*gathering)
+    except BaseException:  # as above
+        if flight.sending(turn):
+            flight.end(turn, valid=False)
+        raise
+    return flight.sending(turn)
+
+
+def queue_read(job: Job, flight: Flight, needed: bool) -> Plan[Found | None]:
+    """The driver has ended: it reads for all that queue behind it, so that they are woken once, with the result.
+
+    They began before it is sent; who comes later drives, or queues behind somebody else. ``needed``: the
+    driver wants to know what is there too.
+    """
+    ticket = flight.land_reading()
+    if ticket is None:
+        return (yield from shared_read(job, flight)) if needed else None
+    try:
+        found = yield from read_to_hold(job)
+    except ServerFailed as failed:
+        if job.late():  # the driver's own deadline has passed: no news for the others
+            flight.answer(ticket, valid=False)
+        else:
+            flight.answer(ticket, error=failed.error)
+        if needed:
+            raise
+        return None
+    except BaseException:  # this caller goes away: the others read for themselves
+        flight.answer(ticket, valid=False)
+        raise
+    flight.answer(ticket, found)
+    return found
 
 
 def is_early(job: Job, found: Found) -> bool:

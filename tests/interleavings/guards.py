@@ -11,6 +11,7 @@ from tests.interleavings.parts import LEASE
 from tests.interleavings.scenario import TAG, TAG_B, Parts, Scenario, stored
 from tests.interleavings.unguarded import (
     EagerFlights,
+    LateFlights,
     begin_politely,
     delete_entry_only,
     expire_entry_only,
@@ -52,16 +53,28 @@ WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": T
 GUARDS: dict[str, Guard] = {
     "join-validates": Guard(
         lambda: plans(
-            ("fetch", "return True, (yield from _own(job, token, stamps, seen)), None",
+            ("fetch", "return True, (yield from _own(job, token, stamps, seen))\n",
              "job.flights.result = (yield from _own(job, token, stamps, seen))\n"
-             "                return True, job.flights.result, None"),
-            ("fetch", "                wanted = ticket.round\n", "                return job.flights.result\n"),
+             "            return True, job.flights.result\n"),
+            ("fetch", "                found = ticket.reply if ticket.read else",
+             "                return job.flights.result\n                found = ticket.reply if ticket.read else"),
         ),
         case((CALL, CALL), (DELETE,)),
     ),
     "share-sent-after": Guard(
         lambda: Parts(flights=EagerFlights),
         case((CALL, changer("delete", then_calls=True)), initial=stored()),
+    ),
+    "share-sent-after, in the queue": Guard(
+        lambda: Parts(flights=LateFlights),
+        case((CALL, CALL, changer("delete", then_calls=True))),
+    ),
+    "the queue outlives its driver": Guard(
+        lambda: plans(
+            ("reads", "        flight.answer(ticket, valid=False)\n        raise\n    flight.answer(ticket, found)\n",
+             "        raise\n    flight.answer(ticket, found)\n"),
+        ),
+        case((CALL, CALL), cancels=1, may_cancel=(0, 1)),
     ),
     "fresh-stamp-per-send": Guard(
         lambda: plans(

@@ -11,6 +11,8 @@ from tests.interleavings.scripts import SCRIPTS, put, stamps
 __all__ = [
     "EagerFlight",
     "EagerFlights",
+    "LateFlight",
+    "LateFlights",
     "begin_politely",
     "delete_entry_only",
     "expire_entry_only",
@@ -126,4 +128,22 @@ class EagerFlight(Flight):
 class EagerFlights(Flights):
     def enter(self, key: Any) -> Flight:
         self.table.setdefault(key, EagerFlight(self, key))
+        return super().enter(key)
+
+
+class LateFlight(Flight):
+    """Lets callers queue for a read that is sent already."""
+
+    def land_reading(self) -> Any:
+        ticket = self.ticket
+        return ticket if ticket is not None and ticket.queued else super().land_reading()
+
+    def answer(self, ticket: Any, reply: Any = None, error: Any = None, valid: bool = True) -> None:
+        self._landed()
+        super().answer(ticket, reply, error, valid)
+
+
+class LateFlights(Flights):
+    def enter(self, key: Any) -> Flight:
+        self.table.setdefault(key, LateFlight(self, key))
         return super().enter(key)

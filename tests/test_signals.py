@@ -1,0 +1,110 @@
+"""Signals for threads: whoever waits is woken, whatever happens to those who hand the wake-up on."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rcollections.wire.signals import Signal
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Waiters:
+    """Threads that wait for one signal."""
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal
+        self.threads: list[threading.Thread] = []
+        self.heard: list[bool] = []
+
+    def add(self, wait: Callable[[], bool]) -> threading.Thread:
+        thread = threading.Thread(target=lambda: self.heard.append(wait()), daemon=True)
+        self.threads.append(thread)
+        thread.start()
+        return thread
+
+    def join(self) -> list[bool]:
+        for thread in self.threads:
+            thread.join(10)
+            assert not thread.is_alive(), "somebody waits for ever"
+        return self.heard
+
+
+def test_all_that_wait_are_woken() -> None:
+    """A hundred threads, one set."""
+    signal = Signal()
+    waiters = Waiters(signal)
+    for _ in range(100):
+        waiters.add(signal.wait)
+    wait_until(lambda: len(signal._waiting) == 100)
+    assert not signal.is_set()
+    signal.set()
+    assert waiters.join() == [True] * 100
+    assert signal.is_set()
+    assert not signal._waiting
+
+
+def test_it_stays_set() -> None:
+    """Waiting for what has happened takes no time."""
+    signal = Signal()
+    signal.set()
+    signal.set()
+    assert signal.wait()
+    assert signal.wait(0)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0, -1])
+def test_the_time_is_up(seconds: float) -> None:
+    """False, and nothing of this wait is left."""
+    signal = Signal()
+    assert not signal.wait(seconds)
+    assert not signal._waiting
+
+
+def test_those_who_give_up_break_no_chain() -> None:
+    """Times that end just when it is set, again and again: the others are all woken."""
+    rng = random.Random(1)
+    for _ in range(30):
+        signal = Signal()
+        waiters = Waiters(signal)
+        for number in range(24):
+            seconds = rng.uniform(0.001, 0.012) if number % 3 else None
+            waiters.add(partial(signal.wait, seconds))
+        time.sleep(0.005)
+        setters = [threading.Thread(target=signal.set) for _ in range(2)]
+        for each in setters:
+            each.start()
+        assert len(waiters.join()) == 24
+        for each in setters:
+            each.join(10)
+        assert not signal._waiting
+
+
+def test_an_interrupted_waiter_hands_on() -> None:
+    """An exception that is raised into a thread while it waits reaches it when it is woken, and the rest too."""
+    signal = Signal()
+    waiters = Waiters(signal)
+
+    def interrupted() -> bool:
+        try:
+            return signal.wait()
+        except KeyboardInterrupt:
+            return False
+
+    victim = waiters.add(interrupted)
+    wait_until(lambda: len(signal._waiting) == 1)
+    for _ in range(20):
+        waiters.add(signal.wait)
+    wait_until(lambda: len(signal._waiting) == 21)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim.ident or 0), ctypes.py_object(KeyboardInterrupt))
+    signal.set()
+    assert sorted(waiters.join()) == [False] + [True] * 20
