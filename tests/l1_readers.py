@@ -3,7 +3,7 @@
     with Readers(dsn, "history") as readers:
         readers.wait_for_hits(50)
         ...
-        seen = readers.stop()       # value -> when the last read that gave it began
+        seen = readers.seen()       # value -> when the last read that gave it began
 
 Each process reads in two threads and in an event loop. All clocks are CLOCK_MONOTONIC of one machine.
 """
@@ -42,27 +42,23 @@ async def later() -> int:
     raise Missing
 
 stopping = threading.Event()
-logs, errors = [], []
+logs, errors = [{}, {}, {}], []  # of each reader: value -> when the last read that gave it began
 
-def read():
-    seen = {}
-    logs.append(seen)
+def read(mine):
     while not stopping.is_set():
         began = time.monotonic_ns()
         try:
-            seen[value()] = began
+            logs[mine][value()] = began
         except (CacheError, Missing) as error:
             errors.append(type(error).__name__)
             time.sleep(0.005)
         time.sleep(pause)
 
-async def read_later():
-    seen = {}
-    logs.append(seen)
+async def read_later(mine):
     while not stopping.is_set():
         began = time.monotonic_ns()
         try:
-            seen[await later()] = began
+            logs[mine][await later()] = began
         except (CacheError, Missing) as error:
             errors.append(type(error).__name__)
             await asyncio.sleep(0.005)
@@ -74,7 +70,8 @@ def believe():  # the proof ignored: what is held is served as if the server had
         tier.prove(tier.instant())
         time.sleep(0.02)
 
-threads = [threading.Thread(target=each) for each in (read, read, lambda: asyncio.run(read_later()))]
+ways = (read, read, lambda mine: asyncio.run(read_later(mine)))
+threads = [threading.Thread(target=each, args=(mine,)) for mine, each in enumerate(ways)]
 for each in threads:
     each.start()
 for line in sys.stdin:
@@ -84,12 +81,10 @@ for line in sys.stdin:
     elif word == "believe":
         threading.Thread(target=believe).start()
         print("null", flush=True)
-    elif word == "stop":
-        break
+    elif word == "seen":
+        told, logs[:] = list(logs), [{}, {}, {}]
+        print(json.dumps([list(each.items()) for each in told]), flush=True)
 stopping.set()
-for each in threads:
-    each.join()
-print(json.dumps([list(seen.items()) for seen in logs]), flush=True)
 """
 
 
@@ -150,11 +145,11 @@ class Readers:
             goal = reader.info["hits"] + more
             wait_until(lambda reader=reader, goal=goal: reader.info["hits"] >= goal, seconds, f"{more} more hits")
 
-    def stop(self) -> dict[int, int]:
-        """Stop reading; for each value, when the last read that gave it began, in ns."""
+    def seen(self) -> dict[int, int]:
+        """What was read since this was asked last: for each value, when the last read that gave it began, in ns."""
         seen: dict[int, int] = {}
         for reader in self.each:
-            for log in reader.ask("stop"):
+            for log in reader.ask("seen"):
                 for value, began in log:
                     seen[value] = max(began, seen.get(value, 0))
         return seen
