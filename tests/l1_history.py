@@ -1,6 +1,7 @@
 """A writer of growing values, and the check of what others read meanwhile: was it old?
 
-A value counts as the server's until the *next* write is acknowledged, since nobody knows when in between it went.
+It writes under some keys in turn, each seldom: a change that was missed is not healed by the next one. A value
+counts as the server's until the *next* write of its key is acknowledged, since nobody knows when in between it went.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import redis.exceptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.servers import Server
 
 __all__ = ["SLACK", "Old", "Writer", "old_reads"]
@@ -29,35 +32,45 @@ class Old(NamedTuple):
 
 
 class Writer:
-    """Writes 1, 2, 3 … under a key with a bare client, in a thread, straight to the server."""
+    """Writes 0, 1, 2 … with a bare client, in a thread, straight to the server: n under key n modulo their number."""
 
-    def __init__(self, server: Server, key: str, pause: float = 0.01) -> None:
+    def __init__(self, server: Server, keys: Sequence[str], pause: float = 0.02) -> None:
         self._client = server.client(socket_timeout=5)
-        self._key = key
+        self.keys = keys
         self._pause = pause
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self.number = 0
+        self.number = -1
         self.acknowledged: list[tuple[int, int]] = []  # value, when its acknowledgement was read (ns)
-        self.write()
+        for _ in keys:
+            self.write()
         self._thread = threading.Thread(target=self._run)
 
     def write(self) -> None:
         """One write now; after an error nobody knows whether it counts, the next one says."""
         with self._lock:
-            self.number += 1
-            self._client.set(self._key, self.number)
-            self.noted(self.number)
+            number = self.next()
+            self._client.set(self.key(number), number)
+            self.noted(number)
+
+    def next(self) -> int:
+        """The next value; also for those who write it by other means."""
+        self.number += 1
+        return self.number
+
+    def key(self, number: int) -> str:
+        """Where it belongs."""
+        return self.keys[number % len(self.keys)]
 
     def noted(self, number: int) -> None:
-        """This value is acknowledged now; also for those who write it by other means."""
+        """This value is acknowledged now."""
         self.acknowledged.append((number, time.monotonic_ns()))
 
     def gone(self) -> None:
         """All data of the server is gone now: what was there is nobody's value any more."""
         with self._lock:
-            self.number += 1
-            self.noted(self.number)
+            for _ in self.keys:
+                self.noted(self.next())
 
     def _run(self) -> None:
         while not self._stopping.wait(self._pause):
@@ -77,13 +90,17 @@ class Writer:
         self._thread.join()
 
 
-def old_reads(acknowledged: list[tuple[int, int]], seen: dict[int, int], staleness: float) -> list[Old]:
-    """The reads that gave what had been replaced for longer than ``staleness`` and a little."""
+def old_reads(acknowledged: list[tuple[int, int]], seen: dict[int, int], size: int, staleness: float) -> list[Old]:
+    """The reads that gave what had been replaced for longer than ``staleness`` and a little; ``size`` keys."""
+    written: list[list[tuple[int, int]]] = [[] for _ in range(size)]
+    for value, at in acknowledged:
+        written[value % size].append((value, at))
     found = []
     for value, began in seen.items():
-        after = bisect.bisect_right(acknowledged, (value, 1 << 63))
-        if after < len(acknowledged):
-            age = (began - acknowledged[after][1]) / 1e9
+        mine = written[value % size]
+        after = bisect.bisect_right(mine, (value, 1 << 63))
+        if after < len(mine):
+            age = (began - mine[after][1]) / 1e9
             if age > staleness + SLACK:
                 found.append(Old(value, age))
     return found

@@ -1,11 +1,12 @@
-"""Processes that read one key through the in-process tier, and log what they saw and when.
+"""Processes that read some keys through the in-process tier, and log what they saw and when.
 
-    with Readers(dsn, "history") as readers:
+    with Readers(dsn, size=100) as readers:
+        ...                         # somebody writes under readers.keys
         readers.wait_for_hits(50)
         ...
-        seen = readers.stop()       # value -> when the last read that gave it began
+        seen = readers.seen()       # value -> when the last read that gave it began
 
-Each process reads in two threads and in an event loop. All clocks are CLOCK_MONOTONIC of one machine.
+Each process reads all keys in turn, in two threads and in an event loop. All clocks are CLOCK_MONOTONIC of one machine.
 """
 
 from __future__ import annotations
@@ -25,44 +26,44 @@ __all__ = ["Reader", "Readers"]
 ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
-import asyncio, json, sys, threading, time
+import asyncio, itertools, json, sys, threading, time
 from rcollections import CacheError, cached, configure, connection, l1_info
 
-dsn, key, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
+dsn, size, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 configure(dsn)
 
 class Missing(Exception): pass
 
-@cached(key=key, on_error="raise", l1=True)
-def value() -> int:
+@cached(on_error="raise", l1=True)
+def value(n) -> int:
     raise Missing
 
-@cached(key=key, on_error="raise", l1=True)
-async def later() -> int:
+@cached(key=value.key, on_error="raise", l1=True)
+async def later(n) -> int:
     raise Missing
 
 stopping = threading.Event()
-logs, errors = [], []
+logs, errors = [{}, {}, {}], []  # of each reader: value -> when the last read that gave it began
 
-def read():
-    seen = {}
-    logs.append(seen)
-    while not stopping.is_set():
+def read(mine):
+    for n in itertools.cycle(range(size)):
+        if stopping.is_set():
+            break
         began = time.monotonic_ns()
         try:
-            seen[value()] = began
+            logs[mine][value(n)] = began
         except (CacheError, Missing) as error:
             errors.append(type(error).__name__)
             time.sleep(0.005)
         time.sleep(pause)
 
-async def read_later():
-    seen = {}
-    logs.append(seen)
-    while not stopping.is_set():
+async def read_later(mine):
+    for n in itertools.cycle(range(size)):
+        if stopping.is_set():
+            break
         began = time.monotonic_ns()
         try:
-            seen[await later()] = began
+            logs[mine][await later(n)] = began
         except (CacheError, Missing) as error:
             errors.append(type(error).__name__)
             await asyncio.sleep(0.005)
@@ -74,7 +75,8 @@ def believe():  # the proof ignored: what is held is served as if the server had
         tier.prove(tier.instant())
         time.sleep(0.02)
 
-threads = [threading.Thread(target=each) for each in (read, read, lambda: asyncio.run(read_later()))]
+ways = (read, read, lambda mine: asyncio.run(read_later(mine)))
+threads = [threading.Thread(target=each, args=(mine,)) for mine, each in enumerate(ways)]
 for each in threads:
     each.start()
 for line in sys.stdin:
@@ -84,22 +86,22 @@ for line in sys.stdin:
     elif word == "believe":
         threading.Thread(target=believe).start()
         print("null", flush=True)
-    elif word == "stop":
-        break
+    elif word == "keys":
+        print(json.dumps([value.key(n) for n in range(size)]), flush=True)
+    elif word == "seen":
+        told, logs[:] = list(logs), [{}, {}, {}]
+        print(json.dumps([list(each.items()) for each in told]), flush=True)
 stopping.set()
-for each in threads:
-    each.join()
-print(json.dumps([list(seen.items()) for seen in logs]), flush=True)
 """
 
 
 class Reader:
     """One such process."""
 
-    def __init__(self, dsn: str, key: str, pause: float) -> None:
+    def __init__(self, dsn: str, size: int, pause: float) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, dsn, key, str(pause)],
+            [sys.executable, "-c", PROGRAM, dsn, str(size), str(pause)],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.pid = self._process.pid
@@ -136,8 +138,9 @@ class Reader:
 class Readers:
     """Some of them."""
 
-    def __init__(self, dsn: str, key: str, *, size: int = 2, pause: float = 0.001) -> None:
-        self.each = [Reader(dsn, key, pause) for _ in range(size)]
+    def __init__(self, dsn: str, size: int, *, processes: int = 2, pause: float = 0.002) -> None:
+        self.each = [Reader(dsn, size, pause) for _ in range(processes)]
+        self.keys: list[str] = self.each[0].ask("keys")
 
     def wait_for(self, state: str, seconds: float = 10.0) -> None:
         """Until all of them are in this state."""
@@ -150,11 +153,11 @@ class Readers:
             goal = reader.info["hits"] + more
             wait_until(lambda reader=reader, goal=goal: reader.info["hits"] >= goal, seconds, f"{more} more hits")
 
-    def stop(self) -> dict[int, int]:
-        """Stop reading; for each value, when the last read that gave it began, in ns."""
+    def seen(self) -> dict[int, int]:
+        """What was read since this was asked last: for each value, when the last read that gave it began, in ns."""
         seen: dict[int, int] = {}
         for reader in self.each:
-            for log in reader.ask("stop"):
+            for log in reader.ask("seen"):
                 for value, began in log:
                     seen[value] = max(began, seen.get(value, 0))
         return seen

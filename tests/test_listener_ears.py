@@ -234,3 +234,42 @@ def test_an_ear_that_fails_asks_for_all_the_next_time(listener: Listener) -> Non
     made[1].opens()
     made[1].confirms()
     assert listener.prefixes == ("a.", "b.")
+
+
+def test_those_who_wait_to_be_woken_change_ears_too(listener: Listener, tier: Any) -> None:
+    """Told that the old one is gone, they find the new one: whoever subscribed to the old one would never be woken."""
+    found: list[Any] = []
+
+    class Follower:
+        def lost(self, ear: Any) -> None:
+            found.append((ear, listener.ear))
+
+        def heard(self, message: Any) -> None:
+            """Nothing is published here."""
+
+    follower = Follower()
+    listener.followers.add(follower)
+    listener.want(["b."])
+    listener.start()
+    old, new = made
+    new.opens()
+    new.confirms()
+    old.proves()
+    new.breaks()
+    assert found == [(old, new), (new, None)]
+
+
+def test_after_an_error_nobody_waits_for_a_subscription(listener: Listener, tier: Any) -> None:
+    """A busy server answers SUBSCRIBE with an error too, which does not say to which channel."""
+    found: list[Any] = []
+
+    class Follower:
+        def lost(self, ear: Any) -> None:
+            found.append(ear)
+
+    follower = Follower()
+    listener.followers.add(follower)
+    (ear,) = made
+    ear.do(lambda: ear.hearer.unsure(ear))
+    assert found == [ear]
+    assert not tier.live

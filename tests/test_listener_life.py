@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,7 @@ from rcollections import KeyCache, cached, configure, connection, l1_info
 from rcollections.testing import isolated
 from tests.embedded_users import valkey_missing
 from tests.processes import Process
-from tests.servers import Server, wait_until
+from tests.servers import Proxy, Server, wait_until
 from tests.test_listener_states import held, listeners
 
 if TYPE_CHECKING:
@@ -136,6 +138,37 @@ def test_two_names_of_one_server_share_a_listener(server: Server) -> None:
     wait_until(lambda: (f(1), g(1)) == (8, 9), what="both changes show")
     configure(server.dsn + "?timeout=2")
     wait_until(lambda: l1_info("second").state == "live", what="the other one goes on")
+
+
+def test_what_another_server_answers_is_not_held(server: Server) -> None:
+    """The address leads elsewhere now, and the listener does not know yet: it would not hear of changes there."""
+
+    @cached(l1=True)
+    async def later(n: int) -> int:
+        return n
+
+    async def fills(size: int) -> int:
+        before = l1_info().fills
+        for n in range(size):
+            f(n)
+            await later(n)
+        return l1_info().fills - before
+
+    async def main() -> None:
+        f(1)
+        await later(1)
+        wait_until(lambda: len(connection().tiering.listener.prefixes) == 2, what="both functions are listened to")
+        assert await fills(5)
+        proxy.retarget(other, "data")
+        assert await fills(20) == 0
+        proxy.cut("listeners")
+        end = time.monotonic() + 10
+        while not await fills(40):
+            assert time.monotonic() < end
+
+    with Server(server.kind) as other, Proxy(server) as proxy, isolated(proxy.dsn + "?staleness=30"):
+        (f,) = functions(1)
+        asyncio.run(main())
 
 
 def test_a_password(tmp_path: Any) -> None:

@@ -176,10 +176,12 @@ class Listener:
         self.start()  # more may be wanted by now
 
     def _take(self, ear: Ear) -> None:
-        old = self._ear
         if ear is self._next:
             self._next = None
             self._trying = self._ready = False
+        old, self._ear = self._ear, ear
+        self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
+        self.state, self.why = "live", "changes are heard"
         if old is not None and old is not ear:
             old.stop()
             for each in list(self.followers):
@@ -187,9 +189,6 @@ class Listener:
             if old.server != ear.server:
                 for tier in self._tiers:
                     tier.lost()
-        self._ear = ear
-        self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
-        self.state, self.why = "live", "changes are heard"
         for tier in self._tiers:
             tier.begin()
 
@@ -214,6 +213,8 @@ class Listener:
                 tier.lost()
             self.prefixes = ()
             self.state, self.why = "unproven", "the server answered the listener with an error"
+            for each in list(self.followers):
+                each.lost(ear)  # it may have been their SUBSCRIBE
 
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
         """Everything acknowledged before this instant was heard."""
