@@ -9,6 +9,7 @@ from . import observe
 from .attributes import OPTIONS, check, near_miss
 from .errors import ConfigError, DecodeError
 from .filling import Fillable
+from .l1 import users
 from .missing import MISSING, Missing
 from .nearby import Nearby
 from .pipeline import Pipeline
@@ -80,6 +81,8 @@ class BaseCache(Fillable, Nearby):
         super().__init_subclass__(**kwargs)
         cls._loads_itself = callable(getattr(cls, "load", None))
         cls._check_class()
+        if cls.l1 is True and cls.prefix:
+            users.register(cls)
 
     @classmethod
     def _check_class(cls) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from .l1 import bypass, bypassed
+from .l1 import bypass, bypassed, users
 from .wire import connections
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def l1_info(connection_name: str = "") -> L1Info:
     if not connection.has_tiering:
         if not connection.dsn.l1:
             return L1Info("off", "the DSN says l1=off", None, 0, 0, 0, 0, 0, 0, 0, 0)
-        return L1Info("idle", "nothing that could be held was asked for yet", None, 0, 0, 0, 0, 0, 0, 0, 0)
+        if not any(user.l1_prefixes(connection) for user in users.registered()):
+            return L1Info("idle", "there is nothing that would be held", None, 0, 0, 0, 0, 0, 0, 0, 0)
     tiering = connection.tiering
     tiering.start()
     return L1Info(*tiering.state, tiering.tier.age, *tiering.tier.counts)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .errors import ConfigError
 from .l1 import ABSENT, Near, Packed, estimate, is_immutable
 from .plans.guards import Unloaded
 from .plans.holding import held_read, is_soft
+from .wire import connections
 from .wire.keys import guard_prefix, namespaced, tag
 
 if TYPE_CHECKING:
@@ -34,6 +37,24 @@ class Nearby:
         super().__init_subclass__(**kwargs)
         cls._class_number = next(_numbers)
 
+    @classmethod
+    def l1_prefixes(cls, connection: Any) -> list[str] | None:
+        """What the keys of this class begin with, if its reads are held on this connection; None: they are not."""
+        me: Any = cls
+        if connection.disabled or not me.prefix:  # without a prefix it is known when something is read
+            return None
+        with suppress(ConfigError):
+            if connections.connection(me.connection_name) is connection:
+                return cls._prefixes(connection.namespace, me.prefix, me.tags, me._guards)
+        return None
+
+    @staticmethod
+    def _prefixes(namespace: str, prefix: str, tags: tuple[str, ...], guards: bool) -> list[str]:
+        everything = f"{namespace}." if namespace else ""
+        own = namespaced(namespace, prefix, prefix) if prefix else everything
+        found = [own, guard_prefix(own)] if guards else [own]
+        return [*found, tag(namespace, "")] if tags else found
+
     def _nearby(self, t: Target) -> Any:
         """Where to look, or None."""
         me: Any = self
@@ -42,7 +63,7 @@ class Nearby:
             if t.connection.disabled:
                 return None
             tiering = t.connection.tiering
-            tiering.want(self._near_prefixes(t), now=True)
+            tiering.want(self._prefixes(t.connection.namespace, me.prefix, me.tags, t.guarded), now=True)
             near = Near(tiering.tier, str(t.key))
             if not near.usable:  # no_l1()
                 return None
@@ -51,18 +72,6 @@ class Nearby:
             shared = not _READ_BY & me.__dict__.keys() and t.place is None and not t.guarded
             me.__dict__["_near_name"] = f"part {self._class_number}" if shared else ""
         return near
-
-    def _near_prefixes(self, t: Target) -> list[str]:
-        me: Any = self
-        namespace = t.connection.namespace
-        everything = f"{namespace}." if namespace else ""
-        own = namespaced(namespace, me.prefix, me.prefix) if me.prefix else everything
-        found = [own]
-        if t.guarded:
-            found.append(guard_prefix(own))
-        if me.tags:
-            found.append(tag(namespace, ""))
-        return found
 
     def _near_value(self, near: Any, t: Target, op: Op[T]) -> T:
         """The value of an operation: of what is held, or read from the server and held from now on."""

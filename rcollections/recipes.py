@@ -6,6 +6,7 @@ import inspect
 import threading
 import weakref
 from collections import Counter
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,9 +14,9 @@ from . import observe
 from .arguments import LONGEST, Arguments
 from .attributes import check
 from .cachedoptions import checked, seconds
-from .errors import CacheError
+from .errors import CacheError, ConfigError
 from .identity import path_of
-from .l1 import ABSENT, PLAIN, SKIP, TOLD, Owner, bypassed
+from .l1 import ABSENT, PLAIN, SKIP, TOLD, Owner, bypassed, users
 from .plans.job import Job, Recipe
 from .wire import connections
 from .wire.clock import passed
@@ -66,6 +67,8 @@ class Function:
         # An event loop has flights of its own; weak, since loops come and go.
         self._recipes: weakref.WeakKeyDictionary[Any, tuple[int, Recipe, Connection]] = weakref.WeakKeyDictionary()
         self.owner = Owner(inspect.iscoroutinefunction(fn))  # of what is held of it in this process
+        if self._wanted() is not False:
+            users.register(self)
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         given = self.options["key"]
@@ -176,11 +179,24 @@ class Function:
 
     # -- the tier in this process ----------------------------------------------------------------
 
+    def _wanted(self) -> bool | None:
+        return self.cls.l1 if self.options["l1"] is None else self.options["l1"]
+
+    def l1_prefixes(self, connection: Connection) -> list[str] | None:
+        """What the keys begin with that are held in the process on this connection; None: none are."""
+        wanted = self._wanted()
+        if connection.disabled or not (connection.dsn.l1 if wanted is None else wanted):
+            return None
+        with suppress(ConfigError):  # there is no such connection, yet
+            if connections.connection(self.cls.connection_name) is connection:
+                return self._prefixes(connection.namespace, asked=wanted is True)
+        return None
+
     def _arm(self, connection: Connection) -> Any:
         """Let calls be looked up in the process from now on, if that is wanted; gives the tiering, or None."""
-        wanted = self.cls.l1 if self.options["l1"] is None else self.options["l1"]
-        prefixes = self._prefixes(connection.namespace, asked=wanted is True)
-        if connection.disabled or not (connection.dsn.l1 if wanted is None else wanted) or prefixes is None:
+        wanted = self._wanted()
+        prefixes = self.l1_prefixes(connection)
+        if prefixes is None:
             self.owner.arm(None, PLAIN)
             return None
         tiering = connection.tiering

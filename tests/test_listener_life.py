@@ -44,14 +44,19 @@ def until_held(*calls: Callable[[int], int]) -> None:
 
 def test_hits_go_on_while_the_listener_learns_of_another_function(server: Server) -> None:
     configure(server.dsn, staleness=30)
-    first, second = functions(2)
+    (first,) = functions(1)
     first(1)
     until_held(first)
-    second(1)
     ear = connection().tiering.listener.ear
-    while connection().tiering.listener.ear is ear:
+    second = cached(version=f"later {server.kind}", l1=True)(double)  # what is known at the beginning is heard at once
+    second(1)
+
+    def swapped() -> bool:
         assert held(first, 1)
         second(1)
+        return connection().tiering.listener.ear is not ear
+
+    wait_until(swapped, what="the wider ear")
     until_held(second)
     assert held(first, 1)
     wait_until(lambda: listeners(server) == 1, what="the old connection is closed")
@@ -157,7 +162,7 @@ def test_what_another_server_answers_is_not_held(server: Server) -> None:
     async def main() -> None:
         f(1)
         await later(1)
-        wait_until(lambda: len(connection().tiering.listener.prefixes) == 2, what="both functions are listened to")
+        wait_until(lambda: len(connection().tiering.listener.prefixes) >= 2, what="both functions are listened to")
         assert await fills(5)
         proxy.retarget(other, "data")
         assert await fills(20) == 0

@@ -50,16 +50,18 @@ def listeners(server: Server) -> int:
 # -- states ----------------------------------------------------------------------------------------
 
 
-def test_idle_starting_live_unproven_down_and_live_again(server: Server) -> None:
+def test_idle_starting_live_unproven_down_and_live_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with behind(server) as proxy:
+        with monkeypatch.context() as alone:
+            alone.setattr("rcollections.l1.users.registered", list)
+            assert l1_info()[:3] == ("idle", "there is nothing that would be held", None)
 
         @cached(l1=True)
         def f(n: int) -> int:
             return n
 
-        assert l1_info()[:3] == ("idle", "nothing that could be held was asked for yet", None)
         proxy.freeze("requests")
-        connection().tiering.want(["rc"], now=True)
+        assert l1_info().state == "starting", "asking for it begins it"
         assert state_is("starting") == "the listener connects"
         proxy.heal()
         f(1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from . import users
 from .calls import ABSENT, PLAIN, SKIP, TOLD, bypassed, is_exact
 from .counts import TierCounts
 from .packed import Packed
@@ -19,7 +20,7 @@ from .stats import StoreStats
 __all__ = [
     "ABSENT", "COMPILED", "PLAIN", "SKIP", "TOLD", "Hit", "Near", "Owner", "Packed", "Ready", "Store", "StoreStats",
     "Tier", "TierCounts", "Token", "bypass", "bypassed", "enable", "estimate", "is_exact", "is_immutable", "renew",
-    "watch",
+    "users", "watch",
 ]  # fmt: skip
 
 COMPILED = False

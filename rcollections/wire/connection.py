@@ -259,7 +259,7 @@ class Connection:
             if dsn.kind == "embedded":
                 dsn = dsn.replace(kind="server", path=self.socket_path())
             with self._lock:
-                self._tiering = self._tiering or Tiering(dsn)
+                self._tiering = self._tiering or Tiering(dsn, self)
         return self._tiering
 
     @property

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..l1 import Tier
+from ..l1 import Tier, users
 from .forks import after_fork
 from .listener import Listener, listener_of
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..l1 import Token
+    from .connection import Connection
     from .dsn import Dsn
 
 __all__ = ["MEMORY", "State", "Tiering", "any_tiers", "run_id", "wrote", "wrote_anything"]
@@ -66,8 +67,10 @@ class State(NamedTuple):
 class Tiering:
     """The tier of one connection. ``dsn`` is where it really leads."""
 
-    def __init__(self, dsn: Dsn) -> None:
+    def __init__(self, dsn: Dsn, connection: Connection) -> None:
         self.dsn = dsn
+        self._connection = connection
+        self._users = -1  # the version of those whose prefixes were asked for
         self.tier = Tier(dsn.l1_entries, bytes=dsn.l1_bytes, staleness=dsn.staleness)
         self._reads = 0
         after_fork(self._after_fork)
@@ -94,10 +97,16 @@ class Tiering:
             self._reads = min(self._reads, EAGER - 1)
 
     def start(self) -> None:
-        """Listen, if anything was wanted."""
-        if self._listener is not None:
-            self._reads = EAGER
-            self._listener.start()
+        """Listen, if anything was wanted; for all that may hold something by now, in one go."""
+        if self._listener is None:
+            return
+        self._reads = EAGER
+        version = users.version()
+        if self._users != version:
+            self._users = version
+            for user in users.registered():
+                self._listener.want(user.l1_prefixes(self._connection) or ())
+        self._listener.start()
 
     def tried(self, prefixes: Iterable[str], seconds: float) -> State:
         """Listen to these, and say how it is as soon as it works, or is refused, or after that many seconds."""
@@ -114,7 +123,7 @@ class Tiering:
             if self._reads < EAGER:
                 self._reads += 1
                 if self._reads >= EAGER:
-                    listener.start()
+                    self.start()
             prefixes = listener.prefixes
             if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
                 return None
