@@ -21,8 +21,8 @@ class L1Info(NamedTuple):
     has not heard of the server for ``staleness`` seconds), "down" (it lost its connection, and tries again),
     "refused" (the server does not allow to listen) or "off"; ``why`` says it in a sentence. ``age`` is the age
     of the proof in seconds (None: there is none, or none is needed). ``misses`` are lookups of which the answer
-    was not held or could not be served; ``refused`` are fills that were void by the time their reply came; ``invalidations``
-    are keys of which the server said that they changed.
+    was not held or could not be served; ``refused`` are fills that were void by the time their reply came;
+    ``invalidations`` are keys of which the server said that they changed.
     """
 
     state: str
