@@ -21,6 +21,7 @@ from time import time_ns as _time_ns
 from .counts import TierCounts
 from .packed import Packed as _Packed
 
+cdef object FOREVER = 1 << 62
 cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
 
 
@@ -126,6 +127,7 @@ cdef class Tier(Store):
         cdef Token token
         cdef uint32_t k = 0
         cdef uint32_t slot
+        cdef uint64_t epoch = self.epoch    # first: what is lost after this look at ``live`` makes the token void
         if not self.live:
             return None
         token = Token()
@@ -140,30 +142,35 @@ cdef class Tier(Store):
             token.marks[k].mark = self.mark[slot]
             k += 1
         token.watched = k
-        token.epoch = self.epoch
+        token.epoch = epoch
         token.seq = self.seqs[token.origin % SEQS]
         return token
 
-    def keep(self, Token token not None, owner, tuple args not None, value, int64_t deadline=0, size=0):
+    def keep(self, Token token not None, owner, tuple args not None, value, deadline=0, size=0):
         """Hold what was read, until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
         cdef uint64_t h
         cdef int64_t now
+        cdef int64_t expires = 0 if deadline > FOREVER else deadline
         cdef object key
         if self.is_void(token):
             self.refused += 1
             return False
         now = self.clock_now()
-        if deadline:
-            deadline -= self.coarse
-            if deadline <= now:
+        if expires:
+            expires -= self.coarse
+            if expires <= now:
                 return False
         h, key = exact_key(owner, args)
-        self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, deadline, now, <void *>token)
-        if self.is_void(token):     # while others were let go for it
+        # While it was on its way here (a clock, the collector), or while others were let go for it.
+        if self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, expires, now, <void *>token) or (
+                self.is_void(token)):
             self.refused += 1
             return False
         self.fills += 1
         return True
+
+    cdef bint refuses(self, void *note) noexcept:
+        return self.is_void(<Token>note)
 
     cdef bint is_void(self, Token token) noexcept:
         cdef uint32_t k

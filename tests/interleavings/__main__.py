@@ -9,6 +9,7 @@ from itertools import chain
 
 from tests.interleavings.catalog import APART, TOGETHER, TWO_AND_ONE, pairs, triples
 from tests.interleavings.explorer import Explored, explore
+from tests.interleavings.nearby import long_nearby, nearby
 from tests.interleavings.promises import Broken
 from tests.interleavings.trouble import long_troubles, stale_ones, troubles
 
@@ -21,6 +22,8 @@ ALL = list(
         troubles(),
         stale_ones(),
         long_troubles(),
+        nearby(),
+        long_nearby(),
     )
 )
 

@@ -14,7 +14,7 @@ from tests.interleavings.scripts import SCRIPTS
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["plans", "scripts"]
+__all__ = ["changed", "plans", "scripts"]
 
 PACKAGE = "rcollections.plans"
 ORDER = ("entries", "flights", "reads", "owning", "tags", "lookups", "fetch")  # each before those that import it
@@ -48,3 +48,17 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
 def scripts(**changed: Any) -> Parts:
     """The model with these scripts instead."""
     return Parts(scripts={**SCRIPTS, **changed})
+
+
+def changed(name: str, *changes: tuple[str, str]) -> Any:
+    """A module of the package with these changes: (text, the text that stands there instead)."""
+    real = import_module(f"rcollections.{name}")
+    assert real.__file__ is not None
+    with open(real.__file__) as file:
+        text = file.read()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{name} has changed: {old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
+    module = module_from_spec(ModuleSpec(f"rcollections.{name}", None))
+    exec(compile(text, f"<mutant of {name}>", "exec"), module.__dict__)  # noqa: S102 - our own text
+    return module

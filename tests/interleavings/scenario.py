@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from rcollections.l1.proof import Proof
+from rcollections.l1.tier import Tier
 from rcollections.plans import fetch, keys, tags
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
@@ -39,6 +41,10 @@ class Parts:
     draw: Callable[[Any], bytes] = numbered
     writing: bool = True
     clear: Any = keys.clean_function
+    tier: Any = Tier  # of the process
+    proof: Any = Proof
+    own: str = "finally"  # when own writes are told to the tier: also "reply", "before", "never"
+    fork: bool = True  # whether the child lets go of what its parent held
 
 
 def cold(_world: World) -> None:
@@ -90,6 +96,7 @@ class Scenario:
     fails: bool = False  # the function raises
     window: float = 0  # ms past its freshness in which a value may be served stale
     parts: Parts = field(default_factory=Parts)
+    world: Any = None  # another world than the plain one
 
     def but(self, **changes: Any) -> Scenario:
         """The same with something else."""
