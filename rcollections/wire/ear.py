@@ -65,6 +65,7 @@ class Ear:
         self.prefixes = prefixes
         self.server = b""  # its run_id
         self.version: tuple[int, ...] = ()
+        self.since = 0  # it hears what changes after this (monotonic ns)
         self._dsn = dsn
         self._hearer = hearer
         self._link: Any = None
@@ -98,6 +99,7 @@ class Ear:
         _, heard = self._ask(("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted), ("SUBSCRIBE", CHANNEL))
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")
+        self.since = time.monotonic_ns()
 
     def _ask(self, *commands: tuple[Any, ...]) -> list[Any]:
         self._sock.settimeout(self._dsn.timeout)

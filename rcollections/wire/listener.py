@@ -1,9 +1,9 @@
 """Hears for all tiers of one server: keeps one ear open, opens it again, and opens a wider one before it closes it.
 
 One per process and server, whatever the number of connections by name. Prefixes only grow. A wider set needs
-another connection (a subscribed one takes no other command); the old ear goes on until the new one has its
-first proof, so nothing that is held has to go. After an error the next try comes after a pause that doubles
-up to five seconds; where listening is refused, a minute.
+another connection (a subscribed one takes no other command). The old ear goes on until the new one has its first
+proof, and until it has read itself what changed before the new one listened: so nothing that is held has to go. After
+an error the next try comes after a pause that doubles up to five seconds; where listening is refused, a minute.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = ["Listener", "listener_of"]
 
 log = logging.getLogger("rcollections")
 
+FOREVER = 1 << 63
 FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 60.0
 
 
@@ -49,6 +50,8 @@ class Listener:
         self._lock = threading.RLock()
         self._ear: Ear | None = None  # confirmed: what the tiers go by
         self._next: Ear | None = None  # being opened
+        self._sure: Ear | None = None  # the same, when it hears and only has to wait for the old one
+        self._heard = 0  # what changed before this instant (ns) was heard by the old one
         self.prefixes: tuple[str, ...] = ()  # that are heard
         self.server = b""  # the run_id of who is heard
         self.version: tuple[int, ...] = ()
@@ -85,7 +88,7 @@ class Listener:
                 for ear in (self._ear, self._next):
                     if ear is not None:
                         ear.stop()
-                self._ear = self._next = None
+                self._ear = self._next = self._sure = None
                 self.prefixes = ()
                 self.state, self.why = "idle", "nobody listens any more"
 
@@ -133,7 +136,11 @@ class Listener:
         with self._lock:
             if ear.stopped or ear not in (self._ear, self._next):
                 return
+            if ear is self._sure:
+                self._sure = None
             if ear is self._ear:
+                if self._next is not None:
+                    ear.stop()  # the wider one takes its place
                 self._ear, self._next = None, self._next or ear
                 self.prefixes = ()
                 for tier in self._tiers:
@@ -149,21 +156,32 @@ class Listener:
     # -- what an ear tells -------------------------------------------------------------------------
 
     def confirmed(self, ear: Ear) -> None:
-        """This ear hears and has answered twice: from now on the tiers go by it."""
+        """This ear hears and has answered twice."""
         with self._lock:
-            if ear.stopped:
+            if ear not in (self._ear, self._next):
+                ear.stop()
                 return
+            self._sure = ear
+            self._take(ear)
+
+    def _take(self, ear: Ear) -> None:
+        """From now on the tiers go by this one; not before the old one has read what only it was told of."""
+        with self._lock:
             old = self._ear
-            if self._next is ear:
-                self._next = None
+            if ear.stopped or self._sure is not ear:
+                return
             if old is not None and old is not ear:
+                if old.server == ear.server and self._heard < ear.since:
+                    return
                 old.stop()
                 for each in list(self.followers):
                     each.lost(old)
                 if old.server != ear.server:
                     for tier in self._tiers:
                         tier.lost()
-            self._ear = ear
+            if self._next is ear:
+                self._next = None
+            self._ear, self._sure, self._heard = ear, None, 0
             self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
             self.state, self.why = "live", "changes are heard"
             for tier in self._tiers:
@@ -183,16 +201,22 @@ class Listener:
     def unsure(self, ear: Ear) -> None:
         """Changes may have been missed."""
         with self._lock:
+            if ear is self._sure:
+                self._sure = None
             if ear is not self._ear:
                 return
             for tier in self._tiers:
                 tier.lost()
             self.prefixes = ()
+            self._heard = FOREVER  # nothing is held that it would have to hear of
             self.state, self.why = "unproven", "the server answered the listener with an error"
 
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
         """Everything acknowledged before this instant was heard."""
+        if ear is self._sure:
+            self._take(ear)
         if ear is self._ear:
+            self._heard = instant[0]
             for tier in self._tiers:
                 tier.prove(instant)
 
