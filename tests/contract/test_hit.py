@@ -161,7 +161,8 @@ def test_names_of_keywords_count(world: World) -> None:
     assert f(a=2, b=1) == LONG
     assert f(1, b=2) == LONG
     assert f(1, 2) == LONG
-    assert f(**{"a": 1, "b": 2}) == "ab"
+    named = {"a": 1, "b": 2}
+    assert f(**named) == "ab"
     assert functools.partial(f, a=1)(b=2) == "ab"
     assert world.hold(f, "ba", b=2, a=1)
     assert (f(b=2, a=1), f(a=1, b=2)) == ("ba", "ab")
@@ -180,8 +181,9 @@ def test_any_number_of_arguments(world: World, count: int) -> None:
     assert world.hold(f, "p", *args, 1)
     assert world.hold(f, "n", **names)
     assert world.hold(f, "m", *args, **names)
-    assert (f(*args, 1), f(**names)) == ("p", "n" if count else LONG) or count == 0
-    assert f(*args, **names) == ("m" if count else "m")
+    assert f(*args, 1) == "p"
+    assert f(*args, **names) == "m"
+    assert not count or f(**names) == "n"
     told, skip = world.function(TOLD), world.function(SKIP)
     me = Told("me")
     for method in (told, skip):
@@ -275,7 +277,7 @@ def test_in_a_class_body(world: World) -> None:
     thing = Thing(1)
     assert thing.method(5) == Thing.method(thing, 5) == thing.method.__call__(5) == "held"
     bound = thing.method
-    assert bound(5) == bound(*[5]) == bound(*(5,), **{}) == "held"
+    assert bound(5) == bound(*[5]) == "held"
     assert Thing.computed.fget(thing) == thing.computed == "property"
     assert Sub(1).method(5) == "sub"
     assert thing.static(5) == Thing.static(5) == "static"
