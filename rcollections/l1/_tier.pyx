@@ -160,7 +160,10 @@ cdef class Tier(Store):
             expires -= self.coarse
             if expires <= now:
                 return False
-        h, key = exact_key(owner, args)
+        exact = exact_key(owner, args)
+        if exact is None:
+            return False
+        h, key = exact
         # While it was on its way here (a clock, the collector), or while others were let go for it.
         if self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, expires, now, <void *>token) or (
                 self.is_void(token)):
@@ -220,10 +223,11 @@ cdef class Tier(Store):
     def held(self, owner, tuple args not None, default=None):
         """What is held for these arguments and may be served, else the default."""
         cdef int64_t now, i
-        if not self.proven():
+        exact = exact_key(owner, args) if self.proven() else None
+        if exact is None:
             self.misses += 1
             return default
-        h, key = exact_key(owner, args)
+        h, key = exact
         now = self.clock_now() if self.foreign_clock else rc_now()
         rc_lock(&self.mutex)
         i = self.seek(<PyObject *>key, <Py_hash_t><uint64_t>h)
@@ -384,30 +388,42 @@ cdef class Tier(Store):
         return result
 
 
-def exact_key(uint64_t owner, tuple args):
-    """The number and the key of a call: the arguments are of the kinds that ``rc_kind`` knows."""
+cdef tuple exact_key(uint64_t owner, tuple args):
+    """The number and the key of a call; None if an argument is not of the kinds that ``rc_kind`` knows.
+
+    A tuple among them is names of keywords.
+    """
     cdef uint64_t h
-    cdef Py_ssize_t i
     cdef int kind
     cdef object each
     if len(args) == 1:
         each = args[0]
         kind = rc_kind(<PyObject *>each)
-        if kind == 0 or kind == 7:
-            raise TypeError(f"a {type(each).__name__} is no exact argument")
-        return rc_mix_one(owner, <PyObject *>each, kind), each
+        if kind == 0 or (kind == 7 and not are_names(each)):
+            return None
+        if kind != 7:
+            return rc_mix_one(owner, <PyObject *>each, kind), each
     h = owner * GOLDEN
     named = 0
     for each in args:
         if type(each) is tuple:
+            if not are_names(each):
+                return None
             named = 1
     h += <uint64_t>(len(args) - named)
     for each in args:
         kind = rc_kind(<PyObject *>each)
         if kind == 0:
-            raise TypeError(f"a {type(each).__name__} is no exact argument")
+            return None
         h = rc_mix(h, <PyObject *>each, kind)
     return h | 1, (owner, *args)
+
+
+cdef bint are_names(tuple names):
+    for each in names:
+        if type(each) is not str:
+            return False
+    return True
 
 
 def _no_size(_key, _value):

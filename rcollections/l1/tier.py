@@ -21,6 +21,7 @@ from __future__ import annotations
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .calls import EXACT
 from .counts import TierCounts
 from .packed import Packed
 from .store import Dead, Entry, Store
@@ -164,6 +165,8 @@ class Tier(Store[Any, Any]):
         if deadline and deadline <= now:
             return False
         key = exact_key(owner, args)
+        if key is None:
+            return False
         kept = Kept(value, token)
         self._store(key, kept, hash(key), size, deadline, now)
         if kept.refused or self._is_void(token):  # meanwhile; then it is not there, or not there any more
@@ -211,10 +214,10 @@ class Tier(Store[Any, Any]):
 
     def held(self, owner: int, args: tuple[Any, ...], default: Any = None) -> Any:
         """What is held for these arguments and may be served, else the default."""
-        if not self.serves:
+        key = exact_key(owner, args) if self.serves else None
+        if key is None:
             self._misses += 1
             return default
-        key = exact_key(owner, args)
         kept = self.get(key, None)
         if kept is None:
             return default
@@ -277,11 +280,22 @@ class Tier(Store[Any, Any]):
 
 
 def exact_key(owner: int, args: tuple[Any, ...]) -> Any:
-    """Equal for equal arguments of the same types only: 1, True and 1.0 are three, 0.0 and -0.0 two."""
+    """Equal for equal arguments of the same types only: 1, True and 1.0 are three, 0.0 and -0.0 two.
+
+    None for what cannot be compared without running code of others. A tuple among them is names of keywords.
+    """
     kinds = tuple(map(type, args))
+    if not EXACT.issuperset(kinds) and not all(map(_is_exact, args)):
+        return None
     if float in kinds:
         args = tuple(repr(each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
     return owner, kinds, args
+
+
+def _is_exact(each: Any) -> bool:
+    if type(each) is tuple:
+        return all(type(name) is str for name in each)
+    return type(each) in EXACT or isinstance(each, type)
 
 
 def _no_size(_key: Any, _value: Any) -> int:

@@ -268,6 +268,25 @@ def test_packed_values_are_made_anew(tier: Any) -> None:
     assert tier.held(F, (1,)) is not tier.held(F, (1,))
 
 
+@pytest.mark.parametrize("odd", [[1], {1}, (1,), ((),), ([],), 1j, object(), bytearray(b"a"), range(3)])
+def test_what_cannot_be_compared_is_not_held(tier: Any, odd: Any) -> None:
+    """Neither kept nor found, and no error: arguments that would run code of others."""
+    assert fill(tier, "k", odd) is False
+    assert fill(tier, "k", 1, odd) is False
+    assert tier.held(F, (odd,), ABSENT) is ABSENT
+    assert tier.held(F, (1, odd), ABSENT) is ABSENT
+    assert fill(tier, "k", ("a", "b"), 1, 2)
+    assert tier.held(F, (("a", "b"), 1, 2)) == "value"
+    assert fill(tier, "k", ("a",))
+    assert tier.held(F, (("a",),)) == "value"
+    assert fill(tier, "k", ())
+    assert tier.held(F, ((),)) == "value"
+    assert fill(tier, "k", int, 1)
+    assert tier.held(F, (int, 1)) == "value"
+    assert tier.held(F, (bool, 1), ABSENT) is ABSENT
+    tier._check()
+
+
 # -- running long, and side by side
 
 
