@@ -47,7 +47,7 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
-    async def _call(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call, for what the tier of this process did not answer."""
         job, connection = self._job(args, kwargs)
         if not observe.observers:

@@ -47,7 +47,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
-    def _call(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call, for what the tier of this process did not answer."""
         job, connection = self._job(args, kwargs)
         if not observe.observers:

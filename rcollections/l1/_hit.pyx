@@ -59,7 +59,7 @@ cdef enum:
     SKIP = 1
     TOLD = 2
     READS = 1
-    MOST = 12       # arguments that are looked up without a tuple
+    MOST = 12       # arguments that are looked up without a tuple where something stands before them
 
 cdef uint64_t generation = 0
 cdef bint watched = False
@@ -173,7 +173,7 @@ cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, 
     cdef PyObject *given[MOST + 2]
     cdef Py_ssize_t k
     cdef object own
-    if n - named < 1 or n > MOST:
+    if n - named < 1:
         return ABSENT
     if isinstance(<object>args[0], type):
         own = <object>args[0]
@@ -228,6 +228,17 @@ cdef object found_or_called(Hit self, tuple args, dict kwargs):
     return self._call(*args, **kwargs)
 
 
+cdef object called_with_many(Hit self, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
+    cdef Py_ssize_t k
+    positional = []
+    kwargs = {}
+    for k in range(n - named):
+        positional.append(<object>args[k])
+    for k in range(named):
+        kwargs[(<tuple>names)[k]] = <object>args[n - named + k]
+    return found_or_called(self, tuple(positional), kwargs)
+
+
 cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
     cdef Hit self = <Hit>me
     cdef Owner owner = self._owner
@@ -242,9 +253,9 @@ cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
                 bypasses == 0 or not BYPASSED.get()):
             named = 0 if names == NULL else PyTuple_GET_SIZE(names)
             n = PyVectorcall_NARGS(flagged) + named
+            if n >= MOST and (self.first is not ABSENT or owner.mode == TOLD):
+                return called_with_many(self, args, n, names, named)
             if self.first is not ABSENT:
-                if n >= MOST:
-                    return handed_on(self, args, flagged, names)
                 given[0] = <PyObject *>self.first
                 for k in range(n):
                     given[k + 1] = args[k]

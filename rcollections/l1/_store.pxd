@@ -178,6 +178,7 @@ cdef class Store:
 
     # for the tier: called locked, where ``hooked``
     cdef int64_t seek(self, PyObject *key, Py_hash_t h) noexcept
+    cdef bint refuses(self, void *note) noexcept
     cdef void placed(self, uint32_t i, void *note) noexcept
     cdef void taken(self, uint32_t i) noexcept
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept

@@ -400,6 +400,7 @@ cdef class Store:
 
     cdef int store(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int64_t expires,
                    int64_t now, void *note) except -1:
+        """1 if it was refused."""
         cdef Dead dead
         cdef int64_t i
         cdef Entry *e
@@ -412,6 +413,9 @@ cdef class Store:
         while True:
             dead.n = 0
             rc_lock(&self.mutex)
+            if rc_rarely(self.hooked) and self.refuses(note):
+                rc_unlock(&self.mutex)
+                return 1
             i = self.seek(key, h) if rc_rarely(self.hooked) else self.find(key, h)
             if i >= 0 and self.entries[i].expires and self.entries[i].expires <= now:
                 self.take(<uint32_t>i, &dead, EXPIRED)
@@ -484,6 +488,10 @@ cdef class Store:
     cdef int64_t seek(self, PyObject *key, Py_hash_t h) noexcept:
         """As find, by the tier's own rule of what is equal, which runs no code of others."""
         return -1
+
+    cdef bint refuses(self, void *note) noexcept:
+        """Whether what is about to be stored became void on its way here."""
+        return False
 
     cdef void placed(self, uint32_t i, void *note) noexcept:
         """This entry has a new value; ``note`` is what was handed to ``store``."""

@@ -64,6 +64,9 @@ cdef extern from *:
             for (i = 0; i < PyTuple_GET_SIZE(o); i++)
                 h = (h ^ (uint64_t)rc_hash(PyTuple_GET_ITEM(o, i))) * 0x9E3779B97F4A7C15u;
             return h;
+        case 5:     /* by its bits, as it is compared: the hash of a nan is that of the object */
+            memcpy(&h, &((PyFloatObject *)o)->ob_fval, sizeof h);
+            return h ^ (h >> 29);
         case 3: case 4: case 8:
             return (uint64_t)(uintptr_t)o >> 4;
         default:
@@ -164,7 +167,6 @@ cdef class Tier(Store):
     cdef object wall_clock
 
     cdef bint proven(self) except -1
-    cdef int remove_exact(self, PyObject *key, Py_hash_t h) except -1
     cdef bint is_void(self, Token token) noexcept
     cdef void link(self, uint32_t i, Token token) noexcept
     cdef uint32_t first(self, uint64_t origin) noexcept

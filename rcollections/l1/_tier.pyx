@@ -21,6 +21,7 @@ from time import time_ns as _time_ns
 from .counts import TierCounts
 from .packed import Packed as _Packed
 
+cdef object FOREVER = 1 << 62
 cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
 
 
@@ -126,6 +127,7 @@ cdef class Tier(Store):
         cdef Token token
         cdef uint32_t k = 0
         cdef uint32_t slot
+        cdef uint64_t epoch = self.epoch    # first: what is lost after this look at ``live`` makes the token void
         if not self.live:
             return None
         token = Token()
@@ -140,30 +142,34 @@ cdef class Tier(Store):
             token.marks[k].mark = self.mark[slot]
             k += 1
         token.watched = k
-        token.epoch = self.epoch
+        token.epoch = epoch
         token.seq = self.seqs[token.origin % SEQS]
         return token
 
-    def keep(self, Token token not None, owner, tuple args not None, value, int64_t deadline=0, size=0):
+    def keep(self, Token token not None, owner, tuple args not None, value, deadline=0, size=0):
         """Hold what was read, until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
         cdef uint64_t h
         cdef int64_t now
+        cdef int64_t expires = 0 if deadline > FOREVER else deadline
         cdef object key
         if self.is_void(token):
             self.refused += 1
             return False
         now = self.clock_now()
-        if deadline:
-            deadline -= self.coarse
-            if deadline <= now:
+        if expires:
+            expires -= self.coarse
+            if expires <= now:
                 return False
-        h, key = exact_key(owner, args)
-        self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, deadline, now, <void *>token)
+        exact = exact_key(owner, args)
+        if exact is None:
+            return False
+        h, key = exact
+        # While it was on its way here (a clock, the collector), or while others were let go for it.
+        refused = self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, expires, now, <void *>token)
         if self.linkless:           # without memory for its link nobody could tell it to go
             self.linkless = False
             self.void()
-        if self.is_void(token):     # while others were let go for it
-            self.remove_exact(<PyObject *>key, <Py_hash_t>h)
+        if refused or self.is_void(token):
             self.refused += 1
             return False
         self.fills += 1
@@ -173,16 +179,8 @@ cdef class Tier(Store):
         """Not here: ``keep`` knows what a value depends on."""
         raise TypeError("a tier is filled by keep()")
 
-    cdef int remove_exact(self, PyObject *key, Py_hash_t h) except -1:
-        cdef Dead dead
-        cdef int64_t i
-        dead.n = 0
-        rc_lock(&self.mutex)
-        i = self.seek(key, h)
-        if i >= 0:
-            self.take_out(<uint32_t>i, &dead, 0)
-        rc_unlock(&self.mutex)
-        return self.bury(&dead)
+    cdef bint refuses(self, void *note) noexcept:
+        return self.is_void(<Token>note)
 
     cdef bint is_void(self, Token token) noexcept:
         cdef uint32_t k
@@ -232,10 +230,11 @@ cdef class Tier(Store):
     def held(self, owner, tuple args not None, default=None):
         """What is held for these arguments and may be served, else the default."""
         cdef int64_t now, i
-        if not self.proven():
+        exact = exact_key(owner, args) if self.proven() else None
+        if exact is None:
             self.misses += 1
             return default
-        h, key = exact_key(owner, args)
+        h, key = exact
         now = self.clock_now() if self.foreign_clock else rc_now()
         rc_lock(&self.mutex)
         i = self.seek(<PyObject *>key, <Py_hash_t><uint64_t>h)
@@ -393,30 +392,42 @@ cdef class Tier(Store):
         return result
 
 
-def exact_key(uint64_t owner, tuple args):
-    """The number and the key of a call: the arguments are of the kinds that ``rc_kind`` knows."""
+cdef tuple exact_key(uint64_t owner, tuple args):
+    """The number and the key of a call; None if an argument is not of the kinds that ``rc_kind`` knows.
+
+    A tuple among them is names of keywords.
+    """
     cdef uint64_t h
-    cdef Py_ssize_t i
     cdef int kind
     cdef object each
     if len(args) == 1:
         each = args[0]
         kind = rc_kind(<PyObject *>each)
-        if kind == 0 or kind == 7:
-            raise TypeError(f"a {type(each).__name__} is no exact argument")
-        return rc_mix_one(owner, <PyObject *>each, kind), each
+        if kind == 0 or (kind == 7 and not are_names(each)):
+            return None
+        if kind != 7:
+            return rc_mix_one(owner, <PyObject *>each, kind), each
     h = owner * GOLDEN
     named = 0
     for each in args:
         if type(each) is tuple:
+            if not are_names(each):
+                return None
             named = 1
     h += <uint64_t>(len(args) - named)
     for each in args:
         kind = rc_kind(<PyObject *>each)
         if kind == 0:
-            raise TypeError(f"a {type(each).__name__} is no exact argument")
+            return None
         h = rc_mix(h, <PyObject *>each, kind)
     return h | 1, (owner, *args)
+
+
+cdef bint are_names(tuple names):
+    for each in names:
+        if type(each) is not str:
+            return False
+    return True
 
 
 def _no_size(_key, _value):

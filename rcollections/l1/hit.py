@@ -82,7 +82,7 @@ class Hit:
     def _set_first(self, first: Any) -> None:
         """The instance of a bound method; ``_bound`` says it too."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         owner = self._owner
         tier = None if _watched else owner.tier
         if tier is not None:

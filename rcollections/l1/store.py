@@ -405,12 +405,13 @@ class Store(Generic[K, V]):
                 self._leave()
             done = False
             try:
-                if entry is not None and entry.expires and entry.expires <= now:
+                done = self._refuses(value)
+                if not done and entry is not None and entry.expires and entry.expires <= now:
                     self._take(entry, dead, EXPIRED)
                     entry = None
-                if self._timed:
+                if not done and self._timed:
                     self._advance(now, dead, SLOTS)  # not the entry: that is not expired
-                if entry is not None:
+                if not done and entry is not None:
                     if self._most and self._bytes - entry.size + size > self._most:
                         # Out, and in again at the end of its queue: it must not be what makes room for itself.
                         queue = entry.queue
@@ -443,6 +444,10 @@ class Store(Generic[K, V]):
             self._bury(dead)
             if done:
                 return
+
+    def _refuses(self, _value: Any) -> bool:
+        """For the tier, in a step: whether this value became void on its way here."""
+        return False
 
     # -- the table
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .calls import EXACT
 from .counts import TierCounts
 from .packed import Packed
 from .store import Dead, Entry, Store
@@ -49,12 +50,12 @@ class Token(NamedTuple):
 class Kept:
     """A value with what it depends on."""
 
-    __slots__ = ("origin", "value", "watched")
+    __slots__ = ("refused", "token", "value")
 
-    def __init__(self, value: Any, origin: bytes, watched: tuple[tuple[int, int], ...]) -> None:
+    def __init__(self, value: Any, token: Token) -> None:
         self.value = value
-        self.origin = origin
-        self.watched = watched
+        self.token = token
+        self.refused = False
 
 
 class Tier(Store[Any, Any]):
@@ -133,19 +134,23 @@ class Tier(Store[Any, Any]):
 
     def void(self) -> None:
         """Everything changed: nothing that was read before counts any more."""
+        entered = self._enter()  # False: it interrupts a step, and nobody else is in one
         self._epoch += 1
+        if entered:
+            self._leave()
         self.clear()
 
     # -- the fence
 
     def token(self, key: str, watched: Iterable[str] = ()) -> Token | None:
         """To be taken before the read is sent; None while changes are not heard (F1)."""
+        epoch = self._epoch  # first: what is lost after this look at ``live`` makes the token void
         if not self._live:
             return None
         name = key.encode()
         slots = [hash(each.encode()) % MARKS for each in watched]
         marks = tuple((slot, self._marks.get(slot, 0)) for slot in slots)
-        return Token(self._epoch, name, self._seqs[hash(name) % SEQS], marks)
+        return Token(epoch, name, self._seqs[hash(name) % SEQS], marks)
 
     def keep(
         self, token: Token, owner: int, args: tuple[Any, ...], value: Any, deadline: int = 0, size: int = 0
@@ -155,13 +160,16 @@ class Tier(Store[Any, Any]):
             self._refused += 1
             return False
         now = self._now()
+        if deadline > FOREVER:
+            deadline = 0
         if deadline and deadline <= now:
             return False
         key = exact_key(owner, args)
-        kept = Kept(value, token.key, token.watched)
+        if key is None:
+            return False
+        kept = Kept(value, token)
         self._store(key, kept, hash(key), size, deadline, now)
-        if self._is_void(token):  # while others were let go for it
-            self.delete(key)
+        if kept.refused or self._is_void(token):  # meanwhile; then it is not there, or not there any more
             self._refused += 1
             return False
         self._fills += 1
@@ -170,6 +178,10 @@ class Tier(Store[Any, Any]):
     def put(self, key: Any, value: Any, ttl: Any = None, size: Any = None) -> None:  # noqa: ARG002
         """Not here: ``keep`` knows what a value depends on."""
         raise TypeError("a tier is filled by keep()")
+
+    def _refuses(self, value: Kept) -> bool:
+        value.refused = self._is_void(value.token)
+        return value.refused
 
     def _is_void(self, token: Token) -> bool:
         return (
@@ -192,10 +204,13 @@ class Tier(Store[Any, Any]):
 
     def _drop(self, key: bytes) -> None:
         number = hash(key)
+        entered = self._enter()  # a fill comes before this, and is dropped below, or after it, and is refused
         self._seqs[number % SEQS] += 1
         if any(each in key for each in SPECIAL):
             slot = number % MARKS
             self._marks[slot] = self._marks.get(slot, 0) + 1
+        if entered:
+            self._leave()
         for each in list(self._origins.get(key, ())):
             self.delete(each)
 
@@ -203,14 +218,14 @@ class Tier(Store[Any, Any]):
 
     def held(self, owner: int, args: tuple[Any, ...], default: Any = None) -> Any:
         """What is held for these arguments and may be served, else the default."""
-        if not self.serves:
+        key = exact_key(owner, args) if self.serves else None
+        if key is None:
             self._misses += 1
             return default
-        key = exact_key(owner, args)
         kept = self.get(key, None)
         if kept is None:
             return default
-        for slot, mark in kept.watched:
+        for slot, mark in kept.token.watched:
             if self._marks.get(slot, 0) != mark:
                 self.delete(key)
                 self._hits -= 1
@@ -239,22 +254,22 @@ class Tier(Store[Any, Any]):
         self, key: Any, value: Any, hash_: int, size: int, queue: int, uses: int, expires: int, now: int
     ) -> None:
         super()._insert(key, value, hash_, size, queue, uses, expires, now)
-        self._origins.setdefault(value.origin, set()).add(key)
+        self._origins.setdefault(value.token.key, set()).add(key)
 
     def _replace(self, entry: Entry, value: Any, size: int, expires: int, now: int, dead: Dead) -> None:
         self._unlink(entry)
         super()._replace(entry, value, size, expires, now, dead)
-        self._origins.setdefault(value.origin, set()).add(entry.key)
+        self._origins.setdefault(value.token.key, set()).add(entry.key)
 
     def _take(self, entry: Entry, dead: Dead, why: int) -> None:
         self._unlink(entry)
         super()._take(entry, dead, why)
 
     def _unlink(self, entry: Entry) -> None:
-        belong = self._origins[entry.value.origin]
+        belong = self._origins[entry.value.token.key]
         belong.discard(entry.key)
         if not belong:
-            del self._origins[entry.value.origin]
+            del self._origins[entry.value.token.key]
 
     def _forget(self) -> None:
         super()._forget()
@@ -262,18 +277,29 @@ class Tier(Store[Any, Any]):
 
     def _check(self) -> Any:
         found = super()._check()
-        entries = {entry.key: entry.value.origin for queue in self._queues for entry in queue}
+        entries = {entry.key: entry.value.token.key for queue in self._queues for entry in queue}
         assert {key: origin for origin, keys in self._origins.items() for key in keys} == entries
         assert all(self._origins.values())
         return found
 
 
 def exact_key(owner: int, args: tuple[Any, ...]) -> Any:
-    """Equal for equal arguments of the same types only: 1, True and 1.0 are three, 0.0 and -0.0 two."""
+    """Equal for equal arguments of the same types only: 1, True and 1.0 are three, 0.0 and -0.0 two.
+
+    None for what cannot be compared without running code of others. A tuple among them is names of keywords.
+    """
     kinds = tuple(map(type, args))
+    if not EXACT.issuperset(kinds) and not all(map(_is_exact, args)):
+        return None
     if float in kinds:
         args = tuple(repr(each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
     return owner, kinds, args
+
+
+def _is_exact(each: Any) -> bool:
+    if type(each) is tuple:
+        return all(type(name) is str for name in each)
+    return type(each) in EXACT or isinstance(each, type)
 
 
 def _no_size(_key: Any, _value: Any) -> int:

@@ -1,9 +1,8 @@
 """One connection that hears what changes on a server, and proves that it does: rules F4, F5 and Q of docs/l1.md.
 
 RESP2, with CLIENT TRACKING in broadcast mode redirected to itself: a reader that is stuck is then dropped by
-the server when its buffer is full, instead of filling the server's memory. Its PINGs are the proof: PONG n+1
-shows that everything which was acknowledged before PING n was sent has been read. (One PONG is not enough: while a
-script is past its busy threshold, a server answers before it announces.)
+the server when its buffer is full, instead of filling the server's memory. Its PINGs are the proof; what is
+known after which PONG is said by ``l1/proof.py``, which does no I/O.
 """
 
 from __future__ import annotations
@@ -16,16 +15,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import hiredis
 
+from ..l1.proof import CHANNEL, Proof
 from .sockets import connector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..l1.proof import Told
     from .dsn import Dsn
 
-__all__ = ["CHANNEL", "Ear", "Hearer", "Refused"]
+__all__ = ["Ear", "Hearer", "Refused"]
 
-CHANNEL = b"__redis__:invalidate"
 READ = 1 << 16
 NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
 SILENCE = 2.0  # times staleness without a PONG, after which the connection counts as lost
@@ -74,6 +74,7 @@ class Ear:
         self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._reader = hiredis.Reader()
+        self._proof = Proof()
 
     @property
     def stopped(self) -> bool:
@@ -88,6 +89,7 @@ class Ear:
         self._link = connector(dsn)(time.monotonic() + dsn.connect_timeout)
         self._sock = self._link._sock._sock
         self._reader = hiredis.Reader()
+        self._proof = Proof()
         info: bytes
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
         facts = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
@@ -125,55 +127,39 @@ class Ear:
 
     def run(self) -> None:
         """Hear, until it breaks: raises what the network raises; returns after ``stop``."""
-        pinged: tuple[int, int] | None = None  # the PING that is not answered yet
-        before: tuple[int, int] | None = None  # the one before, which was
-        confirmed = False
         due = time.monotonic()
+        lost_at = 0.0
         while not self.stopped:
-            interval = min(0.25, self._hearer.staleness / 4)  # Q6; it becomes shorter when others come
             now = time.monotonic()
-            if pinged is None and now >= due:
-                pinged = time.monotonic_ns(), time.time_ns()
-                self.send("PING")
+            if not self._proof.waiting and now >= due:
                 lost_at = now + max(SILENCE * self._hearer.staleness, self._dsn.timeout)
-            left = (due if pinged is None else lost_at) - now
-            if left <= 0 and pinged is not None:
+                self.send("PING", self._proof.ask((time.monotonic_ns(), time.time_ns())))
+            left = (lost_at if self._proof.waiting else due) - now
+            if left <= 0:
                 raise TimeoutError("the server does not answer")
             self._sock.settimeout(max(0.001, left))
             try:
                 self._feed(self._sock.recv(READ))
             except TimeoutError:
                 continue
-            pong, sure = self._apply()
-            if not sure:  # Q4: two PONGs anew
-                pinged, before, confirmed = None, None, False
-                due = time.monotonic() + interval
-            elif pong and pinged is not None:
-                if before is not None:
-                    if not confirmed:
-                        confirmed = True
-                        self._hearer.confirmed(self)
-                    self._hearer.proved(self, before)
-                    due = time.monotonic() + interval
-                before, pinged = pinged, None
+            if self._apply():
+                due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; shorter when others come
 
-    def _apply(self) -> tuple[bool, bool]:
-        """Tell of all that was read (Q2). Whether a PONG was among it, and whether all is sure still."""
-        pong, sure = False, True
+    def _apply(self) -> bool:
+        """Tell of all that was read, then of what that proves (Q2). Whether there is time until the next PING."""
+        rest = False
         while (reply := self._reader.gets()) is not False:
-            if isinstance(reply, hiredis.ReplyError) or not isinstance(reply, list):
-                self._hearer.unsure(self)
-                sure = False
-            elif reply[0] == b"message" and reply[1] == CHANNEL:
-                if reply[2] is None:  # FLUSHDB or FLUSHALL
-                    self._hearer.flushed(self)
-                else:
-                    self._hearer.changed(self, reply[2])
-            elif reply[0] == b"pong":
-                pong = True
-            else:
-                self._hearer.published(self, reply)
-        return pong, sure
+            rest = self._tell(self._proof.read(reply)) == "unsure" or rest
+        for told in self._proof.applied():
+            rest = self._tell(told) == "proved" or rest
+        return rest
+
+    def _tell(self, told: Told) -> str:
+        if not told:
+            return ""
+        word, *about = told
+        getattr(self._hearer, word)(self, *about)
+        return str(word)
 
     def send(self, *words: Any) -> None:
         """Send a command that is allowed here: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""

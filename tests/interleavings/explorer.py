@@ -44,7 +44,7 @@ class _Explorer:
         self.runs = 0
 
     def replay(self, path: list[Any]) -> World:
-        world = World(self.scenario)
+        world = (self.scenario.world or World)(self.scenario)
         for choice in path:
             world.step(choice)
         return world
@@ -100,7 +100,7 @@ def explore_all(scenarios: Iterable[Scenario]) -> Explored:
 
 def _tell(scenario: Scenario, path: list[Any]) -> list[str]:
     """The order, with what each step was about."""
-    world, lines = World(scenario), []
+    world, lines = (scenario.world or World)(scenario), []
     for choice in path:
         about = ""
         if len(choice) > 1 and isinstance(choice[1], int) and choice[1] < len(world.actors) and choice[0] != "late":

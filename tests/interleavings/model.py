@@ -24,6 +24,10 @@ def raw(arg: Any) -> bytes:
     return arg if isinstance(arg, bytes) else str(arg).encode()
 
 
+def _nobody(_key: bytes | None) -> None:
+    """Nobody listens."""
+
+
 class Model:
     """One server. ``run`` carries out one step, all at once, and gives its raw reply."""
 
@@ -32,6 +36,7 @@ class Model:
         self.data: dict[bytes, tuple[Any, int | None]] = {}  # bytes (or a set's members, sorted), and when it ends
         self.listeners: dict[bytes, list[Any]] = {}
         self.scripts = {**GUARDED_SCRIPTS, **(SCRIPTS if scripts is None else scripts)}
+        self.announce: Callable[[bytes | None], None] = _nobody  # told of each key that changes; None: of all
 
     def run(self, step: Command | Script) -> Any:
         """The reply to a command or a script."""
@@ -44,7 +49,7 @@ class Model:
     def advance(self, ms: int) -> None:
         """Let time pass; what has expired is gone at once."""
         self.now += ms
-        self.data = {key: (value, end) for key, (value, end) in self.data.items() if end is None or end > self.now}
+        self.unlink(*[key for key, (_, end) in self.data.items() if end is not None and end <= self.now])
 
     # -- commands ----------------------------------------------------------------------------------
 
@@ -70,22 +75,33 @@ class Model:
         if b"KEEPTTL" in options and key in self.data:
             end = self.data[key][1]
         self.data[key] = (value, end)
+        self.announce(key)
         return b"OK"
 
     def pexpire(self, key: bytes, ms: bytes | int) -> int:
         if key not in self.data:
             return 0
         self.data[key] = (self.data[key][0], self.now + int(ms))
+        self.announce(key)
         return 1
 
     def persist(self, key: bytes) -> int:
         if self.pttl(key) < 0:
             return 0
         self.data[key] = (self.data[key][0], None)
+        self.announce(key)
         return 1
 
     def unlink(self, *keys: bytes) -> int:
-        return sum(self.data.pop(key, None) is not None for key in keys)
+        gone = [key for key in keys if self.data.pop(key, None) is not None]
+        for key in gone:
+            self.announce(key)
+        return len(gone)
+
+    def flushdb(self) -> bytes:
+        self.data = {}
+        self.announce(None)
+        return b"OK"
 
     def sadd(self, key: bytes, *members: bytes) -> int:
         before, end = self.data.get(key, ((), None))

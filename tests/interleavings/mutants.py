@@ -15,7 +15,7 @@ from tests.interleavings.scripts import SCRIPTS
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["guarded", "plans", "scripts"]
+__all__ = ["changed", "guarded", "plans", "scripts"]
 
 PACKAGE = "rcollections.plans"
 ORDER = (
@@ -72,3 +72,17 @@ def guarded(*changes: tuple[str, str]) -> Parts:
     names: dict[str, Any] = {"__name__": "mutant"}
     exec(compile(text, "<mutant>", "exec"), names)  # noqa: S102 - our own text
     return scripts(**names["GUARDED_SCRIPTS"])
+
+
+def changed(name: str, *changes: tuple[str, str]) -> Any:
+    """A module of the package with these changes: (text, the text that stands there instead)."""
+    real = import_module(f"rcollections.{name}")
+    assert real.__file__ is not None
+    with open(real.__file__) as file:
+        text = file.read()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{name} has changed: {old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
+    module = module_from_spec(ModuleSpec(f"rcollections.{name}", None))
+    exec(compile(text, f"<mutant of {name}>", "exec"), module.__dict__)  # noqa: S102 - our own text
+    return module

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from rcollections.l1.proof import Proof
+from rcollections.l1.tier import Tier
 from rcollections.plans import fetch, guards, keys, loads, tags
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
@@ -45,6 +47,10 @@ class Parts:
     loads: Any = loads
     beside: tuple[str, ...] = (GUARD, LEASE)  # what goes with a collection that is cleared
     clear: Any = keys.clean_function
+    tier: Any = Tier  # of the process
+    proof: Any = Proof
+    own: str = "finally"  # when own writes are told to the tier: also "reply", "before", "never"
+    fork: bool = True  # whether the child lets go of what its parent held
 
 
 def cold(_world: World) -> None:
@@ -98,6 +104,7 @@ class Scenario:
     parts: Parts = field(default_factory=Parts)
     at: Callable[[Process], Any] = attrgetter("job")
     promises: Any = Promises
+    world: Any = None  # another world than the plain one
 
     def but(self, **changes: Any) -> Scenario:
         """The same with something else."""

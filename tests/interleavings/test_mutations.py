@@ -1,10 +1,9 @@
 """Every guard is needed: without it the explorer finds an order that breaks a promise, with it none.
 
-Names are those of the protocol; those without a name there say what they are. Not here, since what they guard is
-not built into the plans of cached functions: the fences, proofs and own writes of the in-process tier
-(fence-seq, fence-epoch, fence-tags, proof, proof-from-sent, previous-ping, only-pong-proves, proof-all-nodes,
-same-server, token-only-live, store-fill-fenced, own-after, deadline-from-before), clusters (cas,
-redo-on-changed-tags, reread, fetch-compares-stamps), replicas and failover (tags-from-primary, era).
+Names are those of the protocol; those without a name there say what they are. The guards of the in-process tier are
+in ``test_near_mutations.py``. Nowhere here, since what they guard is not built into the plans of cached functions:
+clusters (proof-all-nodes, cas, redo-on-changed-tags, reread, fetch-compares-stamps), replicas and failover
+(tags-from-primary, era).
 """
 
 from __future__ import annotations

@@ -47,11 +47,15 @@ class World(Mishaps):
         self.actors: list[Actor] = []
         for number, lives in enumerate(scenario.processes):
             split = len(lives) > 1 or scenario.split
-            process = Process(self, number, split)
+            process = self.process(number, split)
             self.processes.append(process)
             for life in lives:
                 self.add(process, life(self, scenario.at(process)))
         scenario.initial(self)
+
+    def process(self, number: int, split: bool) -> Process:
+        """One more process."""
+        return Process(self, number, split)
 
     def add(self, process: Process, plan: Any) -> Actor:
         """One more actor."""
@@ -109,6 +113,10 @@ class World(Mishaps):
         """Take this step; Broken if a promise did not hold."""
         draws.source[0] = self.draw
         getattr(self, "_" + choice[0].replace(" ", "_"))(*choice[1:])
+
+    def clock(self, _actor: Actor) -> float:
+        """What ``Now`` gives."""
+        return self.model.now / 1000
 
     def draw(self) -> bytes:
         """Numbered by actor, so that a draw does not depend on what others did before."""
@@ -198,9 +206,9 @@ class World(Mishaps):
             if isinstance(effect, Now):
                 actor.clock = self.model.now
             if isinstance(effect, Now) and not self.scenario.ticks:
-                reply = self.model.now / 1000
+                reply = self.clock(actor)
             elif isinstance(effect, Now):
-                actor.reply, actor.replied = self.model.now / 1000, True
+                actor.reply, actor.replied = self.clock(actor), True
                 return None
             elif isinstance(effect, Hold):
                 reply = actor.held = Held(*effect)
@@ -216,16 +224,24 @@ class World(Mishaps):
 
     # -- the state ---------------------------------------------------------------------------------
 
+    def canon(self) -> Canon:
+        """What sees the state."""
+        return Canon(self.named)
+
+    def more(self, _canon: Canon) -> Any:
+        """What else a world of another kind has."""
+        return ()
+
     def key(self) -> bytes:
         """Equal for two worlds with the same future."""
-        canon = Canon(self.named)
+        canon = self.canon()
         state = (
             self.model.now, self.source, len(self.ticks), tuple(self.evictions),
             self.faults, self.crashes, self.cancels,
             tuple(sorted(self.model.data.items())),
             tuple(canon.of(actor.state()) for actor in self.actors),
             tuple(canon.of(process.state()) for process in self.processes),
-            canon.of(self.model.listeners), canon.of(self.late), canon.of(self.promises.state()),
+            canon.of(self.model.listeners), canon.of(self.late), canon.of(self.promises.state()), self.more(canon),
         )  # fmt: skip
         # Version 2 does not care which equal objects are one; the state itself would fill the memory.
         return blake2b(marshal.dumps(state, 2), digest_size=16).digest()
