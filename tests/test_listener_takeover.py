@@ -110,26 +110,3 @@ def test_a_narrow_ear_never_takes_the_place_of_a_wide_one(heard: Any) -> None:
     assert listener.ear is wide
     assert listener.prefixes == ("a", "b")
     assert tier.held(2, (2,)) == "b"
-
-
-def test_an_ear_that_is_unsure_is_not_waited_for(heard: Any) -> None:
-    """Nothing is held by it any more."""
-    listener, tier, narrow, wide = heard
-    listener.unsure(narrow)
-    assert not tier.live
-    listener.confirmed(wide.opened(3))
-    wide.proves(4)
-    assert listener.ear is wide
-    assert tier.live
-
-
-def test_a_wider_ear_that_becomes_unsure_waits_again(heard: Any) -> None:
-    listener, tier, narrow, wide = heard
-    listener.confirmed(wide.opened(3))
-    listener.unsure(wide)
-    narrow.proves(4)
-    assert listener.ear is narrow
-    assert tier.live
-    listener.confirmed(wide)
-    assert listener.ear is wide
-    assert tier.held(2, (1,)) == "old"

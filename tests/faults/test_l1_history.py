@@ -70,7 +70,7 @@ def nothing_old(scene: Scene) -> None:
     last(scene, scene.staleness + 0.4)  # of what is old by now, it shows
     scene.readers.wait_for_hits(100)
     seen = scene.readers.seen()
-    assert len(seen) > SIZE, "they saw the writer's values change"
+    assert len(seen) > SIZE // 5, "they saw the writer's values change"
     assert too_old(scene, seen) == []
 
 
