@@ -90,7 +90,7 @@ class KeyCache(BaseCache, Generic[V]):
             names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
             ms = tag_ms(milliseconds(self.ttl))
             t.place = Place(lease(t.key), guard(t.key), channel(t.key), names, ms, self._since)
-        elif connections.is_computed(str(t.key).removeprefix(f"{connection.namespace}.")):
+        elif connections.is_computed(str(t.key).removeprefix(f"{connection.namespace}."), self.prefix):
             t.lease = lease(t.key)
         return t
 

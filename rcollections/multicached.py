@@ -13,7 +13,6 @@ from .plans.effects import Batch, Script
 from .plans.job import Job
 from .plans.reads import ServerFailed
 from .recipes import Function
-from .wire import connections
 from .wire.adriver import adrive, flights_of, mark_coroutine_function, running_loop
 from .wire.driver import drive
 from .wire.keys import channel, lease, tag
@@ -39,7 +38,7 @@ class _Multi(CachedBase):
         super().__init__(function)
         self._arg = arg
         self._key = key
-        connections.computes(function.cls.prefix)
+        function.announce(function.cls.prefix)
         self._signature = inspect.signature(function.fn)
         if arg not in self._signature.parameters:
             raise ConfigError(f"@multi_cached of {function.name}: it has no parameter {arg!r} that could take the ids")

@@ -71,11 +71,13 @@ class Function:
             users.register(self)
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
+        # What keys that can be written by hand begin with; automatic ones count when they were asked for.
+        self._beginnings: set[str] = set()
         given = self.options["key"]
         if isinstance(given, str):
-            connections.computes(join(cls.__name__, cls.prefix, (given,)))
+            self.announce(join(cls.__name__, cls.prefix, (given,)))
         elif given is not None:
-            connections.computes(cls.prefix)
+            self.announce(cls.prefix)
 
     # -- keys ------------------------------------------------------------------------------------
 
@@ -93,7 +95,13 @@ class Function:
     def shown(self) -> None:
         """A key was asked for: from now on it may be written by hand."""
         if self.options["key"] is None:
-            connections.computes(self.prefix(""))
+            self.announce(self.prefix(""))
+
+    def announce(self, *beginnings: str) -> None:
+        """Let plain writes know which keys this computes."""
+        self._beginnings.update(beginnings)
+        for each in self._beginnings:
+            connections.computes(each)
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any], namespace: str) -> str:
         """The whole key of a call, as the server gets it."""
@@ -145,6 +153,7 @@ class Function:
         return made[1], made[2]
 
     def _make(self, flights: Callable[[Connection], Flights]) -> tuple[Recipe, Connection]:
+        self.announce()
         prototype = object.__new__(self.cls)
         prototype.__dict__["_own_key"] = self.name
         target = prototype._bound()

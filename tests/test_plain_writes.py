@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rcollections import KeyCache, cached, multi_cached
+from rcollections.testing import isolated
 from tests.trips import trips
 
 
@@ -164,3 +165,22 @@ def test_one_round_trip(server: Any, monkeypatch: Any) -> None:
         ["UNLINK", "rc:l:{plain-price.tea}"],
         ["SET", "plain-price.tea"],
     ]
+
+
+def test_functions_announce_their_keys_again() -> None:
+    """After all was forgotten (as between tests), the next call does."""
+    f = cached(Price, key=lambda article: (article,))(slow)
+    with isolated():
+        while_computing(f, lambda: Price("tea").set(60))
+        assert Price("tea").get() == 60
+
+
+def test_classes_with_a_prefix_are_not_concerned_by_functions_without(server: Any) -> None:
+    """A function whose keys may be anything slows those classes only that have no prefix either."""
+
+    class Else(KeyCache[int]):
+        prefix = "something-else"
+
+    cached(key=lambda article: (article,))(slow)
+    assert Else("x")._bound().lease is None
+    assert KeyCache("x")._bound().lease == "rc:l:{x}"

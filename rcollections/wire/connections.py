@@ -177,9 +177,12 @@ def computes(beginning: str) -> None:
             generation += 1
 
 
-def is_computed(key: str) -> bool:
-    """Whether a function of this process computes this key (without its namespace)."""
-    return any(not each or key == each or key.startswith(each + ".") for each in _computed)
+def is_computed(key: str, prefix: str) -> bool:
+    """Whether a function of this process may compute this key (without its namespace) of a class with this prefix.
+
+    A function whose keys begin with nothing in particular is taken to compute keys of classes without prefix only.
+    """
+    return any(key == each or key.startswith(each + ".") if each else not prefix for each in _computed)
 
 
 def keyring() -> Keyring | None:
@@ -199,8 +202,9 @@ def ignore_environment() -> None:
 
 def reset() -> None:
     """Close and forget everything, the memory servers' data too; the environment is read again on use."""
-    global generation, _environment_read, _keyring, _keyring_known
+    global generation, _environment_read, _keyring, _keyring_known, _computed
     with _lock:
+        _computed = frozenset()  # functions announce their keys again when they are used
         for each in _connections.values():
             each.close()
         _connections.clear()
