@@ -43,7 +43,8 @@ def told(base: Any, connection: Connection) -> Any:
         async def connect(self, *args: Any, **kwargs: Any) -> None:
             known = self.is_connected
             await super().connect(*args, **kwargs)
-            if known or not connection.has_tiering:
+            # Also where nothing is held yet: a connection that does not know its server never lets anything be held.
+            if known or not (connection.dsn.l1 or connection.has_tiering):
                 return
             await self.send_command("INFO", "server", check_health=False)
             try:
