@@ -135,9 +135,11 @@ class Tier(Store[Any, Any]):
     def void(self) -> None:
         """Everything changed: nothing that was read before counts any more."""
         entered = self._enter()  # False: it interrupts a step, and nobody else is in one
-        self._epoch += 1
-        if entered:
-            self._leave()
+        try:
+            self._epoch += 1
+        finally:
+            if entered:
+                self._leave()
         self.clear()
 
     # -- the fence
@@ -205,12 +207,14 @@ class Tier(Store[Any, Any]):
     def _drop(self, key: bytes) -> None:
         number = hash(key)
         entered = self._enter()  # a fill comes before this, and is dropped below, or after it, and is refused
-        self._seqs[number % SEQS] += 1
-        if any(each in key for each in SPECIAL):
-            slot = number % MARKS
-            self._marks[slot] = self._marks.get(slot, 0) + 1
-        if entered:
-            self._leave()
+        try:
+            self._seqs[number % SEQS] += 1
+            if any(each in key for each in SPECIAL):
+                slot = number % MARKS
+                self._marks[slot] = self._marks.get(slot, 0) + 1
+        finally:
+            if entered:
+                self._leave()
         for each in list(self._origins.get(key, ())):
             self.delete(each)
 
