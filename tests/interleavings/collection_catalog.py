@@ -128,7 +128,7 @@ def long_collections() -> Iterator[Scenario]:
     loads, look, bump = {"loads": True}, looker, ACTORS["bump"]
     yield from collection_triples(APART, (*WRITERS, "merge", "replace"))
     for layout in (TWO_AND_ONE, TOGETHER):
-        yield from collection_triples(layout)
+        yield from filter(is_small, collection_triples(layout))
     for name, key in (("guard", GUARD), ("tag", TAG), ("data", KEY)):
         yield shelf(f"{name} evicted: load | load", (look,), (look,), evict=(key,), options=loads)
     slow: dict[str, Any] = {"ticks": (9_000,), "renewals": 1, "options": loads, "prompt": False}
@@ -136,10 +136,7 @@ def long_collections() -> Iterator[Scenario]:
     yield shelf("slow load | load", (look,), (look,), ticks=(11_000,), options=loads, prompt=False)
     once: dict[str, Any] = {"computations": 1, "options": loads}
     yield shelf("loaded once", (look,), (look,), (look,), **once)
-    yield shelf("loaded once in two processes", (look, look), (look,), **once)
-    yield shelf("loaded once in one process", (look, look, look), **once)
     crash: dict[str, Any] = {"crashes": 1, "may_crash": (0,), "prompt": False, "options": loads}
     yield shelf("crash: load | load | bump", (look,), (look,), (bump,), **crash)
-    yield shelf("cancelled: load + load | load", (look, look), (look,), cancels=1, may_cancel=(0,), options=loads)
     fails = {**loads, "fails": True}
     yield shelf("load fails, three", (look, look), (look,), options=fails, after=())
