@@ -107,8 +107,8 @@ def long_nearby() -> Iterator[NearScenario]:
         yield near(f"fill, time | {name}", (WATCH,), (life,), **time, **more)
         yield near(f"fill | {name} | delete", (CALL,), (life,), (DELETE,), **more)
         yield near(f"fill + fill | {name}", (CALL, CALL), (life,), **more)
-        yield near(f"cut, filling, time | {name}", (WATCH,), (life,), opens=1, budget={"cut": 1}, **time, **more)
-        yield near(f"busy, filling | {name}", (WATCH,), (life,), budget={"busy do": 1}, **time, **more)
+    yield near("cut, filling, time | delete", (WATCH,), (DELETE,), opens=1, budget={"cut": 1}, **time)
+    yield near("busy, filling | delete", (WATCH,), (DELETE,), budget={"busy do": 1}, **time)
     yield near("two processes | delete", (CALL,), (CALL,), (DELETE,), near=(0, 1))
     for how in ("delete", "put", "bump"):
         more = {"tags": (TAG,)} if how == "bump" else {}
