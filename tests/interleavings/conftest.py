@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rcollections.plans import draws
 from tests.interleavings.explorer import Explored, explore_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.interleavings.scenario import Scenario
+
+
+@pytest.fixture(autouse=True)
+def _draws() -> Iterator[None]:
+    """A world that is stepped by hand numbers all draws: not those of the tests after it."""
+    before = draws.source[0]
+    yield
+    draws.source[0] = before
 
 
 @pytest.fixture
