@@ -277,6 +277,7 @@ def test_connections_that_were_opened_while_the_server_was_busy_serve_later(serv
             wait_until(lambda: says_busy(bare), what="the server is busy")
             await f(1)
             bare.script_kill()
+            wait_until(lambda: not says_busy(bare), what="the script has ended")
             script.disconnect()
             bare.config_set("busy-reply-threshold", 5000)
         for _ in range(2000):
