@@ -17,7 +17,7 @@ WITH_SERVER = ("operations", "loading", "iterating", "sets", "cached", "stampede
 def main() -> int:
     given = sys.argv[1:]
     failed = []
-    for name in (*WITH_SERVER, "codec", "store"):
+    for name in (*WITH_SERVER, "codec", "store", "l1"):
         print(f"# {name}\n", flush=True)
         options = given if name in WITH_SERVER else []
         if subprocess.run([sys.executable, str(HERE / f"{name}.py"), *options]).returncode:
