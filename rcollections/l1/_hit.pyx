@@ -137,20 +137,24 @@ cdef inline object taken(Tier tier, int64_t i, int64_t now):
     return value.open() if type(value) is PACKED else value
 
 
+cdef inline int64_t serving(Tier tier) except -1:
+    """The instant of a look-up, or 0 if nothing may be served now, which is a miss."""
+    if tier.foreign_clock or tier.foreign_wall:
+        if tier.proven():
+            return tier.clock_now()
+    elif serves(tier):
+        return rc_now()
+    tier.misses += 1
+    return 0
+
+
 cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
     """What is held for these arguments (``n`` of them, the last ``named`` by name), or ABSENT."""
     cdef uint64_t h
     cdef int kind
     cdef int64_t now, i
-    if tier.foreign_clock or tier.foreign_wall:
-        if not tier.proven():
-            tier.misses += 1
-            return ABSENT
-        now = tier.clock_now()
-    elif serves(tier):
-        now = rc_now()
-    else:
-        tier.misses += 1
+    now = serving(tier)
+    if now == 0:
         return ABSENT
     if n == 1 and names == NULL:
         kind = rc_kind(args[0])
@@ -317,15 +321,8 @@ cdef class Near:
             return ABSENT
         if type(part) is not str and type(part) is not int:
             return ABSENT
-        if tier.foreign_clock or tier.foreign_wall:
-            if not tier.proven():
-                tier.misses += 1
-                return ABSENT
-            now = tier.clock_now()
-        elif serves(tier):
-            now = rc_now()
-        else:
-            tier.misses += 1
+        now = serving(tier)
+        if now == 0:
             return ABSENT
         given[0] = <PyObject *>self.key
         given[1] = <PyObject *>name
