@@ -161,7 +161,7 @@ cdef class Tier(Store):
     cdef bint linkless
     cdef int64_t until, until_wall  # serve before these instants of the two clocks
     cdef int64_t at                 # the proven instant
-    cdef int64_t staleness, coarse, drift
+    cdef int64_t staleness, coarse, cut, drift
     cdef bint drifts
     cdef uint64_t fills, refused, invalidations
     cdef object wall_clock

@@ -22,6 +22,7 @@ from .counts import TierCounts
 from .packed import Packed as _Packed
 
 cdef object FOREVER = 1 << 62
+cdef int64_t CUT = 1_000_000        # ns by which a ttl may be too long: servers cut their clock to ms
 cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
 
 
@@ -53,6 +54,7 @@ cdef class Tier(Store):
         self.foreign_wall = wall is not None
         self.staleness = round(staleness * 1e9)
         self.coarse = 0 if self.foreign_clock else rc_coarse()
+        self.cut = 0 if self.foreign_clock else self.coarse + CUT
 
     def __dealloc__(self):
         self.forget_links()
@@ -157,7 +159,7 @@ cdef class Tier(Store):
             return False
         now = self.clock_now()
         if expires:
-            expires -= self.coarse
+            expires -= self.cut
             if expires <= now:
                 return False
         exact = exact_key(owner, args)

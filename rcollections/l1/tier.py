@@ -34,6 +34,7 @@ __all__ = ["Tier", "Token"]
 SEQS = 4096
 MARKS = 1 << 16
 FOREVER = 1 << 62
+CUT = 1_000_000  # ns by which a ttl may be too long: servers count whole ms of a clock that is cut to them
 SLEPT = 100_000_000  # ns by which the clocks may part before we say that the machine slept
 SPECIAL = (b"rc:t:", b"rc:g:")  # in the keys of tags and guards
 
@@ -62,8 +63,8 @@ class Tier(Store[Any, Any]):
     """Values of one server. ``clock`` and ``wall`` give seconds, for tests; all other times are in ns."""
 
     __slots__ = (
-        "_at", "_drift", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks", "_origins", "_refused",
-        "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
+        "_at", "_cut", "_drift", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks", "_origins",
+        "_refused", "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,7 @@ class Tier(Store[Any, Any]):
         self._origins: dict[Any, set[Any]] = {}
         super().__init__(capacity, bytes=bytes, size=_no_size, clock=clock)
         self._wall_clock = wall
+        self._cut = CUT if clock is None else 0
         self._staleness = round(staleness * 1e9)
         self._epoch = 0
         self._live = self._local = False
@@ -164,8 +166,10 @@ class Tier(Store[Any, Any]):
         now = self._now()
         if deadline > FOREVER:
             deadline = 0
-        if deadline and deadline <= now:
-            return False
+        if deadline:
+            deadline -= self._cut
+            if deadline <= now:
+                return False
         key = exact_key(owner, args)
         if key is None:
             return False

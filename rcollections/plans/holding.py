@@ -45,16 +45,13 @@ class Held:
         return replies[0] if self._fold is None else self._fold(replies)
 
     def ms(self, ms: int, replies: Sequence[Any]) -> int | None:
-        """How long the reply may be held, of the ttl of the key (-1 or 0: no end); None: not at all."""
-        left = max(ms, 0)
+        """How long the reply may be held, of the ttl of the key; 0: no end, None: not at all."""
+        ends = [ms] if ms >= 0 else []  # -1: it stays, -2: there is none
         if self.soonest:
             if not isinstance(replies[0], list):  # an error: it cannot be told
                 return None
-            ends = [each for each in replies[0] if isinstance(each, int) and each >= 0]
-            if ends:
-                left = min([left, *ends]) if left else min(ends)
-                return left or None
-        return left
+            ends += [each for each in replies[0] if isinstance(each, int) and each >= 0]
+        return (min(ends) or None) if ends else 0
 
 
 def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
