@@ -99,7 +99,7 @@ def _shared_end(job: Job, ticket: Ticket, found: Found | None) -> Plan[Any]:
 def _use(job: Job, flight: Flight, found: Found) -> Plan[tuple[bool, Any]]:
     """Answer with what was found, if it may be used; (False, None) if a computation is needed."""
     if found.fresh:
-        usable, result = job.load(found.entry)
+        usable, result = job.load_shared(found) if flight.users > 1 else job.load(found.entry)
         if not usable:
             return False, None
         if is_early(job, found):

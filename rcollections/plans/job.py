@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .effects import Plan
     from .flights import Flights
+    from .reads import Found
     from .target import Target
 
 __all__ = ["Job", "Recipe"]
@@ -208,6 +209,17 @@ class Job:
         except DecodeError:
             self.note("unreadable")
             return False, None
+
+    def load_shared(self, found: Found) -> tuple[bool, Any]:
+        """The same for several callers of one read: decoded once, if nobody can change it (or ``share`` says so)."""
+        target = self.recipe.target
+        decoded = found.decoded
+        if decoded is not None and decoded[0] is target:
+            return True, decoded[1]
+        usable, result = self.load(found.entry)
+        if usable and (self.recipe.share or is_immutable(result)):
+            found.decoded = target, result
+        return usable, result
 
     def give(self, result: Any) -> Any:
         """Hand a loaded result to the caller: a cached exception is raised."""

@@ -21,11 +21,12 @@ __all__ = [
 class Found:
     """What a read saw: an entry that is valid now, how long it stays, and how long it is fresh."""
 
-    __slots__ = ("entry", "fresh", "left", "token", "until")
+    __slots__ = ("decoded", "entry", "fresh", "left", "token", "until")
 
     def __init__(self, entry: Entry, left: float | None, sent: float) -> None:
         self.entry = entry
         self.token: Any = None  # the right to hold it in the process, for one of those who share the read
+        self.decoded: tuple[Any, Any] | None = None  # by which target, and the value: if nobody can change it
         # Seconds of the physical ttl that are left (None: for ever or not asked for), and when they end.
         self.left = left
         self.until = None if left is None else sent + left
@@ -181,7 +182,8 @@ def queue_read(job: Job, flight: Flight, needed: bool) -> Plan[Found | None]:
 
 def is_early(job: Job, found: Found) -> bool:
     """Whether it is time to refresh ahead (``async_ttl``)."""
-    return job.early is not None and found.soft is not None and found.soft < job.early
+    early = job.recipe.early
+    return early is not None and found.soft is not None and found.soft < early
 
 
 def in_window(found: Found, window: float) -> Plan[bool]:

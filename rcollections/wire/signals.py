@@ -50,14 +50,17 @@ class Signal:
             if not woken:
                 with suppress(ValueError):
                     self._waiting.remove(lock)
-            if self.is_set():
+            was_set = self.is_set()
+            if was_set:
                 self._wake_two()
-        return self.is_set()
+        return was_set
 
     def _wake_two(self) -> None:
-        with suppress(IndexError):
+        try:
             self._waiting.popleft().release()
             self._waiting.popleft().release()
+        except IndexError:  # all are awake
+            pass
 
 
 class AsyncSignal:
