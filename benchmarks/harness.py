@@ -96,12 +96,15 @@ class Bench(NamedTuple):
         return int(stats["total_reads_processed"])
 
 
-def options(what: str) -> argparse.Namespace:
+def options(what: str, **flags: str) -> argparse.Namespace:
+    """What was asked for on the command line; ``flags`` are more of them, each with its help."""
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller collections: a look, no figures")
     parser.add_argument("--unix", action="store_true", help="a unix socket instead of TCP on loopback")
     parser.add_argument("--free", action="store_true", help="do not pin client and server to one core")
     parser.add_argument("--server", choices=available_kinds(), help="which server; default: the first one there is")
+    for name, meaning in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=meaning)
     return parser.parse_args()
 
 
