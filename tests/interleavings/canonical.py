@@ -15,7 +15,7 @@ from rcollections.plans.entries import Entry
 __all__ = ["Canon"]
 
 ATOMS = frozenset((bytes, str, int, float, bool, type(None)))
-STATIC = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
+STATIC = (types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
 
 
 class Canon:
@@ -36,27 +36,30 @@ class Canon:
         if number is not None:
             return ("again", number)
         if kind is tuple or kind is list or kind is Entry:
-            return tuple(map(self.of, thing))
-        if kind is dict:
-            return tuple((self.of(key), self.of(value)) for key, value in sorted(thing.items(), key=_order))
-        if isinstance(thing, (set, frozenset)):
-            return ("set", len(thing))  # the keys that are being computed: they hold addresses
-        if isinstance(thing, types.FunctionType) and thing.__closure__:  # what a plan gave to Call
-            return thing.__qualname__
-        if isinstance(thing, STATIC):
-            return getattr(thing, "__name__", "?")
+            return tuple([each if type(each) in ATOMS else self.of(each) for each in thing])
+        how = _how(kind)
+        if how is not None:
+            return how(self, thing)
         self.met[id(thing)] = number = len(self.met)
-        if isinstance(thing, types.GeneratorType):
+        if kind is types.GeneratorType:
             return (number, *self.frames(thing))
-        if isinstance(thing, tuple):
+        if issubclass(kind, tuple):
             return (number, kind.__name__, *map(self.of, thing))
-        if isinstance(thing, BaseException):
+        if issubclass(kind, BaseException):
             return (number, kind.__name__, self.of(thing.args), self.of(getattr(thing, "error", None)))
-        return (number, kind.__name__, *(self.of(value) for value in _parts(thing)))
+        return (number, kind.__name__, *[each if type(each) in ATOMS else self.of(each) for each in _parts(thing)])
+
+    def pairs(self, thing: dict[Any, Any]) -> Any:
+        return tuple([(self.of(key), self.of(value)) for key, value in sorted(thing.items(), key=_order)])
+
+    def callable(self, thing: Any) -> Any:
+        if thing.__closure__:  # what a plan gave to Call
+            return thing.__qualname__
+        return thing.__name__
 
     def frames(self, generator: Any) -> list[Any]:
         found: list[Any] = []
-        while isinstance(generator, types.GeneratorType):
+        while type(generator) is types.GeneratorType:
             frame = generator.gi_frame
             if frame is None:
                 found.append("ended")
@@ -71,6 +74,20 @@ class Canon:
                 found.append(value if type(value) in ATOMS else self.of(value))
             generator = inner
         return found
+
+
+@cache
+def _how(kind: type) -> Any:
+    """How to write things of this kind that are not numbered; None for those that are."""
+    if kind is dict:
+        return Canon.pairs
+    if issubclass(kind, (set, frozenset)):
+        return lambda _, thing: ("set", len(thing))  # the keys that are being computed: they hold addresses
+    if kind is types.FunctionType:
+        return Canon.callable
+    if issubclass(kind, STATIC):
+        return lambda _, thing: getattr(thing, "__name__", "?")
+    return None
 
 
 @cache

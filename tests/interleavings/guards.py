@@ -9,6 +9,7 @@ from tests.interleavings.actors import bumper, changer, clearer, failing, putter
 from tests.interleavings.mutants import plans, scripts
 from tests.interleavings.parts import LEASE
 from tests.interleavings.scenario import TAG, TAG_B, Parts, Scenario, stored
+from tests.interleavings.stepping import queue_behind_the_owner
 from tests.interleavings.unguarded import (
     EagerFlights,
     LateFlights,
@@ -67,7 +68,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "share-sent-after, in the queue": Guard(
         lambda: Parts(flights=LateFlights),
-        case((CALL, CALL, changer("delete", then_calls=True))),
+        case((CALL, CALL, changer("delete", then_calls=True)), initial=queue_behind_the_owner),
     ),
     "the queue outlives its driver": Guard(
         lambda: plans(

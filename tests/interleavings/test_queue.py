@@ -11,28 +11,14 @@ from rcollections.plans.effects import Command, Script, Wait
 from tests.interleavings.actors import failing, reader
 from tests.interleavings.parts import KEY, Cancelled
 from tests.interleavings.scenario import Scenario
+from tests.interleavings.stepping import queue_behind_the_owner, until
 from tests.interleavings.world import World
 
 
-def until(w: World, number: int, kind: type, word: str = "") -> None:
-    """Let one actor go on until it asks for this."""
-    actor = w.actors[number]
-    for _ in range(20):
-        effect = actor.effect
-        asked = getattr(effect, "name", None) or (effect.args[0] if isinstance(effect, Command) else "")
-        if isinstance(effect, kind) and not actor.replied and (not word or asked == word):
-            return
-        w.step(w.moves(actor)[0])
-    raise AssertionError(f"actor {number} never asks for {kind.__name__} {word}")
-
-
 def queued(*lives: Any) -> World:
-    """Actor 0 has the lease and is about to store; the others queue behind it."""
+    """All but the first one queue behind it."""
     w = World(Scenario((lives,)))
-    until(w, 0, Script, "entry_store")
-    for number in range(1, len(lives)):
-        until(w, number, Command, "MGET")
-        until(w, number, Wait)
+    queue_behind_the_owner(w, len(lives) - 1)
     return w
 
 
