@@ -169,3 +169,28 @@ def test_cancellation_reaches_the_plan(store: Connection) -> None:
 
     asyncio.run(main())
     assert store.raw("EXISTS", "lock") == 0
+
+
+def test_a_cancellation_that_meets_the_reply_is_not_lost(store: Connection) -> None:
+    """At whatever step it comes: a task that was not done is cancelled, and the next command gets its own reply."""
+
+    def plan(word: str) -> Plan[Any]:
+        return (yield Command(("ECHO", word)))
+
+    async def main() -> list[bool]:
+        seen = []
+        for steps in [*range(60)] * 3:
+            task = asyncio.ensure_future(adrive(plan("cancelled"), store))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            seen.append(task.cancel())
+            if seen[-1]:
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            assert await adrive(plan("next"), store) == b"next"
+        from rcollections.wire.adriver import aclose
+
+        await aclose(store)
+        return seen
+
+    assert any(asyncio.run(main()))

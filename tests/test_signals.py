@@ -1,7 +1,8 @@
-"""Signals for threads: whoever waits is woken, whatever happens to those who hand the wake-up on."""
+"""Signals: whoever waits is woken, whatever happens to those who hand the wake-up on, or to tasks beside them."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import random
 import threading
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rcollections.wire.signals import Signal
+from rcollections.wire.signals import AsyncSignal, Signal
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
@@ -108,3 +109,71 @@ def test_an_interrupted_waiter_hands_on() -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim.ident or 0), ctypes.py_object(KeyboardInterrupt))
     signal.set()
     assert sorted(waiters.join()) == [False] + [True] * 20
+
+
+# -- for tasks ---------------------------------------------------------------------------------------
+
+
+async def steps(number: int) -> None:
+    """Let the loop go round that many times."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def test_tasks_are_woken_in_the_order_in_which_they_came() -> None:
+    """By another thread as well; those that were cancelled or whose time is up are not missed."""
+
+    async def main(set_it: Callable[[AsyncSignal], None]) -> list[int]:
+        signal, woken = AsyncSignal(), list[int]()
+
+        async def wait(number: int, seconds: float | None) -> None:
+            if await signal.wait(seconds):
+                woken.append(number)
+
+        tasks = [asyncio.ensure_future(wait(number, 0.01 if number == 2 else None)) for number in range(5)]
+        await steps(1)
+        tasks[1].cancel()
+        await tasks[2]
+        set_it(signal)
+        await asyncio.wait(tasks)
+        assert await signal.wait(0)
+        assert not signal._waiting
+        return woken
+
+    def by_a_thread(signal: AsyncSignal) -> None:
+        thread = threading.Thread(target=signal.set)
+        thread.start()
+        thread.join()
+
+    for set_it in (AsyncSignal.set, by_a_thread):
+        assert asyncio.run(main(set_it)) == [0, 3, 4]
+
+
+@pytest.mark.parametrize("late", range(5))
+def test_a_cancellation_that_meets_the_wake_up_is_not_lost(late: int) -> None:
+    """Whoever was not done when it was cancelled is cancelled."""
+
+    async def main() -> None:
+        signal = AsyncSignal()
+        task = asyncio.ensure_future(signal.wait(10))
+        await steps(2)
+        signal.set()
+        await steps(late)
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            assert task.result()
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_is_closed_needs_no_wake_up() -> None:
+    """Setting it is no error."""
+
+    async def make() -> AsyncSignal:
+        return AsyncSignal()
+
+    signal = asyncio.run(make())
+    signal.set()
+    assert signal.is_set()

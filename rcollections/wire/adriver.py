@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import random
+import sys
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +32,11 @@ from .sockets import fake_server, socket_options
 from .steps import key_of, repeatable, words
 from .tiering import any_tiers
 from .translate import translate
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -251,7 +257,8 @@ async def _trip(client: Any, commands: list[tuple[Arg, ...]], atomic: bool, unti
         pipe.execute_command(*command)
     # redis-py reads by command name; these replies are read by our own decoders.
     pipe.response_callbacks = {}
-    return list(await asyncio.wait_for(pipe.execute(raise_on_error=False), left))
+    async with timeout(left):  # not wait_for(), which before Python 3.12 loses a cancellation that meets the reply
+        return list(await pipe.execute(raise_on_error=False))
 
 
 # One client per connection and event loop: an asyncio client belongs to the loop that it was made in. Its
@@ -291,9 +298,10 @@ def _make(connection: Connection) -> Any:
     if dsn.kind == "memory":
         import fakeredis
 
-        return fakeredis.FakeAsyncRedis(server=fake_server(dsn), db=dsn.db, protocol=dsn.protocol)
+        return fakeredis.FakeAsyncRedis(server=fake_server(dsn), db=dsn.db, protocol=dsn.protocol, socket_timeout=None)
     options: dict[str, Any] = {
         **socket_options(dsn),
+        "socket_timeout": None,  # the whole trip has one; redis-py would use wait_for() for it, too
         "retry": Retry(NoBackoff(), 0),
         "max_connections": dsn.max_connections,
         "timeout": dsn.timeout,

@@ -12,10 +12,10 @@ from tests.interleavings.scenario import Parts
 from tests.interleavings.twins import twins
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", range(4))
 def test_held_values(holds: Any, part: int) -> None:
     """Fills against writes, messages in any order, PINGs, lost connections, busy scripts, forks, time."""
-    holds(list(nearby())[part::2])
+    holds(list(nearby())[part::4])
 
 
 def test_the_compiled_tier_does_the_same(holds: Any) -> None:
