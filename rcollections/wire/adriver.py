@@ -122,7 +122,7 @@ def flights_of(connection: Connection) -> Flights:
     mine = _flights.setdefault(asyncio.get_running_loop(), {})
     flights = mine.get(connection)
     if flights is None:
-        flights = mine[connection] = Flights(AsyncSignal)
+        flights = mine[connection] = Flights(AsyncSignal, connection.flights.waits)
     return flights
 
 
@@ -194,9 +194,8 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
         return []
     if connection.disabled:
         return [disabled.reply(step) for step in steps]
-    where = connection.dsn.shown
     replies = [
-        translate(reply, where, key_of(step)) if isinstance(reply, Exception) else reply
+        translate(reply, connection.dsn.shown, key_of(step)) if isinstance(reply, Exception) else reply
         for step, reply in zip(steps, await _attempt(connection, steps, atomic), strict=True)
     ]
     if not keep_errors:
