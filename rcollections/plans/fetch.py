@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .effects import Now, Plan, Spawn, Subscribe, Wait
-from .flights import CircleError
 from .lookups import lookup, recompute, store
 from .owning import Failed, compute_and_store, fetch, free
 from .reads import Found, ServerFailed, first_look, in_window, is_early, look, queue_read, shared_read, valid
@@ -63,17 +62,14 @@ def _answer(job: Job) -> Plan[Any]:
                 if done:
                     return result
             job.guard()
-            computing = job.computing()
-            try:
-                ticket = flight.drive_or_queue(computing, begun)
-            except CircleError:
-                raise job.circle() from None
+            ticket = flight.drive_or_queue(begun)
             if ticket is not None:
                 job.note("wait")
+                computing = [] if ticket.number else job.begin_wait()  # a driver that has ended waits for nobody
                 try:
                     yield Wait(ticket.signal)
                 finally:
-                    flight.waited(computing)
+                    job.end_wait(computing)
                 if ticket.error is not None or ticket.alone:
                     return (yield from _shared_end(job, ticket, found))
                 begun = ticket.number
@@ -199,7 +195,11 @@ def _settle(job: Job) -> Plan[tuple[bool, Any]]:
         if usable:
             job.note("stale")
             return True, result
-    yield from _await_other(job)
+    computing = job.begin_wait()  # its owner may be in this process, in an event loop or in ``multi_cached``
+    try:
+        yield from _await_other(job)
+    finally:
+        job.end_wait(computing)
     return False, None
 
 

@@ -11,19 +11,17 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .circles import Waits
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ..errors import CacheError
 
-__all__ = ["CircleError", "Flight", "Flights", "Round", "Ticket"]
+__all__ = ["Flight", "Flights", "Round", "Ticket"]
 
 
 FIRST_GATHER, LAST_GATHER = 0.02, 0.1  # seconds in which callers come together for one look
-
-
-class CircleError(Exception):
-    """Waiting would never end: the driver waits for the caller."""
 
 
 class Round:
@@ -120,38 +118,20 @@ class Flight:
             self._close(ended)
         ended.done.set()
 
-    def drive_or_queue(self, computing: Sequence[Any] = (), begun: int | None = None) -> Ticket | None:
-        """None: I drive now. Otherwise a ticket, to wait until the driver has ended; then call ``waited``.
+    def drive_or_queue(self, begun: int | None = None) -> Ticket | None:
+        """None: I drive now. Otherwise a ticket, to wait until the driver has ended.
 
         ``begun`` is how many drivers had ended when I began: of one that has failed or read since, I have the ticket.
-        ``computing`` are the keys that wait with me, since I am called by their computations. CircleError
-        if one of them is what the driver waits for.
         """
         with self._flights.lock:
-            ended = self.last is not None and begun is not None and self.last.number > begun
-            if not self.driven and not ended:
+            if self.last is not None and begun is not None and self.last.number > begun:
+                return self.last
+            if not self.driven:
                 self.driven = True
                 return None
-            if computing:
-                if not ended:
-                    self._flights.refuse_circle(self.key, computing)
-                for key in computing:
-                    self._flights.waits.setdefault(key, []).append(self.key)
-            if ended:
-                return self.last
             ticket = self._queue()
             ticket.queued = True
             return ticket
-
-    def waited(self, computing: Sequence[Any]) -> None:
-        """The wait has ended, well or not."""
-        if not computing:
-            return
-        with self._flights.lock:
-            for key in computing:
-                self._flights.waits[key].remove(self.key)
-                if not self._flights.waits[key]:
-                    del self._flights.waits[key]
 
     def land(self, error: BaseException | None = None, *, alone: bool = False) -> None:
         """The driver has ended: wake the queue, with its error if there is one; else they read for themselves."""
@@ -235,30 +215,19 @@ class Flight:
 
 
 class Flights:
-    """All flights of one connection, among threads (or among the tasks of one event loop)."""
+    """All flights of one connection, among threads or among the tasks of one event loop; these share the ``waits``."""
 
-    def __init__(self, signal: Callable[[], Any]) -> None:
+    def __init__(self, signal: Callable[[], Any], waits: Waits | None = None) -> None:
         self.signal = signal
         self.lock = threading.Lock()
         self.table: dict[Any, Flight] = {}
-        self.waits: dict[Any, list[Any]] = {}  # key that is being computed -> keys that its computation waits for
+        self.waits = waits or Waits()
 
     def forget(self) -> None:
         """In the child of a fork: whoever drives or waits here is in the parent."""
         self.lock = threading.Lock()
         self.table.clear()
-        self.waits.clear()
-
-    def refuse_circle(self, wanted: Any, computing: Sequence[Any]) -> None:
-        """Whoever computes what is wanted must not wait, over any number of others, for us."""
-        seen, ahead = set(), [wanted]
-        while ahead:
-            key = ahead.pop()
-            if key in computing:
-                raise CircleError(key)
-            if key not in seen:
-                seen.add(key)
-                ahead += self.waits.get(key, ())
+        self.waits.forget()
 
     def enter(self, key: Any) -> Flight:
         """The flight of this key; every ``enter`` needs a ``leave``."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError, DecodeError, EncodeError
 from ..l1 import ABSENT, Packed, estimate, is_immutable
+from .circles import CircleError
 from .effects import Call
 from .entries import ERROR, VALUE, Entry
 from .target import milliseconds
@@ -16,6 +17,7 @@ from .target import milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .circles import Waits
     from .effects import Plan
     from .flights import Flights
     from .reads import Found
@@ -157,9 +159,14 @@ class Job:
 
     # -- the user's function ---------------------------------------------------------------------
 
+    @property
+    def waits(self) -> Waits:
+        """Who waits for whom, in this process and on this connection."""
+        return self.recipe.flights.waits
+
     def guard(self) -> None:
         """Refuse a call that would have to wait for itself."""
-        if (id(self.recipe.flights), self.key) in computing.get():
+        if (id(self.waits), self.key) in computing.get():
             raise CacheError(
                 f"{self.recipe.name} calls itself with the same arguments while it computes {self.key!r}: "
                 "the answer would need itself; call .uncached, or change the arguments"
@@ -167,8 +174,21 @@ class Job:
 
     def computing(self) -> list[str]:
         """The keys of which the computation calls this job: they wait for it."""
-        mine = id(self.recipe.flights)
+        mine = id(self.waits)
         return [key for owner, key in computing.get() if owner == mine]
+
+    def begin_wait(self) -> list[str]:
+        """This call waits for its key from now on: what its caller computes, for ``end_wait``. Refuses circles."""
+        computing = self.computing()
+        try:
+            self.waits.begin(computing, (self.key,))
+        except CircleError:
+            raise self.circle() from None
+        return computing
+
+    def end_wait(self, computing: list[str]) -> None:
+        """The wait has ended, well or not."""
+        self.waits.end(computing, (self.key,))
 
     def circle(self) -> CacheError:
         """The error of a call that would wait for itself by way of others."""
@@ -181,7 +201,7 @@ class Job:
         """Call the function, with this key marked as being computed."""
         self.guard()
         self.note("compute")
-        mark = computing.get() | {(id(self.recipe.flights), self.key)}
+        mark = computing.get() | {(id(self.waits), self.key)}
         fn = self.fn
 
         def run() -> Any:

@@ -6,9 +6,9 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError
+from .circles import CircleError
 from .draws import draw
 from .effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
-from .flights import CircleError
 from .job import computing
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Load:
 
     def guard(self) -> None:
         """Refuse a read that would have to wait for itself."""
-        if (id(self.flights), self.lease) in computing.get():
+        if (id(self.flights.waits), self.lease) in computing.get():
             raise CacheError(
                 f"{self.name} of {str(self.key)!r} reads what it is about to fill: it would wait for itself; "
                 "read the source there, not the collection"
@@ -80,12 +80,25 @@ class Load:
 
     def computing(self) -> list[str]:
         """What waits for this: the computations and fillings that we are called by."""
-        mine = id(self.flights)
+        mine = id(self.flights.waits)
         return [key for owner, key in computing.get() if owner == mine]
 
     def marked(self) -> frozenset[tuple[int, str]]:
         """Those, and this."""
-        return computing.get() | {(id(self.flights), self.lease)}
+        return computing.get() | {(id(self.flights.waits), self.lease)}
+
+    def begin_wait(self) -> list[str]:
+        """The caller waits for whoever fills it from now on: what he computes, for ``end_wait``. Refuses circles."""
+        waiting = self.computing()
+        try:
+            self.flights.waits.begin(waiting, (self.lease,))
+        except CircleError:
+            raise self.circle() from None
+        return waiting
+
+    def end_wait(self, waiting: list[str]) -> None:
+        """The wait has ended, well or not."""
+        self.flights.waits.end(waiting, (self.lease,))
 
     def circle(self) -> CacheError:
         """The error of a read that would wait for itself by way of others."""
@@ -111,16 +124,13 @@ def fill(load: Load) -> Plan[Any]:
     load.guard()
     flight = load.flights.enter(load.lease)
     try:
-        waiting = load.computing()
-        try:
-            ticket = flight.drive_or_queue(waiting)
-        except CircleError:
-            raise load.circle() from None
+        ticket = flight.drive_or_queue()
         if ticket is not None:
+            waiting = load.begin_wait()
             try:
                 yield Wait(ticket.signal)
             finally:
-                flight.waited(waiting)
+                load.end_wait(waiting)
             if ticket.error is not None:
                 raise ticket.error
             return AGAIN
@@ -174,8 +184,12 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
                 heard = None
                 continue
         left = max(reply[1] / 1000, 0.01)
-        if (yield Wait(heard, min(pause * load.jitter(), left))):
-            heard = None
+        waiting = load.begin_wait()
+        try:
+            if (yield Wait(heard, min(pause * load.jitter(), left))):
+                heard = None
+        finally:
+            load.end_wait(waiting)
         pause = min(2 * pause, LAST_NET)
 
 

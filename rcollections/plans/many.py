@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError
+from .circles import CircleError
 from .draws import draw
 from .effects import Batch, Call, Command, Hold, Plan, Script, Subscribe, Wait
 from .entries import VALUE, Entry, pack
@@ -81,7 +82,7 @@ def _answer(jobs: Jobs, found: dict[Any, Any], left_out: set[Any], compute: Call
         if others:
             for each in others:
                 jobs[each].note("wait")
-            yield from _await(jobs, others, found)
+            yield from _await({each: jobs[each] for each in others}, found)
         missing = [each for each in others if each not in found]
 
 
@@ -124,9 +125,9 @@ class Own:
         self.held: Any = None
 
 
-def _lease(jobs: Jobs, mode: str, found: dict[Any, Any]) -> Plan[tuple[dict[Any, Own], dict[Any, int]]]:
-    """L2 for each in one round trip: those whose lease is ours, and those that others compute, with the ms of
-    their lease; what is there by now goes to ``found``."""
+def _lease(jobs: Jobs, mode: str, found: dict[Any, Any]) -> Plan[tuple[dict[Any, Own], list[Any]]]:
+    """L2 for each in one round trip: those whose lease is ours, and those that others compute; what is there by now
+    goes to ``found``."""
     steps, tokens = [], []
     for job in jobs.values():
         tokens.append(draw())
@@ -144,13 +145,13 @@ def _lease(jobs: Jobs, mode: str, found: dict[Any, Any]) -> Plan[tuple[dict[Any,
         yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
         raise
     mine: dict[Any, Own] = {}
-    others: dict[Any, int] = {}
+    others: list[Any] = []
     unreadable: Jobs = {}
-    for (each, job), token, (word, data, stamps, _, ms) in zip(jobs.items(), tokens, replies, strict=True):
+    for (each, job), token, (word, data, stamps, *_) in zip(jobs.items(), tokens, replies, strict=True):
         if word == b"lease":
             mine[each] = Own(token, stamps)
         elif word == b"wait":
-            others[each] = ms
+            others.append(each)
         else:
             seen = _read({each: job}, [data, *(stamps[at : at + 8] for at in range(0, len(stamps), 8))])
             if seen:
@@ -231,27 +232,41 @@ def _free_all(jobs: Jobs, tokens: dict[Any, bytes]) -> Plan[None]:
         next(iter(jobs.values())).note("error")
 
 
-def _await(jobs: Jobs, others: dict[Any, int], found: dict[Any, Any]) -> Plan[None]:
+def _await(waiting: Jobs, found: dict[Any, Any]) -> Plan[None]:
     """W1: until each of them is there, or nobody computes it any more: then it is for us to do."""
-    waiting = {each: jobs[each] for each in others}
-    while waiting:
-        job = next(iter(waiting.values()))
-        heard = yield Subscribe(job.channel)  # registered first, then look
-        steps = [
-            Command(("MGET", *(each.key for each in waiting.values()), *job.tags)),
-            *(Command(("PTTL", each.lease)) for each in waiting.values()),
-        ]
-        try:
-            words, *left = yield Batch(steps)
-        except CacheError as error:
-            raise ServerFailed(error) from error
-        found.update(_read(waiting, words))
-        leases = dict(zip(waiting, left, strict=True))
-        waiting = {each: one for each, one in waiting.items() if each not in found and leases[each] != -2}
-        if len(waiting) < len(leases):
-            continue  # some are done: the others are looked at with a subscription of their own
-        longest = max(leases[next(iter(waiting))] / 1000, 0.01) if leases[next(iter(waiting))] >= 0 else NET
+    job = next(iter(waiting.values()))
+    computing, keys = job.computing(), [each.key for each in waiting.values()]
+    try:
+        job.waits.begin(computing, keys)
+    except CircleError as circle:
+        raise next(each for each in waiting.values() if each.key == circle.wanted).circle() from None
+    try:
+        while waiting:
+            waiting = yield from _await_first(waiting, found)
+    finally:
+        job.waits.end(computing, keys)
+
+
+def _await_first(waiting: Jobs, found: dict[Any, Any]) -> Plan[Jobs]:
+    """Wait for the first one; gives those that are left."""
+    job = next(iter(waiting.values()))
+    heard = yield Subscribe(job.channel)  # registered first, then look
+    steps = [
+        Command(("MGET", *(each.key for each in waiting.values()), *job.tags)),
+        *(Command(("PTTL", each.lease)) for each in waiting.values()),
+    ]
+    try:
+        words, *left = yield Batch(steps)
+    except CacheError as error:
+        raise ServerFailed(error) from error
+    found.update(_read(waiting, words))
+    leases = dict(zip(waiting, left, strict=True))
+    still = {each: one for each, one in waiting.items() if each not in found and leases[each] != -2}
+    if len(still) == len(waiting):  # else some are done: the others are looked at with a subscription of their own
+        lease_left = leases[next(iter(still))]
+        longest = max(lease_left / 1000, 0.01) if lease_left >= 0 else NET
         yield Wait(heard, min(NET * job.jitter(), longest))
+    return still
 
 
 # -- the user's function -----------------------------------------------------------------------------
@@ -263,7 +278,7 @@ def _compute(jobs: Jobs, wanted: list[Any], compute: Callable[[list[Any]], Any])
         jobs[each].guard()
         jobs[each].note("compute")
     first = jobs[wanted[0]]
-    mark = computing.get() | {(id(first.flights), jobs[each].key) for each in wanted}
+    mark = computing.get() | {(id(first.waits), jobs[each].key) for each in wanted}
 
     def run() -> Any:
         token = computing.set(mark)
