@@ -22,6 +22,7 @@ from .wire import connections
 from .wire.clock import passed
 from .wire.errors import dump_error, load_error
 from .wire.keys import channel, join, lease, namespaced, tag
+from .wire.scripts import source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +159,8 @@ class Function:
         prototype.__dict__["_own_key"] = self.name
         target = prototype._bound()
         connection = target.connection
+        if not connection.disabled:
+            source("entry_store")  # read now, not when all wait for the result that was just computed
         o = self.options
         tiering = self._arm(connection)
         recipe = Recipe(
