@@ -9,6 +9,7 @@ from rcollections.plans.effects import Command
 from tests.interleavings.actors import bumper, changer, putter, writer
 from tests.interleavings.nearworld import Idle, NearScenario, caller, calling, peek, peeker, settler, watcher
 from tests.interleavings.parts import Change
+from tests.interleavings.promises import BY_HAND
 from tests.interleavings.scenario import TAG, cold, stored
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def own(how: str) -> Any:
             "delete": lambda: w.parts.tags.delete(one),
             "expire": lambda: w.parts.tags.expire(one),
             "bump": lambda: w.parts.tags.bump((TAG,)),
-            "put": lambda: w.parts.fetch.store(one, version),
+            "put": lambda: w.parts.fetch.store(one, BY_HAND + version),
         }
         try:
             yield from plans[how]()
@@ -105,7 +106,8 @@ def long_nearby() -> Iterator[NearScenario]:
     time: dict[str, Any] = {"pings": 2, "ticks": (HALF, HALF)}
     for name, (life, more) in {"delete": (DELETE, {}), "put": (PUT, {}), "bump": (BUMP, {"tags": (TAG,)})}.items():
         yield near(f"fill, time | {name}", (WATCH,), (life,), **time, **more)
-        yield near(f"fill | {name} | delete", (CALL,), (life,), (DELETE,), **more)
+        # What is put by hand counts from when it is put: beside another change it may be the older one.
+        yield near(f"fill | {name} | delete", (CALL,), (life,), (DELETE,), plain_writers=2, **more)
         yield near(f"fill + fill | {name}", (CALL, CALL), (life,), **more)
     yield near("cut, filling, time | delete", (WATCH,), (DELETE,), opens=1, budget={"cut": 1}, **time)
     yield near("busy, filling | delete", (WATCH,), (DELETE,), budget={"busy do": 1}, **time)
@@ -113,4 +115,4 @@ def long_nearby() -> Iterator[NearScenario]:
     for how in ("delete", "put", "bump"):
         more = {"tags": (TAG,)} if how == "bump" else {}
         yield near(f"fill + own {how} | call", (CALL, own(how)), (call_once,), **more)
-        yield near(f"fill + own {how} | delete", (CALL, own(how)), (DELETE,), **more)
+        yield near(f"fill + own {how} | delete", (CALL, own(how)), (DELETE,), plain_writers=2, **more)
