@@ -69,7 +69,8 @@ def _answer(job: Job) -> Plan[Any]:
                 try:
                     yield Wait(ticket.signal)
                 finally:
-                    job.end_wait(computing)
+                    if computing:
+                        job.end_wait(computing)
                 if ticket.error is not None or ticket.alone:
                     return (yield from _shared_end(job, ticket, found))
                 begun = ticket.number
