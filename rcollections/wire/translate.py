@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import redis.exceptions as theirs
@@ -22,7 +23,7 @@ def translate(error: BaseException, where: str, key: str) -> CacheError:
     new: CacheError
     if isinstance(error, CacheError):
         return error
-    if isinstance(error, (theirs.TimeoutError, TimeoutError)):
+    if isinstance(error, (theirs.TimeoutError, TimeoutError, asyncio.TimeoutError)):  # one class since Python 3.11
         new = CacheTimeout(f"no whole answer from {where} in time{on}: is the server slow, frozen or far away?")
     elif isinstance(error, theirs.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
         new = CacheConnectionError(
