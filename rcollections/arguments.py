@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import struct
 from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ __all__ = ["Arguments"]
 
 LONGEST = 200  # bytes of a key, before its arguments become a digest
 _PLAIN = re.compile(r"[A-Za-z_:@/][A-Za-z0-9_:@/-]*")  # none of them reads like a number
+_POINTER = struct.calcsize("P")
 _WORDS = frozenset({"True", "False", "None", "inf", "nan"})
 
 
@@ -83,9 +85,7 @@ class Arguments:
             own: Any = hook()
         elif isinstance(instance, BaseCache):
             own = instance.key
-        elif not getattr(instance, "__dict__", None) and not any(
-            hasattr(instance, name) for base in type(instance).__mro__ for name in _slots(base)
-        ):
+        elif _is_empty(instance):
             return path
         else:
             own = instance
@@ -100,9 +100,26 @@ class Arguments:
             ) from error
 
 
-def _slots(base: type) -> tuple[str, ...]:
+def _is_empty(instance: Any) -> bool:
+    """Whether it has nothing of its own: no attributes, no slots that are set, nothing that its base keeps in C."""
+    cls = type(instance)
+    slots = [name for base in cls.__mro__ for name in _slots(base)]
+    if getattr(instance, "__dict__", None) or any(hasattr(instance, name) for name in slots):
+        return False
+    # A tuple, an int or a Decimal is more than an object: its size says so, less what every class may add.
+    own = len(slots) + (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0)
+    return not cls.__itemsize__ and cls.__basicsize__ <= object.__basicsize__ + own * _POINTER
+
+
+def _slots(base: type) -> list[str]:
     slots = base.__dict__.get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return [_mangled(base, name) for name in names if name not in ("__dict__", "__weakref__")]
+
+
+def _mangled(base: type, name: str) -> str:
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{base.__name__.lstrip('_')}{name}" if private else name
 
 
 def _path(cls: type) -> str:

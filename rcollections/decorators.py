@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from .asyncfunction import AsyncCachedFunction
@@ -107,8 +108,14 @@ def wrap(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any]) -> Any:
         if fn.fget is None:
             raise TypeError("@cached needs a property that can be read")
         return property(_face(fn.fget, cls, options, method=True), fn.fset, fn.fdel, fn.__doc__)
+    if isinstance(fn, MethodType):  # of one instance, or of a class
+        return _face(fn.__func__, cls, options, method=True).__get__(fn.__self__, type(fn.__self__))
     if not callable(fn):
         raise TypeError(f"@cached takes a function, not {type(fn).__name__}")
+    if not isinstance(getattr(fn, "__self__", None), (ModuleType, type(None))):
+        raise ConfigError(
+            f"@cached cannot tell whose {fn.__qualname__} this is: give it a function that takes the object"
+        )
     return _face(fn, cls, options, method=_is_method(fn))
 
 

@@ -2,7 +2,8 @@
 
 Two functions may have one module and name: one is defined again, one is made by an outer function or is a
 lambda. They get apart by a digest of their code, and of the simple values (numbers, text, None) that a nested
-function captures where it is decorated. What it captures else cannot be told: that is what ``key=`` is for.
+function captures where it is decorated; of the functions that it captures or wraps the same. What it captures else
+cannot be told: that is what ``key=`` is for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import dis
 import sys
 from hashlib import blake2b
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,10 +46,19 @@ def _defined_before(fn: Callable[..., Any]) -> Any:
 
 
 def _digest(fn: Callable[..., Any]) -> str:
+    told = _told(fn, set())
+    return blake2b(repr(told).encode(), digest_size=4).hexdigest() if told else "0"
+
+
+def _told(fn: Any, seen: set[int]) -> tuple[object, ...]:
+    """What is known of a function: its code, what it captures, and the same of what it wraps."""
     code = getattr(fn, "__code__", None)
-    if code is None:
-        return "0"
-    return blake2b(repr((_code(code), _captured(fn, code))).encode(), digest_size=4).hexdigest()
+    inner = getattr(fn, "__wrapped__", None)
+    if id(fn) in seen or (code is None and inner is None):
+        return ()
+    seen.add(id(fn))
+    own = () if code is None else (_code(code), _captured(fn, code, seen))
+    return own if inner is None else (*own, _told(inner, seen))
 
 
 def _code(code: CodeType) -> tuple[object, ...]:
@@ -60,10 +70,10 @@ def _code(code: CodeType) -> tuple[object, ...]:
     return code.co_code.hex(), constants, code.co_names, code.co_varnames, code.co_freevars
 
 
-def _captured(fn: Any, code: CodeType) -> list[tuple[str, str]]:
+def _captured(fn: Any, code: CodeType, seen: set[int]) -> list[tuple[str, object]]:
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
     own = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_DEREF"}
-    found = []
+    found: list[tuple[str, object]] = []
     for name, cell in cells.items():
         try:
             value = cell.cell_contents
@@ -71,4 +81,6 @@ def _captured(fn: Any, code: CodeType) -> list[tuple[str, str]]:
             continue
         if type(value) in SIMPLE and name not in own:  # what it assigns itself is its state, no input
             found.append((name, f"{type(value).__name__} {value!r}"))
+        elif isinstance(value, FunctionType) and name not in own:  # what a decorator wraps is captured by its wrapper
+            found.append((name, (value.__module__, value.__qualname__, _told(value, seen))))
     return found

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 import subprocess
 import sys
 import textwrap
+from abc import ABC
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import pytest
 
-from rcollections import CounterCache, KeyCache, cached, configure
+from rcollections import ConfigError, CounterCache, KeyCache, cached, configure
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 
 
 @cached
@@ -268,6 +273,122 @@ def test_an_instance_that_can_be_told() -> None:
     assert Price("b").m() == "price.b"
     assert Stock("b").m() == "stock.b"
     assert len({WithHook(n).m.key(x) for n in range(3) for x in range(3)}) == 9
+
+
+class Pair(NamedTuple):
+    x: int
+
+    @cached
+    def m(self) -> int:
+        return self.x
+
+
+class Text(str):
+    @cached
+    def m(self) -> str:
+        return str(self)
+
+
+class Amount(Decimal):
+    @cached
+    def m(self) -> str:
+        return str(self)
+
+
+class Private:
+    __slots__ = ("__id",)
+
+    def __init__(self, number: int) -> None:
+        self.__id = number
+
+    @cached
+    def m(self) -> int:
+        return self.__id
+
+
+class Empty(Bare, Generic[T], ABC):
+    __slots__ = ()
+
+
+def test_what_a_builtin_base_holds_is_not_nothing() -> None:
+    """A tuple with no attributes is its items; what the codec does not know is a TypeError, not everybody's answer."""
+    assert [Pair(1).m(), Pair(2).m(), Pair(1).m()] == [1, 2, 1]
+    for instance in (Text("a"), Text(), Amount(1), Private(1)):
+        with pytest.raises(TypeError, match="__cache_key__"):
+            instance.m()
+    assert Empty().m.key(1) == Empty().m.key(1)
+
+
+def test_a_method_of_one_instance() -> None:
+    """``cached(instance.method)`` answers for this instance, and by all its arguments."""
+
+    class Rates:
+        def __init__(self, factor: int) -> None:
+            self.factor = factor
+
+        def __cache_key__(self) -> int:
+            return self.factor
+
+        def times(self, x: int) -> int:
+            return self.factor * x
+
+        @classmethod
+        def name(cls, x: int) -> tuple[str, int]:
+            return cls.__name__, x
+
+    class Others(Rates):
+        pass
+
+    two, three = cached(Rates(2).times), cached(Rates(3).times)
+    assert [two(5), two(6), three(5), three(x=6)] == [10, 12, 15, 18]
+    assert two.key(5) == cached(Rates(2).times).key(5)
+    assert cached(Rates.name)(1) == ("Rates", 1)
+    assert cached(Others.name)(1) == ("Others", 1)
+    with pytest.raises(ConfigError, match=r"whose str\.upper"):
+        cached("abc".upper)
+    assert cached(math.sqrt)(16) == 4.0
+
+
+def by_the_book(fn: Any) -> Any:
+    @functools.wraps(fn)
+    def wrapper(*args: Any) -> Any:
+        return fn(*args)
+
+    return wrapper
+
+
+def by_hand(fn: Any) -> Any:
+    def wrapper(*args: Any) -> Any:
+        return fn(*args)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("decorator", [by_the_book, by_hand])
+def test_what_another_decorator_wraps_is_told_apart(decorator: Any) -> None:
+    """By its code, and by what it captures."""
+
+    def make(value: str) -> Any:
+        def g(x: int) -> str:
+            return value
+
+        return cached(decorator(g))
+
+    def make_one(first: bool) -> Any:
+        if first:
+
+            def g(x: int) -> str:
+                return "first"
+        else:
+
+            def g(x: int) -> str:
+                return "other"
+
+        return cached(decorator(g))
+
+    assert [make("a")(1), make("b")(1), make("a")(1)] == ["a", "b", "a"]
+    assert [make_one(True)(1), make_one(False)(1)] == ["first", "other"]
+    assert make("a").key(1) == make("a").key(1) != make("b").key(1)
 
 
 def test_namesakes_in_two_modules_are_two_classes() -> None:
