@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from .background_calls import once
 from .errors import CacheMissError
-from .plans.lookups import peek
+from .plans.lookups import peek, recompute
 from .plans.reads import is_early
 from .wire.adriver import adrive, as_task, in_background
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from asyncio import Task
 
     from .asyncfunction import AsyncCachedFunction
+    from .plans.job import Job
+    from .wire.connection import Connection
 
 __all__ = ["AsyncBackground", "AsyncFuture"]
 
@@ -28,28 +31,30 @@ class AsyncBackground(Generic[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
+        job, connection = self._function._job(args, kwargs)
         try:
-            return await self._at_once(args, kwargs)  # type: ignore[no-any-return]
+            return await self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
             return await self._function(*args, **kwargs)
 
     async def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
+        job, connection = self._function._job(args, kwargs)
         try:
-            return await self._at_once(args, kwargs)  # type: ignore[no-any-return]
+            return await self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
-            in_background(self._function(*args, **kwargs))
+            in_background(lambda: self._function(*args, **kwargs), once=once(job))
             raise
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
-        in_background(self._function.refresh(*args, **kwargs))
+        job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
+        in_background(lambda: adrive(recompute(job), connection))
 
-    async def _at_once(self, args: Any, kwargs: Any) -> Any:
-        job, connection = self._function._job(args, kwargs)
+    async def _at_once(self, job: Job, connection: Connection, args: Any, kwargs: Any) -> Any:
         found, value = await adrive(peek(job, stale=True), connection)
         if not found.fresh or is_early(job, found):
-            in_background(self._function(*args, **kwargs))
+            in_background(lambda: self._function(*args, **kwargs), once=once(job))
         return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from .errors import CacheMissError
-from .plans.lookups import peek
+from .plans.lookups import peek, recompute
 from .plans.reads import is_early
 from .wire.background import in_background, submit
 from .wire.driver import drive
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future as StandardFuture
 
     from .cachedfunction import CachedFunction
+    from .plans.job import Job
+    from .wire.connection import Connection
 
-__all__ = ["Background", "Future"]
+__all__ = ["Background", "Future", "once"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,29 +31,36 @@ class Background(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
+        job, connection = self._function._job(args, kwargs)
         try:
-            return self._at_once(args, kwargs)  # type: ignore[no-any-return]
+            return self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
             return self._function(*args, **kwargs)
 
     def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
+        job, connection = self._function._job(args, kwargs)
         try:
-            return self._at_once(args, kwargs)  # type: ignore[no-any-return]
+            return self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
-            in_background(lambda: self._function(*args, **kwargs))
+            in_background(lambda: self._function(*args, **kwargs), once=once(job))
             raise
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
-        in_background(lambda: self._function.refresh(*args, **kwargs))
+        job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
+        in_background(lambda: drive(recompute(job), connection))
 
-    def _at_once(self, args: Any, kwargs: Any) -> Any:
-        job, connection = self._function._job(args, kwargs)
+    def _at_once(self, job: Job, connection: Connection, args: Any, kwargs: Any) -> Any:
         found, value = drive(peek(job, stale=True), connection)
         if not found.fresh or is_early(job, found):
-            in_background(lambda: self._function(*args, **kwargs))
+            in_background(lambda: self._function(*args, **kwargs), once=once(job), wait=False)
         return value
+
+
+def once(job: Job) -> tuple[int, str]:
+    """What is not computed twice at a time in the background: a hundred calls of one key need one computation."""
+    return id(job.flights), job.key
 
 
 class Future(Generic[P, R]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -91,6 +92,110 @@ def test_methods_in_the_background(store: Any) -> None:
             return x + 1
 
     assert Thing().m.future()(1).result(5) == Thing().m.bg()(1) == 2
+
+
+def test_one_key_is_computed_once_in_the_background(store: Any) -> None:
+    """However often it is asked for: nobody waits for room, and other keys are not kept waiting."""
+    go = threading.Event()
+
+    @cached
+    def f(x: int) -> int:
+        if x == 1:
+            assert go.wait(10)
+        return x
+
+    def waiting() -> int:
+        return background._current().threads._work_queue.qsize()
+
+    for _ in range(2 * background.QUEUE):
+        with pytest.raises(CacheMissError):
+            f.bg().lazy(1)
+    assert waiting() == 0
+    assert f.future()(2).result(5) == 2
+    go.set()
+    wait_until(lambda: f.cache_info().stores == 2)
+    assert f.cache_info().computes == 2
+    f.invalidate(1)
+    with pytest.raises(CacheMissError):
+        f.bg().lazy(1)
+    wait_until(lambda: f.cache_info().stores == 3)
+
+
+def test_a_stale_value_is_given_at_once_when_there_is_no_room(store: Any, monkeypatch: Any) -> None:
+    """Its refresh is left out, and begins when there is room."""
+    monkeypatch.setattr(background, "QUEUE", 1)
+    monkeypatch.setattr(background, "_pool", None)
+    versions = iter(range(10))
+
+    @cached(ttl=60, stale_if_error=60)
+    def f() -> int:
+        return next(versions)
+
+    go = threading.Event()
+    assert f() == 0
+    f.expire()
+    task = background.submit(lambda: go.wait(10))
+    assert f.bg()() == 0
+    assert f.bg().lazy() == 0
+    go.set()
+    assert task.result(10)
+    wait_until(lambda: f.bg()() == 1)
+    background._pool.threads.shutdown()
+
+
+def test_arguments_that_do_not_fit_are_told_at_once(store: Any) -> None:
+    """Not in the log, where nobody looks for them."""
+
+    @cached
+    def f(x: int) -> int:
+        return x
+
+    @cached
+    async def af(x: int) -> int:
+        return x
+
+    for call in (f.bg().refresh, f.bg().lazy, f.bg()):
+        with pytest.raises(TypeError, match="x"):
+            call()
+    with pytest.raises(TypeError, match="x"):
+        asyncio.run(af.bg().refresh())
+
+
+def test_the_exception_of_a_future_that_nobody_asks_is_logged(store: Any, caplog: Any) -> None:
+    """And only then."""
+
+    @cached
+    def f(x: int) -> int:
+        raise LookupError(f"number {x}")
+
+    assert isinstance(f.future()(1).exception(5), LookupError)
+    with pytest.raises(LookupError):
+        f.future()(2).result(5)
+    with pytest.raises(LookupError):
+        asyncio.run(asyncio.wait_for(_asked(f.future()(3)), 5))
+    f.future()(4)
+    wait_until(lambda: "number 4" in caplog.text)
+    assert not any(f"number {x}" in caplog.text for x in (1, 2, 3))
+
+
+async def _asked(future: Future[Any]) -> Any:
+    return await asyncio.wrap_future(future)
+
+
+def test_a_future_can_be_cancelled_before_it_runs(monkeypatch: Any) -> None:
+    """As those of the standard library; its room is free again."""
+    monkeypatch.setattr(background, "WORKERS", 1)
+    monkeypatch.setattr(background, "QUEUE", 2)
+    monkeypatch.setattr(background, "_pool", None)
+    go, ran = threading.Event(), list[int]()
+    first = background.submit(lambda: go.wait(10))
+    second = background.submit(lambda: ran.append(1))
+    assert second.cancel()
+    third = background.submit(lambda: 3)
+    go.set()
+    assert (first.result(10), third.result(10)) == (True, 3)
+    assert not ran
+    background._pool.threads.shutdown()
 
 
 def test_background_work_is_no_part_of_the_call(store: Any) -> None:

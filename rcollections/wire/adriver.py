@@ -144,19 +144,27 @@ def mark_coroutine_function(face: Any) -> None:
         face._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 
-def in_background(coroutine: Any) -> Any:
-    """Run as a task that is held until it ends, apart from the caller; its exception goes to the log."""
+def in_background(make: Callable[[], Coroutine[Any, Any, Any]], *, once: Any = None) -> None:
+    """Run as a task that is held until it ends, apart from the caller; its exception goes to the log.
+
+    Nothing is done if the same ``once`` is running in this loop already.
+    """
+    doing = _once.setdefault(asyncio.get_running_loop(), set())
+    if once in doing:
+        return
+    if once is not None:
+        doing.add(once)
 
     async def run() -> None:
         no_deadline()
         computing.set(frozenset())
-        await coroutine
+        await make()
 
     task = asyncio.ensure_future(run())
     _running.add(task)
     task.add_done_callback(_running.discard)
+    task.add_done_callback(lambda _: doing.discard(once))
     task.add_done_callback(_report_if_lost)
-    return task
 
 
 def _report_if_lost(task: Any) -> None:
@@ -166,6 +174,7 @@ def _report_if_lost(task: Any) -> None:
 
 # asyncio keeps only weak references to tasks: one that runs in the background must be held by somebody.
 _running: set[Any] = set()
+_once: weakref.WeakKeyDictionary[Any, set[Any]] = weakref.WeakKeyDictionary()
 
 
 class AsyncHandle:

@@ -28,9 +28,29 @@ WORKERS = min(16, 4 + (os.cpu_count() or 1))
 QUEUE = 256  # tasks that may wait or run at once; then callers wait for room, refreshes are left out
 
 
+class Asked(Future[T]):
+    """A future whose exception goes to the log if nobody ever asked for it, as with tasks of asyncio."""
+
+    _asked = False
+
+    def result(self, timeout: float | None = None) -> T:
+        self._asked = True
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._asked = True
+        return super().exception(timeout)
+
+    def __del__(self) -> None:
+        if not self._asked and self.done():
+            report(self)
+
+
 class _Pool:
     def __init__(self) -> None:
         self.pid = os.getpid()
+        self.once: set[Any] = set()  # what is waiting or running that need not be done twice at a time
+        self.lock = threading.Lock()
         self.room = threading.Semaphore(QUEUE)
         self.threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rcollections")
         self.inside = threading.local()  # of its own workers: they must not wait for room that they make
@@ -63,15 +83,29 @@ def submit(fn: Callable[[], T]) -> Future[T]:
     return _start(pool, fn)
 
 
-def in_background(fn: Callable[[], object]) -> None:
-    """Run in the background apart from the caller: not bounded by its deadline, no part of its computation."""
+def in_background(fn: Callable[[], object], *, once: Any = None, wait: bool = True) -> None:
+    """Run in the background apart from the caller: not bounded by its deadline, no part of its computation.
+
+    Nothing is done if the same ``once`` is waiting or running already, or with ``wait=False`` if there is no room.
+    """
+    pool = _current()
+    with pool.lock:
+        if once in pool.once:
+            return
+        if once is not None:
+            pool.once.add(once)
 
     def run() -> None:
         no_deadline()
         computing.set(frozenset())
         fn()
 
-    submit(run).add_done_callback(report)
+    future = submit(run) if wait else try_submit(run)
+    if future is None:
+        pool.once.discard(once)
+    else:
+        future.add_done_callback(lambda _: pool.once.discard(once))
+        future.add_done_callback(report)
 
 
 def try_submit(fn: Callable[[], T]) -> Future[T] | None:
@@ -87,21 +121,41 @@ def _start(pool: _Pool, fn: Callable[[], T]) -> Future[T]:
         pool.inside.worker = True
         return context.run(fn)
 
-    try:
-        future = pool.threads.submit(run)
-    except RuntimeError:  # the interpreter is shutting down: here and now, rather than never
-        future = _at_once(fn)
+    future: Asked[T] = Asked()
     future.add_done_callback(lambda _: pool.room.release())
+    try:
+        pool.threads.submit(_Task(future, run))
+    except RuntimeError:  # the interpreter is shutting down: here and now, rather than never
+        _Task(future, fn)()
     return future
 
 
 def _at_once(fn: Callable[[], T]) -> Future[T]:
-    future: Future[T] = Future()
-    try:
-        future.set_result(fn())
-    except BaseException as error:  # kept in the future, as the pool would
-        future.set_exception(error)
+    future: Asked[T] = Asked()
+    _Task(future, fn)()
     return future
+
+
+class _Task:
+    """Carries out a function for a future, and lets go of it: else the traceback of its exception would hold it."""
+
+    __slots__ = ("given",)
+
+    def __init__(self, future: Future[T], fn: Callable[[], T]) -> None:
+        self.given: Any = future, fn
+
+    def __call__(self) -> None:
+        future, fn = self.given
+        self.given = None
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = fn()
+        except BaseException as error:  # it belongs to whoever asks for the result
+            future.set_exception(error)
+            del future
+        else:
+            future.set_result(result)
 
 
 class Handle:
