@@ -93,6 +93,7 @@ _SCRIPTS: dict[str, Any] = {
     "hash_set": _distinct(2, 2),
     "hash_set_ttl": _distinct(3, 2),
     "hash_setdefault": [b"set"],
+    "key_add": [b"ok"],
     "key_cas": lambda step: [b"ok" if step.args[2] == "absent" else b"changed"],
     "key_commit": [b"ok"],
     "key_copy": [b"missing"],

@@ -53,7 +53,7 @@ def test_what_counts_no_more_is_not_there(store: Any, spoil: str) -> None:
     take = ("entry_take", ("k", LEASE, TAG), "channel")
     arm = ("entry_arm", ("k", TAG), 1000, "set")
     stored(store, b"1")
-    assert put(store, "new") == [b"there"]
+    assert put(store, "new") == [b"there", store.raw("GET", "k")]
     assert put(store, "absent") == [b"changed"]
     assert run(store, *arm) == [b"ok"]
     assert run(store, *take)[0] == b"ok"
