@@ -48,7 +48,9 @@ class KeyCache(BaseCache, Generic[V]):
 
     A missing key reads as ``default`` (a class attribute or override: a value, or a function that
     makes one), which is None unless set. ``int()``, ``float()``, ``str()``, ``bool()`` and the
-    comparisons work on the value; missing is less than anything. Every read is one round trip.
+    comparisons work on the value; missing is less than anything. Every read is one round trip; a second one
+    where a function stored the value with stale windows, since only the ttl tells whether it is fresh. A stale
+    one counts as missing, for reads and for writes.
 
     >>> from rcollections import KeyCache
     >>> class Price(KeyCache[int]):
@@ -83,6 +85,9 @@ class KeyCache(BaseCache, Generic[V]):
 
     def _replace(self, data: Any) -> None:
         self._run(plans.set(self._bound(), data))
+
+    def _copy_onto(self, new: KeyCache[V]) -> None:
+        self._run(plans.copy(self._bound(), new.key))
 
     def _bind(self, connection: Any) -> Target:
         t = super()._bind(connection)
@@ -154,7 +159,7 @@ class KeyCache(BaseCache, Generic[V]):
     def set(
         self, value: V, *, nx: bool = False, ttl: float | timedelta | None = None, since: Since | None = None
     ) -> bool:
-        """Store a value; with ``nx`` only if the key is missing. ``ttl`` in seconds, 0 for ever.
+        """Store a value; with ``nx`` only if there is none. ``ttl`` in seconds, 0 for ever.
 
         True if it was stored. One round trip, value and ttl in one step. With ``since`` (of ``since()``,
         from before the source was read) only if no tag of the class was invalidated and the key not
@@ -175,7 +180,7 @@ class KeyCache(BaseCache, Generic[V]):
         return plans.add(t, lease(t.key), value, ttl, read, run, taken)
 
     def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
-        """Store a value only if the key is missing, else KeyExistsError. One round trip."""
+        """Store a value only if there is none, else KeyExistsError. One round trip."""
 
         def taken() -> bool:
             raise KeyExistsError(f"there is a value under {self.key!r} already: use set() to replace it")
@@ -300,7 +305,10 @@ class KeyCache(BaseCache, Generic[V]):
     has = exists
 
     def expire(self, seconds: float | timedelta) -> bool:
-        """Let the value live that long from now; 0 for ever. False if there is none. One round trip."""
+        """Let the value live that long from now; 0 for ever. False if there is none. One round trip.
+
+        With stale windows that is how long it is fresh: they stay behind it.
+        """
         return self._run(plans.arm(self._bound(), self._place(), "expire", milliseconds(seconds)))
 
     def touch(self) -> bool:

@@ -226,6 +226,15 @@ def test_ttl_commands_are_about_freshness(store: Any, cls: Any) -> None:
     assert 45_000 < ms_left(store) <= 50_000
 
 
+@BOTH
+def test_a_copy(store: Any, cls: Any) -> None:
+    """It is as fresh as the ttl of the class says, whatever the grace."""
+    computed(cls, stale_while_revalidate=500)
+    assert cls(1).copy_to(2).get_ttl() == (10, pytest.approx(100, abs=1))
+    cls(3, data=30)
+    assert cls(3).copy_to(2).get_ttl() == (30, pytest.approx(100, abs=1))
+
+
 # -- values that do not count ----------------------------------------------------------------------
 
 
@@ -285,9 +294,12 @@ def test_a_dead_value_is_not_in_the_way(store: Any, cls: Any, dead: Any) -> None
 @BOTH
 @EACH_DEAD
 def test_a_dead_value_stays_dead(store: Any, cls: Any, dead: Any) -> None:
-    """Nothing that sets a ttl brings it back, or keeps it longer."""
+    """Nothing that sets a ttl brings it back, or keeps it longer; a copy is none."""
     dead(cls, store)
     k = cls(1)
+    cls(2, data=5)
+    assert not k.copy_to(2).exists()
+    assert store.raw("EXISTS", "k.2") == 0
     before = store.raw("GET", "k.1"), ms_left(store)
     assert (k.touch(), k.renew(100), k.renew(), k.expire(100), k.expire(0), k.renew(0)) == (False,) * 6
     assert k.get() is None

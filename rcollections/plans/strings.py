@@ -25,6 +25,7 @@ __all__ = [
     "add",
     "arm",
     "cas",
+    "copy",
     "delete_many",
     "exists",
     "get",
@@ -208,6 +209,12 @@ def arm(t: Target, place: Place, name: str, ms: int) -> Op[bool]:
     """Set (``expire``, ``touch``) or lengthen (``renew``) the life of a value that counts."""
     step = Script("entry_arm", (t.key, *place.tags), (ms, "renew" if name == "renew" else "set"))
     return Op(name, step, lambda reply: bool(reply[0] == b"ok"))
+
+
+def copy(t: Target, to: str) -> Op[bool]:
+    """Copy a value that counts, under the same tags, with the class's ttl; else leave nothing there."""
+    step = Script("entry_copy", (t.key, to, *_tags((t,))), (t.ms(),))
+    return Op("copy_to", step, lambda reply: bool(reply[0] == b"ok"), operands=True)
 
 
 def _put(t: Target, place: Place, data: bytes, ms: int, mode: str, wants: str = "any", seen: bytes = b"") -> Script:
