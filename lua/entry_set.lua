@@ -13,25 +13,19 @@
 -- ARGV[8] same: the bytes that were read
 -- ARGV[9] the guard that was seen before the source was read, '' if that does not matter
 -- ARGV[10..] one new stamp a tag, drawn for this message alone
--- returns {'ok'} | {'there'} | {'changed'} | {'refused'}
+-- returns {'ok'} | {'there', entry} | {'changed'} | {'refused'}
 -- @include lib/entry
 -- @include lib/tags
 local current, seen = stamps(4, #KEYS - 3, ARGV[4], 10), ARGV[9]
 if seen ~= '' and (redis.call('GET', KEYS[3]) ~= seen or string.sub(seen, 1, #current) ~= current) then
   return {'refused'}
 end
-local there = usable(KEYS[1], current)
-if ARGV[7] == 'new' and there then return {'there'} end
+local there, grace, left = usable(KEYS[1], current)
+if ARGV[7] == 'new' and there then return {'there', there} end
 if ARGV[7] == 'absent' and there then return {'changed'} end
 if ARGV[7] == 'same' and redis.call('GET', KEYS[1]) ~= ARGV[8] then return {'changed'} end
 local data = ARGV[1] .. current .. ARGV[2]
 redis.call('DEL', KEYS[2])
-if there and ARGV[6] == 'first' then
-  redis.call('SET', KEYS[1], data, 'KEEPTTL')
-elseif ARGV[3] == '0' then
-  redis.call('SET', KEYS[1], data)
-else
-  redis.call('SET', KEYS[1], data, 'PX', ARGV[3])
-end
+write(KEYS[1], data, ARGV[3], grace, ARGV[6] == 'first' and left)
 redis.call('PUBLISH', ARGV[5], '')
 return {'ok'}

@@ -13,12 +13,8 @@ local current = stamps(2 * count + 1, #KEYS - 2 * count, ARGV[3], 5 + 2 * count)
 for i = 1, count do
   local key, data = KEYS[i], ARGV[3 + 2 * i] .. current .. ARGV[4 + 2 * i]
   redis.call('DEL', KEYS[count + i])
-  if ARGV[4] == 'first' and usable(key, current) then
-    redis.call('SET', key, data, 'KEEPTTL')
-  elseif ARGV[2] == '0' then
-    redis.call('SET', key, data)
-  else
-    redis.call('SET', key, data, 'PX', ARGV[2])
-  end
+  local there, grace, left
+  if ARGV[4] == 'first' then there, grace, left = usable(key, current) end
+  write(key, data, ARGV[2], grace, there and left)
 end
 return {'ok'}

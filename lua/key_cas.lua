@@ -1,4 +1,4 @@
--- key_cas: store a value if the key still holds the bytes that were read
+-- key_cas: store a value if the key still holds the bytes that were read, or still nothing that counts
 -- KEYS[1] the value's key
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
@@ -6,17 +6,10 @@
 -- ARGV[4] the bytes that were read
 -- ARGV[5] the encoded new value
 -- returns {'ok'} | {'changed'}
-local now = redis.call('GET', KEYS[1])
-if ARGV[3] == 'absent' then
-  if now then return {'changed'} end
-elseif now ~= ARGV[4] then
-  return {'changed'}
-end
-if now and ARGV[2] == 'first' then
-  redis.call('SET', KEYS[1], ARGV[5], 'KEEPTTL')
-elseif ARGV[1] == '0' then
-  redis.call('SET', KEYS[1], ARGV[5])
-else
-  redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[1])
-end
+-- @include lib/entry
+if ARGV[3] == 'there' and redis.call('GET', KEYS[1]) ~= ARGV[4] then return {'changed'} end
+local there, grace, left
+if ARGV[3] == 'absent' or ARGV[2] == 'first' then there, grace, left = usable(KEYS[1], '') end
+if ARGV[3] == 'absent' and there then return {'changed'} end
+write(KEYS[1], ARGV[5], ARGV[1], grace, ARGV[2] == 'first' and left)
 return {'ok'}

@@ -3,9 +3,7 @@
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] the encoded value
 -- returns {'ok'}
-if ARGV[1] == '0' or redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-else
-  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
-end
+-- @include lib/entry
+local there, grace, left = usable(KEYS[1], '')
+write(KEYS[1], ARGV[2], ARGV[1], grace, there and left)
 return {'ok'}

@@ -4,13 +4,10 @@
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3..] one encoded value a key
 -- returns {'ok'}
+-- @include lib/entry
 for i, key in ipairs(KEYS) do
-  if ARGV[2] == 'first' and redis.call('EXISTS', key) == 1 then
-    redis.call('SET', key, ARGV[i + 2], 'KEEPTTL')
-  elseif ARGV[1] == '0' then
-    redis.call('SET', key, ARGV[i + 2])
-  else
-    redis.call('SET', key, ARGV[i + 2], 'PX', ARGV[1])
-  end
+  local there, grace, left
+  if ARGV[2] == 'first' then there, grace, left = usable(key, '') end
+  write(key, ARGV[i + 2], ARGV[1], grace, there and left)
 end
 return {'ok'}

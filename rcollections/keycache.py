@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .cachedfunction import CachedFunction
     from .decorators import Decorator
     from .filling import Since
-    from .plans.target import Target
+    from .plans.target import Op, Target
 
     V = TypeVarWithDefault("V", default=Any)
 else:
@@ -48,7 +48,9 @@ class KeyCache(BaseCache, Generic[V]):
 
     A missing key reads as ``default`` (a class attribute or override: a value, or a function that
     makes one), which is None unless set. ``int()``, ``float()``, ``str()``, ``bool()`` and the
-    comparisons work on the value; missing is less than anything. Every read is one round trip.
+    comparisons work on the value; missing is less than anything. Every read is one round trip; a second one
+    where a function stored the value with stale windows, since only the ttl tells whether it is fresh. A stale
+    one counts as missing, for reads and for writes.
 
     >>> from rcollections import KeyCache
     >>> class Price(KeyCache[int]):
@@ -84,6 +86,9 @@ class KeyCache(BaseCache, Generic[V]):
     def _replace(self, data: Any) -> None:
         self._run(plans.set(self._bound(), data))
 
+    def _copy_onto(self, new: KeyCache[V]) -> None:
+        self._run(plans.copy(self._bound(), new.key))
+
     def _bind(self, connection: Any) -> Target:
         t = super()._bind(connection)
         if self.tags or self._since:
@@ -93,6 +98,11 @@ class KeyCache(BaseCache, Generic[V]):
         elif connections.is_computed(str(t.key).removeprefix(f"{connection.namespace}."), self.prefix):
             t.lease = lease(t.key)
         return t
+
+    def _place(self) -> Place:
+        """What stands beside the value: for scripts that look at the metadata of entries, tags or not."""
+        t = self._bound()
+        return t.place or Place(lease(t.key), guard(t.key), channel(t.key), (), 0, b"")
 
     def _reader(self) -> plans.Reader:
         return plans.reader(self._bound(), self._unreadable)
@@ -149,7 +159,7 @@ class KeyCache(BaseCache, Generic[V]):
     def set(
         self, value: V, *, nx: bool = False, ttl: float | timedelta | None = None, since: Since | None = None
     ) -> bool:
-        """Store a value; with ``nx`` only if the key is missing. ``ttl`` in seconds, 0 for ever.
+        """Store a value; with ``nx`` only if there is none. ``ttl`` in seconds, 0 for ever.
 
         True if it was stored. One round trip, value and ttl in one step. With ``since`` (of ``since()``,
         from before the source was read) only if no tag of the class was invalidated and the key not
@@ -160,25 +170,29 @@ class KeyCache(BaseCache, Generic[V]):
                 return bool(self._fenced(since).set(value, nx=nx, ttl=ttl))
             except Refused:
                 return False
-        return self._run(plans.set(self._bound(), value, nx=nx, ttl=ttl))
+        if nx:
+            return self._run(self._adding(value, ttl, lambda: False))
+        return self._run(plans.set(self._bound(), value, ttl=ttl))
+
+    def _adding(self, value: V, ttl: float | timedelta | None, taken: Callable[[], bool]) -> Op[bool]:
+        read, run = self._reader(), lambda op: self._outside()._run(op)
+        t = self._bound()
+        return plans.add(t, lease(t.key), value, ttl, read, run, taken)
 
     def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
-        """Store a value only if the key is missing, else KeyExistsError. One round trip."""
-        op = plans.set(self._bound(), value, nx=True, ttl=ttl)
-        stored = op.decode
+        """Store a value only if there is none, else KeyExistsError. One round trip."""
 
-        def decode(reply: Any) -> bool:
-            if not stored(reply):
-                raise KeyExistsError(f"there is a value under {self.key!r} already: use set() to replace it")
-            return True
+        def taken() -> bool:
+            raise KeyExistsError(f"there is a value under {self.key!r} already: use set() to replace it")
 
-        op.name, op.decode = "add", decode
+        op = self._adding(value, ttl, taken)
+        op.name = "add"
         return self._run(op)
 
     def getdel(self, default: Any = MISSING) -> Any:
         """Take the value out: give and remove it in one step. A missing key gives the default."""
         absent = self._default if default is MISSING else lambda: default
-        return self._run(plans.getdel(self._bound(), self._reader(), absent))
+        return self._run(plans.getdel(self._bound(), self._place(), self._reader(), absent))
 
     @overload
     def get_ttl(self) -> tuple[V, float]: ...
@@ -194,7 +208,14 @@ class KeyCache(BaseCache, Generic[V]):
 
     def gets(self) -> tuple[V, plans.Token]:
         """The value and a token for ``cas``. A missing key gives the default, and a token as well."""
-        return self._run(plans.gets(self._bound(), self._reader(), self._default))  # type: ignore[no-any-return]
+        return self._gets(self._default)  # type: ignore[no-any-return]
+
+    def _gets(self, default: Callable[[], Any]) -> Any:
+        def soft() -> Any:
+            me = self._outside()
+            return me._run(plans.gets_ttl(me._bound(), me._reader(), default))
+
+        return self._run(plans.gets(self._bound(), self._reader(), default, soft))
 
     def cas(self, value: V, token: plans.Token) -> bool:
         """Store a value if nobody changed the key since ``gets`` gave the token (compare and set).
@@ -212,7 +233,7 @@ class KeyCache(BaseCache, Generic[V]):
         """
 
         def load() -> tuple[Any, plans.Token]:
-            value, token = self._run(plans.gets(self._bound(), self._reader(), lambda: MISSING))
+            value, token = self._gets(lambda: MISSING)
             return ((self._miss() if default is MISSING else default) if value is MISSING else value), token
 
         return Edit(load, lambda value, token: self.cas(value, token), self._bound().dumps, repr(self.key))
@@ -264,32 +285,36 @@ class KeyCache(BaseCache, Generic[V]):
     def _found(self) -> Any:
         return self._read(self._reader(), lambda: MISSING)
 
-    # -- how long it stays, where it carries tags ------------------------------------------------
+    # -- how long it stays -----------------------------------------------------------------------
 
     def exists(self, ttl: float | None = None) -> bool:
         """Whether there is a value; with ``ttl``, whether it stays for more than that many seconds.
 
-        One round trip. ``has`` is another name of it.
+        It reads the value, so that it never differs from ``get()``. One round trip. ``has`` is another name of it.
         """
-        t = self._bound()
-        if t.place is None:
-            return super().exists(ttl)
-        read = self._reader()
-        return self._run(plans.exists(t, read) if ttl is None else plans.lives_longer(t, read, ttl))
+        t, read = self._bound(), self._reader()
+        if ttl is not None:
+            return self._run(plans.lives_longer(t, read, ttl))
+
+        def soft() -> Any:
+            me = self._outside()
+            return me._run(plans.lives_longer(me._bound(), me._reader(), 0))
+
+        return self._run(plans.exists(t, read, soft))  # type: ignore[no-any-return]
 
     has = exists
 
     def expire(self, seconds: float | timedelta) -> bool:
-        """Let the value live that long from now; 0 for ever. False if there is none. One round trip."""
-        t = self._bound()
-        if t.place is None:
-            return super().expire(seconds)
-        return self._run(plans.arm(t, t.place, "expire", milliseconds(seconds)))
+        """Let the value live that long from now; 0 for ever. False if there is none. One round trip.
+
+        With stale windows that is how long it is fresh: they stay behind it.
+        """
+        return self._run(plans.arm(self._bound(), self._place(), "expire", milliseconds(seconds)))
 
     def touch(self) -> bool:
         """Let the class's ttl begin anew. False if there is no value. One round trip."""
         t = self._bound()
-        return super().touch() if t.place is None else self._run(plans.arm(t, t.place, "touch", t.ms()))
+        return self._run(plans.arm(t, self._place(), "touch", t.ms()))
 
     def renew(self, ttl: float | timedelta | None = None) -> bool:
         """Lengthen the life of the value to ``ttl`` seconds (default: the class's), never shorten it.
@@ -297,7 +322,7 @@ class KeyCache(BaseCache, Generic[V]):
         True if it was lengthened, False if it lives longer already or is missing. One round trip.
         """
         t = self._bound()
-        return super().renew(ttl) if t.place is None else self._run(plans.arm(t, t.place, "renew", t.ms(ttl)))
+        return self._run(plans.arm(t, self._place(), "renew", t.ms(ttl)))
 
     # -- around a change of the source -----------------------------------------------------------
 
@@ -344,8 +369,14 @@ class KeyCache(BaseCache, Generic[V]):
         targets = [handle._bound() for handle in handles]
         readers = [handle._reader() for handle in handles]
         op: Any = plans.get_many_ttl(targets, readers) if with_ttl else plans.get_many(targets, readers)
+        entries = handles[0]._run(op)
+        soft = [n for n, read in enumerate(readers) if read.soft]  # only their ttl tells whether they are fresh
+        if soft:
+            op = plans.get_many_ttl([targets[n] for n in soft], [handles[n]._reader() for n in soft])
+            for n, entry in zip(soft, handles[0]._run(op), strict=True):
+                entries[n] = entry[0]
         found: dict[Any, Any] = {}
-        for parts, entry in zip(wanted, handles[0]._run(op), strict=True):
+        for parts, entry in zip(wanted, entries, strict=True):
             value = entry[0] if with_ttl else entry
             if value is not MISSING:
                 found[parts] = entry

@@ -26,3 +26,17 @@ local function usable(key, current)
   if grace > 0 and left >= 0 and left <= grace then return nil end
   return data, grace, left
 end
+
+-- write(key, data, ttl, grace, left): store bytes with that ttl in ms, '0' none; or with the freshness that a value
+-- with this grace and ttl has left, but without a grace behind it.
+local function write(key, data, ttl, grace, left)
+  if left and (left < 0 or grace == 0) then
+    redis.call('SET', key, data, 'KEEPTTL')
+  elseif left then
+    redis.call('SET', key, data, 'PX', left - grace)
+  elseif ttl == '0' then
+    redis.call('SET', key, data)
+  else
+    redis.call('SET', key, data, 'PX', ttl)
+  end
+end

@@ -60,6 +60,7 @@ def _distinct(first: int, stride: int) -> Callable[[Script], list[Any]]:
 _SCRIPTS: dict[str, Any] = {
     "hash_soonest": [b"ok", -1],
     "entry_arm": [b"missing"],
+    "entry_copy": [b"missing"],
     "entry_incr": lambda step: [b"ok", str(step.args[6]).encode()],
     "entry_set": lambda step: [b"changed" if step.args[6] == "same" else b"ok"],
     "entry_set_many": [b"ok"],
@@ -93,6 +94,7 @@ _SCRIPTS: dict[str, Any] = {
     "hash_set": _distinct(2, 2),
     "hash_set_ttl": _distinct(3, 2),
     "hash_setdefault": [b"set"],
+    "key_add": [b"ok"],
     "key_cas": lambda step: [b"ok" if step.args[2] == "absent" else b"changed"],
     "key_commit": [b"ok"],
     "key_copy": [b"missing"],

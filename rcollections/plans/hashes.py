@@ -76,7 +76,7 @@ def get_ttl(t: Target, field: Any, absent: Callable[[], Any]) -> Op[Any]:
 
 def gets(t: Target, field: Any, default: Callable[[], Any]) -> Op[Any]:
     def decode(data: bytes | None) -> tuple[Any, Token]:
-        return (default() if data is None else t.load(data)), Token(data)
+        return (default() if data is None else t.load(data)), Token(data, data)
 
     return Op("gets", Command(("HGET", t.key, t.encode(field))), decode, reads=True)
 

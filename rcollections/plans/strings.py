@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Reader",
     "Token",
+    "add",
     "arm",
     "cas",
+    "copy",
     "delete_many",
     "exists",
     "get",
@@ -31,6 +33,7 @@ __all__ = [
     "get_ttl",
     "getdel",
     "gets",
+    "gets_ttl",
     "increment",
     "lives_longer",
     "look",
@@ -48,9 +51,9 @@ class Token:
 
     __slots__ = ("seen", "value")
 
-    def __init__(self, seen: bytes | None, value: bytes | None = None) -> None:
+    def __init__(self, seen: bytes | None, value: bytes | None) -> None:
         self.seen = seen
-        self.value = seen if value is None else value  # without the metadata of an entry
+        self.value = value  # what was given, without the metadata of an entry; None where nothing counts
 
     def __repr__(self) -> str:
         return "Token()"
@@ -129,9 +132,8 @@ def get(t: Target, read: Callable[[Any], Any], absent: Callable[[], Any] | None 
     return Op("get", look(t), read, reads=True, absent=absent)
 
 
-def getdel(t: Target, read: Reader, absent: Callable[[], Any]) -> Op[Any]:
-    if t.place is None:
-        return Op("getdel", Command(("GETDEL", t.key)), read, reads=True, absent=absent, ahead=_outdate(t))
+def getdel(t: Target, place: Place, read: Reader, absent: Callable[[], Any]) -> Op[Any]:
+    """Not GETDEL: that would remove what it cannot give, a value that only its ttl tells to be fresh."""
 
     def decode(reply: list[Any]) -> Any:
         if reply[0] != b"ok":
@@ -139,7 +141,7 @@ def getdel(t: Target, read: Reader, absent: Callable[[], Any]) -> Op[Any]:
         entry = unpack(reply[1])  # the script has looked at its stamps and its ttl
         return MISSING if entry is None else read.value(entry.value)
 
-    step = Script("entry_take", (t.key, t.place.lease, *t.place.tags), (t.place.channel,))
+    step = Script("entry_take", (t.key, place.lease, *place.tags), (place.channel,))
     return Op("getdel", step, decode, reads=True, absent=absent)
 
 
@@ -154,19 +156,41 @@ def get_ttl(t: Target, read: Reader, absent: Callable[[], Any]) -> Op[Any]:
     return Op("get_ttl", Script("key_get_ttl", (t.key,), ()), decode, reads=True, absent=absent)
 
 
-def gets(t: Target, read: Reader, default: Callable[[], Any]) -> Op[Any]:
-    def decode(reply: Any) -> tuple[Any, Token]:
+def gets(t: Target, read: Reader, default: Callable[[], Any], soft: Callable[[], Any]) -> Op[Any]:
+    """The value and its token. ``soft`` asks again, with the ttl, where only that tells what is fresh."""
+
+    def decode(reply: Any) -> Any:
         value = read(reply)
-        data = reply if t.place is None else reply[0]
-        entry = unpack(data) if data and data[:1] == ENTRY else None
-        return (default() if value is MISSING else value), Token(data, None if entry is None else entry.value)
+        return MISSING if read.soft else _seen(value, reply if t.place is None else reply[0], default)
 
-    return Op("gets", look(t), decode, reads=True)
+    return Op("gets", look(t), decode, reads=True, absent=soft)
 
 
-def exists(t: Target, read: Reader) -> Op[bool]:
-    """Whether there is a value that counts."""
-    return Op("exists", look(t), lambda reply: read(reply) is not MISSING or read.soft, reads=True)
+def gets_ttl(t: Target, read: Reader, default: Callable[[], Any]) -> Op[Any]:
+    """``gets`` that looks at the ttl as well."""
+
+    def decode(reply: list[Any]) -> tuple[Any, Token]:
+        found = read.timed(reply[1:])
+        return _seen(MISSING if found is MISSING else found[0], None if reply[2] == -2 else reply[1], default)
+
+    return Op("gets", Script("key_get_ttls", (t.key, *_tags((t,))), ()), decode, reads=True)
+
+
+def _seen(value: Any, data: bytes | None, default: Callable[[], Any]) -> tuple[Any, Token]:
+    entry = None if data is None or value is MISSING else unpack(data)
+    if entry is None:
+        return default(), Token(data, None)
+    return value, Token(data, entry.value)
+
+
+def exists(t: Target, read: Reader, soft: Callable[[], Any]) -> Op[Any]:
+    """Whether there is a value that counts. ``soft`` as for ``gets``."""
+
+    def decode(reply: Any) -> Any:
+        found = read(reply) is not MISSING
+        return MISSING if read.soft else found
+
+    return Op("exists", look(t), decode, reads=True, absent=soft)
 
 
 def lives_longer(t: Target, read: Reader, ttl: float) -> Op[bool]:
@@ -187,10 +211,16 @@ def arm(t: Target, place: Place, name: str, ms: int) -> Op[bool]:
     return Op(name, step, lambda reply: bool(reply[0] == b"ok"))
 
 
-def _put(t: Target, place: Place, value: Any, ms: int, mode: str, wants: str = "any", seen: bytes = b"") -> Script:
+def copy(t: Target, to: str) -> Op[bool]:
+    """Copy a value that counts, under the same tags, with the class's ttl; else leave nothing there."""
+    step = Script("entry_copy", (t.key, to, *_tags((t,))), (t.ms(),))
+    return Op("copy_to", step, lambda reply: bool(reply[0] == b"ok"), operands=True)
+
+
+def _put(t: Target, place: Place, data: bytes, ms: int, mode: str, wants: str = "any", seen: bytes = b"") -> Script:
     """P1: under the stamps of this moment, and whoever computes is too late."""
     before = head(VALUE, 0, len(place.tags))
-    args = (before, t.dumps(value), ms, place.tag_ms, place.channel, mode, wants, seen, place.since)
+    args = (before, data, ms, place.tag_ms, place.channel, mode, wants, seen, place.since)
     news = (draw() for _ in place.tags)
     return Script("entry_set", (t.key, place.lease, place.guard, *place.tags), (*args, *news))
 
@@ -217,23 +247,63 @@ def cas(t: Target, value: Any, token: Token) -> Op[bool]:
         raise TypeError("cas takes the token that gets() gave together with the value")
     if t.place is not None:
         wants = "absent" if token.seen is None else "same"
-        return Op("cas", _put(t, t.place, value, t.ms(), t.mode, wants, token.seen or b""), _stored)
+        return Op("cas", _put(t, t.place, t.dumps(value), t.ms(), t.mode, wants, token.seen or b""), _stored)
     step = Script("key_cas", (t.key,), (*t.arm(), *token.words(), t.dumps(value)))
     return Op("cas", step, lambda reply: bool(reply[0] == b"ok"), ahead=_outdate(t))
 
 
-def set(t: Target, value: Any, *, nx: bool = False, ttl: float | timedelta | None = None) -> Op[bool]:
+def set(t: Target, value: Any, *, ttl: float | timedelta | None = None) -> Op[bool]:
+    data, ms = t.dumps(value), t.ms(ttl)
     if t.place is not None:
         mode = "last" if ttl is not None else t.mode
-        return Op("set", _put(t, t.place, value, t.ms(ttl), mode, "new" if nx else "any"), _stored)
-    data, ms = t.dumps(value), t.ms(ttl)
-    if t.mode == "first" and ttl is None and not nx:
+        return Op("set", _put(t, t.place, data, ms, mode), _stored)
+    if t.mode == "first" and ttl is None:
         step = Script("key_set", (t.key,), (ms, data))
         return Op("set", step, lambda reply: bool(reply[0] == b"ok"), ahead=_outdate(t))
     words: tuple[Any, ...] = ("SET", t.key, data)
     if ms:
         words += ("PX", ms)
-    return Op("set", Command((*words, "NX") if nx else words), lambda reply: reply is not None, ahead=_outdate(t))
+    return Op("set", Command(words), lambda reply: reply is not None, ahead=_outdate(t))
+
+
+def add(
+    t: Target,
+    lease: str,
+    value: Any,
+    ttl: float | timedelta | None,
+    read: Reader,
+    run: Callable[[Op[bool]], bool],
+    taken: Callable[[], bool],
+) -> Op[bool]:
+    """Store a value where none counts; ``taken`` says what it means that there is one.
+
+    Not SET NX: a value that is stale, or has other tags, is in its way. What the script cannot see is whether the
+    bytes can be read. If not, ``run`` replaces just these.
+    """
+    ms, data, found = t.ms(ttl), t.dumps(value), b""
+
+    def decode(reply: list[Any]) -> Any:
+        nonlocal found
+        if _stored(reply):
+            return True
+        found = reply[1]
+        return MISSING
+
+    def there() -> bool:
+        entry = unpack(found)
+        if entry is not None and read.value(entry.value) is not MISSING:
+            return taken()
+        if t.place is None:
+            step = Script("key_cas", (t.key,), (ms, "last", "there", found, data))
+        else:
+            step = _put(t, t.place, data, ms, "last", "same", found)
+        return run(Op("set", step, _stored, ahead=_outdate(t))) or taken()
+
+    if t.place is None:
+        step = Script("key_add", (t.key, lease), (ms, data))
+    else:
+        step = _put(t, t.place, data, ms, "last", "new")
+    return Op("set", step, decode, absent=there)
 
 
 def number(by: Any, key: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import pytest
 
 from rcollections.errors import WrongTypeError
 from rcollections.plans.effects import Script
+from rcollections.plans.entries import ERROR, VALUE, Entry, pack
 
 TTL = ("9000", "last")
 FIRST = ("9000", "first")
@@ -49,6 +50,28 @@ def test_key_cas_compares_bytes(store: Any, now: str | None, seen: tuple[str, st
         assert armed(store)
     else:
         assert store.raw("GET", "k") == (None if now is None else now.encode())
+
+
+def test_key_add(store: Any) -> None:
+    """Any value is in the way, an empty one too; none that is stale, an error, of tags, or no whole entry."""
+    keys = ("k", "rc:l:{k}")
+    store.raw("SET", "rc:l:{k}", "token")
+    assert run(store, "key_add", keys, "9000", "new") == [b"ok"]
+    assert store.raw("GET", "k") == b"new"
+    assert armed(store)
+    assert store.raw("EXISTS", "rc:l:{k}") == 0
+    store.raw("SET", "rc:l:{k}", "token")
+    for there in (b"", b"old", pack(Entry(b"old", VALUE, 100))):
+        store.raw("SET", "k", there, "PX", 900)
+        assert run(store, "key_add", keys, "9000", "new") == [b"there", there]
+        assert store.raw("GET", "k") == there
+    assert store.raw("EXISTS", "rc:l:{k}") == 1
+    dead = Entry(b"old", VALUE, 1000), Entry(b"old", ERROR), Entry(b"old", VALUE, 0, (b"stamp--1",))
+    for there in (*map(pack, dead), b"\xc0broken"):
+        store.raw("SET", "k", there, "PX", 900)
+        assert run(store, "key_add", keys, "0", "new") == [b"ok"]
+        assert store.raw("GET", "k") == b"new"
+        assert ttl(store) == -1
 
 
 def test_key_cas_follows_the_ttl_mode(store: Any) -> None:
@@ -171,6 +194,49 @@ def test_key_incr_refuses_another_type(store: Any) -> None:
     store.raw("RPUSH", "k", "1")
     with pytest.raises(WrongTypeError, match="another kind of structure"):
         run(store, "key_incr", ("k",), *TTL, "int", "1")
+
+
+def test_key_incr_of_an_entry(store: Any) -> None:
+    """Its metadata stays in front, its grace behind the ttl; what counts no more begins at 0, as a bare value."""
+    fresh = pack(Entry(b"9223372036854775800", VALUE, 1000))
+    store.raw("SET", "k", fresh, "PX", 50_000)
+    assert run(store, "key_incr", ("k",), *TTL, "int", "100") == [b"range"]
+    assert store.raw("GET", "k") == fresh
+    assert ttl(store) > 9000
+    assert run(store, "key_incr", ("k",), *FIRST, "int", "7") == [b"ok", b"9223372036854775807"]
+    assert store.raw("GET", "k") == fresh[:18] + b"9223372036854775807"
+    assert ttl(store) > 10_000
+    assert run(store, "key_incr", ("k",), *TTL, "float", "0.5") == [b"ok", b"9.223372036854776e+18"]
+    assert store.raw("GET", "k") == fresh[:18] + b"9.223372036854776e+18"
+    assert 9000 < ttl(store) <= 10_000
+    store.raw("SET", "k", pack(Entry(b"text", VALUE, 1000)))
+    assert run(store, "key_incr", ("k",), *TTL, "int", "1") == [b"text"]
+    for kind, by in (("int", "-9223372036854775808"), ("float", "0.5")):
+        store.raw("SET", "k", pack(Entry(b"5", VALUE, 1000)), "PX", 900)
+        assert run(store, "key_incr", ("k",), *FIRST, kind, by) == [b"ok", by.encode()]
+        assert store.raw("GET", "k") == by.encode()
+        assert armed(store)
+
+
+def test_first_is_after_what_counts_no_more(store: Any) -> None:
+    """A fresh entry hands on its freshness, without the grace; a stale one nothing, and a token of nothing fits."""
+    writes: list[Any] = [
+        ("key_set", "9000", "new"),
+        ("key_set_many", *FIRST, "new"),
+        ("key_cas", *FIRST, "there", "", "new"),
+        ("key_cas", *FIRST, "absent", "", "new"),
+    ]
+    for name, *args in writes:
+        for left, low, high in ((900, 8000, 9000), (5000, 3000, 4000)):
+            data = pack(Entry(b"old", VALUE, 1000))
+            store.raw("SET", "k", data, "PX", left)
+            if "there" in args:
+                args[3] = data
+            wanted = b"changed" if "absent" in args and left > 1000 else b"ok"
+            assert run(store, name, ("k",), *args) == [wanted]
+            if wanted == b"ok":
+                assert store.raw("GET", "k") == b"new"
+                assert low < ttl(store) <= high
 
 
 def test_key_renew_only_lengthens(store: Any) -> None:

@@ -53,7 +53,7 @@ def test_what_counts_no_more_is_not_there(store: Any, spoil: str) -> None:
     take = ("entry_take", ("k", LEASE, TAG), "channel")
     arm = ("entry_arm", ("k", TAG), 1000, "set")
     stored(store, b"1")
-    assert put(store, "new") == [b"there"]
+    assert put(store, "new") == [b"there", store.raw("GET", "k")]
     assert put(store, "absent") == [b"changed"]
     assert run(store, *arm) == [b"ok"]
     assert run(store, *take)[0] == b"ok"
@@ -93,6 +93,23 @@ def test_entry_arm_never_shortens_when_it_renews(store: Any) -> None:
     assert run(store, "entry_arm", ("k", TAG), 0, "set") == [b"ok"]
     assert store.raw("PTTL", "k") == -1
     assert run(store, "entry_arm", ("k", TAG), 5000, "renew") == [b"longer"]
+
+
+def test_entry_copy(store: Any) -> None:
+    """What counts comes with its grace behind the new ttl, everything else leaves nothing."""
+    copy = ("entry_copy", ("k", "k2", TAG), 5000)
+    stored(store, b"1", grace=1000)
+    assert run(store, *copy) == [b"ok"]
+    assert store.raw("GET", "k2") == store.raw("GET", "k")
+    assert 5000 < store.raw("PTTL", "k2") <= 6000
+    assert run(store, *copy[:2], 0) == [b"ok"]
+    assert store.raw("PTTL", "k2") == -1
+    for spoil in (lambda: stored(store, b"1", grace=10_000), lambda: store.raw("SET", TAG, NEW)):
+        stored(store, b"1")
+        assert run(store, *copy) == [b"ok"]
+        spoil()
+        assert run(store, *copy) == [b"missing"]
+        assert store.raw("EXISTS", "k2") == 0
 
 
 def test_entry_incr(store: Any) -> None:

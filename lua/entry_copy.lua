@@ -1,0 +1,15 @@
+-- entry_copy: make one entry a copy of another; one that is missing or counts no more leaves nothing there
+-- KEYS[1] the source
+-- KEYS[2] the copy, replaced
+-- KEYS[3..] the tags
+-- ARGV[1] ttl in ms, 0 none
+-- returns {'ok'} | {'missing'}
+-- @include lib/entry
+-- @include lib/tags
+local data, grace = usable(KEYS[1], known(3))
+if not data then
+  redis.call('DEL', KEYS[2])
+  return {'missing'}
+end
+write(KEYS[2], data, ARGV[1] == '0' and '0' or tonumber(ARGV[1]) + grace)
+return {'ok'}

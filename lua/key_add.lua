@@ -1,0 +1,12 @@
+-- key_add: store a value if there is none that counts, and whoever computes it is too late
+-- KEYS[1] the value's key
+-- KEYS[2] the lease of whoever computes it
+-- ARGV[1] ttl in ms, 0 none
+-- ARGV[2] the encoded value
+-- returns {'ok'} | {'there', entry}
+-- @include lib/entry
+local there = usable(KEYS[1], '')
+if there then return {'there', there} end
+redis.call('DEL', KEYS[2])
+write(KEYS[1], ARGV[2], ARGV[1])
+return {'ok'}

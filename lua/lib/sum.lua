@@ -1,0 +1,34 @@
+-- @include lib/entry
+-- @include lib/number
+-- add(key, current, head, kind, by): add to the number of a value that counts under these stamps, its ttl kept; else
+-- begin at 0, behind this head. Gives the reply, and with 'ok' the grace of what was there (nil: nothing was).
+local function add(key, current, head, kind, by)
+  local data, grace = redis.call('GET', key), 0
+  local now = data
+  if current ~= '' or (data and string.byte(data, 1) == 192) then
+    now, grace = usable(key, current)
+    if now then
+      head, now = string.sub(now, 1, 18 + #current), string.sub(now, 19 + #current)
+    elseif data then
+      redis.call('DEL', key) -- what counts no more; a sum that begins at 0 cannot fail
+    end
+  end
+  kind = sum_kind(now, kind)
+  if not kind then return {'text'} end
+  local result
+  if kind == 'int' then
+    -- 64 bits are more than Lua's numbers hold, so the server adds, in place.
+    if now and head ~= '' then redis.call('SET', key, now, 'KEEPTTL') end
+    local sum = redis.pcall('INCRBY', key, by)
+    if type(sum) == 'table' then
+      if now and head ~= '' then redis.call('SET', key, data, 'KEEPTTL') end
+      return string.find(tostring(sum.err), 'overflow') and {'range'} or sum
+    end
+    result = redis.call('GET', key)
+  else
+    result = float_sum(now or '0', by)
+    if not result then return {'range'} end
+  end
+  if kind == 'float' or head ~= '' then redis.call('SET', key, head .. result, 'KEEPTTL') end
+  return {'ok', result}, now and grace
+end
