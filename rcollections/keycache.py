@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from .basecache import BaseCache
 from .edit import Edit
-from .errors import CacheMissError, KeyExistsError
+from .errors import CacheMissError, ConfigError, KeyExistsError
 from .filling import tag_ms
 from .missing import MISSING
 from .plans import strings as plans
@@ -65,6 +65,15 @@ class KeyCache(BaseCache, Generic[V]):
     __hash__ = None
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
+
+    @classmethod
+    def _check_class(cls) -> None:
+        super()._check_class()
+        if "load" in cls.__dict__:
+            raise ConfigError(
+                f"{cls.__name__}.load: collections are filled by load(), one value is computed by a function: "
+                f"decorate that with @cached({cls.__name__}, key=...)"
+            )
 
     @overload
     @classmethod

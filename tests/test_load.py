@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from rcollections import CacheError, CounterCache, DictCache, SetCache, SortedSetCache, configure, invalidate_tags
+from rcollections import (
+    CacheError,
+    ConfigError,
+    CounterCache,
+    DictCache,
+    KeyCache,
+    SetCache,
+    SortedSetCache,
+    configure,
+    invalidate_tags,
+)
 from tests.test_tagged_collections import content
 
 SOURCE: dict[Any, Any] = {}
@@ -348,6 +358,15 @@ def test_processes_load_once(server: Any) -> None:
     printed = "".join(process.communicate(timeout=30)[0] for process in processes)
     assert [process.returncode for process in processes] == [0] * 4
     assert printed.count("load") == 1
+
+
+def test_one_value_is_not_loaded(store: Any) -> None:
+    """A load() that nobody would call is refused, with the way that there is."""
+    with pytest.raises(ConfigError, match=r"@cached\(Price, key="):
+
+        class Price(KeyCache[int]):
+            def load(self) -> int:
+                return 1
 
 
 def test_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
