@@ -25,7 +25,7 @@ from .wire.keys import channel, join, lease, namespaced, tag
 from .wire.scripts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .keycache import KeyCache
     from .plans.flights import Flights
@@ -56,11 +56,18 @@ class CacheInfo(NamedTuple):
 class Function:
     """One cached function. Sync and async faces share it."""
 
-    def __init__(self, fn: Callable[..., Any], cls: type[KeyCache[Any]], options: dict[str, Any], method: bool) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        cls: type[KeyCache[Any]],
+        options: dict[str, Any],
+        method: bool,
+        decorator: str = "@cached",
+    ) -> None:
         self.fn = fn
         self.cls = cls
         self.name = fn.__qualname__
-        self.options = checked(self.name, options, cls)
+        self.options = checked(self.name, options, cls, decorator)
         self.arguments = Arguments(fn, method=method, ignore_self=self.options["ignore_self"])
         self.path = path_of(fn)
         self.callbacks: list[Callable[..., Any]] = []
@@ -256,27 +263,37 @@ class Function:
     def _computed(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.callbacks and not observe.observers:
             return self.fn(*args, **kwargs)
+        return self.watched((key,), args, kwargs, lambda value: ((value, args, kwargs),))
+
+    def watched(
+        self, keys: Iterable[str], args: tuple[Any, ...], kwargs: dict[str, Any], values: Callable[[Any], Iterable[Any]]
+    ) -> Any:
+        """Call the function; tell observers (of each key), and callbacks (of what ``values`` makes of the result)."""
         began = perf_counter()
         try:
-            value = self.fn(*args, **kwargs)
+            result = self.fn(*args, **kwargs)
         except BaseException as error:
-            self._told("compute", key, began, error)
+            self._told(keys, began, error)
             raise
-        if inspect.isawaitable(value):
-            return self._awaited(value, key, began, args, kwargs)
-        self._told("compute", key, began)
-        self._call_back(value, args, kwargs)
-        return value
+        if inspect.isawaitable(result):
+            return self._awaited(result, keys, began, values)
+        self._told(keys, began)
+        for value, its_args, its_kwargs in values(result):
+            self._call_back(value, its_args, its_kwargs)
+        return result
 
-    async def _awaited(self, awaitable: Any, key: str, began: float, args: Any, kwargs: Any) -> Any:
+    async def _awaited(
+        self, awaitable: Any, keys: Iterable[str], began: float, values: Callable[[Any], Iterable[Any]]
+    ) -> Any:
         try:
-            value = await awaitable
+            result = await awaitable
         except BaseException as error:
-            self._told("compute", key, began, error)
+            self._told(keys, began, error)
             raise
-        self._told("compute", key, began)
-        self._call_back(value, args, kwargs)
-        return value
+        self._told(keys, began)
+        for value, its_args, its_kwargs in values(result):
+            self._call_back(value, its_args, its_kwargs)
+        return result
 
     def _call_back(self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for callback in self.callbacks:
@@ -294,9 +311,11 @@ class Function:
         if observe.observers and word != "compute":
             observe.noted(self.name, word, key)
 
-    def _told(self, word: str, key: str, began: float, error: BaseException | None = None) -> None:
+    def _told(self, keys: Iterable[str], began: float, error: BaseException | None = None) -> None:
+        took = perf_counter() - began
         if observe.observers:
-            observe.noted(self.name, word, key, perf_counter() - began, error)
+            for key in keys:
+                observe.noted(self.name, "compute", key, took, error)
 
     def lost(self, error: BaseException) -> None:
         """An exception of background work, which nobody else will see."""

@@ -15,7 +15,7 @@ from .owning import free
 from .reads import ServerFailed, valid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .job import Job
 
@@ -34,11 +34,14 @@ def many(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any, Any]
     if job.disabled:
         return (yield from _uncached(jobs, list(jobs), {}, compute))
     if not job.breaker.allows():
+        if not job.raises:
+            _missed(jobs, jobs)
         return (yield from _without_server(jobs, list(jobs), {}, compute, job.breaker.error()))
     found: dict[Any, Any] = {}
     left_out: set[Any] = set()
+    missed: set[Any] = set()
     try:
-        yield from _answer(jobs, found, left_out, compute)
+        yield from _answer(jobs, found, left_out, missed, compute)
     except ServerFailed as failed:
         error = failed.error
     else:
@@ -48,7 +51,14 @@ def many(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any, Any]
     job.failed(error)
     job.note("error")
     wanted = [each for each in jobs if each not in found and each not in left_out]
+    if not job.raises:
+        _missed(jobs, (each for each in wanted if each not in missed))
     return (yield from _without_server(jobs, wanted, found, compute, error))
+
+
+def _missed(jobs: Jobs, ids: Iterable[Any]) -> None:
+    for each in ids:
+        jobs[each].note("miss")
 
 
 def _without_server(
@@ -67,7 +77,9 @@ def _uncached(
     return {each: found[each] for each in jobs if each in found}
 
 
-def _answer(jobs: Jobs, found: dict[Any, Any], left_out: set[Any], compute: Callable[[list[Any]], Any]) -> Plan[None]:
+def _answer(
+    jobs: Jobs, found: dict[Any, Any], left_out: set[Any], missed: set[Any], compute: Callable[[list[Any]], Any]
+) -> Plan[None]:
     found.update((yield from look(jobs)))
     for each in found:
         jobs[each].note("hit")
@@ -75,6 +87,7 @@ def _answer(jobs: Jobs, found: dict[Any, Any], left_out: set[Any], compute: Call
     for each in missing:
         jobs[each].guard()
         jobs[each].note("miss")
+        missed.add(each)
     while missing:
         mine, others = yield from _lease({each: jobs[each] for each in missing}, "miss", found)
         if mine:  # before we wait for anybody: so no two callers wait for each other
