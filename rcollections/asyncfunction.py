@@ -65,12 +65,19 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
         recipe, connection = function.recipe(flights_of, running_loop())
         return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
 
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
+    ) -> AsyncCachedFunction[Q, R]: ...
     @overload
     def __get__(self, instance: None, owner: Any) -> AsyncCachedFunction[P, R]: ...
     @overload
     def __get__(
-        self: AsyncCachedFunction[Concatenate[S, Q], R], instance: S, owner: Any
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
     ) -> AsyncCachedFunction[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> AsyncCachedFunction[P, R]: ...
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 

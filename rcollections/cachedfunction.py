@@ -65,10 +65,15 @@ class CachedFunction(CachedBase, Generic[P, R]):
         recipe, connection = function.recipe(_flights)
         return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
 
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> CachedFunction[Q, R]: ...  # type: ignore[misc]
     @overload
     def __get__(self, instance: None, owner: Any) -> CachedFunction[P, R]: ...
     @overload
-    def __get__(self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> CachedFunction[P, R]: ...
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from . import observe
 from .cachedbase import CachedBase
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Protocol
 
-    from typing_extensions import Self
-
     from .plans.effects import Plan
     from .recipes import CacheInfo
 
 __all__ = ["AsyncMultiCached", "MultiCached", "multi_cached"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 class _Multi(CachedBase):
@@ -46,9 +46,6 @@ class _Multi(CachedBase):
         if arg not in self._signature.parameters:
             raise ConfigError(f"@multi_cached of {function.name}: it has no parameter {arg!r} that could take the ids")
         self._spread = self._signature.parameters[arg].kind is inspect.Parameter.VAR_POSITIONAL
-
-    def __get__(self, instance: Any, owner: Any) -> Self:
-        return self if instance is None else self._bind(instance)
 
     def __repr__(self) -> str:
         return f"<multi_cached {self._function.path}>"
@@ -136,6 +133,18 @@ class MultiCached(_Multi, Generic[P, R]):
         name, key = self._function.name, _first(jobs)
         return observe.watched(name, "call", key, lambda _: drive(plans.many(jobs, compute), connection))  # type: ignore[return-value]
 
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> MultiCached[Q, R]: ...  # type: ignore[misc]
+    @overload
+    def __get__(self, instance: None, owner: Any) -> MultiCached[P, R]: ...
+    @overload
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: Any) -> MultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> MultiCached[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else self._bind(instance)
+
     def _jobs(self, args: Any, kwargs: Any) -> tuple[dict[Any, Job], Callable[[list[Any]], Any], Any]:
         recipe, connection = self._function.recipe(lambda connection: connection.flights)
         return (*self._prepare(recipe, connection, args, kwargs), connection)
@@ -171,6 +180,22 @@ class AsyncMultiCached(_Multi, Generic[P, R]):
         if not observe.observers:
             return await answer  # type: ignore[return-value]
         return await observe.awatched(self._function.name, "call", _first(jobs), answer)  # type: ignore[arg-type]
+
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
+    ) -> AsyncMultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: None, owner: Any) -> AsyncMultiCached[P, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
+    ) -> AsyncMultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> AsyncMultiCached[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else self._bind(instance)
 
     def _jobs(self, args: Any, kwargs: Any) -> tuple[dict[Any, Job], Callable[[list[Any]], Any], Any]:
         recipe, connection = self._function.recipe(flights_of, running_loop())
