@@ -146,8 +146,11 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
 
     async def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own."""
-        _, connection = self._function.recipe(flights_of, running_loop())
-        return await adrive(keys.clean_function(self._function.prefix(connection.namespace)), connection)
+        function = self._function
+        _, connection = function.recipe(flights_of, running_loop())
+        prefix = function.prefix(connection.namespace)
+        with function.failing(prefix):
+            return await adrive(keys.clean_function(prefix), connection)
 
     async def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -159,8 +159,11 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
-        _, connection = self._function.recipe(_flights)
-        return drive(keys.clean_function(self._function.prefix(connection.namespace)), connection)
+        function = self._function
+        _, connection = function.recipe(_flights)
+        prefix = function.prefix(connection.namespace)
+        with function.failing(prefix):
+            return drive(keys.clean_function(prefix), connection)
 
     def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -93,7 +93,8 @@ class _Multi(CachedBase):
         keys = [self.key(each) for each in dict.fromkeys(ids)]
         for start in range(0, len(keys), 1000):
             part = keys[start : start + 1000]
-            yield Batch([Script("entry_delete", (key, lease(key)), (channel(key),)) for key in part])
+            with self._function.failing(part[0]):
+                yield Batch([Script("entry_delete", (key, lease(key)), (channel(key),)) for key in part])
             for key in part:
                 self._function.note("invalidate", key)
 
@@ -109,9 +110,18 @@ class _Multi(CachedBase):
 
 
 def _looked(jobs: dict[Any, Job]) -> Plan[dict[Any, Any]]:
+    job = next(iter(jobs.values()), None)
+    if job is None:
+        return {}
+    if not job.breaker.allows():
+        error = job.breaker.error()
+        job.note("error", error)
+        raise error
     try:
         found = yield from plans.look(jobs)
     except ServerFailed as failed:
+        job.failed(failed.error)
+        job.note("error", failed.error)
         raise failed.error from None
     return {each: found[each] for each in jobs if each in found}
 

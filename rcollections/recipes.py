@@ -6,7 +6,7 @@ import inspect
 import threading
 import weakref
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +25,7 @@ from .wire.keys import channel, join, lease, namespaced, tag
 from .wire.scripts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .keycache import KeyCache
     from .plans.flights import Flights
@@ -304,12 +304,21 @@ class Function:
 
     # -- counts ----------------------------------------------------------------------------------
 
-    def note(self, word: str, key: str) -> None:
+    def note(self, word: str, key: str, error: BaseException | None = None) -> None:
         """Count what happened to a call, and tell observers (of a computation when it has ended)."""
         with self._lock:
             self._counts[word] += 1
         if observe.observers and word != "compute":
-            observe.noted(self.name, word, key)
+            observe.noted(self.name, word, key, error=error)
+
+    @contextmanager
+    def failing(self, key: str) -> Iterator[None]:
+        """Around a change: an error of the server is counted and told, and raised."""
+        try:
+            yield
+        except CacheError as error:
+            self.note("error", key, error)
+            raise
 
     def _told(self, keys: Iterable[str], began: float, error: BaseException | None = None) -> None:
         took = perf_counter() - began

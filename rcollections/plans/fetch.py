@@ -31,7 +31,10 @@ def call(job: Job) -> Plan[Any]:
     if job.disabled:
         return (yield from job.compute())
     if not job.breaker.allows():
-        return (yield from _without_server(job, job.breaker.error()))
+        error = job.breaker.error()
+        if job.raises:
+            job.note("error", error)
+        return (yield from _without_server(job, error))
     try:
         return (yield from _answer(job))
     except ServerFailed as failed:
@@ -39,7 +42,7 @@ def call(job: Job) -> Plan[Any]:
     if job.late():  # the caller's deadline has passed: computing would only make it later
         raise error
     job.failed(error)
-    job.note("error")
+    job.note("error", error)
     return (yield from _without_server(job, error))
 
 

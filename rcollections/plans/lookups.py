@@ -21,13 +21,16 @@ __all__ = ["lookup", "peek", "recompute", "store"]
 def lookup(job: Job) -> Plan[Found | None]:
     """Only look: what is there and valid, or None. Raises what the server raises."""
     if not job.breaker.allows():
-        raise job.breaker.error()
+        error = job.breaker.error()
+        if job.raises:
+            job.note("error", error)
+        raise error
     try:
         return (yield from read(job, with_ttl=True))
     except ServerFailed as failed:
         error = failed.error
     job.failed(error)
-    job.note("error")
+    job.note("error", error)
     raise error
 
 
@@ -60,6 +63,8 @@ def recompute(job: Job) -> Plan[Any]:
         return (yield from job.compute())
     if not job.breaker.allows():
         failure = job.breaker.error()
+        if job.raises:
+            job.note("error", failure)
     else:
         try:
             return (yield from _recompute(job))
@@ -72,7 +77,7 @@ def recompute(job: Job) -> Plan[Any]:
         if job.late():
             raise failure
         job.failed(failure)
-        job.note("error")
+        job.note("error", failure)
     if job.raises:
         raise failure
     return (yield from job.compute())
@@ -96,5 +101,5 @@ def store(job: Job, value: Any) -> Plan[None]:
     before = head(VALUE, grace, len(job.tags))
     news = tuple(draw() for _ in job.tags)
     args = (before, data, ms + grace if ms else 0, job.tag_ms, job.channel, *news)
-    yield Script("entry_put", (job.key, job.lease, *job.tags), args)
+    yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))
     job.note("store")

@@ -34,9 +34,12 @@ def many(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any, Any]
     if job.disabled:
         return (yield from _uncached(jobs, list(jobs), {}, compute))
     if not job.breaker.allows():
-        if not job.raises:
+        error = job.breaker.error()
+        if job.raises:
+            job.note("error", error)
+        else:
             _missed(jobs, jobs)
-        return (yield from _without_server(jobs, list(jobs), {}, compute, job.breaker.error()))
+        return (yield from _without_server(jobs, list(jobs), {}, compute, error))
     found: dict[Any, Any] = {}
     left_out: set[Any] = set()
     missed: set[Any] = set()
@@ -49,7 +52,7 @@ def many(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any, Any]
     if job.late():
         raise error
     job.failed(error)
-    job.note("error")
+    job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
     if not job.raises:
         _missed(jobs, (each for each in wanted if each not in missed))
@@ -218,7 +221,7 @@ def _store(jobs: Jobs, wanted: list[Any], steps: list[Script]) -> Plan[None]:
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
-            job.note("error")
+            job.note("error", reply)
             job.failed(reply)
             if job.raises:
                 raise ServerFailed(reply)
@@ -241,8 +244,8 @@ def _free_all(jobs: Jobs, tokens: dict[Any, bytes]) -> Plan[None]:
     steps = [Script("lease_free", (jobs[each].lease,), (token, jobs[each].channel)) for each, token in tokens.items()]
     try:
         yield Batch(steps, keep_errors=True)
-    except CacheError:
-        next(iter(jobs.values())).note("error")
+    except CacheError as error:
+        next(iter(jobs.values())).note("error", error)
 
 
 def _await(waiting: Jobs, found: dict[Any, Any]) -> Plan[None]:
@@ -325,6 +328,6 @@ def recompute(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any,
     except ServerFailed as failed:
         error = failed.error
     job.failed(error)
-    job.note("error")
+    job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
     return (yield from _without_server(jobs, wanted, found, compute, error))
