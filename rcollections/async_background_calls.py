@@ -26,14 +26,14 @@ class AsyncBackground(Generic[P, R]):
     def __init__(self, function: AsyncCachedFunction[P, R]) -> None:
         self._function = function
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
         try:
             return await self._at_once(args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
             return await self._function(*args, **kwargs)
 
-    async def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
         try:
             return await self._at_once(args, kwargs)  # type: ignore[no-any-return]
@@ -41,7 +41,7 @@ class AsyncBackground(Generic[P, R]):
             in_background(self._function(*args, **kwargs))
             raise
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
         in_background(self._function.refresh(*args, **kwargs))
 
@@ -59,18 +59,18 @@ class AsyncFuture(Generic[P, R]):
     def __init__(self, function: AsyncCachedFunction[P, R]) -> None:
         self._function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """The call itself, as a task."""
         return as_task(self._function(*args, **kwargs))
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """``peek`` as a task."""
         return as_task(self._function.peek(*args, **kwargs))
 
-    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """``bg().lazy`` as a task."""
         return as_task(AsyncBackground(self._function).lazy(*args, **kwargs))
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """``refresh`` as a task."""
         return as_task(self._function.refresh(*args, **kwargs))

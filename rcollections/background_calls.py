@@ -27,14 +27,14 @@ class Background(Generic[P, R]):
     def __init__(self, function: CachedFunction[P, R]) -> None:
         self._function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
         try:
             return self._at_once(args, kwargs)  # type: ignore[no-any-return]
         except CacheMissError:
             return self._function(*args, **kwargs)
 
-    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
         try:
             return self._at_once(args, kwargs)  # type: ignore[no-any-return]
@@ -42,7 +42,7 @@ class Background(Generic[P, R]):
             in_background(lambda: self._function(*args, **kwargs))
             raise
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
         in_background(lambda: self._function.refresh(*args, **kwargs))
 
@@ -60,18 +60,18 @@ class Future(Generic[P, R]):
     def __init__(self, function: CachedFunction[P, R]) -> None:
         self._function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """The call itself, on the background pool."""
         return submit(lambda: self._function(*args, **kwargs))
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """``peek`` on the background pool: its future raises CacheMissError on a miss."""
         return submit(lambda: self._function.peek(*args, **kwargs))
 
-    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """``bg().lazy`` on the background pool."""
         return submit(lambda: Background(self._function).lazy(*args, **kwargs))
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """``refresh`` on the background pool."""
         return submit(lambda: self._function.refresh(*args, **kwargs))

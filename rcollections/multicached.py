@@ -136,7 +136,7 @@ class MultiCached(_Multi, Generic[P, R]):
 
     __wrapped__: Callable[P, R]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         jobs, compute, connection = self._jobs(args, kwargs)
         if not observe.observers:
             return drive(plans.many(jobs, compute), connection)  # type: ignore[return-value]
@@ -159,12 +159,12 @@ class MultiCached(_Multi, Generic[P, R]):
         recipe, connection = self._function.recipe(lambda connection: connection.flights)
         return (*self._prepare(recipe, connection, args, kwargs), connection)
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Those that are cached, and nothing is computed. One round trip."""
         jobs, _, connection = self._jobs(args, kwargs)
         return drive(_looked(jobs), connection)  # type: ignore[return-value]
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute all of them now and store them, whatever is cached."""
         jobs, compute, connection = self._jobs(args, kwargs)
         return drive(plans.recompute(jobs, compute), connection)  # type: ignore[return-value]
@@ -184,7 +184,7 @@ class AsyncMultiCached(_Multi, Generic[P, R]):
         super().__init__(function, arg, key)
         mark_coroutine_function(self)
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         jobs, compute, connection = self._jobs(args, kwargs)
         answer = adrive(plans.many(jobs, compute), connection)
         if not observe.observers:
@@ -211,12 +211,12 @@ class AsyncMultiCached(_Multi, Generic[P, R]):
         recipe, connection = self._function.recipe(flights_of, running_loop())
         return (*self._prepare(recipe, connection, args, kwargs), connection)
 
-    async def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Those that are cached, and nothing is computed. One round trip."""
         jobs, _, connection = self._jobs(args, kwargs)
         return await adrive(_looked(jobs), connection)  # type: ignore[arg-type]
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute all of them now and store them, whatever is cached."""
         jobs, compute, connection = self._jobs(args, kwargs)
         return await adrive(plans.recompute(jobs, compute), connection)  # type: ignore[arg-type]
