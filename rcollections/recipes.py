@@ -279,7 +279,9 @@ class Function:
             return self._awaited(result, keys, began, values)
         self._told(keys, began)
         for value, its_args, its_kwargs in values(result):
-            self._call_back(value, its_args, its_kwargs)
+            for callback in self.callbacks:
+                with self._logging():
+                    callback(value, *its_args, **its_kwargs)
         return result
 
     async def _awaited(
@@ -292,15 +294,19 @@ class Function:
             raise
         self._told(keys, began)
         for value, its_args, its_kwargs in values(result):
-            self._call_back(value, its_args, its_kwargs)
+            for callback in self.callbacks:
+                with self._logging():
+                    told = callback(value, *its_args, **its_kwargs)
+                    if inspect.isawaitable(told):
+                        await told
         return result
 
-    def _call_back(self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for callback in self.callbacks:
-            try:
-                callback(value, *args, **kwargs)
-            except Exception:  # it watches, it must not break
-                observe.log.exception("on_value callback of %s failed", self.name)
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:  # a callback watches, it must not break
+            observe.log.exception("on_value callback of %s failed", self.name)
 
     # -- counts ----------------------------------------------------------------------------------
 

@@ -597,6 +597,28 @@ def test_on_value(store: Any, caplog: Any) -> None:
     assert "on_value callback" in caplog.text
 
 
+def test_what_cannot_be_called_back_is_refused() -> None:
+    """At once: nothing to call, and an ``async def`` that nobody would await."""
+
+    class Later:
+        async def __call__(self, value: Any) -> None: ...
+
+    async def later(value: Any) -> None: ...
+
+    @multi_cached("ids", Short)
+    def many(ids: list[int]) -> dict[int, int]:
+        return {}
+
+    for function in (module_level, many):
+        for wrong in (None, 5):
+            with pytest.raises(TypeError, match="on_value takes a function, not "):
+                function.on_value(wrong)  # type: ignore[attr-defined]
+        for wrong in (later, Later()):
+            with pytest.raises(TypeError, match="nobody would await"):
+                function.on_value(wrong)  # type: ignore[attr-defined]
+        assert function._function.callbacks == []  # type: ignore[attr-defined]
+
+
 def test_an_argument_called_self(store: Any) -> None:
     """A function may have one, and is asked by all names as it is called."""
 
