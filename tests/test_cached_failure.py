@@ -17,6 +17,7 @@ from rcollections import (
     KeyCache,
     cached,
     configure,
+    connection,
     deadline,
     invalidate_tags,
     multi_cached,
@@ -253,6 +254,28 @@ def test_what_fails_is_counted_and_told() -> None:
         with pytest.raises(CacheConnectionError) as raised:
             invalidate_tags("t")
         assert errors.told == [("invalidate_tags", "rc:t:t", raised.value)]
+
+
+def test_a_store_that_fails_is_one_error(own: Server) -> None:
+    """With on_error="raise" it ends the call, and is counted and told once."""
+
+    @cached(on_error="raise")
+    def f() -> int:
+        own.kill()
+        return 1
+
+    @multi_cached("ids", User, on_error="raise")
+    def many(ids: list[int]) -> dict[int, int]:
+        own.kill()
+        return dict.fromkeys(ids, 1)
+
+    for function, call in ((f, f), (many, lambda: many([1])), (f, f.refresh), (many, lambda: many.refresh([1]))):
+        before = function.cache_info().errors
+        with observe.observing(Errors()) as errors, pytest.raises(CacheError):
+            call()
+        assert function.cache_info().errors == before + len(errors.told) == before + 1
+        own.start()
+        wait_until(connection().breaker.allows, seconds=15)
 
 
 def test_errors_grow_while_the_breaker_is_open() -> None:

@@ -38,11 +38,12 @@ def call(job: Job) -> Plan[Any]:
     try:
         return (yield from _answer(job))
     except ServerFailed as failed:
-        error = failed.error
+        error, told = failed.error, failed.told
     if job.late():  # the caller's deadline has passed: computing would only make it later
         raise error
-    job.failed(error)
-    job.note("error", error)
+    if not told:
+        job.failed(error)
+        job.note("error", error)
     return (yield from _without_server(job, error))
 
 

@@ -71,13 +71,14 @@ def recompute(job: Job) -> Plan[Any]:
         except Failed as failed:
             raised = failed.error
         except ServerFailed as failed:
-            raised, failure = None, failed.error
+            raised, failure, told = None, failed.error, failed.told
         if raised is not None:
             raise raised
         if job.late():
             raise failure
-        job.failed(failure)
-        job.note("error", failure)
+        if not told:
+            job.failed(failure)
+            job.note("error", failure)
     if job.raises:
         raise failure
     return (yield from job.compute())

@@ -46,13 +46,14 @@ def many(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any, Any]
     try:
         yield from _answer(jobs, found, left_out, missed, compute)
     except ServerFailed as failed:
-        error = failed.error
+        error, told = failed.error, failed.told
     else:
         return {each: found[each] for each in jobs if each in found}
     if job.late():
         raise error
-    job.failed(error)
-    job.note("error", error)
+    if not told:
+        job.failed(error)
+        job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
     if not job.raises:
         _missed(jobs, (each for each in wanted if each not in missed))
@@ -224,7 +225,7 @@ def _store(jobs: Jobs, wanted: list[Any], steps: list[Script]) -> Plan[None]:
             job.note("error", reply)
             job.failed(reply)
             if job.raises:
-                raise ServerFailed(reply)
+                raise ServerFailed(reply, told=True)
         elif step.name == "entry_store":
             job.note("store" if reply[0] == b"ok" else "refused")
 
@@ -326,8 +327,9 @@ def recompute(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any,
         yield from _own(jobs, mine, found, left_out, compute)
         return found
     except ServerFailed as failed:
-        error = failed.error
-    job.failed(error)
-    job.note("error", error)
+        error, told = failed.error, failed.told
+    if not told:
+        job.failed(error)
+        job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
     return (yield from _without_server(jobs, wanted, found, compute, error))

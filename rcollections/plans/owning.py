@@ -88,7 +88,7 @@ def _put(job: Job, token: bytes, stamps: list[bytes], kind: int, data: bytes, ms
         job.note("error", error)
         job.failed(error)
         if job.raises and kind == VALUE:
-            raise ServerFailed(error) from error
+            raise ServerFailed(error, told=True) from error
         return
     job.breaker.stored()
     job.note("store" if reply[0] == b"ok" else "refused")
