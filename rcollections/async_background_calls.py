@@ -29,7 +29,7 @@ class AsyncBackground(Generic[P, R]):
     def __init__(self, function: AsyncCachedFunction[P, R]) -> None:
         self._function = function
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
         job, connection = self._function._job(args, kwargs)
         try:
@@ -37,7 +37,7 @@ class AsyncBackground(Generic[P, R]):
         except CacheMissError:
             return await self._function(*args, **kwargs)
 
-    async def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
         job, connection = self._function._job(args, kwargs)
         try:
@@ -46,7 +46,7 @@ class AsyncBackground(Generic[P, R]):
             in_background(lambda: self._function(*args, **kwargs), once=once(job))
             raise
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
         job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: adrive(recompute(job), connection))
@@ -64,18 +64,18 @@ class AsyncFuture(Generic[P, R]):
     def __init__(self, function: AsyncCachedFunction[P, R]) -> None:
         self._function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """The call itself, as a task."""
         return as_task(self._function(*args, **kwargs))
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """``peek`` as a task."""
         return as_task(self._function.peek(*args, **kwargs))
 
-    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """``bg().lazy`` as a task."""
         return as_task(AsyncBackground(self._function).lazy(*args, **kwargs))
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
         """``refresh`` as a task."""
         return as_task(self._function.refresh(*args, **kwargs))

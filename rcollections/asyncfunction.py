@@ -45,7 +45,7 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
 
     if TYPE_CHECKING:
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
     async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call, for what the tier of this process did not answer."""
@@ -65,12 +65,19 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
         recipe, connection = function.recipe(flights_of, running_loop())
         return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
 
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
+    ) -> AsyncCachedFunction[Q, R]: ...
     @overload
     def __get__(self, instance: None, owner: Any) -> AsyncCachedFunction[P, R]: ...
     @overload
     def __get__(
-        self: AsyncCachedFunction[Concatenate[S, Q], R], instance: S, owner: Any
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
     ) -> AsyncCachedFunction[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> AsyncCachedFunction[P, R]: ...
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
@@ -79,22 +86,22 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
 
     # -- looking ---------------------------------------------------------------------------------
 
-    async def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value if it is fresh, or CacheMissError: never computes. One round trip."""
         job, connection = self._job(args, kwargs)
         return (await adrive(peek(job, stale=False), connection))[1]  # type: ignore[no-any-return]
 
-    async def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
         return await self.peek(*args, **kwargs)
 
-    async def get_ttl(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
+    async def get_ttl(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
         """The cached value and the seconds that it stays fresh; CacheMissError if there is none."""
         job, connection = self._job(args, kwargs)
         found, value = await adrive(peek(job, stale=True), connection)
         return value, float("inf") if found.soft is None else found.soft
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Asks nobody; not awaited."""
         function = self._function
         function.shown()
@@ -103,22 +110,22 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
 
     # -- changing --------------------------------------------------------------------------------
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute now and store, whatever is cached."""
         job, connection = self._job(args, kwargs)
         return await adrive(plans.recompute(job), connection)
 
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Drop the value of this call; one that is being computed now will not be stored."""
         job, connection = self._job(args, kwargs)
         await adrive(invalidate(job), connection)
 
-    async def expire(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Mark the value stale: only those who take stale values still get it."""
         job, connection = self._job(args, kwargs)
         await adrive(expire(job), connection)
 
-    async def put(self, *args: Any, _cache_put: R, **kwargs: Any) -> None:
+    async def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand; ``store(v)(x)`` is the typed form."""
         job, connection = self._job(args, kwargs)
         await adrive(plans.store(job, _cache_put), connection)
@@ -132,15 +139,18 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
 
         return put
 
-    def writing(self, *args: P.args, **kwargs: P.kwargs) -> AsyncWriting[R]:
+    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncWriting[R]:
         """``async with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` is stored at its end."""
         job, connection = self._job(args, kwargs)
         return AsyncWriting(job, connection)
 
     async def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own."""
-        _, connection = self._function.recipe(flights_of, running_loop())
-        return await adrive(keys.clean_function(self._function.prefix(connection.namespace)), connection)
+        function = self._function
+        _, connection = function.recipe(flights_of, running_loop())
+        prefix = function.prefix(connection.namespace)
+        with function.failing(prefix):
+            return await adrive(keys.clean_function(prefix), connection)
 
     async def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -29,7 +29,7 @@ class Background(Generic[P, R]):
     def __init__(self, function: CachedFunction[P, R]) -> None:
         self._function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
         job, connection = self._function._job(args, kwargs)
         try:
@@ -37,7 +37,7 @@ class Background(Generic[P, R]):
         except CacheMissError:
             return self._function(*args, **kwargs)
 
-    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
         job, connection = self._function._job(args, kwargs)
         try:
@@ -46,7 +46,7 @@ class Background(Generic[P, R]):
             in_background(lambda: self._function(*args, **kwargs), once=once(job))
             raise
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
         job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: drive(recompute(job), connection))
@@ -69,18 +69,18 @@ class Future(Generic[P, R]):
     def __init__(self, function: CachedFunction[P, R]) -> None:
         self._function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """The call itself, on the background pool."""
         return submit(lambda: self._function(*args, **kwargs))
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """``peek`` on the background pool: its future raises CacheMissError on a miss."""
         return submit(lambda: self._function.peek(*args, **kwargs))
 
-    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """``bg().lazy`` on the background pool."""
         return submit(lambda: Background(self._function).lazy(*args, **kwargs))
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """``refresh`` on the background pool."""
         return submit(lambda: self._function.refresh(*args, **kwargs))

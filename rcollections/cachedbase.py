@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +74,17 @@ class CachedBase(Hit):
         return self.__dict__["__wrapped__"]
 
     def on_value(self, callback: Callable[..., Any]) -> Callable[..., Any]:
-        """Call ``callback(value, *args, **kwargs)`` after each computation; its errors are logged."""
-        self._function.callbacks.append(callback)
+        """Call ``callback(value, *args, **kwargs)`` after each computation; its errors are logged.
+
+        That of an ``async def`` may be one too: it is awaited before the result is stored.
+        """
+        function = self._function
+        if not callable(callback):
+            raise TypeError(f"{function.name}.on_value takes a function, not {type(callback).__name__}")
+        called: Any = type(callback).__call__  # of an object
+        if not function.owner.asynchronous and any(map(inspect.iscoroutinefunction, (callback, called))):
+            raise TypeError(f"{function.name} is no async def: nobody would await this on_value callback")
+        function.callbacks.append(callback)
         return callback
 
     def cache_info(self) -> CacheInfo:

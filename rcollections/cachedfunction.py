@@ -45,7 +45,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
     if TYPE_CHECKING:
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call, for what the tier of this process did not answer."""
@@ -65,10 +65,15 @@ class CachedFunction(CachedBase, Generic[P, R]):
         recipe, connection = function.recipe(_flights)
         return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
 
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> CachedFunction[Q, R]: ...  # type: ignore[misc]
     @overload
     def __get__(self, instance: None, owner: Any) -> CachedFunction[P, R]: ...
     @overload
-    def __get__(self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> CachedFunction[P, R]: ...
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
@@ -77,7 +82,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
     # -- looking ---------------------------------------------------------------------------------
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value if it is fresh, or CacheMissError: never computes. One round trip.
 
         A server that fails is a miss as well, unless the function has ``on_error="raise"``.
@@ -85,11 +90,11 @@ class CachedFunction(CachedBase, Generic[P, R]):
         job, connection = self._job(args, kwargs)
         return drive(peek(job, stale=False), connection)[1]  # type: ignore[no-any-return]
 
-    def lazy(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
         return self.peek(*args, **kwargs)
 
-    def get_ttl(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
+    def get_ttl(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
         """The cached value and the seconds that it stays fresh: negative when stale, ``inf`` for ever.
 
         CacheMissError if there is none. One round trip.
@@ -98,19 +103,19 @@ class CachedFunction(CachedBase, Generic[P, R]):
         found, value = drive(peek(job, stale=True), connection)
         return value, float("inf") if found.soft is None else found.soft
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Asks nobody."""
         self._function.shown()
         return self._job(args, kwargs)[0].key
 
     # -- changing --------------------------------------------------------------------------------
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute now and store, whatever is cached; a computation that runs elsewhere is too late then."""
         job, connection = self._job(args, kwargs)
         return drive(plans.recompute(job), connection)  # type: ignore[no-any-return]
 
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Drop the value of this call; one that is being computed now will not be stored.
 
         A call that begins after this has returned never gets the older value. One round trip.
@@ -118,12 +123,12 @@ class CachedFunction(CachedBase, Generic[P, R]):
         job, connection = self._job(args, kwargs)
         drive(invalidate(job), connection)
 
-    def expire(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Mark the value stale: only those who take stale values still get it. One round trip."""
         job, connection = self._job(args, kwargs)
         drive(expire(job), connection)
 
-    def put(self, *args: Any, _cache_put: R, **kwargs: Any) -> None:
+    def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
 
         It takes effect at the server: of two writers the last one wins there. ``writing()`` is the
@@ -141,7 +146,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
         return put
 
-    def writing(self, *args: P.args, **kwargs: P.kwargs) -> Writing[R]:
+    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> Writing[R]:
         """``with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` stores the new value.
 
         While the block runs nobody can store an older value. Without ``w.put`` the value is dropped.
@@ -154,8 +159,11 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
-        _, connection = self._function.recipe(_flights)
-        return drive(keys.clean_function(self._function.prefix(connection.namespace)), connection)
+        function = self._function
+        _, connection = function.recipe(_flights)
+        prefix = function.prefix(connection.namespace)
+        with function.failing(prefix):
+            return drive(keys.clean_function(prefix), connection)
 
     def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -46,12 +46,12 @@ def seconds(value: Any) -> Any:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def checked(name: str, given: dict[str, Any], cls: type[KeyCache[Any]]) -> dict[str, Any]:
-    """All options, or a ConfigError that names the function and the option."""
+def checked(name: str, given: dict[str, Any], cls: type[KeyCache[Any]], decorator: str = "@cached") -> dict[str, Any]:
+    """All options, or a ConfigError that names decorator, function and option."""
     options = {**DEFAULTS, **given}
 
     def refuse(option: str, what: str) -> None:
-        raise ConfigError(f"@cached of {name}: {option} {what}")
+        raise ConfigError(f"{decorator} of {name}: {option} {what}")
 
     key, ttl = options["key"], options["ttl"]
     if key is not None and not (isinstance(key, str) and key) and not callable(key):
@@ -73,7 +73,7 @@ def checked(name: str, given: dict[str, Any], cls: type[KeyCache[Any]]) -> dict[
     _words(refuse, options)
     options["version"] = str(options["version"])
     if options["tags"] is not None and not callable(options["tags"]):
-        options["tags"] = check(f"@cached of {name}", "tags", options["tags"])
+        options["tags"] = check(f"{decorator} of {name}", "tags", options["tags"])
     return options
 
 

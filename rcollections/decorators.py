@@ -6,6 +6,7 @@ import inspect
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from . import observe
 from .asyncfunction import AsyncCachedFunction
 from .attributes import check
 from .cachedbase import CachedBase
@@ -165,6 +166,11 @@ def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[t
     return [(each, [tag(each.namespace, name) for name in dict.fromkeys(tags)]) for each in chosen]
 
 
+def _failed(keys: list[str], error: CacheError) -> None:
+    if observe.observers:
+        observe.noted("invalidate_tags", "error", keys[0], error=error)
+
+
 def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     """Everything that carries one of these tags counts no more: entries of functions and collections.
 
@@ -181,6 +187,7 @@ def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
             drive(bump(keys), connection)
         except CacheError as error:  # the others are told all the same
             failure = failure or error
+            _failed(keys, error)
     if failure is not None:
         raise failure
 
@@ -193,5 +200,6 @@ async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> No
             await adrive(bump(keys), connection)
         except CacheError as error:
             failure = failure or error
+            _failed(keys, error)
     if failure is not None:
         raise failure

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from . import observe
 from .cachedbase import CachedBase
+from .decorators import CachedClassMethod
 from .errors import ConfigError
 from .keycache import KeyCache
 from .plans import many as plans
@@ -18,11 +21,9 @@ from .wire.driver import drive
 from .wire.keys import channel, lease, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from datetime import timedelta
     from typing import Protocol
-
-    from typing_extensions import Self
 
     from .plans.effects import Plan
     from .recipes import CacheInfo
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncMultiCached", "MultiCached", "multi_cached"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 class _Multi(CachedBase):
@@ -43,9 +46,6 @@ class _Multi(CachedBase):
         if arg not in self._signature.parameters:
             raise ConfigError(f"@multi_cached of {function.name}: it has no parameter {arg!r} that could take the ids")
         self._spread = self._signature.parameters[arg].kind is inspect.Parameter.VAR_POSITIONAL
-
-    def __get__(self, instance: Any, owner: Any) -> Self:
-        return self if instance is None else self._bind(instance)
 
     def __repr__(self) -> str:
         return f"<multi_cached {self._function.path}>"
@@ -63,6 +63,7 @@ class _Multi(CachedBase):
     ) -> tuple[dict[Any, Job], Callable[[list[Any]], Any]]:
         function = self._function
         bound = self._signature.bind(*self._bound, *args, **kwargs)
+        given = {**bound.arguments}
         bound.apply_defaults()
         names = function.tags(bound.args, bound.kwargs)
         tags = tuple(tag(connection.namespace, name) for name in names)
@@ -73,13 +74,29 @@ class _Multi(CachedBase):
 
         def compute(wanted: list[Any]) -> Any:
             bound.arguments[self._arg] = tuple(wanted) if self._spread else list(wanted)
-            return function.fn(*bound.args, **bound.kwargs)
+            if not function.callbacks and not observe.observers:
+                return function.fn(*bound.args, **bound.kwargs)
+            keys = [jobs[each].key for each in wanted]
+            return function.watched(keys, bound.args, bound.kwargs, lambda found: self._each(wanted, found, given))
 
         return jobs, compute
 
-    def _dropped(self, ids: Iterable[Any]) -> list[Script]:
+    def _each(self, wanted: list[Any], found: Any, given: dict[str, Any]) -> Iterator[Any]:
+        """What ``on_value`` is called with: each value, and the arguments of the call with its id for the ids."""
+        for each in wanted if isinstance(found, Mapping) else ():
+            if each in found:
+                arguments = {**given, self._arg: (each,) if self._spread else each}
+                one = inspect.BoundArguments(self._signature, arguments)
+                yield found[each], one.args, one.kwargs
+
+    def _drop(self, ids: Iterable[Any]) -> Plan[None]:
         keys = [self.key(each) for each in dict.fromkeys(ids)]
-        return [Script("entry_delete", (key, lease(key)), (channel(key),)) for key in keys]
+        for start in range(0, len(keys), 1000):
+            part = keys[start : start + 1000]
+            with self._function.failing(part[0]):
+                yield Batch([Script("entry_delete", (key, lease(key)), (channel(key),)) for key in part])
+            for key in part:
+                self._function.note("invalidate", key)
 
     def cache_info(self) -> CacheInfo:
         """What the calls did in this process, counted by ids: hits, misses and more. Asks nobody."""
@@ -93,16 +110,25 @@ class _Multi(CachedBase):
 
 
 def _looked(jobs: dict[Any, Job]) -> Plan[dict[Any, Any]]:
+    job = next(iter(jobs.values()), None)
+    if job is None:
+        return {}
+    if not job.breaker.allows():
+        error = job.breaker.error()
+        job.note("error", error)
+        raise error
     try:
         found = yield from plans.look(jobs)
     except ServerFailed as failed:
+        job.failed(failed.error)
+        job.note("error", failed.error)
         raise failed.error from None
     return {each: found[each] for each in jobs if each in found}
 
 
-def _drop(steps: list[Script]) -> Plan[None]:
-    for start in range(0, len(steps), 1000):
-        yield Batch(steps[start : start + 1000])
+def _first(jobs: dict[Any, Job]) -> str:
+    """The key that stands in the event of a call."""
+    return next((job.key for job in jobs.values()), "")
 
 
 class MultiCached(_Multi, Generic[P, R]):
@@ -110,20 +136,35 @@ class MultiCached(_Multi, Generic[P, R]):
 
     __wrapped__: Callable[P, R]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         jobs, compute, connection = self._jobs(args, kwargs)
-        return drive(plans.many(jobs, compute), connection)  # type: ignore[return-value]
+        if not observe.observers:
+            return drive(plans.many(jobs, compute), connection)  # type: ignore[return-value]
+        name, key = self._function.name, _first(jobs)
+        return observe.watched(name, "call", key, lambda _: drive(plans.many(jobs, compute), connection))  # type: ignore[return-value]
+
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> MultiCached[Q, R]: ...  # type: ignore[misc]
+    @overload
+    def __get__(self, instance: None, owner: Any) -> MultiCached[P, R]: ...
+    @overload
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: Any) -> MultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> MultiCached[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else self._bind(instance)
 
     def _jobs(self, args: Any, kwargs: Any) -> tuple[dict[Any, Job], Callable[[list[Any]], Any], Any]:
         recipe, connection = self._function.recipe(lambda connection: connection.flights)
         return (*self._prepare(recipe, connection, args, kwargs), connection)
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Those that are cached, and nothing is computed. One round trip."""
         jobs, _, connection = self._jobs(args, kwargs)
         return drive(_looked(jobs), connection)  # type: ignore[return-value]
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute all of them now and store them, whatever is cached."""
         jobs, compute, connection = self._jobs(args, kwargs)
         return drive(plans.recompute(jobs, compute), connection)  # type: ignore[return-value]
@@ -131,7 +172,7 @@ class MultiCached(_Multi, Generic[P, R]):
     def invalidate(self, ids: Iterable[Any]) -> None:
         """Drop the values of these ids; those that are being computed now will not be stored. One round trip."""
         _, connection = self._function.recipe(lambda connection: connection.flights)
-        drive(_drop(self._dropped(ids)), connection)
+        drive(self._drop(ids), connection)
 
 
 class AsyncMultiCached(_Multi, Generic[P, R]):
@@ -143,20 +184,39 @@ class AsyncMultiCached(_Multi, Generic[P, R]):
         super().__init__(function, arg, key)
         mark_coroutine_function(self)
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         jobs, compute, connection = self._jobs(args, kwargs)
-        return await adrive(plans.many(jobs, compute), connection)  # type: ignore[arg-type]
+        answer = adrive(plans.many(jobs, compute), connection)
+        if not observe.observers:
+            return await answer  # type: ignore[return-value]
+        return await observe.awatched(self._function.name, "call", _first(jobs), answer)  # type: ignore[arg-type]
+
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
+    ) -> AsyncMultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: None, owner: Any) -> AsyncMultiCached[P, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
+    ) -> AsyncMultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> AsyncMultiCached[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else self._bind(instance)
 
     def _jobs(self, args: Any, kwargs: Any) -> tuple[dict[Any, Job], Callable[[list[Any]], Any], Any]:
         recipe, connection = self._function.recipe(flights_of, running_loop())
         return (*self._prepare(recipe, connection, args, kwargs), connection)
 
-    async def peek(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Those that are cached, and nothing is computed. One round trip."""
         jobs, _, connection = self._jobs(args, kwargs)
         return await adrive(_looked(jobs), connection)  # type: ignore[arg-type]
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute all of them now and store them, whatever is cached."""
         jobs, compute, connection = self._jobs(args, kwargs)
         return await adrive(plans.recompute(jobs, compute), connection)  # type: ignore[arg-type]
@@ -164,7 +224,7 @@ class AsyncMultiCached(_Multi, Generic[P, R]):
     async def invalidate(self, ids: Iterable[Any]) -> None:
         """Drop the values of these ids; those that are being computed now will not be stored. One round trip."""
         _, connection = self._function.recipe(flights_of, running_loop())
-        await adrive(_drop(self._dropped(ids)), connection)
+        await adrive(self._drop(ids), connection)
 
 
 if TYPE_CHECKING:
@@ -215,14 +275,22 @@ def multi_cached(
     """
     if not isinstance(arg, str):
         raise TypeError("multi_cached takes the name of the parameter that takes the ids: @multi_cached('ids')")
+    given: Any = cls
+    if not (isinstance(given, type) and issubclass(given, KeyCache)):
+        what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise TypeError(f"@multi_cached takes a KeyCache class, not {what}")
     if key is not None and not callable(key):
         raise ConfigError("multi_cached: key is a function of an id")
     options = {"ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error}
 
     def decorate(fn: Any) -> Any:
+        if isinstance(fn, staticmethod):
+            return staticmethod(decorate(fn.__func__))
+        if isinstance(fn, classmethod):
+            return CachedClassMethod(decorate(fn.__func__))
         if isinstance(fn, CachedBase) or not callable(fn) or not hasattr(fn, "__qualname__"):
-            raise TypeError("multi_cached takes a function; staticmethod and classmethod go around it, not inside")
-        function = Function(fn, cls, options, method=False)
+            raise TypeError("@multi_cached takes a function, and one @cached or @multi_cached is enough")
+        function = Function(fn, cls, options, method=False, decorator="@multi_cached")
         face = AsyncMultiCached if inspect.iscoroutinefunction(fn) else MultiCached
         return face(function, arg, key)
 

@@ -6,7 +6,7 @@ import inspect
 import threading
 import weakref
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +25,7 @@ from .wire.keys import channel, join, lease, namespaced, tag
 from .wire.scripts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .keycache import KeyCache
     from .plans.flights import Flights
@@ -56,11 +56,18 @@ class CacheInfo(NamedTuple):
 class Function:
     """One cached function. Sync and async faces share it."""
 
-    def __init__(self, fn: Callable[..., Any], cls: type[KeyCache[Any]], options: dict[str, Any], method: bool) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        cls: type[KeyCache[Any]],
+        options: dict[str, Any],
+        method: bool,
+        decorator: str = "@cached",
+    ) -> None:
         self.fn = fn
         self.cls = cls
         self.name = fn.__qualname__
-        self.options = checked(self.name, options, cls)
+        self.options = checked(self.name, options, cls, decorator)
         self.arguments = Arguments(fn, method=method, ignore_self=self.options["ignore_self"])
         self.path = path_of(fn)
         self.callbacks: list[Callable[..., Any]] = []
@@ -256,47 +263,74 @@ class Function:
     def _computed(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.callbacks and not observe.observers:
             return self.fn(*args, **kwargs)
+        return self.watched((key,), args, kwargs, lambda value: ((value, args, kwargs),))
+
+    def watched(
+        self, keys: Iterable[str], args: tuple[Any, ...], kwargs: dict[str, Any], values: Callable[[Any], Iterable[Any]]
+    ) -> Any:
+        """Call the function; tell observers (of each key), and callbacks (of what ``values`` makes of the result)."""
         began = perf_counter()
         try:
-            value = self.fn(*args, **kwargs)
+            result = self.fn(*args, **kwargs)
         except BaseException as error:
-            self._told("compute", key, began, error)
+            self._told(keys, began, error)
             raise
-        if inspect.isawaitable(value):
-            return self._awaited(value, key, began, args, kwargs)
-        self._told("compute", key, began)
-        self._call_back(value, args, kwargs)
-        return value
+        if inspect.isawaitable(result):
+            return self._awaited(result, keys, began, values)
+        self._told(keys, began)
+        for value, its_args, its_kwargs in values(result):
+            for callback in self.callbacks:
+                with self._logging():
+                    callback(value, *its_args, **its_kwargs)
+        return result
 
-    async def _awaited(self, awaitable: Any, key: str, began: float, args: Any, kwargs: Any) -> Any:
+    async def _awaited(
+        self, awaitable: Any, keys: Iterable[str], began: float, values: Callable[[Any], Iterable[Any]]
+    ) -> Any:
         try:
-            value = await awaitable
+            result = await awaitable
         except BaseException as error:
-            self._told("compute", key, began, error)
+            self._told(keys, began, error)
             raise
-        self._told("compute", key, began)
-        self._call_back(value, args, kwargs)
-        return value
+        self._told(keys, began)
+        for value, its_args, its_kwargs in values(result):
+            for callback in self.callbacks:
+                with self._logging():
+                    told = callback(value, *its_args, **its_kwargs)
+                    if inspect.isawaitable(told):
+                        await told
+        return result
 
-    def _call_back(self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for callback in self.callbacks:
-            try:
-                callback(value, *args, **kwargs)
-            except Exception:  # it watches, it must not break
-                observe.log.exception("on_value callback of %s failed", self.name)
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:  # a callback watches, it must not break
+            observe.log.exception("on_value callback of %s failed", self.name)
 
     # -- counts ----------------------------------------------------------------------------------
 
-    def note(self, word: str, key: str) -> None:
+    def note(self, word: str, key: str, error: BaseException | None = None) -> None:
         """Count what happened to a call, and tell observers (of a computation when it has ended)."""
         with self._lock:
             self._counts[word] += 1
         if observe.observers and word != "compute":
-            observe.noted(self.name, word, key)
+            observe.noted(self.name, word, key, error=error)
 
-    def _told(self, word: str, key: str, began: float, error: BaseException | None = None) -> None:
+    @contextmanager
+    def failing(self, key: str) -> Iterator[None]:
+        """Around a change: an error of the server is counted and told, and raised."""
+        try:
+            yield
+        except CacheError as error:
+            self.note("error", key, error)
+            raise
+
+    def _told(self, keys: Iterable[str], began: float, error: BaseException | None = None) -> None:
+        took = perf_counter() - began
         if observe.observers:
-            observe.noted(self.name, word, key, perf_counter() - began, error)
+            for key in keys:
+                observe.noted(self.name, "compute", key, took, error)
 
     def lost(self, error: BaseException) -> None:
         """An exception of background work, which nobody else will see."""

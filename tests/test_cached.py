@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import inspect
 import pickle
@@ -18,11 +19,14 @@ from rcollections import (
     KeyCache,
     cached,
     configure,
+    connection,
     deadline,
     invalidate_tags,
+    multi_cached,
     observe,
 )
 from rcollections.cachedfunction import CachedFunction
+from rcollections.wire.adriver import aclose
 from rcollections.wire.codec import encode_raw
 from tests.servers import Server, wait_until
 
@@ -591,6 +595,81 @@ def test_on_value(store: Any, caplog: Any) -> None:
     assert f(1, y=2) == f(1, 2) == 3
     assert seen == [(3, (1,), {"y": 2})]
     assert "on_value callback" in caplog.text
+
+
+def test_what_cannot_be_called_back_is_refused() -> None:
+    """At once: nothing to call, and an ``async def`` that nobody would await."""
+
+    class Later:
+        async def __call__(self, value: Any) -> None: ...
+
+    async def later(value: Any) -> None: ...
+
+    @multi_cached("ids", Short)
+    def many(ids: list[int]) -> dict[int, int]:
+        return {}
+
+    for function in (module_level, many):
+        for wrong in (None, 5):
+            with pytest.raises(TypeError, match="on_value takes a function, not "):
+                function.on_value(wrong)  # type: ignore[attr-defined]
+        for wrong in (later, Later()):
+            with pytest.raises(TypeError, match="nobody would await"):
+                function.on_value(wrong)  # type: ignore[attr-defined]
+        assert function._function.callbacks == []  # type: ignore[attr-defined]
+
+
+def test_an_argument_called_self(store: Any) -> None:
+    """A function may have one, and is asked by all names as it is called."""
+
+    @cached
+    def kw(self: int = 1) -> int:
+        return self
+
+    @multi_cached("self", Short)
+    def many(self: tuple[int, ...] = ()) -> dict[int, int]:
+        return dict.fromkeys(self, 1)
+
+    @cached
+    async def later(self: int = 1) -> int:
+        return self
+
+    assert kw(self=9) == kw.peek(self=9) == kw.lazy(self=9) == kw.refresh(self=9) == kw.get_ttl(self=9)[0] == 9
+    assert kw.key(self=9).endswith("9")
+    assert kw.bg()(self=9) == kw.bg().lazy(self=9) == 9
+    kw.bg().refresh(self=9)
+    future = kw.future()
+    for call in (future, future.peek, future.lazy, future.refresh):
+        assert call(self=9).result(5) == 9
+    kw.put(self=9, _cache_put=7)
+    assert kw(self=9) == 7
+    kw.store(6)(self=9)
+    with kw.writing(self=9) as w:
+        w.put(5)
+    assert kw(self=9) == 5
+    kw.expire(self=9)
+    kw.invalidate(self=9)
+    assert many(self=(1,)) == many.peek(self=(1,)) == many.refresh(self=(1,)) == {1: 1}
+
+    async def main() -> None:
+        assert await later(self=9) == await later.peek(self=9) == await later.lazy(self=9) == 9
+        assert await later.refresh(self=9) == (await later.get_ttl(self=9))[0] == 9
+        assert later.key(self=9).endswith("9")
+        assert await later.bg()(self=9) == await later.bg().lazy(self=9) == 9
+        await later.bg().refresh(self=9)
+        future = later.future()
+        for call in (future, future.peek, future.lazy, future.refresh):
+            assert await call(self=9) == 9
+        await later.put(self=9, _cache_put=7)
+        await later.store(6)(self=9)
+        async with later.writing(self=9) as w:
+            w.put(5)
+        assert await later(self=9) == 5
+        await later.expire(self=9)
+        await later.invalidate(self=9)
+        await aclose(connection())
+
+    asyncio.run(main())
 
 
 def test_writing(store: Any) -> None:

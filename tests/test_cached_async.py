@@ -11,8 +11,20 @@ from typing import Any
 
 import pytest
 
-from rcollections import CacheError, CacheMissError, CacheTimeout, KeyCache, ainvalidate_tags, cached, deadline, observe
+from rcollections import (
+    CacheError,
+    CacheMissError,
+    CacheTimeout,
+    KeyCache,
+    ainvalidate_tags,
+    cached,
+    connection,
+    deadline,
+    multi_cached,
+    observe,
+)
 from rcollections.cachedfunction import CachedFunction
+from rcollections.wire.adriver import aclose
 from tests.servers import Server, wait_until
 
 
@@ -22,6 +34,37 @@ async def until(condition: Any, seconds: float = 10.0) -> None:
     while not condition():
         assert loop.time() < end, "waited in vain"
         await asyncio.sleep(0.002)
+
+
+def test_on_value(store: Any, caplog: Any) -> None:
+    """A ``def`` is called, an ``async def`` awaited, before the result is given; their errors are logged."""
+    seen: list[Any] = []
+
+    @cached
+    async def f(x: int) -> int:
+        return x
+
+    @multi_cached("ids", KeyCache)
+    async def many(ids: list[int]) -> dict[int, int]:
+        return dict.fromkeys(ids, 0)
+
+    @f.on_value
+    @many.on_value
+    async def later(value: int, x: int) -> None:
+        await asyncio.sleep(0)
+        seen.append((value, x))
+        raise RuntimeError("an observer fails")
+
+    f.on_value(lambda value, x: seen.append(x))
+
+    async def main() -> None:
+        assert await f(1) == await f(1) == 1
+        assert await many([2, 3]) == {2: 0, 3: 0}
+        await aclose(connection())
+
+    asyncio.run(main())
+    assert seen == [(1, 1), 1, (0, 2), (0, 3)]
+    assert caplog.text.count("on_value callback") == 3
 
 
 def test_calling_and_looking(store: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,14 +14,21 @@ from rcollections import (
     CacheError,
     CacheMissError,
     CacheTimeout,
+    KeyCache,
     cached,
     configure,
+    connection,
     deadline,
     invalidate_tags,
+    multi_cached,
+    observe,
 )
 from rcollections.testing import isolated
 from tests.proxies import Proxy
 from tests.servers import Server, available_kinds, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -182,6 +189,120 @@ def test_what_the_other_methods_do_without_a_server(own: Server, caplog: Any) ->
             promise()
     with pytest.raises(CacheError), f.writing():
         raise AssertionError("the source must not be changed")
+
+
+class User(KeyCache[Any]):
+    prefix = "user"
+
+
+class Errors(observe.Observer):
+    """The errors that observers were told of."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, BaseException | None]] = []
+
+    def after(self, event: observe.Event) -> None:
+        if event.operation == "error":
+            self.told.append((event.name, event.key, event.error))
+
+
+def test_what_fails_is_counted_and_told() -> None:
+    """Each change that raises is one error, and an event with the exception; so is a read that fails open."""
+
+    @cached(tags=("t",))
+    def f(x: int = 0) -> int:
+        return x
+
+    @cached
+    async def g(x: int = 0) -> int:
+        return x
+
+    @multi_cached("ids", User)
+    def many(ids: list[int]) -> dict[int, int]:
+        return dict.fromkeys(ids, 1)
+
+    def enter(function: Any) -> None:
+        function.writing().__enter__()
+
+    def awaited(call: Callable[[], Any]) -> Callable[[], None]:
+        async def main() -> None:
+            await call()
+
+        return lambda: asyncio.run(main())
+
+    with isolated("redis://127.0.0.1:1"), observe.observing(Errors()) as errors:
+        key = f.key()
+        changes: list[tuple[Any, Callable[[], Any]]] = [
+            (f, f.invalidate), (f, f.expire), (f, lambda: f.put(_cache_put=1)), (f, lambda: f.store(1)()),
+            (f, lambda: enter(f)), (f, f.clear), (many, lambda: many.invalidate([1, 2])),
+            (g, awaited(g.invalidate)), (g, awaited(g.clear)), (g, awaited(lambda: g.writing().__aenter__())),
+        ]  # fmt: skip
+        for function, change in changes:
+            before = function.cache_info().errors
+            errors.told.clear()
+            with pytest.raises(CacheConnectionError) as raised:
+                change()
+            assert function.cache_info().errors == before + 1
+            assert [(name, error) for name, _, error in errors.told] == [(function.__qualname__, raised.value)]
+        assert f.cache_info().invalidations == many.cache_info().invalidations == 0
+        errors.told.clear()
+        assert f() == 0
+        [(_, told_key, error)] = errors.told
+        assert told_key == key
+        assert isinstance(error, CacheConnectionError)
+        errors.told.clear()
+        with pytest.raises(CacheConnectionError) as raised:
+            invalidate_tags("t")
+        assert errors.told == [("invalidate_tags", "rc:t:t", raised.value)]
+
+
+def test_a_store_that_fails_is_one_error(own: Server) -> None:
+    """With on_error="raise" it ends the call, and is counted and told once."""
+
+    @cached(on_error="raise")
+    def f() -> int:
+        own.kill()
+        return 1
+
+    @multi_cached("ids", User, on_error="raise")
+    def many(ids: list[int]) -> dict[int, int]:
+        own.kill()
+        return dict.fromkeys(ids, 1)
+
+    for function, call in ((f, f), (many, lambda: many([1])), (f, f.refresh), (many, lambda: many.refresh([1]))):
+        before = function.cache_info().errors
+        with observe.observing(Errors()) as errors, pytest.raises(CacheError):
+            call()
+        assert function.cache_info().errors == before + len(errors.told) == before + 1
+        own.start()
+        wait_until(connection().breaker.allows, seconds=15)
+
+
+def test_errors_grow_while_the_breaker_is_open() -> None:
+    """With on_error="raise" each call that raises is one."""
+
+    @cached(on_error="raise")
+    def f() -> int:
+        return 1
+
+    @multi_cached("ids", User, on_error="raise")
+    def many(ids: list[int]) -> dict[int, int]:
+        return dict.fromkeys(ids, 1)
+
+    with isolated("redis://127.0.0.1:1"), observe.observing(Errors()) as errors:
+        calls: tuple[tuple[Any, Callable[[], Any]], ...] = (
+            (f, f), (f, f.peek), (f, f.refresh), (many, lambda: many([1, 2])), (many, lambda: many.peek([1])),
+            (many, lambda: many.refresh([1])),
+        )  # fmt: skip
+        for _ in range(3):
+            for function, call in calls:
+                before = function.cache_info().errors
+                errors.told.clear()
+                with pytest.raises(CacheConnectionError):
+                    call()
+                assert function.cache_info().errors == before + 1
+                assert [type(error) for _, _, error in errors.told] == [CacheConnectionError]
+        assert f.cache_info().computes == many.cache_info().computes == f.cache_info().misses == 0
 
 
 def test_a_server_that_dies_inside_writing(own: Server, caplog: Any) -> None:

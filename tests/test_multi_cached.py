@@ -13,11 +13,13 @@ from rcollections import (
     CacheConnectionError,
     CacheError,
     ConfigError,
+    DictCache,
     KeyCache,
     configure,
     connection,
     invalidate_tags,
     multi_cached,
+    observe,
 )
 from rcollections.testing import isolated
 from tests.trips import trips
@@ -148,7 +150,7 @@ def test_peek_refresh_invalidate(store: Any, calls: list[Any]) -> None:
     users.invalidate([])
     assert users.uncached([9]) == {9: "u9"}
     info = users.cache_info()
-    assert (info.hits, info.misses, info.computes) == (3, 2, 4)
+    assert (info.hits, info.misses, info.computes, info.invalidations) == (3, 2, 4, 1)
 
 
 def test_methods(store: Any) -> None:
@@ -165,6 +167,20 @@ def test_methods(store: Any) -> None:
         def still(ids: list[int]) -> dict[int, Any]:
             return dict.fromkeys(ids, "static")
 
+        @multi_cached("ids", User)
+        @staticmethod
+        def above(ids: list[int]) -> dict[int, Any]:
+            return dict.fromkeys(ids, "static")
+
+        @multi_cached("ids", User)
+        @classmethod
+        def of_class(cls, ids: list[int]) -> dict[int, Any]:
+            return dict.fromkeys(ids, cls.__name__)
+
+    assert Repo.above([3]) == Repo().above([3]) == {3: "static"}
+    assert Repo.of_class([4]) == Repo().of_class([4]) == {4: "Repo"}
+    Repo.of_class.invalidate([4])
+    assert Repo.of_class.peek([3, 4]) == {3: "static"}
     assert Repo().load([1]) == {1: ("Repo", 1)} == Repo().load(ids=[1])
     assert Repo.still([2]) == {2: "static"}
     assert Repo().load.uncached([5]) == {5: ("Repo", 5)}
@@ -362,6 +378,94 @@ def test_disabled(monkeypatch: pytest.MonkeyPatch, calls: list[Any]) -> None:
     assert calls == [[1, 2], [1, 2]]
 
 
+def told(events: list[observe.Event]) -> list[tuple[str, str]]:
+    return [(event.operation, event.key) for event in events]
+
+
+def test_on_value(store: Any, calls: list[Any]) -> None:
+    """Called for each value that was computed, with the arguments of the call, the one id in place of the ids."""
+    seen: list[Any] = []
+    users = make(calls)
+
+    @users.on_value
+    def watch(value: str, *args: Any, **kwargs: Any) -> None:
+        seen.append((value, args, kwargs))
+        raise RuntimeError("an observer fails")
+
+    users([1, -1])
+    users([1, 2, 3], suffix="!")
+    users.refresh(ids=[2])
+    assert seen == [("u1", (1,), {}), ("u2!", (2, "!"), {}), ("u3!", (3, "!"), {}), ("u2", (2,), {})]
+
+    class Repo:
+        @multi_cached("ids", User)
+        def spread(self, *ids: int, word: str) -> dict[int, str]:
+            return dict.fromkeys(ids, word)
+
+    repo = Repo()
+    Repo.spread.on_value(watch)
+    repo.spread(7, 8, word="x")
+    assert seen[4:] == [("x", (repo, 7), {"word": "x"}), ("x", (repo, 8), {"word": "x"})]
+
+
+def test_observers(fresh: Any, calls: list[Any]) -> None:
+    """One ``call`` with the key of the first id, and in it what happened to each."""
+    users, events = make(calls), []
+    name = users.__qualname__
+
+    class See(observe.Observer):
+        def after(self, event: observe.Event) -> None:
+            assert event.name == name or event.name == "User"
+            events.append(event)
+
+    User(1).set("there")
+    with observe.observing(See()):
+        users([1, 2])
+        assert told(events) == [
+            ("hit", "user.1"), ("miss", "user.2"), ("compute", "user.2"), ("store", "user.2"), ("call", "user.1"),
+        ]  # fmt: skip
+        assert events[2].took > 0
+        events.clear()
+        users.invalidate([2, 1, 2])
+        assert told(events) == [("invalidate", "user.2"), ("invalidate", "user.1")]
+        events.clear()
+        assert users([]) == {}
+        assert told(events) == [("call", "")]
+        events.clear()
+
+        @multi_cached("ids", User)
+        async def fails(ids: list[int]) -> dict[int, str]:
+            raise LookupError
+
+        name = fails.__qualname__
+        with pytest.raises(LookupError):
+            asyncio.run(fails([8, 9]))
+        assert told(events) == [
+            ("miss", "user.8"), ("miss", "user.9"), ("compute", "user.8"), ("compute", "user.9"), ("call", "user.8"),
+        ]  # fmt: skip
+        assert [type(event.error) for event in events[2:]] == [LookupError] * 3
+    assert users.cache_info().invalidations == 2
+
+
+def test_counts_without_a_server(calls: list[Any]) -> None:
+    """Each id that is computed was a miss, the breaker open or not; the call is an event."""
+    events: list[observe.Event] = []
+
+    class See(observe.Observer):
+        def after(self, event: observe.Event) -> None:
+            events.append(event)
+
+    with isolated("redis://127.0.0.1:1"):
+        users = make(calls)
+        users([1, 2])
+        info = users.cache_info()
+        assert (info.misses, info.computes, info.errors) == (2, 2, 1)
+        with observe.observing(See()):
+            users([2, 3])
+        assert [event.operation for event in events] == ["miss", "miss", "compute", "compute", "call"]
+        assert users.cache_info().misses == 4
+
+
 def test_mistakes_are_named() -> None:
     """At decoration, not at the first call."""
     with pytest.raises(TypeError, match="name of the parameter"):
@@ -374,3 +478,11 @@ def test_mistakes_are_named() -> None:
         multi_cached("ids", key="user")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="takes a function"):
         multi_cached("ids")(multi_cached("ids")(lambda ids: ids))
+    with pytest.raises(TypeError, match="takes a function"):
+        multi_cached("ids")(property(lambda ids: ids))  # type: ignore[arg-type]
+    for cls, what in ((DictCache, "the class DictCache"), (dict, "the class dict"), (User(1), "User")):
+        with pytest.raises(TypeError, match=f"@multi_cached takes a KeyCache class, not {what}$"):
+            multi_cached("ids", cls)  # type: ignore[arg-type]
+    for option in ({"ttl": "soon"}, {"lease": 0}, {"on_error": "ignore"}, {"tags": "users"}):
+        with pytest.raises((ConfigError, TypeError), match="^@multi_cached of "):
+            multi_cached("ids", **option)(lambda ids: ids)  # type: ignore[arg-type]

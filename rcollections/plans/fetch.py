@@ -31,15 +31,19 @@ def call(job: Job) -> Plan[Any]:
     if job.disabled:
         return (yield from job.compute())
     if not job.breaker.allows():
-        return (yield from _without_server(job, job.breaker.error()))
+        error = job.breaker.error()
+        if job.raises:
+            job.note("error", error)
+        return (yield from _without_server(job, error))
     try:
         return (yield from _answer(job))
     except ServerFailed as failed:
-        error = failed.error
+        error, told = failed.error, failed.told
     if job.late():  # the caller's deadline has passed: computing would only make it later
         raise error
-    job.failed(error)
-    job.note("error")
+    if not told:
+        job.failed(error)
+        job.note("error", error)
     return (yield from _without_server(job, error))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .circles import Waits
-    from .effects import Plan
+    from .effects import Plan, Script
     from .flights import Flights
     from .reads import Found
     from .target import Target
@@ -50,7 +50,7 @@ class Recipe:
         cache_errors: tuple[type[Exception], ...] = (),
         raises: bool = False,
         round_trip: bool = False,
-        note: Callable[[str, str], None] = lambda _word, _key: None,
+        note: Callable[..., None] = lambda _word, _key, _error=None: None,
         lost: Callable[[BaseException], None] = lambda _error: None,
         dump_error: Callable[[BaseException], bytes] | None = None,
         load_error: Callable[[bytes], BaseException] | None = None,
@@ -112,9 +112,17 @@ class Job:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.recipe, name)
 
-    def note(self, word: str) -> None:
+    def note(self, word: str, error: BaseException | None = None) -> None:
         """Tell counters and observers what happened to this call."""
-        self.recipe.note(word, self.key)
+        self.recipe.note(word, self.key, error)
+
+    def change(self, step: Script) -> Plan[Any]:
+        """The reply to a step that changes something. That it failed is raised, counted and told."""
+        try:
+            return (yield step)
+        except CacheError as error:
+            self.note("error", error)
+            raise
 
     def failed(self, error: CacheError) -> None:
         """The server failed, not just this call's own deadline: the breaker has to know."""

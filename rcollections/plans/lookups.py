@@ -21,13 +21,16 @@ __all__ = ["lookup", "peek", "recompute", "store"]
 def lookup(job: Job) -> Plan[Found | None]:
     """Only look: what is there and valid, or None. Raises what the server raises."""
     if not job.breaker.allows():
-        raise job.breaker.error()
+        error = job.breaker.error()
+        if job.raises:
+            job.note("error", error)
+        raise error
     try:
         return (yield from read(job, with_ttl=True))
     except ServerFailed as failed:
         error = failed.error
     job.failed(error)
-    job.note("error")
+    job.note("error", error)
     raise error
 
 
@@ -60,19 +63,22 @@ def recompute(job: Job) -> Plan[Any]:
         return (yield from job.compute())
     if not job.breaker.allows():
         failure = job.breaker.error()
+        if job.raises:
+            job.note("error", failure)
     else:
         try:
             return (yield from _recompute(job))
         except Failed as failed:
             raised = failed.error
         except ServerFailed as failed:
-            raised, failure = None, failed.error
+            raised, failure, told = None, failed.error, failed.told
         if raised is not None:
             raise raised
         if job.late():
             raise failure
-        job.failed(failure)
-        job.note("error")
+        if not told:
+            job.failed(failure)
+            job.note("error", failure)
     if job.raises:
         raise failure
     return (yield from job.compute())
@@ -96,5 +102,5 @@ def store(job: Job, value: Any) -> Plan[None]:
     before = head(VALUE, grace, len(job.tags))
     news = tuple(draw() for _ in job.tags)
     args = (before, data, ms + grace if ms else 0, job.tag_ms, job.channel, *news)
-    yield Script("entry_put", (job.key, job.lease, *job.tags), args)
+    yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))
     job.note("store")

@@ -15,7 +15,7 @@ from .owning import free
 from .reads import ServerFailed, valid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .job import Job
 
@@ -34,21 +34,35 @@ def many(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any, Any]
     if job.disabled:
         return (yield from _uncached(jobs, list(jobs), {}, compute))
     if not job.breaker.allows():
-        return (yield from _without_server(jobs, list(jobs), {}, compute, job.breaker.error()))
+        error = job.breaker.error()
+        if job.raises:
+            job.note("error", error)
+        else:
+            _missed(jobs, jobs)
+        return (yield from _without_server(jobs, list(jobs), {}, compute, error))
     found: dict[Any, Any] = {}
     left_out: set[Any] = set()
+    missed: set[Any] = set()
     try:
-        yield from _answer(jobs, found, left_out, compute)
+        yield from _answer(jobs, found, left_out, missed, compute)
     except ServerFailed as failed:
-        error = failed.error
+        error, told = failed.error, failed.told
     else:
         return {each: found[each] for each in jobs if each in found}
     if job.late():
         raise error
-    job.failed(error)
-    job.note("error")
+    if not told:
+        job.failed(error)
+        job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
+    if not job.raises:
+        _missed(jobs, (each for each in wanted if each not in missed))
     return (yield from _without_server(jobs, wanted, found, compute, error))
+
+
+def _missed(jobs: Jobs, ids: Iterable[Any]) -> None:
+    for each in ids:
+        jobs[each].note("miss")
 
 
 def _without_server(
@@ -67,7 +81,9 @@ def _uncached(
     return {each: found[each] for each in jobs if each in found}
 
 
-def _answer(jobs: Jobs, found: dict[Any, Any], left_out: set[Any], compute: Callable[[list[Any]], Any]) -> Plan[None]:
+def _answer(
+    jobs: Jobs, found: dict[Any, Any], left_out: set[Any], missed: set[Any], compute: Callable[[list[Any]], Any]
+) -> Plan[None]:
     found.update((yield from look(jobs)))
     for each in found:
         jobs[each].note("hit")
@@ -75,6 +91,7 @@ def _answer(jobs: Jobs, found: dict[Any, Any], left_out: set[Any], compute: Call
     for each in missing:
         jobs[each].guard()
         jobs[each].note("miss")
+        missed.add(each)
     while missing:
         mine, others = yield from _lease({each: jobs[each] for each in missing}, "miss", found)
         if mine:  # before we wait for anybody: so no two callers wait for each other
@@ -205,10 +222,10 @@ def _store(jobs: Jobs, wanted: list[Any], steps: list[Script]) -> Plan[None]:
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
-            job.note("error")
+            job.note("error", reply)
             job.failed(reply)
             if job.raises:
-                raise ServerFailed(reply)
+                raise ServerFailed(reply, told=True)
         elif step.name == "entry_store":
             job.note("store" if reply[0] == b"ok" else "refused")
 
@@ -228,8 +245,8 @@ def _free_all(jobs: Jobs, tokens: dict[Any, bytes]) -> Plan[None]:
     steps = [Script("lease_free", (jobs[each].lease,), (token, jobs[each].channel)) for each, token in tokens.items()]
     try:
         yield Batch(steps, keep_errors=True)
-    except CacheError:
-        next(iter(jobs.values())).note("error")
+    except CacheError as error:
+        next(iter(jobs.values())).note("error", error)
 
 
 def _await(waiting: Jobs, found: dict[Any, Any]) -> Plan[None]:
@@ -310,8 +327,9 @@ def recompute(jobs: Jobs, compute: Callable[[list[Any]], Any]) -> Plan[dict[Any,
         yield from _own(jobs, mine, found, left_out, compute)
         return found
     except ServerFailed as failed:
-        error = failed.error
-    job.failed(error)
-    job.note("error")
+        error, told = failed.error, failed.told
+    if not told:
+        job.failed(error)
+        job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
     return (yield from _without_server(jobs, wanted, found, compute, error))

@@ -85,10 +85,10 @@ def _put(job: Job, token: bytes, stamps: list[bytes], kind: int, data: bytes, ms
         reply = yield step
     except CacheError as error:
         job.unanswered = True
-        job.note("error")
+        job.note("error", error)
         job.failed(error)
         if job.raises and kind == VALUE:
-            raise ServerFailed(error) from error
+            raise ServerFailed(error, told=True) from error
         return
     job.breaker.stored()
     job.note("store" if reply[0] == b"ok" else "refused")
@@ -98,5 +98,5 @@ def free(job: Job, token: bytes) -> Plan[None]:
     """L4: somebody else may compute now. If the server cannot be told, the lease runs out by itself."""
     try:
         yield Script("lease_free", (job.lease,), (token, job.channel))
-    except CacheError:
-        job.note("error")
+    except CacheError as error:
+        job.note("error", error)

@@ -43,8 +43,9 @@ class Found:
 class ServerFailed(Exception):
     """The server did not do what was asked; what to do about it is the caller's business."""
 
-    def __init__(self, error: CacheError) -> None:
+    def __init__(self, error: CacheError, told: bool = False) -> None:
         self.error = error
+        self.told = told  # it is counted already
 
 
 def read(job: Job, with_ttl: bool = False) -> Plan[Found | None]:

@@ -23,7 +23,7 @@ TRIES = 3
 
 def delete(job: Job) -> Plan[bool]:
     """D1: drop entry and lease, even if the entry is missing: somebody may be computing it."""
-    reply = yield Script("entry_delete", (job.key, job.lease), (job.channel,))
+    reply = yield from job.change(Script("entry_delete", (job.key, job.lease), (job.channel,)))
     return bool(reply[1])
 
 
@@ -35,7 +35,7 @@ def invalidate(job: Job) -> Plan[None]:
 
 def expire(job: Job) -> Plan[None]:
     """Mark stale; whoever computes began before, so its result counts no more either."""
-    yield Script("entry_expire", (job.key, job.lease), (job.channel,))
+    yield from job.change(Script("entry_expire", (job.key, job.lease), (job.channel,)))
     job.note("invalidate")
 
 
@@ -57,7 +57,8 @@ def begin(job: Job) -> Plan[tuple[bytes, list[bytes]]]:
     token = draw()
     news = tuple(draw() for _ in job.tags)
     try:
-        reply = yield Script("entry_begin", (job.key, job.lease, *job.tags), (token, job.lease_ms, job.tag_ms, *news))
+        step = Script("entry_begin", (job.key, job.lease, *job.tags), (token, job.lease_ms, job.tag_ms, *news))
+        reply = yield from job.change(step)
     except GeneratorExit:
         raise
     except BaseException:  # the block will not run; the server may have given the lease all the same
@@ -71,7 +72,8 @@ def finish(job: Job, token: bytes, stamps: list[bytes], data: bytes, ms: int) ->
     """After the source has changed: store under the token; refused means that somebody else wrote, so drop."""
     grace = job.grace if ms else 0
     entry = pack(Entry(data, VALUE, grace, tuple(stamps)))
-    reply = yield Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
+    step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
+    reply = yield from job.change(step)
     if reply[0] == b"ok":
         job.note("store")
     else:

@@ -195,7 +195,7 @@ GUARDS: dict[str, Guard] = {
         lambda: plans(
             ("reads", "    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look",
              "    job.flights.known = words[1:]\n    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look"),
-            ("lookups", '    yield Script("entry_put", (job.key, job.lease, *job.tags), args)\n',
+            ("lookups", '    yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))\n',
              "    from .effects import Command\n"
              '    yield Command(("SET", job.key, before + b"".join(job.flights.known) + data, "PX", ms))\n'
              '    yield Command(("UNLINK", job.lease))\n'),

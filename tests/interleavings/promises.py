@@ -75,7 +75,7 @@ class Promises:
         if word == "stale" and (when >= there or when - fresh >= window):
             raise Broken(f"{value} is stale since {fresh} ms, gone at {there} ms, and was given at {when} ms")
 
-    def noted(self, word: str, _key: str) -> None:
+    def noted(self, word: str, _key: str, _error: BaseException | None = None) -> None:
         """What a job tells its counters."""
         actor = self.world.current
         if actor is None:

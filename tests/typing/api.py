@@ -16,6 +16,7 @@ from rcollections import (
     cached,
     invalidate_tags,
     l1_info,
+    multi_cached,
     no_l1,
 )
 
@@ -126,6 +127,85 @@ class Shop:
     @classmethod
     def opened(cls, day: str) -> bool:
         return bool(day)
+
+    @classmethod
+    @cached(ttl=5)
+    def closed(cls, day: str) -> bool:
+        return not day
+
+    @cached
+    @classmethod
+    async def asked(cls, day: str) -> bool:
+        return bool(day)
+
+    @multi_cached("ids")
+    def prices(self, ids: list[int]) -> dict[int, str]:
+        return {}
+
+    @multi_cached("ids", Price)
+    async def weights(self, ids: list[int]) -> dict[int, float]:
+        return {}
+
+    @multi_cached("ids")
+    @classmethod
+    def names(cls, ids: list[int]) -> dict[int, str]:
+        return {}
+
+    @staticmethod
+    @multi_cached("ids")
+    def colours(ids: list[int]) -> dict[int, str]:
+        return {}
+
+
+@multi_cached("ids", Price, key=lambda each: ("of", each), ttl=5)
+def many(ids: list[int], lang: str = "en") -> dict[int, float]:
+    return {}
+
+
+def of_many_ids() -> None:
+    assert_type(many([1], lang="de"), dict[int, float])
+    assert_type(many.peek([1]), dict[int, float])
+    assert_type(many.refresh([1]), dict[int, float])
+    many(["a"])  # type: ignore[list-item]
+    many.invalidate([1])
+    assert_type(many.cache_info().invalidations, int)
+    shop = Shop()
+    assert_type(shop.prices([1]), dict[int, str])
+    assert_type(shop.prices.peek([1]), dict[int, str])
+    shop.prices("a")  # type: ignore[arg-type]
+    shop.prices.invalidate([1])
+    assert_type(Shop.prices(shop, [1]), dict[int, str])
+    assert_type(Shop.names([1]), dict[int, str])
+    assert_type(shop.names.refresh([1]), dict[int, str])
+    assert_type(Shop.colours([1]), dict[int, str])
+    assert_type(shop.colours([1]), dict[int, str])
+
+
+async def of_many_ids_async() -> None:
+    shop = Shop()
+    assert_type(await shop.weights([1]), dict[int, float])
+    assert_type(await shop.weights.peek([1]), dict[int, float])
+    await shop.weights.invalidate([1])
+    await shop.weights("a")  # type: ignore[arg-type]
+    assert_type(await Shop.weights(shop, [1]), dict[int, float])
+
+
+def of_the_class() -> None:
+    shop = Shop()
+    assert_type(Shop.opened("monday"), bool)
+    assert_type(shop.opened("monday"), bool)
+    assert_type(Shop.opened.peek("monday"), bool)
+    Shop.opened.invalidate("monday")
+    Shop.opened(1)  # type: ignore[arg-type]
+    assert_type(Shop.closed("monday"), bool)
+    assert_type(shop.closed("monday"), bool)
+    assert_type(shop.tax(1.5), float)
+
+
+async def of_the_class_async() -> None:
+    assert_type(await Shop.asked("monday"), bool)
+    await Shop().asked.invalidate("monday")
+    await Shop.asked(1)  # type: ignore[arg-type]
 
 
 def functions() -> None:
