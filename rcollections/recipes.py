@@ -193,6 +193,7 @@ class Function:
             disabled=connection.disabled,
             tiering=tiering,
             share=self.cls.share,
+            awaits=self.owner.asynchronous,
         )
         return recipe, connection
 

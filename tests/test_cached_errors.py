@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import traceback
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rcollections import CacheError, CacheMissError, cached
+from rcollections import CacheError, CacheMissError, cached, multi_cached
 from tests.servers import wait_until
 
 
@@ -248,3 +249,24 @@ def test_nothing_is_left_behind(store: Any) -> None:
             f(n)
     assert not store.raw("KEYS", "rc:l:*")
     assert not store.flights.table
+
+
+def test_a_def_that_gives_a_coroutine(store: Any) -> None:
+    """Nobody would await it: the error says what to do, and no warning of a coroutine that was never awaited."""
+
+    async def answer() -> int:
+        return 1
+
+    @cached
+    def f() -> Any:
+        return answer()
+
+    @multi_cached("ids")
+    def g(ids: list[int]) -> Any:
+        return answer()
+
+    for call in (f, f.refresh, lambda: g([1])):
+        with pytest.raises(TypeError, match="async def"):
+            call()
+    gc.collect()
+    assert store.raw("KEYS", "*") == []

@@ -58,6 +58,7 @@ class Recipe:
         disabled: bool = False,
         tiering: Any = None,
         share: bool = False,
+        awaits: bool = True,
     ) -> None:
         self.name = name
         self.target = target
@@ -84,6 +85,7 @@ class Recipe:
         self.disabled = disabled
         self.tiering = tiering  # None: nothing is held in the process
         self.share = share
+        self.awaits = awaits  # whether the function is an async def
 
     def saw(self, ms: int) -> None:
         """T3: tags outlive the entries that carry them, else these would be missed; ``ms`` 0 is for ever."""
@@ -218,9 +220,19 @@ class Job:
                 result = fn()
             finally:
                 computing.reset(token)
-            return marked(result, mark) if hasattr(result, "__await__") else result
+            return self.marked(result, mark)
 
         return (yield Call(run))
+
+    def marked(self, result: Any, mark: frozenset[tuple[int, str]]) -> Any:
+        """What a function gave; an awaitable is awaited with that mark. TypeError where nobody would await it."""
+        if not hasattr(result, "__await__"):
+            return result
+        if self.recipe.awaits:
+            return marked(result, mark)
+        if hasattr(result, "close"):
+            result.close()
+        raise TypeError(f"{self.recipe.name} is a def and gave a {type(result).__name__}: make it an async def")
 
     # -- values ----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from .circles import CircleError
 from .draws import draw
 from .effects import Batch, Call, Command, Hold, Plan, Script, Subscribe, Wait
 from .entries import VALUE, Entry, pack
-from .job import computing, marked
+from .job import computing
 from .owning import free
 from .reads import ServerFailed, valid
 
@@ -303,7 +303,7 @@ def _compute(jobs: Jobs, wanted: list[Any], compute: Callable[[list[Any]], Any])
             result = compute(wanted)
         finally:
             computing.reset(token)
-        return marked(result, mark) if hasattr(result, "__await__") else result
+        return first.marked(result, mark)
 
     values = yield Call(run)
     if not isinstance(values, Mapping):
