@@ -133,17 +133,22 @@ class CachedClassMethod:
 def _face(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any], *, method: bool) -> Any:
     if isinstance(fn, CachedBase):
         raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise TypeError(f"{fn.__qualname__} is a generator function: its results can be used once, not cached")
-    if not hasattr(fn, "__module__") or not hasattr(fn, "__qualname__"):
-        raise ConfigError("@cached needs a function with a name: a partial or an object has none that is stable")
-    try:
-        inspect.signature(fn)
-    except ValueError as error:
-        raise ConfigError(f"@cached needs a function with a signature, which {fn.__qualname__} has not") from error
+    refuse_unusable(fn, "@cached")
     function = Function(fn, cls, options, method)
     asynchronous = inspect.iscoroutinefunction(fn)
     return AsyncCachedFunction(function) if asynchronous else CachedFunction(function)
+
+
+def refuse_unusable(fn: Any, decorator: str) -> None:
+    """Refuse functions whose results cannot be kept, or that cannot be told from others."""
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(f"{fn.__qualname__} is a generator function: its results can be used once, not cached")
+    if not hasattr(fn, "__module__") or not hasattr(fn, "__qualname__"):
+        raise ConfigError(f"{decorator} needs a function with a name: a partial or an object has none that is stable")
+    try:
+        inspect.signature(fn)
+    except ValueError as error:
+        raise ConfigError(f"{decorator} needs a function with a signature, which {fn.__qualname__} has not") from error
 
 
 def _is_method(fn: Any) -> bool:

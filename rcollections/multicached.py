@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from . import observe
 from .cachedbase import CachedBase
-from .decorators import CachedClassMethod
+from .decorators import CachedClassMethod, refuse_unusable
 from .errors import ConfigError
 from .keycache import KeyCache
 from .plans import many as plans
@@ -123,6 +123,8 @@ def _looked(jobs: dict[Any, Job]) -> Plan[dict[Any, Any]]:
         job.failed(failed.error)
         job.note("error", failed.error)
         raise failed.error from None
+    for each in jobs:
+        jobs[each].note("hit" if each in found else "miss")
     return {each: found[each] for each in jobs if each in found}
 
 
@@ -288,8 +290,9 @@ def multi_cached(
             return staticmethod(decorate(fn.__func__))
         if isinstance(fn, classmethod):
             return CachedClassMethod(decorate(fn.__func__))
-        if isinstance(fn, CachedBase) or not callable(fn) or not hasattr(fn, "__qualname__"):
+        if isinstance(fn, CachedBase) or not callable(fn):
             raise TypeError("@multi_cached takes a function, and one @cached or @multi_cached is enough")
+        refuse_unusable(fn, "@multi_cached")
         function = Function(fn, cls, options, method=False, decorator="@multi_cached")
         face = AsyncMultiCached if inspect.iscoroutinefunction(fn) else MultiCached
         return face(function, arg, key)

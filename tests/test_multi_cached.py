@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -150,7 +151,7 @@ def test_peek_refresh_invalidate(store: Any, calls: list[Any]) -> None:
     users.invalidate([])
     assert users.uncached([9]) == {9: "u9"}
     info = users.cache_info()
-    assert (info.hits, info.misses, info.computes, info.invalidations) == (3, 2, 4, 1)
+    assert (info.hits, info.misses, info.computes, info.invalidations) == (5, 6, 4, 1), "peek counts too"
 
 
 def test_methods(store: Any) -> None:
@@ -480,6 +481,14 @@ def test_mistakes_are_named() -> None:
         multi_cached("ids")(multi_cached("ids")(lambda ids: ids))
     with pytest.raises(TypeError, match="takes a function"):
         multi_cached("ids")(property(lambda ids: ids))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="generator"):
+
+        @multi_cached("ids")
+        def lazily(ids: list[int]) -> Any:
+            yield 1
+
+    with pytest.raises(ConfigError, match="@multi_cached needs a function with a name"):
+        multi_cached("ids")(partial(lambda ids: ids))
     for cls, what in ((DictCache, "the class DictCache"), (dict, "the class dict"), (User(1), "User")):
         with pytest.raises(TypeError, match=f"@multi_cached takes a KeyCache class, not {what}$"):
             multi_cached("ids", cls)  # type: ignore[arg-type]
