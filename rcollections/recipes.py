@@ -277,7 +277,8 @@ class Function:
             self._told(keys, began, error)
             raise
         if inspect.isawaitable(result):
-            return self._awaited(result, keys, began, values)
+            # What a plain def gave is refused as it is: wrapped, it would never be closed.
+            return self._awaited(result, keys, began, values) if self.owner.asynchronous else result
         self._told(keys, began)
         for value, its_args, its_kwargs in values(result):
             for callback in self.callbacks:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rcollections import CacheError, CacheMissError, cached, multi_cached
+from rcollections import CacheError, CacheMissError, cached, multi_cached, observe
 from tests.servers import wait_until
 
 
@@ -265,8 +265,14 @@ def test_a_def_that_gives_a_coroutine(store: Any) -> None:
     def g(ids: list[int]) -> Any:
         return answer()
 
-    for call in (f, f.refresh, lambda: g([1])):
+    calls = (f, f.refresh, lambda: g([1]))
+    for call in calls:
         with pytest.raises(TypeError, match="async def"):
             call()
-    gc.collect()
+    f.on_value(lambda value: None)
+    with observe.observing(observe.Observer()):
+        for call in calls:
+            with pytest.raises(TypeError, match="async def"):
+                call()
+    gc.collect()  # a coroutine that was never awaited would be a warning, and that an error here
     assert store.raw("KEYS", "*") == []
