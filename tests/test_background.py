@@ -244,8 +244,8 @@ def test_it_is_bounded_and_its_own_workers_never_wait_for_room(monkeypatch: Any)
     late: list[Any] = []
     thread = threading.Thread(target=lambda: late.append(background.submit(lambda: 2).result(10)))
     thread.start()
-    time.sleep(0.02)
-    assert not late, "it waits for room"
+    wait_until(lambda: background._pool.room._cond._waiters, what="a caller who waits for room")
+    assert not late
     go.set()
     assert [task.result(10) for task in tasks] == [10] * 4
     thread.join(10)
