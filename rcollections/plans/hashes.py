@@ -255,7 +255,7 @@ def replace_big(t: Target, flat: list[bytes]) -> Plan[None]:
         yield from commit(t, aside)
     except GeneratorExit:
         raise
-    except BaseException:
+    except BaseException:  # refused, cancelled or interrupted: nobody will rename it
         yield Command(("UNLINK", aside))
         raise
 

@@ -209,7 +209,7 @@ def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
     except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
         held.stop()
         raise
-    except BaseException:
+    except BaseException:  # it failed, or was cancelled or interrupted: somebody else may fill it at once
         held.stop()
         yield from _free(load, token)
         raise

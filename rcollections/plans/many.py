@@ -158,7 +158,7 @@ def _lease(jobs: Jobs, mode: str, found: dict[Any, Any]) -> Plan[tuple[dict[Any,
         raise ServerFailed(error) from error
     except GeneratorExit:
         raise
-    except BaseException:
+    except BaseException:  # cancelled or interrupted
         yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
         raise
     mine: dict[Any, Own] = {}
@@ -206,7 +206,7 @@ def _own(
     except GeneratorExit:  # the plan was dropped: nobody is left to act; the leases run out
         _stop(mine)
         raise
-    except BaseException:
+    except BaseException:  # it failed, or was cancelled or interrupted: somebody else may compute at once
         _stop(mine)
         yield from _free_all(jobs, {each: own.token for each, own in mine.items()})
         raise
