@@ -62,4 +62,5 @@ def test_no_reply_outlives_a_field_that_another_read_sees_gone() -> None:
                 pass
             d.to_dict()
             wait_until(lambda d=d: d.get("f") is None, what="the end of the field")
-            assert d.to_dict() == {"g": 2}
+            # At once on a machine of one's own; the coarse clocks stand still while a virtual CPU does.
+            wait_until(lambda d=d: d.to_dict() == {"g": 2}, 0.1, what="the end of the whole that is held")
