@@ -28,9 +28,9 @@ except ImportError:
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rcollections.wire.codec import Codec, decode_field, encode_exact, encode_field
-from rcollections.wire.codec.packing import STRICT
-from rcollections.wire.signing import Keyring
+from rcollections.values import Codec, decode_field, encode_exact, encode_field
+from rcollections.values.packing import STRICT
+from rcollections.values.signing import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable

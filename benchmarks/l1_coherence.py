@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from harness import options, print_heading, table
 
-from tests.processes import Process
-from tests.servers import Server, available_kinds, wait_until
+from rcollections.testing.processes import Process
+from rcollections.testing.servers import Server, available_kinds, wait_until
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +69,7 @@ found = []
 EARS = """
 import threading
 from rcollections.wire import dsn
-from rcollections.wire.ear import Ear
+from rcollections.coherence.ear import Ear
 
 class Nobody:
     staleness = 1.0

@@ -26,16 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rcollections import (
-    CacheError,
-    CounterCache,
-    DictCache,
-    KeyCache,
-    SetCache,
-    SortedSetCache,
-    configure,
-    connection,
-)
+from rcollections import CacheError, CounterCache, DictCache, KeyCache, SetCache, SortedSetCache, configure, connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

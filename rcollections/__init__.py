@@ -7,9 +7,12 @@ Set ``CACHES_DSN``, subclass ``KeyCache`` with a prefix and a ttl, and use ``Dic
 from __future__ import annotations
 
 from . import observe
-from .countercache import CounterCache
-from .decorators import ainvalidate_tags, cached, invalidate_tags
-from .dictcache import DictCache
+from .collections.countercache import CounterCache
+from .collections.dictcache import DictCache
+from .collections.keycache import KeyCache
+from .collections.setcache import SetCache
+from .collections.sortedsetcache import SortedSetCache
+from .decorators import cached, multi_cached
 from .errors import (
     CacheConnectionError,
     CacheError,
@@ -21,17 +24,14 @@ from .errors import (
     KeyExistsError,
     WrongTypeError,
 )
-from .inprocess import L1Info, l1_info, no_l1
-from .keycache import KeyCache
-from .localcache import LocalCache
+from .functions.invalidation import ainvalidate_tags, invalidate_tags
+from .l1.localcache import LocalCache
 from .missing import MISSING
-from .multicached import multi_cached
-from .setcache import SetCache
-from .sortedsetcache import SortedSetCache
-from .wire.clearing import unsafe_clear
+from .servers.clearing import unsafe_clear
+from .servers.inprocess import L1Info, l1_info, no_l1
+from .servers.registry import configure, connection, connections
+from .values import register
 from .wire.clock import deadline
-from .wire.codec import register
-from .wire.connections import configure, connection, connections
 
 __version__ = "0.1.0"
 

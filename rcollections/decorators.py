@@ -1,43 +1,30 @@
-"""``@cached``, ``multi_cached`` and ``invalidate_tags``."""
+"""``@cached`` and ``multi_cached``."""
 
 from __future__ import annotations
 
 import inspect
-from types import MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from . import observe
-from .asyncfunction import AsyncCachedFunction
-from .attributes import check
-from .cachedbase import CachedBase
-from .cachedfunction import CachedFunction
-from .cachedoptions import refuse_unknown
-from .errors import CacheError, ConfigError
-from .keycache import KeyCache
-from .plans.tags import bump
-from .recipes import Function
-from .wire import connections
-from .wire.adriver import adrive
-from .wire.driver import drive
-from .wire.keys import tag
+from .collections.keycache import KeyCache
+from .errors import ConfigError
+from .functions.face import CachedBase
+from .functions.function import Function
+from .functions.many import MultiCached
+from .functions.wrap import CachedClassMethod, decorator, refuse_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import Protocol
+    from datetime import timedelta
 
-    P = ParamSpec("P")
-    R = TypeVar("R")
+    from .functions.aio import AsyncCachedFunction
+    from .functions.aio_many import AsyncMultiCached
+    from .functions.sync import CachedFunction
+    from .functions.wrap import Decorator
 
-    class Decorator(Protocol):
-        """What ``cached(...)`` gives: it takes a ``def`` or an ``async def``."""
+__all__ = ["cached", "multi_cached"]
 
-        @overload
-        def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCachedFunction[P, R]: ...  # type: ignore[overload-overlap]
-        @overload
-        def __call__(self, fn: Callable[P, R]) -> CachedFunction[P, R]: ...
-
-
-__all__ = ["ainvalidate_tags", "cached", "invalidate_tags"]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @overload
@@ -87,124 +74,76 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
         cls, fn_or_cls = fn_or_cls, None
     elif isinstance(fn_or_cls, type):
         raise TypeError(f"@cached takes a KeyCache class or a function, not the class {fn_or_cls.__name__}")
-    refuse_unknown(options)
-    if fn_or_cls is not None and options:
-        raise TypeError("@cached takes the function alone, or options alone: @cached(ttl=60)")
+    return decorator(cls, fn_or_cls, options)
+
+
+class MultiDecorator(Protocol):
+    """What ``multi_cached(...)`` gives."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]]) -> AsyncMultiCached[P, R]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, fn: Callable[P, R]) -> MultiCached[P, R]: ...
+
+
+def multi_cached(
+    arg: str,
+    cls: type[KeyCache[Any]] = KeyCache,
+    *,
+    key: Callable[[Any], Any] | None = None,
+    ttl: float | timedelta | Callable[[Any], Any] | None = None,
+    tags: tuple[str, ...] | Callable[..., tuple[str, ...]] | None = None,
+    lease: float = 10,
+    on_error: str = "compute",
+) -> MultiDecorator:
+    """Keep the results of a function of many ids, each under a key of its own.
+
+    ``arg`` names the parameter that takes the ids. The function gets those that are not cached, in order
+    and without repeats, as a list, and returns a mapping of ids to values; ids that it leaves out are
+    neither cached nor in the result. The result is a dict in the order asked.
+
+    Without ``key`` the value of an id is ``cls(id)`` (a tuple means key parts), so give the class a prefix;
+    ``key`` is a function of the id that gives a str or key parts. Other arguments are not part of the key.
+    ``ttl``, ``tags``, ``lease`` and ``on_error`` are those of ``cached``. All that is cached is one round trip,
+    all that is missing one call; of several callers each computes what nobody else is computing.
+
+    >>> from rcollections import KeyCache, multi_cached
+    >>> class Name(KeyCache[str]):
+    ...     prefix = "name"
+    >>> @multi_cached("ids", Name)
+    ... def names(ids: list[int]) -> dict[int, str]:
+    ...     print("asking for", ids)
+    ...     return {each: f"user {each}" for each in ids if each < 100}
+    >>> names([1, 2]), names([2, 3, 1, 3, 200])
+    asking for [1, 2]
+    asking for [3, 200]
+    ({1: 'user 1', 2: 'user 2'}, {2: 'user 2', 3: 'user 3', 1: 'user 1'})
+    >>> Name(3).get()
+    'user 3'
+    """
+    if not isinstance(arg, str):
+        raise TypeError("multi_cached takes the name of the parameter that takes the ids: @multi_cached('ids')")
+    given: Any = cls
+    if not (isinstance(given, type) and issubclass(given, KeyCache)):
+        what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise TypeError(f"@multi_cached takes a KeyCache class, not {what}")
+    if key is not None and not callable(key):
+        raise ConfigError("multi_cached: key is a function of an id")
+    options = {"ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error}
 
     def decorate(fn: Any) -> Any:
-        return wrap(fn, cls, options)
+        if isinstance(fn, staticmethod):
+            return staticmethod(decorate(fn.__func__))
+        if isinstance(fn, classmethod):
+            return CachedClassMethod(decorate(fn.__func__))
+        if isinstance(fn, CachedBase) or not callable(fn):
+            raise TypeError("@multi_cached takes a function, and one @cached or @multi_cached is enough")
+        refuse_unusable(fn, "@multi_cached")
+        function = Function(fn, cls, options, method=False, decorator="@multi_cached")
+        if not inspect.iscoroutinefunction(fn):
+            return MultiCached(function, arg, key)
+        from .functions.aio_many import AsyncMultiCached  # only now: it brings asyncio
 
-    return decorate if fn_or_cls is None else decorate(fn_or_cls)
+        return AsyncMultiCached(function, arg, key)
 
-
-def wrap(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any]) -> Any:
-    """The cached form of whatever was decorated."""
-    if isinstance(fn, CachedBase):
-        raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
-    if isinstance(fn, staticmethod):
-        return staticmethod(_face(fn.__func__, cls, options, method=False))
-    if isinstance(fn, classmethod):
-        return CachedClassMethod(_face(fn.__func__, cls, options, method=True))
-    if isinstance(fn, property):
-        if fn.fget is None:
-            raise TypeError("@cached needs a property that can be read")
-        return property(_face(fn.fget, cls, options, method=True), fn.fset, fn.fdel, fn.__doc__)
-    if isinstance(fn, MethodType):  # of one instance, or of a class
-        return _face(fn.__func__, cls, options, method=True).__get__(fn.__self__, type(fn.__self__))
-    if not callable(fn):
-        raise TypeError(f"@cached takes a function, not {type(fn).__name__}")
-    if not isinstance(getattr(fn, "__self__", None), (ModuleType, type(None))):
-        raise ConfigError(
-            f"@cached cannot tell whose {fn.__qualname__} this is: give it a function that takes the object"
-        )
-    return _face(fn, cls, options, method=_is_method(fn))
-
-
-class CachedClassMethod:
-    """What ``@cached`` makes of a ``classmethod``: looked up on a class or an instance, it is bound to the class."""
-
-    def __init__(self, face: Any) -> None:
-        self.__func__ = face
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self.__func__.__get__(type(instance) if owner is None else owner, None)
-
-
-def _face(fn: Any, cls: type[KeyCache[Any]], options: dict[str, Any], *, method: bool) -> Any:
-    if isinstance(fn, CachedBase):
-        raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
-    refuse_unusable(fn, "@cached")
-    function = Function(fn, cls, options, method)
-    asynchronous = inspect.iscoroutinefunction(fn)
-    return AsyncCachedFunction(function) if asynchronous else CachedFunction(function)
-
-
-def refuse_unusable(fn: Any, decorator: str) -> None:
-    """Refuse functions whose results cannot be kept, or that cannot be told from others."""
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise TypeError(f"{fn.__qualname__} is a generator function: its results can be used once, not cached")
-    if not hasattr(fn, "__module__") or not hasattr(fn, "__qualname__"):
-        raise ConfigError(f"{decorator} needs a function with a name: a partial or an object has none that is stable")
-    try:
-        inspect.signature(fn)
-    except ValueError as error:
-        raise ConfigError(f"{decorator} needs a function with a signature, which {fn.__qualname__} has not") from error
-
-
-def _is_method(fn: Any) -> bool:
-    """Whether this is defined in a class body and takes the instance first."""
-    owner = getattr(fn, "__qualname__", "").rpartition(".")[0]
-    if not owner or owner.endswith("<locals>"):
-        return False
-    code = getattr(fn, "__code__", None)
-    return code is not None and code.co_varnames[:1] in (("self",), ("cls",))
-
-
-def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[tuple[Any, list[str]]]:
-    if not tags:
-        return []
-    check("invalidate_tags()", "tags", tags)
-    if connection_name is not None:
-        chosen = [connections.connection(connection_name)]
-    else:
-        chosen = list(connections.connections().values()) or [connections.connection()]
-    return [(each, [tag(each.namespace, name) for name in dict.fromkeys(tags)]) for each in chosen]
-
-
-def _failed(keys: list[str], error: CacheError) -> None:
-    if observe.observers:
-        observe.noted("invalidate_tags", "error", keys[0], error=error)
-
-
-def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
-    """Everything that carries one of these tags counts no more: entries of functions and collections.
-
-    O(1), whatever carries them; atomic for several tags on one server. A call that begins after this
-    has returned never gets an older value. Acts on every configured connection, or on the named one.
-    Call it after the change of the source is committed. Tried three times, then the error is raised.
-
-    >>> from rcollections import invalidate_tags
-    >>> invalidate_tags("users", "prices")
-    """
-    failure: CacheError | None = None
-    for connection, keys in _by_connection(tags, connection_name):
-        try:
-            drive(bump(keys), connection)
-        except CacheError as error:  # the others are told all the same
-            failure = failure or error
-            _failed(keys, error)
-    if failure is not None:
-        raise failure
-
-
-async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
-    """``invalidate_tags`` for asyncio."""
-    failure: CacheError | None = None
-    for connection, keys in _by_connection(tags, connection_name):
-        try:
-            await adrive(bump(keys), connection)
-        except CacheError as error:
-            failure = failure or error
-            _failed(keys, error)
-    if failure is not None:
-        raise failure
+    return decorate

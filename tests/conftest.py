@@ -9,7 +9,7 @@ import pytest
 import rcollections
 from rcollections.testing import fresh as fresh  # users import it the same way
 from rcollections.testing import isolated
-from tests.servers import Server, available_kinds
+from rcollections.testing.servers import Server, available_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ from pathlib import Path
 import redis
 
 from rcollections.errors import ConfigError
-from rcollections.wire.valkey_binary import find_valkey
+from rcollections.servers.embedded.binary import find_valkey
 
 _PROGRAM = """
 import sys, redis
 from redis.retry import Retry
 from redis.backoff import NoBackoff
-from rcollections.wire.embedded import open_embedded
+from rcollections.servers.embedded.server import open_embedded
 server = open_embedded(sys.argv[1])
 for line in sys.stdin:
     if line.strip() == "leave":

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from rcollections import CacheMissError, cached, deadline
-from rcollections.wire import background
-from tests.servers import Server, wait_until
+from rcollections.servers import background
+from rcollections.testing.servers import Server, wait_until
 
 ROOT = Path(__file__).parents[1]
 

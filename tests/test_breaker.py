@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheConnectionError, CacheTimeout, WrongTypeError
-from rcollections.wire.breaker import FIRST_PAUSE, LAST_PAUSE, Breaker
+from rcollections.servers.breaker import FIRST_PAUSE, LAST_PAUSE, Breaker
 
 
 class World:

@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import (
-    CacheMissError,
-    EncodeError,
-    KeyCache,
-    cached,
-    configure,
-    deadline,
-    invalidate_tags,
-    observe,
-)
-from rcollections.cachedfunction import CachedFunction
-from rcollections.wire.codec import encode_raw
+from rcollections import CacheMissError, EncodeError, KeyCache, cached, configure, deadline, invalidate_tags, observe
+from rcollections.functions.sync import CachedFunction
+from rcollections.values import encode_raw
 from tests.counting import Counting
 
 if TYPE_CHECKING:
-    from tests.servers import Server
+    from rcollections.testing.servers import Server
 
 
 @pytest.mark.parametrize("value", [None, False, 0, 0.0, "", b"", [], {}, (), "0", "None"])

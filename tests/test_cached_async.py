@@ -23,9 +23,9 @@ from rcollections import (
     multi_cached,
     observe,
 )
-from rcollections.cachedfunction import CachedFunction
-from rcollections.wire.adriver import aclose
-from tests.servers import Server, wait_until
+from rcollections.functions.sync import CachedFunction
+from rcollections.servers.drivers.aio import aclose
+from rcollections.testing.servers import Server, wait_until
 
 
 async def until(condition: Any, seconds: float = 10.0) -> None:
@@ -282,7 +282,7 @@ def test_cancellation_at_any_moment_leaves_everything_clean(server: Server) -> N
                 await f.clear()
         assert await asyncio.wait_for(asyncio.gather(*(f(x) for x in range(50))), 10) == list(range(50))
         from rcollections import connection
-        from rcollections.wire.adriver import flights_of
+        from rcollections.servers.drivers.aio import flights_of
 
         assert not flights_of(connection()).table
 
@@ -445,7 +445,7 @@ def test_event_loops_come_and_go(server: Server) -> None:
     gc.collect()
     with server.client() as bare:
         wait_until(lambda: len(bare.client_list()) < 6, what="the loops' connections are closed")
-    from rcollections.wire import adriver
+    from rcollections.servers.drivers import aio as adriver
 
     gc.collect()
     assert not len(adriver._clients)

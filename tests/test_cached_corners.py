@@ -22,8 +22,8 @@ from rcollections import (
     invalidate_tags,
 )
 from rcollections.errors import KeyExistsError
+from rcollections.testing.servers import wait_until
 from tests.near import quick, settle
-from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheError, CacheMissError, cached, multi_cached, observe
-from tests.servers import wait_until
+from rcollections.testing.servers import wait_until
 
 
 class SourceError(Exception):

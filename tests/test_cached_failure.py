@@ -24,8 +24,8 @@ from rcollections import (
     observe,
 )
 from rcollections.testing import isolated
-from tests.proxies import Proxy
-from tests.servers import Server, available_kinds, wait_until
+from rcollections.testing.proxies import Proxy
+from rcollections.testing.servers import Server, available_kinds, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

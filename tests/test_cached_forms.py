@@ -10,13 +10,7 @@ from typing import Any
 
 import pytest
 
-from rcollections import (
-    CacheMissError,
-    ConfigError,
-    KeyCache,
-    cached,
-    invalidate_tags,
-)
+from rcollections import CacheMissError, ConfigError, KeyCache, cached, invalidate_tags
 from tests.counting import Counting
 
 

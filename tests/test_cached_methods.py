@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from rcollections import (
-    CacheError,
-    CacheMissError,
-    KeyCache,
-    cached,
-    connection,
-    multi_cached,
-)
-from rcollections.wire.adriver import aclose
+from rcollections import CacheError, CacheMissError, KeyCache, cached, connection, multi_cached
+from rcollections.servers.drivers.aio import aclose
 from tests.counting import Counting
 
 

@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from rcollections import (
-    ConfigError,
-    cached,
-    invalidate_tags,
-)
+from rcollections import ConfigError, cached, invalidate_tags
 from tests.counting import Counting
 
 

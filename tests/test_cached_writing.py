@@ -7,13 +7,8 @@ from typing import Any
 
 import pytest
 
-from rcollections import (
-    CacheError,
-    CacheMissError,
-    EncodeError,
-    cached,
-)
-from tests.servers import wait_until
+from rcollections import CacheError, CacheMissError, EncodeError, cached
+from rcollections.testing.servers import wait_until
 
 
 def test_writing(store: Any) -> None:

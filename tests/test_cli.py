@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rcollections.cli import main
+from rcollections.cli.doctor import main
 from rcollections.testing import isolated
-from tests.servers import Server, available_kinds
+from rcollections.testing.servers import Server, available_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +210,7 @@ def test_missing_extras_come_with_their_pip_line(
 ) -> None:
     """Not a problem, unless the DSN needs them."""
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    monkeypatch.setattr("rcollections.cli.find_spec", lambda name: None)
+    monkeypatch.setattr("rcollections.cli.doctor.find_spec", lambda name: None)
     status, lines, _ = doctor(capsys, "--dsn", "memory://")
     assert status == 0
     assert "memory no" in lines["extras"]

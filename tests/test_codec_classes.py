@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rcollections import ConfigError, DecodeError, EncodeError, register
-from rcollections.wire.codec import Codec, encode_exact, encode_field
+from rcollections.values import Codec, encode_exact, encode_field
 
 codec = Codec()
 

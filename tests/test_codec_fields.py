@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcollections import DecodeError, EncodeError
-from rcollections.wire.codec import Codec, decode_field, encode_field
+from rcollections.values import Codec, decode_field, encode_field
 
 
 class Color(Enum):

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from test_codec_values import EXAMPLES
 
 from rcollections import DecodeError
-from rcollections.wire.codec import Codec, decode_field, decode_raw, headers
-from rcollections.wire.signing import Keyring
+from rcollections.values import Codec, decode_field, decode_raw, headers
+from rcollections.values.signing import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcollections import DecodeError, EncodeError
-from rcollections.wire.codec import ENTRY, Codec, decode_field, decode_raw, encode_field, encode_raw
+from rcollections.values import ENTRY, Codec, decode_field, decode_raw, encode_field, encode_raw
 
 codec = Codec()
 

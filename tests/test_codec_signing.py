@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcollections import ConfigError, DecodeError, EncodeError
-from rcollections.wire.codec import Codec, compression
-from rcollections.wire.signing import Keyring, parse_keys
+from rcollections.values import Codec, compression
+from rcollections.values.signing import Keyring, parse_keys
 
 OLD, NEW = "the old key, long enough", "the new key, long enough"
 

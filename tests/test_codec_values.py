@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcollections import DecodeError, EncodeError
-from rcollections.wire.codec import Codec, encode_exact
+from rcollections.values import Codec, encode_exact
 
 codec = Codec()
 

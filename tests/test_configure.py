@@ -10,7 +10,7 @@ import pytest
 
 import rcollections
 from rcollections import ConfigError, EncodeError, KeyCache, configure, connection, connections
-from rcollections.wire import connections as registry
+from rcollections.servers import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import rcollections.plans.counters as counter_plans
+import rcollections.plans.collections.counters as counter_plans
 from rcollections import (
     CacheError,
     ConfigError,
@@ -26,8 +26,9 @@ from rcollections import (
     connection,
     observe,
 )
-from rcollections.count import Count
-from rcollections.plans import hashes, target
+from rcollections.plans import target
+from rcollections.plans.collections import hashes
+from rcollections.values.count import Count
 from tests.trips import trips
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)

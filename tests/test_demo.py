@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rcollections import ConfigError
-from rcollections.wire.valkey_binary import find_valkey
+from rcollections.servers.embedded.binary import find_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.servers import Server
+    from rcollections.testing.servers import Server
 
 ROOT = Path(__file__).parents[1]
 FILES = 20

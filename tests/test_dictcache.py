@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-import rcollections.plans.hashes as hash_plans
+import rcollections.plans.collections.hashes as hash_plans
 from rcollections import (
     CacheError,
     CounterCache,
@@ -544,7 +544,7 @@ def test_get_ttl(store: Any) -> None:
 
 def test_fields_with_a_ttl_of_their_own(store: Any) -> None:
     """Where the server can do that; where not it is a clear error, and nothing is stored."""
-    from tests.servers import wait_until
+    from rcollections.testing.servers import wait_until
 
     d = Profile("x", data={"a": 5})
     d.expire(10)

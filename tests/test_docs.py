@@ -22,8 +22,8 @@ import pytest
 
 import rcollections
 from rcollections import ConfigError
+from rcollections.servers.embedded.binary import find_valkey
 from rcollections.testing import isolated
-from rcollections.wire.valkey_binary import find_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,13 @@ import pytest
 
 from rcollections import CacheError, WrongTypeError
 from rcollections.plans.effects import Batch, Call, Command, Plan, Script, Sleep
-from rcollections.wire.adriver import adrive
-from rcollections.wire.driver import drive
+from rcollections.servers.drivers.aio import adrive
+from rcollections.servers.drivers.sync import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rcollections.wire.connection import Connection
+    from rcollections.servers.connection import Connection
 
 
 @pytest.fixture(params=["drive", "adrive"])
@@ -31,7 +31,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Plan[Any], Connection], Any
 
 
 async def _and_close(plan: Plan[Any], connection: Connection) -> Any:
-    from rcollections.wire.adriver import aclose
+    from rcollections.servers.drivers.aio import aclose
 
     try:
         return await adrive(plan, connection)
@@ -163,7 +163,7 @@ def test_cancellation_reaches_the_plan(store: Connection) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        from rcollections.wire.adriver import aclose
+        from rcollections.servers.drivers.aio import aclose
 
         await aclose(store)
 
@@ -188,7 +188,7 @@ def test_a_cancellation_that_meets_the_reply_is_not_lost(store: Connection) -> N
                 with pytest.raises(asyncio.CancelledError):
                     await task
             assert await adrive(plan("next"), store) == b"next"
-        from rcollections.wire.adriver import aclose
+        from rcollections.servers.drivers.aio import aclose
 
         await aclose(store)
         return seen

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rcollections.errors import ConfigError
-from rcollections.wire.dsn import Dsn, from_environ, from_mapping, parse
+from rcollections.wire.dsn.dsn import Dsn, from_environ, from_mapping, parse
 
 SECRET = "s3cr3tPa55"
 

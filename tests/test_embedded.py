@@ -13,10 +13,10 @@ import pytest
 import redis
 
 from rcollections.errors import CacheConnectionError, ConfigError
-from rcollections.wire import embedded
-from rcollections.wire.embedded import open_embedded
+from rcollections.servers.embedded import server as embedded
+from rcollections.servers.embedded.server import open_embedded
+from rcollections.testing.servers import wait_until
 from tests.embedded_users import User, client_of, server_pids, starts, valkey_missing
-from tests.servers import wait_until
 
 pytestmark = pytest.mark.skipif(valkey_missing() is not None, reason=str(valkey_missing()))
 
@@ -155,7 +155,7 @@ def test_the_starter_may_leave_first(path):
 def test_processes_that_come_and_go_never_see_a_failure(path):
     """The last one stops the server while another just arrives: either order is right, nothing is lost."""
     code = (
-        "import sys, redis; from rcollections.wire.embedded import open_embedded\n"
+        "import sys, redis; from rcollections.servers.embedded.server import open_embedded\n"
         "for _ in range(4):\n"
         "    s = open_embedded(sys.argv[1]); s.ensure()\n"
         "    with redis.Redis(unix_socket_path=s.socket, protocol=2) as c: c.incr('n')\n"
@@ -174,7 +174,7 @@ def test_a_fork_is_a_user_of_its_own(path):
     server = open_embedded(path)
     server.ensure()
     code = (
-        "import os, sys, redis; from rcollections.wire.embedded import open_embedded\n"
+        "import os, sys, redis; from rcollections.servers.embedded.server import open_embedded\n"
         "s = open_embedded(sys.argv[1]); s.ensure()\n"
         "if not os.fork():\n"
         "    s.close(); sys.exit()\n"
@@ -198,7 +198,7 @@ def test_a_fork_is_a_user_of_its_own(path):
 
 def test_a_forks_normal_exit_leaves_the_parents_server_alone(path):
     code = (
-        "import os, sys, redis; from rcollections.wire.embedded import open_embedded\n"
+        "import os, sys, redis; from rcollections.servers.embedded.server import open_embedded\n"
         "s = open_embedded(sys.argv[1]); s.ensure()\n"
         "if not os.fork(): sys.exit()\n"
         "os.wait()\n"
@@ -216,7 +216,7 @@ def test_multiprocessing_children_are_users_too(path, method, tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "import multiprocessing, sys, time, redis\n"
-        "from rcollections.wire.embedded import open_embedded\n"
+        "from rcollections.servers.embedded.server import open_embedded\n"
         "def use(path):\n"
         "    time.sleep(0.2)\n"  # so that the parent is at its end already
         "    s = open_embedded(path); s.ensure()\n"

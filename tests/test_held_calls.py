@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rcollections import cached, l1_info
-from tests.servers import wait_until
+from rcollections.testing.servers import wait_until
 
 if TYPE_CHECKING:
-    from tests.servers import Server
+    from rcollections.testing.servers import Server
 
 
 def hits_soon(call: Any) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from rcollections import DictCache
 from rcollections.l1 import Tier
-from rcollections.plans.holding import Held
+from rcollections.plans.collections.holding import Held
 from rcollections.testing import isolated
-from tests.servers import wait_until
+from rcollections.testing.servers import wait_until
 
 
 @pytest.mark.parametrize(

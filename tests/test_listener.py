@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests.processes import Process
-from tests.servers import Server, available_kinds, wait_until
+from rcollections.testing.processes import Process
+from rcollections.testing.servers import Server, available_kinds, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rcollections.coherence import listener as module
+from rcollections.coherence.listener import Listener
 from rcollections.l1 import Tier
-from rcollections.wire import dsn as dsns
-from rcollections.wire import listener as module
-from rcollections.wire.listener import Listener
-from tests.servers import wait_until
+from rcollections.testing.servers import wait_until
+from rcollections.wire.dsn import dsn as dsns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

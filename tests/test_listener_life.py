@@ -11,9 +11,10 @@ import pytest
 
 from rcollections import KeyCache, cached, configure, connection, l1_info
 from rcollections.testing import isolated
+from rcollections.testing.processes import Process
+from rcollections.testing.proxies import Proxy
+from rcollections.testing.servers import Server, wait_until
 from tests.embedded_users import valkey_missing
-from tests.processes import Process
-from tests.servers import Proxy, Server, wait_until
 from tests.test_listener_states import held, listeners
 
 if TYPE_CHECKING:

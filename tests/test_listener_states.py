@@ -13,11 +13,12 @@ import pytest
 import redis.exceptions
 
 from rcollections import KeyCache, cached, configure, connection, l1_info
+from rcollections.coherence.tiering import EAGER
+from rcollections.servers.connection import _Asked
+from rcollections.servers.drivers.aio import aclose
 from rcollections.testing import isolated
-from rcollections.wire.adriver import aclose
-from rcollections.wire.connection import _Asked
-from rcollections.wire.tiering import EAGER
-from tests.servers import Proxy, Server, wait_until
+from rcollections.testing.proxies import Proxy
+from rcollections.testing.servers import Server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

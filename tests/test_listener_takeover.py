@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from rcollections.coherence import listener as module
 from rcollections.l1 import ABSENT, Tier
-from rcollections.wire import listener as module
-from rcollections.wire.dsn import Dsn
+from rcollections.wire.dsn.dsn import Dsn
 
 NOW = 10**9
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rcollections import ConfigError, DecodeError, EncodeError
-from rcollections.wire.codec import Codec
+from rcollections.values import Codec
 
 
 def test_a_serializer_of_ones_own_that_compresses() -> None:

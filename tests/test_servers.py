@@ -11,8 +11,8 @@ import time
 import pytest
 import redis
 
-from tests.proxies import frame_end
-from tests.servers import Proxy, Server, available_kinds, wait_until
+from rcollections.testing.proxies import Proxy, frame_end
+from rcollections.testing.servers import Server, available_kinds, wait_until
 
 KINDS = available_kinds()
 pytestmark = pytest.mark.skipif(not KINDS, reason="no server program on this machine")
@@ -99,7 +99,7 @@ def test_stop_ends_a_frozen_server_and_removes_its_directory():
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_server_dies_with_the_test_process():
     code = (
-        "import sys; from tests.servers import Server\n"
+        "import sys; from rcollections.testing.servers import Server\n"
         f"s = Server({KINDS[0]!r}); print(s.pid, s.directory, flush=True); sys.stdin.read()"
     )
     pipe = subprocess.PIPE

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rcollections.testing.servers import wait_until
 from rcollections.wire.signals import AsyncSignal, Signal
-from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from rcollections import SortedSetCache
-from rcollections.wire.codec import encode_field
+from rcollections.values import encode_field
 
 ELEMS = st.sampled_from([0, 1, 1.0, "1", "a", "ab", "Z", "é", "", None, (1, "a"), frozenset({1}), b"a", -2.5])
 SCORES = st.sampled_from([0.0, 1.0, 2.5, -1.0, 0.1, 1e300, 2.0**53]) | st.integers(-3, 3).map(float)

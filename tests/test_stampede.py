@@ -17,8 +17,8 @@ import pytest
 
 from rcollections import KeyCache, cached
 from rcollections.plans.flights import Flights
+from rcollections.testing.servers import Server, wait_until
 from rcollections.wire.signals import Signal
-from tests.servers import Server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,15 +6,7 @@ from typing import Any
 
 import pytest
 
-from rcollections import (
-    CacheError,
-    CacheMissError,
-    KeyCache,
-    KeyExistsError,
-    WrongTypeError,
-    cached,
-    invalidate_tags,
-)
+from rcollections import CacheError, CacheMissError, KeyCache, KeyExistsError, WrongTypeError, cached, invalidate_tags
 from tests.trips import trips
 
 

@@ -1,1 +1,1 @@
-"""The only rooms that know redis, sockets, asyncio or sleep: DSNs, codec, scripts, connections, drivers."""
+"""The road to a server: sockets, a pool of connections, steps as bytes, errors in our own words."""

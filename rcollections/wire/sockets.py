@@ -18,7 +18,7 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .dsn import Dsn
+    from .dsn.dsn import Dsn
 
 __all__ = [
     "BoundedSocket",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from rcollections.coherence.proof import CHANNEL, Proof
 from rcollections.l1 import ABSENT
-from rcollections.l1.proof import CHANNEL, Proof
 from tests.contract.tiers import KINDS, Clock, live_tier, tier_class
 
 F = 2

@@ -19,7 +19,8 @@ from rcollections import (
     configure,
 )
 from rcollections.testing import isolated
-from tests.servers import Proxy, Server, available_kinds, wait_until
+from rcollections.testing.proxies import Proxy
+from rcollections.testing.servers import Server, available_kinds, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,11 @@ import pytest
 import redis
 
 from rcollections.errors import CacheConnectionError
-from rcollections.wire import embedded, valkey_process
-from rcollections.wire.embedded import open_embedded
+from rcollections.servers.embedded import process as valkey_process
+from rcollections.servers.embedded import server as embedded
+from rcollections.servers.embedded.server import open_embedded
+from rcollections.testing.servers import wait_until
 from tests.embedded_users import User, client_of, server_pids, starts, valkey_missing
-from tests.servers import wait_until
 
 pytestmark = pytest.mark.skipif(valkey_missing() is not None, reason=str(valkey_missing()))
 
@@ -204,7 +205,7 @@ def test_a_process_frozen_while_it_holds_the_lock_is_reported(path, monkeypatch)
     monkeypatch.setattr(embedded, "PATIENCE", 0.2)
     server = open_embedded(path)
     code = (
-        "import sys, time; from rcollections.wire.file_locks import LockFile\n"
+        "import sys, time; from rcollections.servers.embedded.file_locks import LockFile\n"
         "lock = LockFile(sys.argv[1] + '/server.lock'); lock.try_lock(); print('held', flush=True)\n"
         "sys.stdin.read()"
     )
@@ -239,7 +240,7 @@ def test_ctrl_c_in_the_terminal_is_not_for_the_server(path):
 def test_a_fork_while_a_server_starts_carries_no_lock_away(path):
     """A copied lock would make the server look alive, after its death, for as long as the fork lives."""
     code = (
-        "import os, sys, threading, time, warnings; from rcollections.wire.embedded import open_embedded\n"
+        "import os, sys, threading, time, warnings; from rcollections.servers.embedded.server import open_embedded\n"
         "warnings.simplefilter('ignore')\n"
         "s = open_embedded(sys.argv[1]); forks = []\n"
         "t = threading.Thread(target=s.ensure); t.start()\n"

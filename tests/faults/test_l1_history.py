@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import redis.exceptions
 
+from rcollections.testing.proxies import Proxy
+from rcollections.testing.servers import Server, available_kinds, wait_until
 from tests.l1_history import Old, Writer, old_reads
 from tests.l1_readers import Readers
-from tests.proxies import Proxy
-from tests.servers import Server, available_kinds, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rcollections.plans.effects import Plan
-    from rcollections.plans.job import Job
+    from rcollections.plans.functions.job import Job
     from tests.interleavings.world import World
 
 __all__ = ["bumper", "changer", "clearer", "failing", "putter", "reader", "refresher", "writer"]
@@ -33,7 +33,7 @@ def reader(**options: Any) -> Life:
 def calling(w: World, job: Job) -> Plan[None]:
     floor = w.promises.begins()
     try:
-        value = yield from w.parts.fetch.call(job)
+        value = yield from w.parts.call.call(job)
     except Boom:
         return
     w.promises.returned(value, floor)
@@ -59,7 +59,7 @@ def refresher(w: World, job: Callable[..., Job]) -> Plan[None]:
     """Recomputes, whatever is there."""
     one = job()
     floor = w.promises.begins()
-    value = yield from w.parts.fetch.recompute(one)
+    value = yield from w.parts.refresh.recompute(one)
     w.promises.returned(value, floor)
 
 
@@ -70,7 +70,7 @@ def changer(how: str, then_calls: bool = False) -> Life:
         one = job()
         version = yield Change()
         try:
-            yield from getattr(w.parts.tags, how)(one)
+            yield from getattr(w.parts.invalidate, how)(one)
         except CacheError:
             return  # nothing is promised to one whose call raised
         w.promises.invalidated(version, stale_may_be_served=how == "expire")
@@ -88,7 +88,7 @@ def bumper(*tags: str, changes: bool = True, then_calls: bool = False, then_agai
         for each in (tags, then_again) if then_again else (tags,):
             version = (yield Change()) if changes else 0
             try:
-                yield from w.parts.tags.bump(each)
+                yield from w.parts.bump.bump(each)
             except CacheError:
                 return
             w.promises.invalidated(version)
@@ -107,14 +107,14 @@ def putter(bumps: tuple[str, ...] = (), exact: bool = False) -> Life:
             yield from calling(w, one)
         version = yield Change()
         if bumps:
-            yield from w.parts.tags.bump(bumps)
+            yield from w.parts.bump.bump(bumps)
         try:
-            yield from w.parts.fetch.store(one, BY_HAND + version)
+            yield from w.parts.put.store(one, BY_HAND + version)
         except CacheError:
             return
         w.promises.invalidated(version)
         floor = w.promises.begins()
-        value = yield from w.parts.fetch.call(one)
+        value = yield from w.parts.call.call(one)
         w.promises.returned(value, floor)
         if exact and value != BY_HAND + version:
             raise Broken(f"{BY_HAND + version} was put, and read as {value}")
@@ -125,17 +125,17 @@ def putter(bumps: tuple[str, ...] = (), exact: bool = False) -> Life:
 def writer(w: World, job: Callable[..., Job]) -> Plan[None]:
     """``with f.writing() as w:`` around a change of the source, as ``Writing`` does it."""
     one = job()
-    if not w.parts.writing:  # the mutation: a plain put
+    if not w.parts.strong:  # the mutation: a plain put
         version = yield Change()
-        yield from w.parts.fetch.store(one, version)
+        yield from w.parts.put.store(one, version)
         w.promises.invalidated(version)
         return
-    token, stamps = yield from w.parts.tags.begin(one)
+    token, stamps = yield from w.parts.writing.begin(one)
     held = yield Hold(one.lease, token, one.lease_ms)
     version = yield Change()
     held.stop()
     data, ms = one.dump(version)
-    yield from w.parts.tags.finish(one, token, stamps, data, ms)
+    yield from w.parts.writing.finish(one, token, stamps, data, ms)
     w.promises.invalidated(version)
 
 

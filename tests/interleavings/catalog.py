@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
-from tests.interleavings.actors import (
+from tests.interleavings.actors import (  # fmt: skip
     bumper,
     changer,
     clearer,
@@ -15,7 +15,7 @@ from tests.interleavings.actors import (
     refresher,
     twice,
     writer,
-)  # fmt: skip
+)
 from tests.interleavings.scenario import TAG, Scenario, cold, stored
 
 if TYPE_CHECKING:

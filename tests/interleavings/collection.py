@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from rcollections.plans import keys, sets
-from rcollections.plans.job import DAY_MS
-from rcollections.plans.loads import Load
+from rcollections.plans.collections import keys, sets
+from rcollections.plans.collections.loads import Load
+from rcollections.plans.tags import DAY_MS
 from rcollections.plans.target import Target
 from tests.interleavings.collection_promises import ADDED, REPLACED
 from tests.interleavings.parts import CHANNEL, GUARD, KEY, LEASE, Ask, Boom, Change
@@ -168,7 +168,7 @@ def bumper(*tags: str) -> Life:
 
     def life(w: World, _c: Collection) -> Plan[None]:
         version = yield Change()
-        yield from w.parts.tags.bump(tags)
+        yield from w.parts.bump.bump(tags)
         w.promises.invalidated(version)
 
     return life

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rcollections.plans import keys
+from rcollections.plans.collections import keys
 from tests.interleavings.actors import bumper, changer, clearer, failing, putter, reader, refresher, writer
 from tests.interleavings.mutants import plans, scripts
 from tests.interleavings.parts import LEASE
@@ -54,10 +54,10 @@ WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": T
 GUARDS: dict[str, Guard] = {
     "join-validates": Guard(
         lambda: plans(
-            ("fetch", "return True, (yield from _own(job, token, stamps, seen))\n",
+            ("call", "return True, (yield from _own(job, token, stamps, seen))\n",
              "job.flights.result = (yield from _own(job, token, stamps, seen))\n"
              "            return True, job.flights.result\n"),
-            ("fetch", "                found = ticket.reply if ticket.read else",
+            ("call", "                found = ticket.reply if ticket.read else",
              "                return job.flights.result\n                found = ticket.reply if ticket.read else"),
         ),
         case((CALL, CALL), (DELETE,)),
@@ -79,22 +79,22 @@ GUARDS: dict[str, Guard] = {
     ),
     "fresh-stamp-per-send": Guard(
         lambda: plans(
-            ("tags", "    for tries in range(1, TRIES + 1):\n",
+            ("bump", "    for tries in range(1, TRIES + 1):\n",
              "    news = tuple(draw() for _ in tags)\n    for tries in range(1, TRIES + 1):\n"),
-            ("tags", "(DAY_MS, *(draw() for _ in tags))", "(DAY_MS, *news)"),
+            ("bump", "(DAY_MS, *(draw() for _ in tags))", "(DAY_MS, *news)"),
         ),
         case((CALL,), (bumper(TAG, then_again=(TAG,)),), faults=1, may_fail=("tag_bump",), **TAGGED),
     ),
     "fresh-token-per-send": Guard(
         lambda: plans(
-            ("owning", "        yield Spawn(free(job, token))\n        raise ServerFailed(error) from error\n",
+            ("lease", "        yield Spawn(free(job, token))\n        raise ServerFailed(error) from error\n",
              '        reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)\n'),
         ),
         case((CALL,), (DELETE,), faults=1, may_fail=("entry_fetch",)),
     ),
     "stamps-before": Guard(
         lambda: plans(
-            ("owning", "    held.stop()  # L4: renewing ends before the STORE is sent\n",
+            ("lease", "    held.stop()  # L4: renewing ends before the STORE is sent\n",
              "    held.stop()\n    from .effects import Command\n"
              '    stamps = yield Command(("MGET", *job.tags))\n'),
         ),
@@ -109,7 +109,7 @@ GUARDS: dict[str, Guard] = {
         case((CALL,), (DELETE,), (CALL,)),
     ),
     "distinct stamps per tag": Guard(
-        lambda: plans(("tags", "(DAY_MS, *(draw() for _ in tags))", "(DAY_MS, *([draw()] * len(tags)))")),
+        lambda: plans(("bump", "(DAY_MS, *(draw() for _ in tags))", "(DAY_MS, *([draw()] * len(tags)))")),
         case((reader(tags=(TAG,)),), (bumper(TAG, TAG_B, then_again=(TAG,)),), after=(reader(tags=(TAG_B,)),)),
     ),
     "missing-never-matches": Guard(
@@ -147,19 +147,19 @@ GUARDS: dict[str, Guard] = {
     ),
     "register-first": Guard(
         lambda: plans(
-            ("fetch", "    heard = yield Subscribe(job.channel)\n", "    heard = None\n"),
-            ("fetch", "    pause = FIRST_LOOK if heard.deaf else NET\n", "    pause = NET\n"),
-            ("fetch", "        seconds = pause * job.jitter()\n",
+            ("call", "    heard = yield Subscribe(job.channel)\n", "    heard = None\n"),
+            ("call", "    pause = FIRST_LOOK if heard.deaf else NET\n", "    pause = NET\n"),
+            ("call", "        seconds = pause * job.jitter()\n",
              "        seconds = pause * job.jitter()\n        heard = heard or (yield Subscribe(job.channel))\n"),
         ),
         case((CALL,), (CALL,), prompt=True),
     ),
     "net": Guard(
-        lambda: plans(("fetch", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
+        lambda: plans(("call", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
         case((CALL,), (CALL,), crashes=1, may_crash=(0,)),
     ),
     "net, for silent leases": Guard(
-        lambda: plans(("fetch", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
+        lambda: plans(("call", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
         case((CALL,), (CALL,), deaf=True),
     ),
     "in-hand-deadline": Guard(
@@ -186,7 +186,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "free after errors": Guard(
         lambda: plans(
-            ("owning", "        if data is None:\n            yield from free(job, token)\n        else:\n"
+            ("lease", "        if data is None:\n            yield from free(job, token)\n        else:\n"
              "            yield from _put(job, token, stamps, ERROR, data, ms)\n", ""),
         ),
         case((failing(),), (CALL,), prompt=True),
@@ -195,21 +195,21 @@ GUARDS: dict[str, Guard] = {
         lambda: plans(
             ("reads", "    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look",
              "    job.flights.known = words[1:]\n    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look"),
-            ("lookups", '    yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))\n',
+            ("put", '    yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))\n',
              "    from .effects import Command\n"
              '    yield Command(("SET", job.key, before + b"".join(job.flights.known) + data, "PX", ms))\n'
              '    yield Command(("UNLINK", job.lease))\n'),
         ),
         case((putter(bumps=(TAG,), exact=True),), initial=stored(tags=(TAG,)), plain_writers=1, **TAGGED),
     ),
-    "writing": Guard(lambda: Parts(writing=False), case((WRITE,), (WRITE,))),
+    "writing": Guard(lambda: Parts(strong=False), case((WRITE,), (WRITE,))),
     "writing takes the lease over": Guard(lambda: scripts(entry_begin=begin_politely), case((CALL,), (WRITE,))),
     "writing drops what was refused": Guard(
-        lambda: plans(("tags", "    else:\n        yield from delete(job)\n", "    else:\n")),
+        lambda: plans(("writing", "    else:\n        yield from delete(job)\n", "    else:\n")),
         case((WRITE,), (CALL,), evict=(LEASE,)),
     ),
     "convoy": Guard(
-        lambda: plans(("fetch", "            flight.land(failure)\n", "            flight.land()\n")),
+        lambda: plans(("call", "            flight.land(failure)\n", "            flight.land()\n")),
         case((failing(), failing()), fails=True),
     ),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rcollections.l1.proof import CHANNEL
+from rcollections.coherence.proof import CHANNEL
 
 if TYPE_CHECKING:
     from tests.interleavings.nearworld import NearProcess

@@ -18,42 +18,49 @@ if TYPE_CHECKING:
 __all__ = ["changed", "guarded", "plans", "scripts"]
 
 PACKAGE = "rcollections.plans"
-ORDER = (
-    "entries",
-    "flights",
-    "reads",
-    "owning",
-    "tags",
-    "lookups",
-    "fetch",
-    "guards",
-    "loads",
-)  # each before those that import it
+# Each before those that import it.
+MODULES = {
+    "entries": "entries",
+    "flights": "flights",
+    "bump": "tags",
+    "reads": "functions.reads",
+    "lease": "functions.lease",
+    "invalidate": "functions.invalidate",
+    "writing": "functions.writing",
+    "refresh": "functions.refresh",
+    "put": "functions.put",
+    "call": "functions.call",
+    "guards": "guards",
+    "loads": "collections.loads",
+}
+ORDER = tuple(MODULES)
 
 
 def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
     """The real plans with these changes: (module, text, the text that stands there instead)."""
     texts = {}
     for name in ORDER:
-        path = import_module(f"{PACKAGE}.{name}").__file__
+        path = import_module(f"{PACKAGE}.{MODULES[name]}").__file__
         assert path is not None
         with open(path) as file:
             texts[name] = file.read()
     for name, old, new in changes:
         assert texts[name].count(old) == 1, f"{name}.py has changed: {old!r} is there {texts[name].count(old)} times"
         texts[name] = texts[name].replace(old, new)
-    before = {name: sys.modules[f"{PACKAGE}.{name}"] for name in ORDER}
+    before = {name: sys.modules[f"{PACKAGE}.{MODULES[name]}"] for name in ORDER}
     made: dict[str, ModuleType] = {}
     try:
         for name in ORDER:
-            spec = ModuleSpec(f"{PACKAGE}.{name}", None)
+            spec = ModuleSpec(f"{PACKAGE}.{MODULES[name]}", None)
             module = made[name] = module_from_spec(spec)
             sys.modules[module.__name__] = module
             exec(compile(texts[name], f"<mutant of {name}>", "exec"), module.__dict__)  # noqa: S102 - our own text
     finally:
         for name, module in before.items():
-            sys.modules[f"{PACKAGE}.{name}"] = module
-    modules = {name: made[name] for name in ("fetch", "tags", "guards", "loads")}
+            sys.modules[f"{PACKAGE}.{MODULES[name]}"] = module
+    modules = {
+        name: made[name] for name in ("call", "refresh", "put", "bump", "invalidate", "writing", "guards", "loads")
+    }
     return Parts(**modules, flights=made["flights"].Flights, **parts)
 
 

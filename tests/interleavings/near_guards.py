@@ -23,7 +23,7 @@ def tier(*changes: tuple[str, str]) -> Callable[[], Parts]:
 
 def proof(*changes: tuple[str, str]) -> Callable[[], Parts]:
     """The rule of pongs with these changes of its text."""
-    return lambda: Parts(proof=changed("l1.proof", *changes).Proof)
+    return lambda: Parts(proof=changed("coherence.proof", *changes).Proof)
 
 
 LOOK_TEXT = '        seen = yield Look(job.key, [Command(("MGET", job.key, *job.tags))])\n'
@@ -79,7 +79,7 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "sleep, past the end": (tier(("drift - self._drift > SLEPT", "False")), "sleep past its end"),
     "store-fill-fenced": (
         lambda: plans(
-            ("owning", "        yield from _put(job, token, stamps, VALUE, data, ms)\n    return",
+            ("lease", "        yield from _put(job, token, stamps, VALUE, data, ms)\n    return",
              "        yield from _put(job, token, stamps, VALUE, data, ms)\n"
              "        if job.held_as is not None and job.token() is not None:\n"
              "            job._keep(job.token(), data, value, 0)\n    return")),

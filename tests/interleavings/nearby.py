@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rcollections.plans.effects import Plan
-    from rcollections.plans.job import Job
+    from rcollections.plans.functions.job import Job
     from tests.interleavings.nearworld import NearWorld
 
 __all__ = ["long_nearby", "near", "nearby", "own"]
@@ -33,10 +33,10 @@ def own(how: str) -> Any:
         one = job()
         version = yield Change()
         plans: dict[str, Any] = {
-            "delete": lambda: w.parts.tags.delete(one),
-            "expire": lambda: w.parts.tags.expire(one),
-            "bump": lambda: w.parts.tags.bump((TAG,)),
-            "put": lambda: w.parts.fetch.store(one, BY_HAND + version),
+            "delete": lambda: w.parts.invalidate.delete(one),
+            "expire": lambda: w.parts.invalidate.expire(one),
+            "bump": lambda: w.parts.bump.bump((TAG,)),
+            "put": lambda: w.parts.put.store(one, BY_HAND + version),
         }
         try:
             yield from plans[how]()

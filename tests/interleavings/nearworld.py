@@ -23,7 +23,7 @@ from tests.interleavings.world import World
 
 if TYPE_CHECKING:
     from rcollections.plans.effects import Plan
-    from rcollections.plans.job import Job
+    from rcollections.plans.functions.job import Job
     from tests.interleavings.parts import Actor
 
 __all__ = ["Idle", "NearScenario", "NearWorld", "Settle", "caller", "calling", "peek", "peeker", "settler", "watcher"]
@@ -408,7 +408,7 @@ def calling(w: NearWorld, job: Job) -> Plan[None]:
     if value is not ABSENT:
         return w.looked(job.recipe.tiering, value)
     floor = w.promises.begins()
-    value = yield from w.parts.fetch.call(job)
+    value = yield from w.parts.call.call(job)
     if not w.near.old:
         w.promises.returned(value, floor)
     return None

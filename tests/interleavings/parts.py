@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rcollections.plans.job import Job
+from rcollections.plans.functions.job import Job
 from rcollections.plans.target import Target
 
 if TYPE_CHECKING:

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from rcollections.l1.proof import Proof
+from rcollections.coherence.proof import Proof
 from rcollections.l1.tier import Tier
-from rcollections.plans import fetch, guards, keys, loads, tags
+from rcollections.plans import guards
+from rcollections.plans import tags as bump
+from rcollections.plans.collections import keys, loads
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
-from rcollections.plans.job import Recipe
+from rcollections.plans.functions import call, invalidate, put, refresh, writing
+from rcollections.plans.functions.job import Recipe
 from tests.interleavings.parts import GUARD, KEY, LEASE
 from tests.interleavings.promises import Promises
 from tests.interleavings.scripts import SCRIPTS
@@ -36,13 +39,17 @@ def numbered(actor: Any) -> bytes:
 class Parts:
     """The code under test. A mutation replaces one of them."""
 
-    fetch: Any = fetch
-    tags: Any = tags
+    call: Any = call
+    refresh: Any = refresh
+    put: Any = put
+    bump: Any = bump
+    invalidate: Any = invalidate
+    writing: Any = writing
     flights: Any = Flights
     recipe: Any = Recipe
     scripts: dict[str, Any] = field(default_factory=lambda: SCRIPTS)
     draw: Callable[[Any], bytes] = numbered
-    writing: bool = True
+    strong: bool = True  # whether ``writing()`` is used
     guards: Any = guards
     loads: Any = loads
     beside: tuple[str, ...] = (GUARD, LEASE)  # what goes with a collection that is cleared

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 import pytest
 
-from rcollections.l1.proof import CHANNEL
+from rcollections.coherence.proof import CHANNEL
 from rcollections.plans.effects import Command, Script
-from rcollections.wire import connections
+from rcollections.servers import registry
+from rcollections.testing.servers import wait_until
 from tests.interleavings.model import Model
-from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.servers import Server
+    from rcollections.testing.servers import Server
 
 ENTRY, LEASE, TAG, WAKE = "f", "rc:l:{f}", "rc:t:a", "rc:w:f"
 
@@ -108,7 +108,7 @@ def test_the_model_tells_what_servers_tell(server: Server, line: Line) -> None:
     """Each step of those that plans send: the same keys from both."""
     model, told = Model(), set()
     model.announce = told.add
-    connection = connections.connection("")
+    connection = registry.connection("")
     line.heard()
     for step, expected in STEPS:
         told.clear()

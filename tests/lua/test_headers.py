@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rcollections.errors import CacheError
-from rcollections.wire.disabled import _SCRIPTS
+from rcollections.servers.disabled import _SCRIPTS
 from rcollections.wire.scripts import lua_dir, names, parse, source
 
 NAMES = names()

@@ -1,0 +1,236 @@
+"""``python -m rcollections doctor``: what a stranger needs to know about a set-up, and what to do about it.
+
+Each line is a label and a sentence; a line that begins with ``!`` is a problem. Nothing is changed on
+the server. The exit status is 0 when all is well, 1 when there is a problem.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import warnings
+from importlib import metadata
+from importlib.util import find_spec
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import __version__
+from ..errors import CacheConnectionError, CacheError, CacheTimeout, ConfigError
+from ..servers import registry
+from ..servers.embedded.binary import find_valkey
+from ..wire.dsn import dsn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..servers.connection import Connection
+
+__all__ = ["main"]
+
+_PINGS = 50
+_PATIENCE = 1.0  # seconds that all pings together may take
+
+
+class Line(NamedTuple):
+    """One line of the report."""
+
+    label: str
+    text: str
+    problem: bool = False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        registry.reset()  # stops an embedded server that nobody else uses
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rcollections", description="Tools for rcollections.")
+    parser.add_argument("--version", action="version", version=f"rcollections {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    doctor = commands.add_parser(
+        "doctor",
+        help="tell whether the set-up works, and what to do if not",
+        description="Tells how the configuration is understood, whether the server answers, and what is missing. "
+        "Changes nothing. The exit status is 0 when all is well, 1 when there is a problem.",
+    )
+    doctor.add_argument("--dsn", help="look at this server instead of those of CACHES_DSN")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    problems = 0
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for line in _lines(arguments.dsn):
+            problems += line.problem
+            _say(line)
+    for warning in warned:
+        _say(Line("note", str(warning.message)))
+    counted = f"{problems} problem{'s' if problems > 1 else ''}: see the line{'s' if problems > 1 else ''} with !"
+    _say(Line("verdict", counted if problems else "all is well"))
+    return 1 if problems else 0
+
+
+def _say(line: Line) -> None:
+    sys.stdout.write(f"{'!' if line.problem else ' '} {line.label:<11} {line.text}\n")
+    sys.stdout.flush()
+
+
+def _lines(wanted: str | None) -> Iterator[Line]:
+    yield Line("package", f"rcollections {__version__}, {_version('redis')}, {_version('hiredis')}")
+    yield Line("python", f"{platform.python_implementation()} {platform.python_version()} on {platform.system()}")
+    if os.environ.get("CACHES_DISABLE", "") == "1":
+        yield Line("caches", "switched off by CACHES_DISABLE=1: unset it to use the server", True)
+    try:
+        found = _connections(wanted)
+    except CacheError as error:
+        yield Line("connection", f"{error}", True)
+    else:
+        for origin, connection in found:
+            yield from _connection(origin, connection)
+    yield _extras()
+    yield _signing()
+
+
+def _version(name: str) -> str:
+    try:
+        return f"{name} {metadata.version(name)}"
+    except metadata.PackageNotFoundError:
+        return f"no {name}"
+
+
+def _connections(wanted: str | None) -> list[tuple[str, Connection]]:
+    if wanted is not None:
+        registry.configure(wanted)
+        return [("from --dsn", registry.connection(dsn.parse(wanted).name))]
+    configured = registry.connections()
+    if not configured:
+        return [("nothing is configured", registry.connection())]
+    return [(f"connection {name!r}" if name else "the default", each) for name, each in configured.items()]
+
+
+# -- one connection --------------------------------------------------------------------------------
+
+
+def _connection(origin: str, connection: Connection) -> Iterator[Line]:
+    yield Line("connection", f"{connection.dsn.shown} ({origin})")
+    if connection.disabled:
+        return
+    try:
+        connection.raw("PING")
+    except CacheError as error:
+        yield Line("server", f"{error}{_advice(error)}", True)
+        return
+    yield _server(connection)
+    try:
+        yield Line("round trip", _round_trip(connection))
+    except CacheError as error:
+        yield Line("round trip", str(error), True)
+        return
+    yield _l1(connection)
+
+
+def _advice(error: CacheError) -> str:
+    if isinstance(error, CacheTimeout):
+        return " Try a longer ?timeout= in the DSN, or look at the server."
+    if isinstance(error, CacheConnectionError) and "no connection" in str(error):
+        return " Start it, or correct the DSN; without a server at hand: CACHES_DSN=embedded:///some/directory"
+    return ""
+
+
+def _server(connection: Connection) -> Line:
+    if connection.dsn.kind == "memory":
+        return Line("server", "fakeredis inside this process: nothing is shared, nothing stays; for tests, trying out")
+    try:
+        info = connection.raw("INFO").decode()
+    except CacheError:
+        return Line("server", "answers; its user may not call INFO, so the version is unknown")
+    facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    name = f"Valkey {facts['valkey_version']}" if "valkey_version" in facts else f"Redis {facts.get('redis_version')}"
+    if facts.get("role") == "slave":
+        return Line("server", f"{name}, a replica: writes will fail; point the DSN at the primary", True)
+    limit = facts.get("maxmemory_human", "0B")
+    memory = "no memory limit" if limit == "0B" else f"{facts.get('maxmemory_policy')} at {limit}"
+    fields = "a ttl per field" if _knows(connection, "hpexpire") else "no ttl per field (Valkey 9 or Redis 7.4 has it)"
+    return Line("server", f"{name}, {memory}, {fields}")
+
+
+def _knows(connection: Connection, command: str) -> bool:
+    try:
+        return bool(connection.raw("COMMAND", "INFO", command)[0])
+    except (CacheError, IndexError):
+        return False
+
+
+def _round_trip(connection: Connection) -> str:
+    times: list[float] = []
+    until = perf_counter() + _PATIENCE
+    while len(times) < _PINGS and (not times or perf_counter() < until):
+        started = perf_counter()
+        connection.raw("PING")
+        times.append(perf_counter() - started)
+    return f"{median(times) * 1000:.3f} ms (median of {len(times)}, slowest {max(times) * 1000:.3f} ms)"
+
+
+def _l1(connection: Connection) -> Line:
+    """Listens for a moment, on a connection of its own that is closed again."""
+    if not connection.dsn.l1:
+        return Line("l1", "switched off by l1=off: reads ask the server, except where a class says l1 = True")
+    state = connection.tiering.tried(["rcollections.doctor"], connection.dsn.timeout + connection.dsn.connect_timeout)
+    if state.word == "live":
+        return Line("l1", f"works: {state.why}")
+    return Line("l1", f"{state.word}: {state.why}; all reads ask the server")
+
+
+# -- this machine ----------------------------------------------------------------------------------
+
+
+def _extras() -> Line:
+    present = {
+        "memory": _importable("fakeredis") and _importable("lupa"),
+        "embedded": _valkey(),
+        "zstd": _importable("compression.zstd") or _importable("zstandard"),
+    }
+    missing = [name for name, there in present.items() if not there]
+    text = ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in present.items())
+    if missing:
+        text += f"; to add what is missing: pip install 'rcollections[{','.join(missing)}]'"
+    if "embedded" in missing and sys.version_info < (3, 11):
+        text += " (embedded from Python 3.11 on, or set CACHES_VALKEY_SERVER)"
+    return Line("extras", text)
+
+
+def _importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _valkey() -> bool:
+    try:
+        return bool(find_valkey())
+    except ConfigError:
+        return False
+
+
+def _signing() -> Line:
+    try:
+        keyring: Any = registry.keyring()
+    except ConfigError as error:
+        return Line("signing key", f"CACHES_SIGNING_KEY: {error}", True)
+    if keyring is None:
+        return Line("signing key", "no: values that only pickle can carry are refused; set CACHES_SIGNING_KEY for them")
+    return Line("signing key", "yes: what needs pickle is pickled, signed and verified")

@@ -1,0 +1,256 @@
+"""Hears for all tiers of one server: keeps one ear open, opens it again, and opens a wider one before it closes it.
+
+One per process and server, whatever the number of connections by name. Prefixes only grow. A wider set needs
+another connection (a subscribed one takes no other command). The old ear goes on until the new one is proven, and
+until it has itself told all that happened before the new one listened: a change from before then
+comes by the old one alone. So nothing that is held has to go. After an error the next try comes after a pause that
+doubles up to five seconds; where listening is refused, a minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from ..wire.forks import after_fork
+from .ear import Ear, Refused
+from .prefixes import prefix_free
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..l1 import Tier
+    from ..wire.dsn.dsn import Dsn
+
+__all__ = ["Listener", "listener_of"]
+
+log = logging.getLogger("rcollections")
+
+FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 60.0
+
+
+class Listener:
+    """The ear of one server, and the tiers that it tells."""
+
+    def __init__(self, dsn: Dsn) -> None:
+        self._dsn = dsn
+        self._tiers: list[Tier] = []
+        self._wanted: set[str] = set()
+        self.followers: WeakSet[Any] = WeakSet()  # who waits for what is published
+        self.staleness = dsn.staleness
+        self._forget()
+        after_fork(self._after_fork)
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._ear: Ear | None = None  # confirmed: what the tiers go by
+        self._next: Ear | None = None  # being opened
+        self._trying = False  # it has not failed so far
+        self._ready = False  # it is confirmed, and waits for the proof of the other
+        self.prefixes: tuple[str, ...] = ()  # that are heard
+        self.server = b""  # the run_id of who is heard
+        self.version: tuple[int, ...] = ()
+        self.state, self.why = "idle", "nothing was asked for yet"
+        self._warned = False
+
+    def _after_fork(self) -> None:
+        """The threads are in the parent: its sockets are let go, and what is held counts no more."""
+        ears = self._ear, self._next
+        self._forget()
+        for tier in self._tiers:
+            tier.lost()
+        for ear in ears:
+            if ear is not None:
+                with suppress(Exception):
+                    ear.close()
+
+    # -- who listens -------------------------------------------------------------------------------
+
+    def add(self, tier: Tier, staleness: float) -> None:
+        """Tell this tier too."""
+        with self._lock:
+            self._tiers = [*self._tiers, tier]
+            self.staleness = min(self.staleness, staleness)
+            if self._ear is not None:
+                tier.begin()
+
+    def remove(self, tier: Tier) -> None:
+        """Tell it no more; without any tier left, listening ends."""
+        with self._lock:
+            self._tiers = [each for each in self._tiers if each is not tier]
+            tier.lost()
+            if not self._tiers:
+                for ear in (self._ear, self._next):
+                    if ear is not None:
+                        ear.stop()
+                self._ear = self._next = None
+                self._trying = self._ready = self._warned = False
+                self.prefixes = ()
+                self._wanted.clear()
+                self.state, self.why = "idle", "nobody listens any more"
+
+    def want(self, prefixes: Iterable[str]) -> None:
+        """Note that keys with these prefixes are of interest; ``start`` asks for them."""
+        self._wanted.update(prefixes)
+
+    def start(self) -> None:
+        """Listen to all that is wanted, if that is not being done already."""
+        if self._covers(self._ear) or self._covers(self._next):
+            return
+        with self._lock:
+            # One that is being opened is not disturbed: what else is wanted by then is asked for after it.
+            if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:
+                return
+            if self._next is not None:
+                self._next.stop()
+            ear = self._next = Ear(self._dsn, prefix_free(self._wanted.copy()), self)
+            self._trying = True
+            if self._ear is None:
+                self.state, self.why = "starting", "the listener connects"
+            threading.Thread(target=self._run, args=(ear,), name="rcollections-listener", daemon=True).start()
+
+    def _covers(self, ear: Ear | None) -> bool:
+        return ear is not None and all(each.startswith(ear.prefixes) for each in self._wanted.copy())
+
+    def _run(self, ear: Ear) -> None:
+        pause = FIRST_PAUSE
+        while not ear.stopped:
+            began = time.monotonic()
+            try:
+                ear.open()
+                ear.run()
+            except Refused as error:
+                self._lost(ear, "refused", f"the server does not allow to listen: {error}")
+                pause = REFUSED_PAUSE
+            except Exception as error:  # whatever broke, this connection proves nothing any more
+                self._lost(ear, "down", f"the listener lost its connection ({type(error).__name__})")
+                log.debug("the listener lost its connection", exc_info=True)
+                pause = FIRST_PAUSE if time.monotonic() - began > LAST_PAUSE else min(2 * pause, LAST_PAUSE)
+            finally:
+                ear.close()
+            if not ear.stopped:
+                ear.rest(pause * random.uniform(0.75, 1.0))  # noqa: S311 - spreads processes
+
+    def _lost(self, ear: Ear, state: str, why: str) -> None:
+        with self._lock:
+            if ear.stopped or ear not in (self._ear, self._next):
+                return
+            if ear is self._next:
+                self._trying = self._ready = False
+            else:
+                self._ear = None
+                self.prefixes = ()
+                for tier in self._tiers:
+                    tier.lost()
+                for each in list(self.followers):
+                    each.lost(ear)
+                if self._next is None:
+                    self._next = ear
+                else:
+                    ear.stop()  # the other hears more
+            if self._ear is None:
+                self.state, self.why = state, why
+            if state == "refused" and not self._warned:
+                self._warned = True
+                log.warning("%s: nothing is held in this process, %s", self._dsn.shown, why)
+            if self._ready and self._ear is None and self._next is not None:
+                self._take(self._next)
+        self.start()  # more may be wanted by now
+
+    # -- what an ear tells -------------------------------------------------------------------------
+
+    def confirmed(self, ear: Ear) -> None:
+        """This ear hears and has answered twice: from now on the tiers go by it, or as soon as the other lets them."""
+        with self._lock:
+            if ear.stopped or ear not in (self._ear, self._next):
+                return
+            if ear is self._next and self._ear is not None and self._ear.server == ear.server:
+                self._ready = True
+                return
+            self._take(ear)
+        self.start()  # more may be wanted by now
+
+    def _take(self, ear: Ear) -> None:
+        if ear is self._next:
+            self._next = None
+            self._trying = self._ready = False
+        old, self._ear = self._ear, ear
+        self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
+        self.state, self.why = "live", "changes are heard"
+        if old is not None and old is not ear:
+            old.stop()
+            for each in list(self.followers):
+                each.lost(old)
+            if old.server != ear.server:
+                for tier in self._tiers:
+                    tier.lost()
+        for tier in self._tiers:
+            tier.begin()
+
+    def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:  # noqa: ARG002 - an ear that is not confirmed may tell too
+        """These keys changed."""
+        for tier in self._tiers:
+            tier.changed(keys)
+
+    def flushed(self, ear: Ear) -> None:  # noqa: ARG002
+        """Everything changed."""
+        for tier in self._tiers:
+            tier.void()
+
+    def unsure(self, ear: Ear) -> None:
+        """Changes may have been missed."""
+        with self._lock:
+            if ear is self._next:
+                self._ready = False
+            if ear is not self._ear:
+                return
+            for tier in self._tiers:
+                tier.lost()
+            self.prefixes = ()
+            self.state, self.why = "unproven", "the server answered the listener with an error"
+            for each in list(self.followers):
+                each.lost(ear)  # it may have been their SUBSCRIBE
+
+    def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
+        """Everything acknowledged before this instant was heard."""
+        if ear is not self._ear:
+            return
+        for tier in self._tiers:
+            tier.prove(instant)
+        if self._ready:
+            with self._lock:
+                new = self._next
+                if not self._ready or ear is not self._ear or new is None or instant[0] < new.since:
+                    return
+                self._take(new)
+            self.start()
+
+    def published(self, ear: Ear, message: list[Any]) -> None:
+        """For those who wait to be woken."""
+        if ear is self._ear:
+            for each in list(self.followers):
+                each.heard(message)
+
+    @property
+    def ear(self) -> Ear | None:
+        """The connection that is listened on, if any: others may subscribe on it."""
+        return self._ear
+
+
+_listeners: dict[tuple[Any, ...], Listener] = {}
+_lock = threading.Lock()
+
+
+def listener_of(dsn: Dsn) -> Listener:
+    """The listener of this server: one for all connections of one address and login."""
+    place = (dsn.host, dsn.port, dsn.path, dsn.user, dsn.password, dsn.tls, tuple(sorted(dsn.ssl.items())))
+    with _lock:
+        found = _listeners.get(place)
+        if found is None:
+            found = _listeners[place] = Listener(dsn)
+        return found

@@ -1,0 +1,67 @@
+"""The rules of a listening connection (Q and F4 of docs/protocol.md), without the connection: what is read, and what to tell.
+
+Everything that was acknowledged before PING n was sent has been read when PONG n+1 comes. One PONG is not enough:
+while a script is past its busy threshold, a server answers before it announces. PINGs are numbered, so that a late
+PONG is not taken for that of a later PING.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["CHANNEL", "Proof", "Told"]
+
+CHANNEL = b"__redis__:invalidate"
+
+Instant = tuple[int, int]
+Told = tuple[Any, ...]  # a method of ``Hearer`` and its arguments
+
+
+class Proof:
+    """One connection, from its first PING on."""
+
+    __slots__ = ("_asked", "_before", "_confirmed", "_number", "_pong")
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._asked: Instant | None = None  # when the PING was sent that is not answered yet
+        self._before: Instant | None = None  # the same of the one before, which was
+        self._pong = False
+        self._confirmed = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a PING is not answered yet: there is one at a time (Q1)."""
+        return self._asked is not None
+
+    def ask(self, instant: Instant) -> bytes:
+        """A PING is about to be sent; gives what it has to carry."""
+        self._number += 1
+        self._asked = instant
+        return b"%d" % self._number
+
+    def read(self, reply: Any) -> Told:
+        """Something was read."""
+        if not isinstance(reply, list):  # an error: it was about to listen, and perhaps could not
+            self._asked = self._before = None
+            self._pong = self._confirmed = False
+            return ("unsure",)
+        if reply[0] == b"message" and reply[1] == CHANNEL:
+            return ("flushed",) if reply[2] is None else ("changed", reply[2])
+        if reply[0] == b"pong":
+            self._pong = self._pong or (self._asked is not None and reply[1] == b"%d" % self._number)
+            return ()
+        return "published", reply
+
+    def applied(self) -> list[Told]:
+        """All that was read has been told (Q2): what is known now."""
+        if not self._pong:
+            return []
+        told: list[Told] = []
+        if self._before is not None:
+            if not self._confirmed:
+                self._confirmed = True
+                told.append(("confirmed",))
+            told.append(("proved", self._before))
+        self._before, self._asked, self._pong = self._asked, None, False
+        return told

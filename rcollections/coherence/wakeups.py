@@ -1,0 +1,166 @@
+"""Hears what scripts publish, and wakes those who wait for it: on the listener's connection, or on one of its own.
+
+A channel is subscribed when somebody waits for it first, and kept for a while, since keys that are waited for
+once are waited for again. A wake-up is a hint: who gets it looks again, so a lost connection simply
+wakes everybody. Where the server allows no SUBSCRIBE, signals are deaf and those who wait look more often.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from ..wire.forks import after_fork
+from ..wire.sockets import connector, set_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..wire.dsn.dsn import Dsn
+    from .listener import Listener
+
+__all__ = ["Wakeups"]
+
+log = logging.getLogger("rcollections")
+
+KEPT = 512  # channels that stay subscribed with nobody waiting
+LOOK = 0.5  # seconds after which a silent connection is looked after
+LAST_PAUSE = 10.0  # seconds between two attempts to listen where listening does not work
+
+
+class Line:
+    """A connection of our own to hear on."""
+
+    def __init__(self, dsn: Dsn, connect: Callable[[float], Any]) -> None:
+        self._dsn = dsn
+        self.link = connect(time.monotonic() + dsn.connect_timeout)
+
+    def send(self, *words: Any) -> None:
+        set_until(self.link, time.monotonic() + self._dsn.timeout)
+        self.link.send_packed_command(self.link.pack_command(*words), check_health=False)
+
+    def stop(self) -> None:
+        with contextlib.suppress(Exception):  # wakes the thread; it closes the connection
+            self.link._sock.shutdown(socket.SHUT_RDWR)
+
+
+class Wakeups:
+    """Signals by channel. ``listen`` registers one; it never fails: without a server nobody is woken."""
+
+    def __init__(self, dsn: Dsn, listener: Listener | None = None) -> None:
+        self._dsn = dsn
+        self._listener = listener
+        self._connect: Callable[[float], Any] = connector(dsn)
+        if listener is not None:
+            listener.followers.add(self)
+        self._reset()
+        after_fork(self._reset)
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._line: Any = None  # a Line, or the listener's Ear
+        # Weak, so that a signal goes with the caller that waited for it.
+        self._waiting: dict[bytes, WeakSet[Any]] = {}
+        self._channels: OrderedDict[bytes, threading.Event] = OrderedDict()  # set once confirmed
+        self._pause = 0.0
+        self._again_at = 0.0
+
+    def listen(self, channel: str, signal: Any) -> None:
+        """Set the signal at the next message; when this returns, the server has confirmed or ``signal.deaf``."""
+        name = channel.encode()
+        with self._lock:
+            if self._line is None and time.monotonic() < self._again_at:
+                signal.deaf = True
+                return
+            try:
+                confirmed = self._channels.get(name)
+                if confirmed is None:
+                    confirmed = self._subscribe(name)
+                else:
+                    self._channels.move_to_end(name)
+                self._waiting.setdefault(name, WeakSet()).add(signal)
+            except Exception:  # no wake-ups then: those who wait look again by themselves
+                log.debug("nobody can be woken: there is no connection to listen on", exc_info=True)
+                signal.deaf = True
+                self._drop()
+                return
+        if not confirmed.wait(self._dsn.timeout):
+            signal.deaf = True
+
+    def _subscribe(self, name: bytes) -> threading.Event:
+        if self._line is None:
+            self._line = self._listener.ear if self._listener is not None else None
+        if self._line is None:
+            line = self._line = Line(self._dsn, self._connect)
+            threading.Thread(target=self._run, args=(line,), name="rcollections-wakeups", daemon=True).start()
+        confirmed = self._channels[name] = threading.Event()
+        self._line.send("SUBSCRIBE", name)
+        over = len(self._channels) - KEPT
+        idle = [each for each in self._channels if each != name and not self._waiting.get(each)][: max(0, over)]
+        for each in idle:
+            del self._channels[each]
+            self._waiting.pop(each, None)
+        if idle:
+            self._line.send("UNSUBSCRIBE", *idle)
+        return confirmed
+
+    def _run(self, line: Line) -> None:
+        link = line.link
+        try:
+            while self._line is line:
+                set_until(link, time.monotonic() + max(LOOK, self._dsn.timeout))
+                if link.can_read(LOOK):
+                    self.heard(link.read_response(disable_decoding=True))
+        except Exception:  # whatever broke: the connection is not to be trusted any more
+            log.debug("the connection that hears wake-ups was lost", exc_info=True)
+        self.lost(line)
+        link.disconnect()
+
+    def heard(self, message: Any) -> None:
+        """Something came on a channel, or a subscription was confirmed."""
+        kind, name = bytes(message[0]), bytes(message[1])
+        woken: Any = ()
+        with self._lock:
+            if kind == b"message":
+                self._pause = 0.0  # it works
+                woken = self._waiting.pop(name, ())
+            elif kind == b"subscribe" and name in self._channels:
+                self._channels[name].set()
+        for signal in woken:
+            signal.set()
+
+    def lost(self, line: Any) -> None:
+        """Nothing comes on this connection any more."""
+        with self._lock:
+            if self._line is line:
+                self._drop()
+
+    def _drop(self) -> None:
+        """Forget the connection and wake everybody, so that they look for themselves.
+
+        The first time listening goes on at once; where it breaks again and again, after longer pauses.
+        """
+        self._line = None
+        self._again_at = time.monotonic() + self._pause
+        self._pause = min(LAST_PAUSE, 2 * self._pause or 0.25)
+        waiting, self._waiting = self._waiting, {}
+        channels, self._channels = self._channels, OrderedDict()
+        for event in channels.values():
+            event.set()
+        for signals in waiting.values():
+            for signal in signals:
+                signal.set()
+
+    def close(self) -> None:
+        """End the thread; whoever waits looks for himself."""
+        with self._lock:
+            line = self._line
+            self._drop()
+        if type(line) is Line:
+            line.stop()

@@ -1,0 +1,1 @@
+"""The five types: what users call."""

@@ -1,0 +1,286 @@
+"""``DictCache``: the dict you know, in a hash on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ..handles.edit import Edit
+from ..l1 import ABSENT
+from ..missing import MISSING
+from ..plans.collections import hashes as plans
+from ..plans.collections.loads import AGAIN
+from .hashcache import HashCache, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    from typing_extensions import Self
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    from ..plans.collections.strings import Token
+
+    K = TypeVarWithDefault("K", default=Any)
+    V = TypeVarWithDefault("V", default=Any)
+else:
+    K = TypeVar("K")
+    V = TypeVar("V")
+
+__all__ = ["DictCache"]
+
+D = TypeVar("D")
+
+
+class DictCache(HashCache[K, V], MutableMapping[K, V]):
+    """A ``dict`` on the server: fields are whatever a dict takes as keys, values what the codec carries.
+
+    Operations are atomic and one round trip each unless they say otherwise. What a hash on a server
+    cannot do like a dict: it has no order, ``popitem`` takes any item, and results are copies
+    (``with d.edit(field) as v:`` changes one in place).
+
+    >>> from rcollections import DictCache
+    >>> class Profile(DictCache[str, int]):
+    ...     prefix = "profile"
+    ...     ttl = 600
+    >>> ann = Profile(42, data={"visits": 1})
+    >>> ann["visits"] += 1
+    >>> ann | {"age": 30}
+    {'visits': 2, 'age': 30}
+    """
+
+    def _replace(self, data: Any) -> None:
+        self._replace_items(_mapping(data).items())
+
+    def _merge(self, data: Any) -> None:
+        self.update(data)
+
+    # -- one field -------------------------------------------------------------------------------
+
+    def __getitem__(self, field: K) -> V:
+        if self._near is not None:
+            found = self._near.part(self._near_name, field)
+            if found is not ABSENT:
+                return found if found is not MISSING else self._absent(field)  # type: ignore[no-any-return]
+        op = plans.get(self._bound(), field, lambda: self._absent(field))
+        op.part = field
+        return self._run(op)  # type: ignore[no-any-return]
+
+    def _absent(self, field: K) -> Any:
+        hook = getattr(type(self), "__missing__", None)
+        if hook is None:
+            raise KeyError(field)
+        handle = self._outside()
+        t = handle._bound()
+
+        # Whoever stored the field first while the hook ran has made the value that counts.
+        def keep(fenced: Any, value: Any) -> Any:
+            return fenced.setdefault(field, value)
+
+        while True:
+            plan = handle._field_loader(t.encode(field), lambda: hook(handle, field), keep)
+            value = handle._drive("load", plan)
+            if value is AGAIN:  # somebody else has made it meanwhile
+                value = handle._run(plans.get(t, field, lambda: MISSING))
+            if value is not MISSING:
+                return value
+
+    def __setitem__(self, field: K, value: V) -> None:
+        self._run(plans.set_field(self._bound(), field, value))
+
+    def __delitem__(self, field: K) -> None:
+        self.delete(field)
+
+    @overload
+    def get(self, field: K) -> V | None: ...
+    @overload
+    def get(self, field: K, default: D) -> V | D: ...
+    def get(self, field: Any, default: Any = None) -> Any:
+        """The value of a field, or the default. One round trip."""
+        if self._near is not None:
+            found = self._near.part(self._near_name, field)
+            if found is not ABSENT:
+                return default if found is MISSING else found
+        op = plans.get(self._bound(), field, lambda: default)
+        op.part = field
+        return self._run(op)
+
+    def set(self, field: K, value: V, *, ttl: float | timedelta | None = None) -> bool:
+        """Store a field; with ``ttl`` (seconds) the field expires by itself. True if it is new.
+
+        A ttl of its own needs Valkey 9 or Redis 7.4 and later; on others CacheError, nothing stored.
+        Storing the field again without ``ttl`` lets it live as long as the dict.
+        """
+        t = self._bound()
+        op = plans.set_field(t, field, value) if ttl is None else plans.set_field_ttl(t, field, value, ttl)
+        return self._run(op)
+
+    def delete(self, field: K) -> None:
+        """Remove a field, or KeyError: ``del d[field]`` under a name."""
+        op: Any = plans.delete(self._bound(), (field,))
+
+        def decode(removed: int) -> None:
+            if not removed:
+                raise KeyError(field)
+
+        op.decode = decode
+        self._run(op)
+
+    def setdefault(self, field: K, default: Any = None) -> Any:
+        """The value of a field, which is stored first if it is missing; atomic."""
+        return self._run(plans.setdefault(self._bound(), field, default))
+
+    @overload
+    def pop(self, field: K) -> V: ...
+    @overload
+    def pop(self, field: K, default: D) -> V | D: ...
+    def pop(self, field: Any, default: Any = MISSING) -> Any:
+        """Take a field out and give its value; a missing one gives the default, or KeyError. Atomic."""
+
+        def absent() -> Any:
+            if default is MISSING:
+                raise KeyError(field)
+            return default
+
+        return self._run(plans.pop(self._bound(), field, absent))
+
+    def popitem(self) -> tuple[K, V]:
+        """Take any item out (a dict takes the last one); KeyError if there is none. Atomic."""
+
+        def absent() -> Any:
+            raise KeyError("popitem(): dictionary is empty")
+
+        return self._run(plans.popitem(self._bound(), absent))  # type: ignore[no-any-return]
+
+    def increment(self, field: K, by: float = 1) -> Any:
+        """Add to the number in a field, atomically; a missing one starts at 0. Gives the sum.
+
+        ``d[field] += 1`` reads and writes, and can lose what others add meanwhile; this cannot.
+        """
+        return self._run(plans.increment(self._bound(), field, by))
+
+    def get_ttl(self, field: K, default: Any = MISSING) -> tuple[Any, float]:
+        """The value of a field and the seconds that it stays (``inf``: for ever).
+
+        A missing field raises KeyError, or gives ``(default, -1.0)`` if a default is given.
+        """
+
+        def absent() -> Any:
+            if default is MISSING:
+                raise KeyError(field)
+            return default, -1.0
+
+        return self._run(plans.get_ttl(self._bound(), field, absent))  # type: ignore[no-any-return]
+
+    def gets(self, field: K, default: Any = None) -> tuple[Any, Token]:
+        """The value of a field (or the default) and a token for ``cas``."""
+        return self._run(plans.gets(self._bound(), field, lambda: default))  # type: ignore[no-any-return]
+
+    def cas(self, field: K, value: V, token: Token) -> bool:
+        """Store a field if nobody changed it since ``gets`` gave the token; False if somebody did."""
+        return self._run(plans.cas(self._bound(), field, value, token))
+
+    def edit(self, field: K, default: Any = MISSING) -> Edit:
+        """``with d.edit(field) as v:`` gives a copy of the value to change, and writes it back, or raises.
+
+        CacheError if somebody changed the field meanwhile (nothing is written then); KeyError if it
+        is missing and there is no ``default``. Two round trips.
+
+        >>> from rcollections import DictCache
+        >>> d = DictCache("basket", data={"fruit": ["apple"]})
+        >>> with d.edit("fruit") as fruit:
+        ...     fruit.append("pear")
+        >>> d["fruit"]
+        ['apple', 'pear']
+        """
+
+        def load() -> tuple[Any, Token]:
+            value, token = self._run(plans.gets(self._bound(), field, lambda: MISSING))
+            if value is not MISSING:
+                return value, token
+            if default is MISSING:
+                raise KeyError(field)
+            return default, token
+
+        where = f"field {field!r} of {self.key!r}"
+        return Edit(load, lambda value, token: self.cas(field, value, token), self._bound().dumps, where)
+
+    # -- many fields -----------------------------------------------------------------------------
+
+    def get_many(self, fields: Iterable[K], default: Any = MISSING) -> dict[K, Any]:
+        """Several fields in one round trip: those that are there, or all if a ``default`` is given."""
+
+        def build(found: dict[K, Any]) -> dict[K, Any]:
+            if default is MISSING:
+                return {field: value for field, value in found.items() if value is not MISSING}
+            return {field: default if value is MISSING else value for field, value in found.items()}
+
+        return self._many(fields, build)
+
+    def getmany(self, *fields: K) -> list[Any]:
+        """Several fields in one round trip, as a list in their order, None for missing ones."""
+        return self._many(fields, lambda found: [None if found[f] is MISSING else found[f] for f in fields])
+
+    def set_many(self, values: Any, *, ttl: float | timedelta | None = None) -> None:
+        """Store several fields; like ``update``, or each with a ttl of its own. Atomic up to 5,000."""
+        if ttl is None:
+            self.update(values)
+        else:
+            self._store(_mapping(values).items(), ttl)
+
+    def update(self, other: Any = (), /, **fields: Any) -> None:
+        """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
+
+        More are sent in steps of 10,000: not atomic, what is stored stays if a later step fails.
+        Another DictCache of the same connection and serializer is read on the server.
+        """
+        if isinstance(other, DictCache) and not fields:
+            mine, theirs = self._bound(), other._bound()
+            if mine.connection is theirs.connection and _writes_alike(self, other):
+                self._run(plans.merge(mine, theirs, lambda: self._store(other.to_dict().items())))
+                return
+        self._store((other if type(other) is dict and not fields else {**_mapping(other), **fields}).items())
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
+        self.update(other)
+        return self
+
+    @classmethod
+    def fromkeys(cls, fields: Iterable[K], value: Any = None, *parts: Any) -> Self:
+        """A dict with these fields, all with one value, stored under the key of ``parts`` (replaced)."""
+        return cls.create(*parts, data=dict.fromkeys(fields, value))
+
+    # -- plain dicts -----------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[K, V]:
+        """The content as a plain dict; one round trip up to 10,000 fields, then one a page."""
+        return self._whole(dict)
+
+    copy = to_dict
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return bool(self.to_dict() == plain(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**self.to_dict(), **plain(other)}
+
+    def __ror__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {**plain(other), **self.to_dict()}
+
+
+def _mapping(other: Any) -> dict[Any, Any]:
+    """What ``dict(other)`` gives, with dict's own exceptions."""
+    found = plain(other)
+    return found if isinstance(found, dict) else dict(found)
+
+
+def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:
+    return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

@@ -1,0 +1,439 @@
+"""``KeyCache``: one value under one key."""
+
+from __future__ import annotations
+
+from functools import total_ordering
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from ..errors import CacheMissError, ConfigError, KeyExistsError
+from ..functions.wrap import decorator
+from ..functions.writing import Writing
+from ..handles.base import BaseCache
+from ..handles.edit import Edit
+from ..missing import MISSING
+from ..plans.collections import strings as plans
+from ..plans.functions.job import Job, Recipe
+from ..plans.guards import Refused
+from ..plans.naming import channel, guard, lease, tag
+from ..plans.tags import tag_ms
+from ..plans.target import Place, milliseconds
+from ..servers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from datetime import timedelta
+
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    from ..functions.aio import AsyncCachedFunction
+    from ..functions.sync import CachedFunction
+    from ..functions.wrap import Decorator
+    from ..handles.filling import Since
+    from ..plans.target import Op, Target
+
+    V = TypeVarWithDefault("V", default=Any)
+else:
+    V = TypeVar("V")
+
+__all__ = ["KeyCache"]
+
+D = TypeVar("D")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@total_ordering
+class KeyCache(BaseCache, Generic[V]):
+    """One value under one key: any value that the codec carries, ``None``, False and "" included.
+
+    A missing key reads as ``default`` (a class attribute or override: a value, or a function that
+    makes one), which is None unless set. ``int()``, ``float()``, ``str()``, ``bool()`` and the
+    comparisons work on the value; missing is less than anything. Every read is one round trip; a second one
+    where a function stored the value with stale windows, since only the ttl tells whether it is fresh. A stale
+    one counts as missing, for reads and for writes.
+
+    >>> from rcollections import KeyCache
+    >>> class Price(KeyCache[int]):
+    ...     prefix = "price"
+    ...     ttl = 60
+    >>> price = Price("apple", data=3)
+    >>> price += 2
+    >>> price.data, price.key
+    (5, 'price.apple')
+    """
+
+    __hash__ = None
+    _guards = False  # the value itself carries the stamps of its tags
+    _open_mode = "value"
+
+    @classmethod
+    def _check_class(cls) -> None:
+        super()._check_class()
+        if "load" in cls.__dict__:
+            raise ConfigError(
+                f"{cls.__name__}.load: collections are filled by load(), one value is computed by a function: "
+                f"decorate that with @cached({cls.__name__}, key=...)"
+            )
+
+    @overload
+    @classmethod
+    def cached(cls, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncCachedFunction[P, R]: ...  # type: ignore[overload-overlap]
+    @overload
+    @classmethod
+    def cached(cls, fn: Callable[P, R], /) -> CachedFunction[P, R]: ...
+    @overload
+    @classmethod
+    def cached(cls, fn: None = None, /, **options: Any) -> Decorator: ...
+    @classmethod
+    def cached(cls, fn: Any = None, /, **options: Any) -> Any:
+        """``@MyCache.cached`` or ``@MyCache.cached(ttl=60, …)``: the same as ``@cached(MyCache, …)``."""
+        decorate: Any = decorator(cls, None, options)
+        return decorate if fn is None else decorate(fn)
+
+    def _replace(self, data: Any) -> None:
+        self._run(plans.set(self._bound(), data))
+
+    def _copy_onto(self, new: KeyCache[V]) -> None:
+        self._run(plans.copy(self._bound(), new.key))
+
+    def _bind(self, connection: Any) -> Target:
+        t = super()._bind(connection)
+        if self.tags or self._since:
+            names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
+            ms = tag_ms(milliseconds(self.ttl))
+            t.place = Place(lease(t.key), guard(t.key), channel(t.key), names, ms, self._since)
+        elif registry.is_computed(str(t.key).removeprefix(f"{connection.namespace}."), self.prefix):
+            t.lease = lease(t.key)
+        return t
+
+    def _place(self) -> Place:
+        """What stands beside the value: for scripts that look at the metadata of entries, tags or not."""
+        t = self._bound()
+        return t.place or Place(lease(t.key), guard(t.key), channel(t.key), (), 0, b"")
+
+    def _reader(self) -> plans.Reader:
+        return plans.reader(self._bound(), self._unreadable)
+
+    def _read(self, read: plans.Reader, absent: Callable[[], Any]) -> Any:
+        """What is there, in one round trip; a second one for what a function stored with stale windows."""
+
+        def missing() -> Any:
+            if read.soft:
+                me = self._outside()
+                found = me._run(plans.get_ttl(me._bound(), me._reader(), lambda: MISSING))
+                if found is not MISSING:
+                    return found[0]
+            return absent()
+
+        return self._run(plans.get(self._bound(), read, missing))
+
+    def _default(self) -> Any:
+        default = _raw_default(self)
+        return default() if callable(default) else default
+
+    # -- one value -------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> V:
+        """The value; assigning replaces it, ``del`` removes it. A missing key reads as ``default``."""
+        return self._read(self._reader(), self._default)  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, value: V) -> None:
+        self._run(plans.set(self._bound(), value))
+
+    @data.deleter
+    def data(self) -> None:
+        self.clear()
+
+    @overload
+    def get(self) -> V: ...
+    @overload
+    def get(self, default: D) -> V | D: ...
+    def get(self, default: Any = MISSING) -> Any:
+        """The value; a missing key gives ``default``, or without one the class's default. One round trip."""
+        absent = self._default if default is MISSING else lambda: default
+        return self._read(self._reader(), absent)
+
+    def peek(self, *, strict: bool = False) -> V:
+        """The value, or CacheMissError. With ``strict`` bytes that cannot be read are a DecodeError."""
+        reader = plans.reader(self._bound(), None if strict else self._unreadable)
+        return self._read(reader, self._miss)  # type: ignore[no-any-return]
+
+    def _miss(self) -> Any:
+        raise CacheMissError(f"there is nothing under {self.key!r}")
+
+    def set(
+        self, value: V, *, nx: bool = False, ttl: float | timedelta | None = None, since: Since | None = None
+    ) -> bool:
+        """Store a value; with ``nx`` only if there is none. ``ttl`` in seconds, 0 for ever.
+
+        True if it was stored. One round trip, value and ttl in one step. With ``since`` (of ``since()``,
+        from before the source was read) only if no tag of the class was invalidated and the key not
+        cleared since then.
+        """
+        if since is not None:
+            try:
+                return bool(self._fenced(since).set(value, nx=nx, ttl=ttl))
+            except Refused:
+                return False
+        if nx:
+            return self._run(self._adding(value, ttl, lambda: False))
+        return self._run(plans.set(self._bound(), value, ttl=ttl))
+
+    def _adding(self, value: V, ttl: float | timedelta | None, taken: Callable[[], bool]) -> Op[bool]:
+        read, run = self._reader(), lambda op: self._outside()._run(op)
+        t = self._bound()
+        return plans.add(t, lease(t.key), value, ttl, read, run, taken)
+
+    def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
+        """Store a value only if there is none, else KeyExistsError. One round trip."""
+
+        def taken() -> bool:
+            raise KeyExistsError(f"there is a value under {self.key!r} already: use set() to replace it")
+
+        op = self._adding(value, ttl, taken)
+        op.name = "add"
+        return self._run(op)
+
+    def getdel(self, default: Any = MISSING) -> Any:
+        """Take the value out: give and remove it in one step. A missing key gives the default."""
+        absent = self._default if default is MISSING else lambda: default
+        return self._run(plans.getdel(self._bound(), self._place(), self._reader(), absent))
+
+    @overload
+    def get_ttl(self) -> tuple[V, float]: ...
+    @overload
+    def get_ttl(self, default: D) -> tuple[V | D, float]: ...
+    def get_ttl(self, default: Any = MISSING) -> tuple[Any, float]:
+        """The value and the seconds that it stays (``inf``: for ever).
+
+        A missing key raises CacheMissError, or gives ``(default, -1.0)`` if a default is given.
+        """
+        absent = self._miss if default is MISSING else lambda: (default, -1.0)
+        return self._run(plans.get_ttl(self._bound(), self._reader(), absent))  # type: ignore[no-any-return]
+
+    def gets(self) -> tuple[V, plans.Token]:
+        """The value and a token for ``cas``. A missing key gives the default, and a token as well."""
+        return self._gets(self._default)  # type: ignore[no-any-return]
+
+    def _gets(self, default: Callable[[], Any]) -> Any:
+        def soft() -> Any:
+            me = self._outside()
+            return me._run(plans.gets_ttl(me._bound(), me._reader(), default))
+
+        return self._run(plans.gets(self._bound(), self._reader(), default, soft))
+
+    def cas(self, value: V, token: plans.Token) -> bool:
+        """Store a value if nobody changed the key since ``gets`` gave the token (compare and set).
+
+        False, and nothing stored, if the key holds other bytes now; a token of a missing key wants it
+        still missing. One round trip.
+        """
+        return self._run(plans.cas(self._bound(), value, token))
+
+    def edit(self, default: Any = MISSING) -> Edit:
+        """``with c.edit() as v:`` gives a copy to change in place, and writes it back, or raises.
+
+        CacheError if somebody changed the value meanwhile (nothing is written then), CacheMissError
+        if there is none and no ``default``. Two round trips.
+        """
+
+        def load() -> tuple[Any, plans.Token]:
+            value, token = self._gets(lambda: MISSING)
+            return ((self._miss() if default is MISSING else default) if value is MISSING else value), token
+
+        return Edit(load, lambda value, token: self.cas(value, token), self._bound().dumps, repr(self.key))
+
+    # -- numbers ---------------------------------------------------------------------------------
+
+    def increment(self, by: float = 1) -> Any:
+        """Add to the number under the key, atomically; a missing key starts at 0. Gives the sum.
+
+        Ints are one INCRBY and stay within 64 bits; a float anywhere makes the sum a float.
+        WrongTypeError (a TypeError) if the value is no number. One round trip; never repeated after
+        a failure, so a lost reply raises instead of counting twice.
+        """
+        return self._run(plans.increment(self._bound(), by))
+
+    def __iadd__(self, by: float) -> Any:
+        self.increment(by)
+        return self
+
+    def __isub__(self, by: float) -> Any:
+        self.increment(_negative(by))
+        return self
+
+    def __int__(self) -> int:
+        return int(self._number() or 0)
+
+    def __float__(self) -> float:
+        return float(self._number() or 0)
+
+    def _number(self) -> Any:
+        return self.data
+
+    def __str__(self) -> str:
+        value = self.data
+        return "" if value is None else str(value)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.data == _value(other))
+
+    def __lt__(self, other: Any) -> bool:
+        mine, theirs = self._found(), other._found() if isinstance(other, KeyCache) else other
+        if mine is MISSING or theirs is MISSING:
+            return mine is MISSING and theirs is not MISSING
+        return bool(mine < theirs)
+
+    def _found(self) -> Any:
+        return self._read(self._reader(), lambda: MISSING)
+
+    # -- how long it stays -----------------------------------------------------------------------
+
+    def exists(self, ttl: float | None = None) -> bool:
+        """Whether there is a value; with ``ttl``, whether it stays for more than that many seconds.
+
+        It reads the value, so that it never differs from ``get()``. One round trip. ``has`` is another name of it.
+        """
+        t, read = self._bound(), self._reader()
+        if ttl is not None:
+            return self._run(plans.lives_longer(t, read, ttl))
+
+        def soft() -> Any:
+            me = self._outside()
+            return me._run(plans.lives_longer(me._bound(), me._reader(), 0))
+
+        return self._run(plans.exists(t, read, soft))  # type: ignore[no-any-return]
+
+    has = exists
+
+    def expire(self, seconds: float | timedelta) -> bool:
+        """Let the value live that long from now; 0 for ever. False if there is none. One round trip.
+
+        With stale windows that is how long it is fresh: they stay behind it.
+        """
+        return self._run(plans.arm(self._bound(), self._place(), "expire", milliseconds(seconds)))
+
+    def touch(self) -> bool:
+        """Let the class's ttl begin anew. False if there is no value. One round trip."""
+        t = self._bound()
+        return self._run(plans.arm(t, self._place(), "touch", t.ms()))
+
+    def renew(self, ttl: float | timedelta | None = None) -> bool:
+        """Lengthen the life of the value to ``ttl`` seconds (default: the class's), never shorten it.
+
+        True if it was lengthened, False if it lives longer already or is missing. One round trip.
+        """
+        t = self._bound()
+        return self._run(plans.arm(t, self._place(), "renew", t.ms(ttl)))
+
+    # -- around a change of the source -----------------------------------------------------------
+
+    def writing(self) -> Writing[V]:
+        """``with K(…).writing() as w:`` around a change of the source; ``w.put(value)`` stores the new value.
+
+        The value is dropped first, and while the block runs nobody can store an older one that was
+        computed meanwhile. Without ``w.put``, or with an exception, nothing is stored.
+
+        >>> from rcollections import KeyCache
+        >>> price = KeyCache("price", "tea", data=3)
+        >>> with price.writing() as w:
+        ...     # change the source here, commit, then
+        ...     w.put(4)
+        >>> price.data
+        4
+        """
+        t = self._bound()
+        recipe = Recipe(type(self).__name__, t, t.connection.flights, t.connection.breaker, ttl=self.ttl)
+        tags = () if t.place is None else t.place.tags
+        job = Job(recipe, str(t.key), lease(t.key), channel(t.key), tags, lambda: None)
+        return Writing(job, t.connection)
+
+    # -- many at once ----------------------------------------------------------------------------
+
+    @classmethod
+    def get_many(cls, keys: Iterable[Any], default: Any = MISSING, *, with_ttl: bool = False) -> dict[Any, Any]:
+        """Several values in one round trip: ``{parts: value}`` for those that are there, in order.
+
+        ``keys`` are part tuples, or single parts. With ``default`` missing ones are in the result
+        too. ``with_ttl=True`` gives ``(value, seconds left)`` as values, ``-1.0`` for missing ones.
+
+        >>> from rcollections import KeyCache
+        >>> class Name(KeyCache[str]):
+        ...     prefix = "name"
+        >>> Name.set_many({1: "ann", (2, "x"): "bob"})
+        >>> Name.get_many([1, (2, "x"), 3])
+        {1: 'ann', (2, 'x'): 'bob'}
+        """
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return {}
+        handles = [_handle(cls, parts) for parts in wanted]
+        targets = [handle._bound() for handle in handles]
+        readers = [handle._reader() for handle in handles]
+        op: Any = plans.get_many_ttl(targets, readers) if with_ttl else plans.get_many(targets, readers)
+        entries = handles[0]._run(op)
+        soft = [n for n, read in enumerate(readers) if read.soft]  # only their ttl tells whether they are fresh
+        if soft:
+            op = plans.get_many_ttl([targets[n] for n in soft], [handles[n]._reader() for n in soft])
+            for n, entry in zip(soft, handles[0]._run(op), strict=True):
+                entries[n] = entry[0]
+        found: dict[Any, Any] = {}
+        for parts, entry in zip(wanted, entries, strict=True):
+            value = entry[0] if with_ttl else entry
+            if value is not MISSING:
+                found[parts] = entry
+            elif default is not MISSING:
+                found[parts] = (default, -1.0) if with_ttl else default
+        return found
+
+    @classmethod
+    def set_many(cls, values: Mapping[Any, V], *, ttl: float | timedelta | None = None) -> None:
+        """Store several values, ``{parts: value}``, all or nothing, with one ttl. One round trip.
+
+        Over 5,000 keys it is one step per 5,000: not atomic then.
+        """
+        handles = [(_handle(cls, parts), value) for parts, value in values.items()]
+        encoded = [(handle, handle._bound(), value) for handle, value in handles]
+        ops = [
+            (part[0][0], plans.set_many([t for _, t, _ in part], [v for _, _, v in part], ttl))
+            for part in (encoded[n : n + 5000] for n in range(0, len(encoded), 5000))
+        ]
+        for handle, op in ops:
+            handle._run(op)
+
+    @classmethod
+    def delete_many(cls, keys: Iterable[Any]) -> int:
+        """Remove several keys in one round trip; gives how many were there."""
+        handles = [_handle(cls, parts) for parts in keys]
+        if not handles:
+            return 0
+        targets = [handle._bound() for handle in handles]
+        return handles[0]._run(plans.delete_many(targets, [lease(str(t.key)) for t in targets]))
+
+
+def _handle(cls: type[KeyCache[Any]], parts: Any) -> KeyCache[Any]:
+    return cls(*parts) if isinstance(parts, tuple) else cls(parts)
+
+
+def _value(other: Any) -> Any:
+    return other.data if isinstance(other, KeyCache) else other
+
+
+def _negative(by: Any) -> Any:
+    return -by if isinstance(by, (int, float)) and not isinstance(by, bool) else by
+
+
+def _raw_default(cache: KeyCache[Any]) -> Any:
+    """``default`` as it was written: a function in a class body must not become a method of the handle."""
+    if "default" in cache.__dict__:
+        return cache.__dict__["default"]
+    found = next(base.__dict__["default"] for base in type(cache).__mro__ if "default" in base.__dict__)
+    if isinstance(found, FunctionType) and found.__code__.co_argcount > len(found.__defaults__ or ()):
+        return found.__get__(cache)
+    return found.__func__ if isinstance(found, staticmethod) else found

@@ -1,0 +1,178 @@
+"""``AsyncCachedFunction``: what ``@cached`` makes of an ``async def``: the same names, awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from .. import observe
+from ..l1 import ABSENT, enable
+from ..plans.collections import keys
+from ..plans.functions.call import call
+from ..plans.functions.invalidate import expire, invalidate
+from ..plans.functions.peek import peek
+from ..plans.functions.put import store
+from ..plans.functions.refresh import recompute
+from ..servers.drivers.aio import adrive, flights_of, mark_coroutine_function, running_loop
+from .aio_background import AsyncBackground, AsyncFuture
+from .face import CachedBase
+from .writing import AsyncWriting
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from ..plans.functions.job import Job
+    from .function import Function
+
+__all__ = ["AsyncCachedFunction"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class AsyncCachedFunction(CachedBase, Generic[P, R]):
+    """A coroutine function whose results are kept on the server. Every method that asks it is awaited.
+
+    Cancelling a caller harms nobody: those who wait for the same value go on without it.
+    """
+
+    __wrapped__: Callable[P, Coroutine[Any, Any, R]]
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(function)
+        mark_coroutine_function(self)
+
+    # -- calling ---------------------------------------------------------------------------------
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+
+    async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The long way of a call, for what the tier of this process did not answer."""
+        job, connection = self._job(args, kwargs)
+        if not observe.observers:
+            value = self._function.held(job)
+            return await adrive(call(job), connection) if value is ABSENT else value
+
+        async def run() -> Any:
+            value = self._function.held(job)
+            return await adrive(call(job), connection) if value is ABSENT else value
+
+        return await observe.awatched(self._function.name, "call", job.key, run())
+
+    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
+        function = self._function
+        recipe, connection = function.recipe(flights_of, running_loop())
+        return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
+
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
+    ) -> AsyncCachedFunction[Q, R]: ...
+    @overload
+    def __get__(self, instance: None, owner: Any) -> AsyncCachedFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
+    ) -> AsyncCachedFunction[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> AsyncCachedFunction[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else self._bind(instance)
+
+    def __repr__(self) -> str:
+        return f"<cached async {self._function.path}>"
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The cached value if it is fresh, or CacheMissError: never computes. One round trip."""
+        job, connection = self._job(args, kwargs)
+        return (await adrive(peek(job, stale=False), connection))[1]  # type: ignore[no-any-return]
+
+    async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
+        return await self.peek(*args, **kwargs)
+
+    async def get_ttl(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
+        """The cached value and the seconds that it stays fresh; CacheMissError if there is none."""
+        job, connection = self._job(args, kwargs)
+        found, value = await adrive(peek(job, stale=True), connection)
+        return value, float("inf") if found.soft is None else found.soft
+
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The key of this call on the server. Asks nobody; not awaited."""
+        function = self._function
+        function.shown()
+        _, connection = function.recipe(lambda connection: connection.flights)
+        return function.key((*self._bound, *args), kwargs, connection.namespace)
+
+    # -- changing --------------------------------------------------------------------------------
+
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute now and store, whatever is cached."""
+        job, connection = self._job(args, kwargs)
+        return await adrive(recompute(job), connection)
+
+    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Drop the value of this call; one that is being computed now will not be stored."""
+        job, connection = self._job(args, kwargs)
+        await adrive(invalidate(job), connection)
+
+    async def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Mark the value stale: only those who take stale values still get it."""
+        job, connection = self._job(args, kwargs)
+        await adrive(expire(job), connection)
+
+    async def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
+        """Store a value for this call by hand; ``store(v)(x)`` is the typed form."""
+        job, connection = self._job(args, kwargs)
+        await adrive(store(job, _cache_put), connection)
+
+    def store(self, value: R) -> Callable[P, Coroutine[Any, Any, None]]:
+        """``await f.store(value)(x)`` stores a value for the call ``f(x)``."""
+
+        async def put(*args: P.args, **kwargs: P.kwargs) -> None:
+            job, connection = self._job(args, kwargs)
+            await adrive(store(job, value), connection)
+
+        return put
+
+    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncWriting[R]:
+        """``async with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` is stored at its end."""
+        job, connection = self._job(args, kwargs)
+        return AsyncWriting(job, connection)
+
+    async def clear(self) -> int:
+        """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own."""
+        function = self._function
+        _, connection = function.recipe(flights_of, running_loop())
+        prefix = function.prefix(connection.namespace)
+        with function.failing(prefix):
+            return await adrive(keys.clean_function(prefix), connection)
+
+    async def cache_clear(self) -> None:
+        """Drop all values and counts, as functools has it."""
+        await self.clear()
+        self._function.forget_counts()
+
+    # -- in the background -----------------------------------------------------------------------
+
+    def bg(self) -> AsyncBackground[P, R]:
+        """Calls that refresh in the background: ``await f.bg()(x)``, ``await f.bg().lazy(x)``."""
+        return AsyncBackground(self)
+
+    def future(self) -> AsyncFuture[P, R]:
+        """Calls that give an ``asyncio.Task``: ``f.future()(x)``, ``.lazy(x)``, ``.peek(x)``."""
+        return AsyncFuture(self)
+
+    @property
+    def uncached(self) -> Callable[P, Awaitable[R]]:
+        """The function itself; of a method, bound to its instance."""
+        return self.__wrapped__
+
+
+enable(AsyncCachedFunction)

@@ -1,0 +1,92 @@
+"""``f.bg()`` and ``f.future()`` of an ``async def``: the same calls, as tasks of the running loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+
+from ..errors import CacheMissError
+from ..plans.functions.peek import peek
+from ..plans.functions.reads import is_early
+from ..plans.functions.refresh import recompute
+from ..servers.drivers.aio import adrive, as_task, in_background
+from .background import once
+
+if TYPE_CHECKING:
+    from asyncio import Task
+    from collections.abc import Coroutine
+
+    from ..plans.functions.job import Job
+    from ..servers.connection import Connection
+
+__all__ = ["AsyncBackground", "AsyncFuture"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+A = TypeVar("A", covariant=True)
+
+
+class Face(Protocol[P, A]):
+    """What a cached coroutine function has that these calls use."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, A]: ...
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, A]: ...
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, A]: ...
+    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Connection]: ...
+
+
+class AsyncBackground(Generic[P, R]):
+    """Calls that let a task in the background do the computing. What it raises goes to the log."""
+
+    def __init__(self, function: Face[P, R]) -> None:
+        self._function = function
+
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
+        job, connection = self._function._job(args, kwargs)
+        try:
+            return await self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+        except CacheMissError:
+            return await self._function(*args, **kwargs)
+
+    async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
+        job, connection = self._function._job(args, kwargs)
+        try:
+            return await self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+        except CacheMissError:
+            in_background(lambda: self._function(*args, **kwargs), once=once(job))
+            raise
+
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Compute and store in the background, whatever is cached."""
+        job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
+        in_background(lambda: adrive(recompute(job), connection))
+
+    async def _at_once(self, job: Job, connection: Connection, args: Any, kwargs: Any) -> Any:
+        found, value = await adrive(peek(job, stale=True), connection)
+        if not found.fresh or is_early(job, found):
+            in_background(lambda: self._function(*args, **kwargs), once=once(job))
+        return value
+
+
+class AsyncFuture(Generic[P, R]):
+    """Calls whose answer comes in a task."""
+
+    def __init__(self, function: Face[P, R]) -> None:
+        self._function = function
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """The call itself, as a task."""
+        return as_task(self._function(*args, **kwargs))
+
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """``peek`` as a task."""
+        return as_task(self._function.peek(*args, **kwargs))
+
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """``bg().lazy`` as a task."""
+        return as_task(AsyncBackground(self._function).lazy(*args, **kwargs))
+
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """``refresh`` as a task."""
+        return as_task(self._function.refresh(*args, **kwargs))

@@ -1,0 +1,75 @@
+"""``AsyncMultiCached``: what ``multi_cached`` makes of an ``async def``: the same names, awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from .. import observe
+from ..plans.functions import many as plans
+from ..servers.drivers.aio import adrive, flights_of, mark_coroutine_function, running_loop
+from .many import MultiFace, first_key, looked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from ..plans.functions.job import Job
+    from .function import Function
+
+__all__ = ["AsyncMultiCached"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class AsyncMultiCached(MultiFace, Generic[P, R]):
+    """The same for an ``async def``: what asks the server is awaited."""
+
+    __wrapped__: Callable[P, Coroutine[Any, Any, R]]
+
+    def __init__(self, function: Function, arg: str, key: Callable[[Any], Any] | None) -> None:
+        super().__init__(function, arg, key)
+        mark_coroutine_function(self)
+
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        jobs, compute, connection = self._jobs(args, kwargs)
+        answer = adrive(plans.many(jobs, compute), connection)
+        if not observe.observers:
+            return await answer  # type: ignore[return-value]
+        return await observe.awatched(self._function.name, "call", first_key(jobs), answer)  # type: ignore[arg-type]
+
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
+    ) -> AsyncMultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: None, owner: Any) -> AsyncMultiCached[P, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
+    ) -> AsyncMultiCached[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> AsyncMultiCached[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else self._bind(instance)
+
+    def _jobs(self, args: Any, kwargs: Any) -> tuple[dict[Any, Job], Callable[[list[Any]], Any], Any]:
+        recipe, connection = self._function.recipe(flights_of, running_loop())
+        return (*self._prepare(recipe, connection, args, kwargs), connection)
+
+    async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Those that are cached, and nothing is computed. One round trip."""
+        jobs, _, connection = self._jobs(args, kwargs)
+        return await adrive(looked(jobs), connection)  # type: ignore[arg-type]
+
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute all of them now and store them, whatever is cached."""
+        jobs, compute, connection = self._jobs(args, kwargs)
+        return await adrive(plans.recompute(jobs, compute), connection)  # type: ignore[arg-type]
+
+    async def invalidate(self, ids: Iterable[Any]) -> None:
+        """Drop the values of these ids; those that are being computed now will not be stored. One round trip."""
+        _, connection = self._function.recipe(flights_of, running_loop())
+        await adrive(self._drop(ids), connection)

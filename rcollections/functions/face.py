@@ -1,0 +1,96 @@
+"""What the sync and the async form of a cached function share: being a function, a method, and asked about."""
+
+from __future__ import annotations
+
+import inspect
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any
+
+from ..l1 import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from .function import CacheInfo, Function
+
+__all__ = ["CachedBase"]
+
+
+class CachedBase(Hit):
+    """A callable that stands in the place of the function, with its name, signature and docstring."""
+
+    _bound: tuple[Any, ...] = ()
+    _function: Function
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._owner = function.owner
+        this: Any = self
+        update_wrapper(this, function.fn)
+
+    def _bind(self, owner: Any) -> Self:
+        """The same, with the instance (or class) given: what a method is when it is looked up."""
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new._owner = self._owner
+        new.__dict__["_bound"] = (owner,)
+        new._set_first(owner)
+        new.__dict__["__wrapped__"] = self._function.fn.__get__(owner)
+        return new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        function = self._function
+        if function.fn.__qualname__ == f"{owner.__qualname__}.{function.fn.__name__}":
+            function.arguments.method = True  # defined in this class body, whatever its first argument is called
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self._bound, other._bound
+        return self._function is other._function and (
+            mine == theirs == () or (len(mine) == len(theirs) == 1 and mine[0] is theirs[0])
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self._function), *map(id, self._bound)))
+
+    def __reduce__(self) -> Any:
+        """Pickled by name, like a function; a method together with its instance."""
+        if self._bound:
+            return getattr, (self._bound[0], self._function.fn.__name__)
+        return self._function.fn.__qualname__
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Self:
+        return self
+
+    @property
+    def uncached(self) -> Any:
+        """The function itself; of a method, bound to its instance."""
+        return self.__dict__["__wrapped__"]
+
+    def on_value(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """Call ``callback(value, *args, **kwargs)`` after each computation; its errors are logged.
+
+        That of an ``async def`` may be one too: it is awaited before the result is stored.
+        """
+        function = self._function
+        if not callable(callback):
+            raise TypeError(f"{function.name}.on_value takes a function, not {type(callback).__name__}")
+        called: Any = type(callback).__call__  # of an object
+        if not function.owner.asynchronous and any(map(inspect.iscoroutinefunction, (callback, called))):
+            raise TypeError(f"{function.name} is no async def: nobody would await this on_value callback")
+        function.callbacks.append(callback)
+        return callback
+
+    def cache_info(self) -> CacheInfo:
+        """What the calls did in this process: hits, misses and more. Asks nobody; not awaited."""
+        return self._function.info()
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """The options, and the class as ``cls``. Not awaited."""
+        return {**self._function.options, "cls": self._function.cls}

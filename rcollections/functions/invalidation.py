@@ -1,0 +1,67 @@
+"""``invalidate_tags`` and ``ainvalidate_tags``: everything that carries a tag counts no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import observe
+from ..errors import CacheError
+from ..handles.options import check
+from ..plans.naming import tag
+from ..plans.tags import bump
+from ..servers import registry
+from ..servers.drivers.sync import drive
+
+__all__ = ["ainvalidate_tags", "invalidate_tags"]
+
+
+def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[tuple[Any, list[str]]]:
+    if not tags:
+        return []
+    check("invalidate_tags()", "tags", tags)
+    if connection_name is not None:
+        chosen = [registry.connection(connection_name)]
+    else:
+        chosen = list(registry.connections().values()) or [registry.connection()]
+    return [(each, [tag(each.namespace, name) for name in dict.fromkeys(tags)]) for each in chosen]
+
+
+def _failed(keys: list[str], error: CacheError) -> None:
+    if observe.observers:
+        observe.noted("invalidate_tags", "error", keys[0], error=error)
+
+
+def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
+    """Everything that carries one of these tags counts no more: entries of functions and collections.
+
+    O(1), whatever carries them; atomic for several tags on one server. A call that begins after this
+    has returned never gets an older value. Acts on every configured connection, or on the named one.
+    Call it after the change of the source is committed. Tried three times, then the error is raised.
+
+    >>> from rcollections import invalidate_tags
+    >>> invalidate_tags("users", "prices")
+    """
+    failure: CacheError | None = None
+    for connection, keys in _by_connection(tags, connection_name):
+        try:
+            drive(bump(keys), connection)
+        except CacheError as error:  # the others are told all the same
+            failure = failure or error
+            _failed(keys, error)
+    if failure is not None:
+        raise failure
+
+
+async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
+    """``invalidate_tags`` for asyncio."""
+    from ..servers.drivers.aio import adrive  # only now: it brings asyncio
+
+    failure: CacheError | None = None
+    for connection, keys in _by_connection(tags, connection_name):
+        try:
+            await adrive(bump(keys), connection)
+        except CacheError as error:
+            failure = failure or error
+            _failed(keys, error)
+    if failure is not None:
+        raise failure

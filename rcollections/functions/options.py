@@ -1,0 +1,124 @@
+"""The options of ``@cached``: their defaults, and the check that names what is wrong with one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..handles.options import check, near_miss
+from ..plans.target import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..handles.base import BaseCache
+
+__all__ = ["DEFAULTS", "checked", "refuse_unknown", "seconds"]
+
+DEFAULTS: dict[str, Any] = {
+    "key": None,
+    "ttl": None,
+    "async_ttl": None,
+    "stale_while_revalidate": 0,
+    "stale_if_error": 0,
+    "soft_timeout": None,
+    "tags": None,
+    "version": "",
+    "lease": 10,
+    "cache_errors": (),
+    "on_error": "compute",
+    "ignore_self": False,
+    "l1": None,
+}
+
+
+def refuse_unknown(options: dict[str, Any]) -> None:
+    """TypeError for an option that ``@cached`` does not have."""
+    for name in sorted(set(options) - set(DEFAULTS)):
+        meant = near_miss(name, DEFAULTS)
+        hint = f"is {meant!r} meant?" if meant else f"known are {', '.join(DEFAULTS)}"
+        raise TypeError(f"@cached got an unknown option {name!r}: {hint}")
+
+
+def seconds(value: Any) -> Any:
+    """A duration as seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: str = "@cached") -> dict[str, Any]:
+    """All options, or a ConfigError that names decorator, function and option."""
+    options = {**DEFAULTS, **given}
+
+    def refuse(option: str, what: str) -> None:
+        raise ConfigError(f"{decorator} of {name}: {option} {what}")
+
+    key, ttl = options["key"], options["ttl"]
+    if key is not None and not (isinstance(key, str) and key) and not callable(key):
+        refuse("key", "is a str that is not empty, or a function of the arguments")
+    if ttl is not None and not callable(ttl):
+        _duration(refuse, "ttl", ttl)
+    for option in ("stale_while_revalidate", "stale_if_error", "lease"):
+        _duration(refuse, option, options[option])
+    if not seconds(options["lease"]):
+        refuse("lease", "is more than 0 seconds")
+    if options["soft_timeout"] is not None:
+        _duration(refuse, "soft_timeout", options["soft_timeout"])
+        if not (seconds(options["stale_while_revalidate"]) or seconds(options["stale_if_error"])):
+            refuse(
+                "soft_timeout",
+                "serves a stale value, and none is kept: give stale_if_error= (or stale_while_revalidate=) as well",
+            )
+    _early(refuse, options, cls)
+    _words(refuse, options)
+    options["version"] = str(options["version"])
+    if options["tags"] is not None and not callable(options["tags"]):
+        options["tags"] = check(f"{decorator} of {name}", "tags", options["tags"])
+    return options
+
+
+def _early(refuse: Callable[[str, str], None], options: dict[str, Any], cls: type[BaseCache]) -> None:
+    early = seconds(options["async_ttl"])
+    if early is None:
+        return
+    if isinstance(early, bool) or not isinstance(early, (int, float)) or early != early:
+        refuse("async_ttl", "is seconds, negative ones count from the ttl")
+    if callable(options["ttl"]):
+        if early < 0:
+            refuse("async_ttl", "counts from the ttl, which is a function here: give the seconds that are left")
+        return
+    ttl = seconds(cls.ttl if options["ttl"] is None else options["ttl"])
+    if not ttl:
+        refuse("async_ttl", "needs a ttl: a value that is fresh for ever is never refreshed")
+    left = early if early >= 0 else ttl + early
+    shortest = ttl * (1 - cls.jitter)
+    if not 0 < left < shortest:
+        refuse("async_ttl", f"lies within the ttl of {ttl} s (with jitter {shortest} s at least), not {early!r}")
+
+
+def _words(refuse: Callable[[str, str], None], options: dict[str, Any]) -> None:
+    errors = options["cache_errors"]
+    errors = (errors,) if isinstance(errors, type) else errors
+    if not isinstance(errors, (tuple, list, set, frozenset)) or not all(
+        isinstance(each, type) and issubclass(each, Exception) for each in errors
+    ):
+        refuse("cache_errors", "is a tuple of exception types")
+    options["cache_errors"] = tuple(errors)
+    if options["on_error"] not in ("compute", "raise"):
+        refuse("on_error", f"is 'compute' or 'raise', not {options['on_error']!r}")
+    version = options["version"]
+    if isinstance(version, bool) or not isinstance(version, (str, int)):
+        refuse("version", "is a str")
+    if any(char in "{}" or ord(char) < 32 or ord(char) == 127 for char in str(version)):
+        refuse("version", "holds braces or control characters")
+    if not isinstance(options["ignore_self"], bool):
+        refuse("ignore_self", "is True or False")
+    if options["l1"] is not None and not isinstance(options["l1"], bool):
+        refuse("l1", "is True, False, or None for what the class says")
+
+
+def _duration(refuse: Callable[[str, str], None], option: str, value: Any) -> None:
+    try:
+        milliseconds(value)
+    except (TypeError, ValueError) as error:
+        refuse(option, f"is wrong: {error}")

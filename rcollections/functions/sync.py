@@ -1,0 +1,191 @@
+"""``CachedFunction``: what ``@cached`` makes of a ``def``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from .. import observe
+from ..l1 import ABSENT, enable
+from ..plans.collections import keys
+from ..plans.functions.call import call
+from ..plans.functions.invalidate import expire, invalidate
+from ..plans.functions.peek import peek
+from ..plans.functions.put import store
+from ..plans.functions.refresh import recompute
+from ..servers.drivers.sync import drive
+from .background import Background, Future
+from .face import CachedBase
+from .writing import Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..plans.functions.job import Job
+
+__all__ = ["CachedFunction"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+def _flights(connection: Any) -> Any:
+    return connection.flights
+
+
+class CachedFunction(CachedBase, Generic[P, R]):
+    """A function whose results are kept on the server: called like the function itself.
+
+    A hit is one round trip. A miss is computed once over all threads and processes: one caller gets a
+    lease, the others wait to be woken. See ``cached`` for the options.
+    """
+
+    __wrapped__: Callable[P, R]
+
+    # -- calling ---------------------------------------------------------------------------------
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The long way of a call, for what the tier of this process did not answer."""
+        job, connection = self._job(args, kwargs)
+        if not observe.observers:
+            value = self._function.held(job)
+            return drive(call(job), connection) if value is ABSENT else value  # type: ignore[no-any-return]
+
+        def run(_: Any) -> Any:
+            value = self._function.held(job)
+            return drive(call(job), connection) if value is ABSENT else value
+
+        return observe.watched(self._function.name, "call", job.key, run)  # type: ignore[no-any-return]
+
+    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
+        function = self._function
+        recipe, connection = function.recipe(_flights)
+        return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
+
+    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    @overload
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> CachedFunction[Q, R]: ...  # type: ignore[misc]
+    @overload
+    def __get__(self, instance: None, owner: Any) -> CachedFunction[P, R]: ...
+    @overload
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> CachedFunction[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else self._bind(instance)
+
+    def __repr__(self) -> str:
+        return f"<cached {self._function.path}>"
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The cached value if it is fresh, or CacheMissError: never computes. One round trip.
+
+        A server that fails is a miss as well, unless the function has ``on_error="raise"``.
+        """
+        job, connection = self._job(args, kwargs)
+        return drive(peek(job, stale=False), connection)[1]  # type: ignore[no-any-return]
+
+    def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
+        return self.peek(*args, **kwargs)
+
+    def get_ttl(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
+        """The cached value and the seconds that it stays fresh: negative when stale, ``inf`` for ever.
+
+        CacheMissError if there is none. One round trip.
+        """
+        job, connection = self._job(args, kwargs)
+        found, value = drive(peek(job, stale=True), connection)
+        return value, float("inf") if found.soft is None else found.soft
+
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The key of this call on the server. Asks nobody."""
+        self._function.shown()
+        return self._job(args, kwargs)[0].key
+
+    # -- changing --------------------------------------------------------------------------------
+
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute now and store, whatever is cached; a computation that runs elsewhere is too late then."""
+        job, connection = self._job(args, kwargs)
+        return drive(recompute(job), connection)  # type: ignore[no-any-return]
+
+    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Drop the value of this call; one that is being computed now will not be stored.
+
+        A call that begins after this has returned never gets the older value. One round trip.
+        """
+        job, connection = self._job(args, kwargs)
+        drive(invalidate(job), connection)
+
+    def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Mark the value stale: only those who take stale values still get it. One round trip."""
+        job, connection = self._job(args, kwargs)
+        drive(expire(job), connection)
+
+    def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
+        """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
+
+        It takes effect at the server: of two writers the last one wins there. ``writing()`` is the
+        strong form around a change of the source.
+        """
+        job, connection = self._job(args, kwargs)
+        drive(store(job, _cache_put), connection)
+
+    def store(self, value: R) -> Callable[P, None]:
+        """``f.store(value)(x)`` stores a value for the call ``f(x)``."""
+
+        def put(*args: P.args, **kwargs: P.kwargs) -> None:
+            job, connection = self._job(args, kwargs)
+            drive(store(job, value), connection)
+
+        return put
+
+    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> Writing[R]:
+        """``with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` stores the new value.
+
+        While the block runs nobody can store an older value. Without ``w.put`` the value is dropped.
+        """
+        job, connection = self._job(args, kwargs)
+        return Writing(job, connection)
+
+    def clear(self) -> int:
+        """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own.
+
+        Scans the keys of the database in steps, O(keys); tags are the fast way.
+        """
+        function = self._function
+        _, connection = function.recipe(_flights)
+        prefix = function.prefix(connection.namespace)
+        with function.failing(prefix):
+            return drive(keys.clean_function(prefix), connection)
+
+    def cache_clear(self) -> None:
+        """Drop all values and counts, as functools has it."""
+        self.clear()
+        self._function.forget_counts()
+
+    # -- in the background -----------------------------------------------------------------------
+
+    def bg(self) -> Background[P, R]:
+        """Calls that refresh in the background: ``f.bg()(x)``, ``f.bg().lazy(x)``, ``f.bg().refresh(x)``."""
+        return Background(self)
+
+    def future(self) -> Future[P, R]:
+        """Calls that give a ``concurrent.futures.Future``: ``f.future()(x)``, ``.lazy(x)``, ``.peek(x)``."""
+        return Future(self)
+
+    @property
+    def uncached(self) -> Callable[P, R]:
+        """The function itself; of a method, bound to its instance."""
+        return self.__wrapped__
+
+
+enable(CachedFunction)

@@ -1,0 +1,109 @@
+"""What may be decorated, and what becomes of it: the faces of ``@cached``, for functions of every kind."""
+
+from __future__ import annotations
+
+import inspect
+from types import MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+
+from ..errors import ConfigError
+from .face import CachedBase
+from .function import Function
+from .options import refuse_unknown
+from .sync import CachedFunction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from ..handles.base import BaseCache
+    from .aio import AsyncCachedFunction
+
+__all__ = ["CachedClassMethod", "Decorator", "decorator", "refuse_unusable", "wrap"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Decorator(Protocol):
+    """What ``cached(...)`` gives: it takes a ``def`` or an ``async def``."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCachedFunction[P, R]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, fn: Callable[P, R]) -> CachedFunction[P, R]: ...
+
+
+def decorator(cls: type[BaseCache], fn: Any, options: dict[str, Any]) -> Any:
+    """``@cached`` with this class: the cached form of ``fn``; without ``fn`` what makes one of a function."""
+    refuse_unknown(options)
+    if fn is not None and options:
+        raise TypeError("@cached takes the function alone, or options alone: @cached(ttl=60)")
+    if fn is not None:
+        return wrap(fn, cls, options)
+    return lambda fn: wrap(fn, cls, options)
+
+
+def wrap(fn: Any, cls: type[BaseCache], options: dict[str, Any]) -> Any:
+    """The cached form of whatever was decorated."""
+    if isinstance(fn, CachedBase):
+        raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
+    if isinstance(fn, staticmethod):
+        return staticmethod(_face(fn.__func__, cls, options, method=False))
+    if isinstance(fn, classmethod):
+        return CachedClassMethod(_face(fn.__func__, cls, options, method=True))
+    if isinstance(fn, property):
+        if fn.fget is None:
+            raise TypeError("@cached needs a property that can be read")
+        return property(_face(fn.fget, cls, options, method=True), fn.fset, fn.fdel, fn.__doc__)
+    if isinstance(fn, MethodType):  # of one instance, or of a class
+        return _face(fn.__func__, cls, options, method=True).__get__(fn.__self__, type(fn.__self__))
+    if not callable(fn):
+        raise TypeError(f"@cached takes a function, not {type(fn).__name__}")
+    if not isinstance(getattr(fn, "__self__", None), (ModuleType, type(None))):
+        raise ConfigError(
+            f"@cached cannot tell whose {fn.__qualname__} this is: give it a function that takes the object"
+        )
+    return _face(fn, cls, options, method=_is_method(fn))
+
+
+class CachedClassMethod:
+    """What ``@cached`` makes of a ``classmethod``: looked up on a class or an instance, it is bound to the class."""
+
+    def __init__(self, face: Any) -> None:
+        self.__func__ = face
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self.__func__.__get__(type(instance) if owner is None else owner, None)
+
+
+def _face(fn: Any, cls: type[BaseCache], options: dict[str, Any], *, method: bool) -> Any:
+    if isinstance(fn, CachedBase):
+        raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
+    refuse_unusable(fn, "@cached")
+    function = Function(fn, cls, options, method)
+    if not inspect.iscoroutinefunction(fn):
+        return CachedFunction(function)
+    from .aio import AsyncCachedFunction  # only now: it brings asyncio
+
+    return AsyncCachedFunction(function)
+
+
+def refuse_unusable(fn: Any, decorator: str) -> None:
+    """Refuse functions whose results cannot be kept, or that cannot be told from others."""
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(f"{fn.__qualname__} is a generator function: its results can be used once, not cached")
+    if not hasattr(fn, "__module__") or not hasattr(fn, "__qualname__"):
+        raise ConfigError(f"{decorator} needs a function with a name: a partial or an object has none that is stable")
+    try:
+        inspect.signature(fn)
+    except ValueError as error:
+        raise ConfigError(f"{decorator} needs a function with a signature, which {fn.__qualname__} has not") from error
+
+
+def _is_method(fn: Any) -> bool:
+    """Whether this is defined in a class body and takes the instance first."""
+    owner = getattr(fn, "__qualname__", "").rpartition(".")[0]
+    if not owner or owner.endswith("<locals>"):
+        return False
+    code = getattr(fn, "__code__", None)
+    return code is not None and code.co_varnames[:1] in (("self",), ("cls",))

@@ -1,0 +1,97 @@
+"""``with f.writing(x) as w:`` around a change of the source: no older value can be stored meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .. import observe
+from ..errors import CacheError
+from ..plans.functions.invalidate import delete
+from ..plans.functions.writing import begin, finish
+from ..servers.drivers.aio import adrive
+from ..servers.drivers.sync import drive
+from ..servers.leases import hold
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from ..plans.effects import Plan
+    from ..plans.functions.job import Job
+
+__all__ = ["AsyncWriting", "Writing"]
+
+R = TypeVar("R")
+
+
+class _Writing(Generic[R]):
+    """On entry the value is dropped and its lease taken; on exit the new value is stored, or none.
+
+    If somebody else wrote the same value meanwhile (another ``writing``, an invalidation), the order of
+    the two changes at the source is unknown: then nothing is stored, and the next call computes.
+    An exception inside stores nothing. If the server fails, entering or leaving raises.
+    """
+
+    def __init__(self, job: Job, connection: Any) -> None:
+        self._job = job
+        self._connection = connection
+        self._token = b""
+        self._stamps: list[bytes] = []
+        self._held: Any = None
+        self._value: tuple[bytes | None, int] = (None, 0)
+        self._open = False
+
+    def _enter(self) -> Plan[None]:
+        if self._token:
+            raise CacheError("writing() serves one block: call it again")
+        self._token, self._stamps = yield from begin(self._job)
+        self._held = hold(self._connection, self._job.lease, self._token, self._job.lease_ms)
+        self._open = True
+
+    def put(self, value: R) -> None:
+        """The value that is stored when the block ends well. Refused here if it cannot be written."""
+        if not self._open:
+            raise CacheError("put() belongs inside the block of writing()")
+        self._value = self._job.dump(value)
+
+    def _exit(self, error: BaseException | None) -> Plan[None]:
+        self._open = False
+        self._held.stop()
+        data, ms = self._value
+        if error is None and data is not None:
+            yield from finish(self._job, self._token, self._stamps, data, ms)
+            return
+        try:
+            yield from delete(self._job)
+        except CacheError:
+            if error is None:
+                raise
+            # The error of the block is what the caller has to see; the value was dropped on entry.
+            observe.log.warning("writing %r ended with an error, and the server failed too", self._job.key)
+
+
+class Writing(_Writing[R]):
+    __doc__ = _Writing.__doc__
+
+    def __enter__(self) -> Self:
+        drive(self._enter(), self._connection)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        drive(self._exit(error), self._connection)
+
+
+class AsyncWriting(_Writing[R]):
+    __doc__ = _Writing.__doc__
+
+    async def __aenter__(self) -> Self:
+        await adrive(self._enter(), self._connection)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await adrive(self._exit(error), self._connection)

@@ -1,0 +1,370 @@
+"""``BaseCache``: what the five types share. A handle is a key and options; the content is on the server."""
+
+from __future__ import annotations
+
+from inspect import get_annotations
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import observe
+from ..errors import ConfigError, DecodeError
+from ..l1 import users
+from ..missing import MISSING, Missing
+from ..plans import guards
+from ..plans.collections import keys as plans
+from ..plans.naming import guard, join, lease, namespaced
+from ..plans.target import Op, Target
+from ..servers import registry
+from ..servers.drivers.sync import drive
+from ..values import decode_field, decode_raw, encode_field, encode_raw
+from .filling import Fillable
+from .held import Nearby
+from .options import OPTIONS, check, near_miss
+from .pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from typing_extensions import Self
+
+    from ..plans.effects import Plan
+
+__all__ = ["BaseCache"]
+
+T = TypeVar("T")
+
+
+class BaseCache(Fillable, Nearby):
+    """A handle on one key of the server: the key, and the options of its class.
+
+    ``Type(*parts, data=MISSING, **overrides)``: the key is ``prefix`` and the parts joined with dots
+    (empty strings are dropped, 0 and False are not). ``data=`` replaces the content at once. Overrides
+    are class attributes, for this one handle. Making a handle without ``data`` sends nothing.
+
+    Handles hold no state but key and options: share them between threads, pickle them, copy them.
+    Two handles of one key are two names of the same thing. All commands raise errors of this library
+    within the connection's timeout.
+    """
+
+    prefix: str = ""
+    ttl: float | timedelta = 7200
+    ttl_from: str = "last"
+    jitter: float = 0.0
+    serialize: bool = True
+    serializer: Any = None
+    connection_name: str = ""
+    default: Any = None
+    tags: tuple[str, ...] = ()
+    l1: bool | None = None
+    share: bool = False
+
+    _own_key: str
+    _target: tuple[int, Target] | None = None
+
+    if TYPE_CHECKING:
+        # Only what ``pipeline()`` gives has these two; see ``Pipelined``.
+        @property
+        def results(self) -> list[Any]: ...
+
+        def __call__(self, other: C) -> C: ...
+
+    def __init__(self, *parts: Any, data: Any = MISSING, **overrides: Any) -> None:
+        for name, value in overrides.items():
+            if name not in OPTIONS:
+                raise TypeError(_unknown(type(self).__name__, name))
+            setattr(self, name, value)
+        self._own_key = join(type(self).__name__, self.prefix, parts)
+        if data is not MISSING:
+            self._replace(data)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._loads_itself = callable(getattr(cls, "load", None))
+        cls._check_class()
+        if cls.l1 is True and cls.prefix:
+            users.register(cls)
+
+    @classmethod
+    def _check_class(cls) -> None:
+        names = {**get_annotations(cls), **cls.__dict__}
+        for name in names:
+            if name.startswith("_"):
+                continue
+            value = cls.__dict__.get(name, MISSING)
+            if name in OPTIONS:
+                if value is not MISSING and not isinstance(value, property):
+                    setattr(cls, name, cls._check_option(name, value))
+            elif not callable(value) and not hasattr(value, "__get__"):
+                if any(hasattr(base, name) for base in cls.__mro__[1:]):
+                    continue
+                meant = near_miss(name)
+                if meant:
+                    raise ConfigError(f"{cls.__name__}.{name}: there is no such class attribute; is {meant!r} meant?")
+
+    @classmethod
+    def _check_option(cls, name: str, value: Any) -> Any:
+        return check(cls.__name__, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in OPTIONS:
+            value = self._check_option(name, value)
+            self.__dict__.pop("_target", None)
+            self.__dict__.pop("_near", None)
+        object.__setattr__(self, name, value)
+
+    # -- the key ---------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """The key exactly as the server gets it: namespace, prefix and parts."""
+        return str(self._bound().key)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._own_key!r})"
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        state = {name: value for name, value in self.__dict__.items() if name not in _NOT_STATE}
+        return _rebuild, (type(self), state)
+
+    def __copy__(self) -> Self:
+        return self._like(self._own_key)
+
+    def __deepcopy__(self, _memo: Any) -> Self:
+        raise TypeError(
+            f"{type(self).__name__} is a handle, its content is on the server: "
+            "copy() gives the content, copy_to() copies it there, copy.copy() gives another handle"
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _like(self, own_key: str) -> Self:
+        """Another handle of this class and these options. ``__init__`` belongs to the user: not called."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new.__dict__.pop("_target", None)
+        new.__dict__.pop("_near", None)
+        new.__dict__["_own_key"] = own_key
+        return new
+
+    # -- running operations ----------------------------------------------------------------------
+
+    def _bound(self) -> Target:
+        """Key, connection and codec, resolved once and again after every ``configure()``."""
+        known = self.__dict__.get("_target")
+        if known is not None and known[0] == registry.generation:
+            return known[1]  # type: ignore[no-any-return]
+        connection = registry.connection(self.connection_name)
+        target = self._bind(connection)
+        self.__dict__["_target"] = (registry.generation, target)
+        return target
+
+    def _bind(self, connection: Any) -> Target:
+        dumps, load = self._content(connection)
+        encode, decode = self._elements()
+        key = namespaced(connection.namespace, self._own_key, self.prefix)
+        if self._guards and (self.tags or self._loads_itself or self._since):
+            key = self._guarded_key(connection, key)
+        return Target(
+            key,
+            type(self).__name__,
+            connection,
+            dumps=dumps,
+            load=load,
+            encode=encode,
+            read=decode,
+            ttl=self.ttl,
+            mode=self.ttl_from,
+            jitter=self.jitter,
+        )
+
+    def _content(self, connection: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+        """How values are written and read."""
+        codec = connection.codec(self.serializer if self.serialize else "raw")
+        return codec.dumps, self._normalized(codec.loads)
+
+    def _elements(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+        """How fields or members are written and read; fields are canonical whatever ``serialize`` says."""
+        return encode_field, decode_field
+
+    def _raw_elements(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+        """For types whose members are what ``serialize=False`` is about."""
+        if self.serializer is not None:
+            raise ConfigError(
+                f"{type(self).__name__}.serializer: members are always written in their canonical form, so that "
+                "equal ones are one; use serialize=False for plain text"
+            )
+        if self.serialize:
+            return encode_field, self._normalized(decode_field)
+        return encode_raw, self._normalized(decode_raw)
+
+    def _normalized(self, load: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+        hook = getattr(self, "normalize", None)
+        if hook is None:
+            return load
+        return lambda data: hook(load(data))
+
+    def _run(self, op: Op[T]) -> T:
+        """Carry out one operation now. Pipelines override this: they keep it."""
+        target = self._bound()
+        near = self._nearby(target) if self.l1 else None
+        if not observe.observers:
+            if near is not None:
+                return op.finish(self._near_value(near, target, op))
+            return op.finish(op.decode(self._reply(target, op)))
+
+        def run(event: observe.Event) -> T:
+            value = op.decode(self._reply(target, op)) if near is None else self._near_value(near, target, op)
+            if op.reads:
+                event.hit = _is_hit(value)
+            return op.finish(value)
+
+        return observe.watched(type(self).__name__, op.name, target.key, run)
+
+    def _reply(self, target: Target, op: Op[Any]) -> Any:
+        if target.guarded or op.operands:
+            return drive(guards.one(op.step), target.connection)
+        if op.ahead is not None:
+            return target.connection.many((op.ahead, op.step), False, False)[1]
+        return target.connection.one(op.step)
+
+    def _drive(self, name: str, plan: Plan[T]) -> T:
+        """Carry out an operation that takes several round trips."""
+        target = self._bound()
+        plan = guards.through(plan)
+        if not observe.observers:
+            return drive(plan, target.connection)
+        return observe.watched(type(self).__name__, name, target.key, lambda _: drive(plan, target.connection))
+
+    def _now(self, value: T) -> T:
+        """A result that needs no server. Pipelines override this: theirs are pending results, all of them."""
+        return value
+
+    def _outside(self) -> Self:
+        """This handle, for what is asked when the reply is there. In a pipeline: the one outside of it."""
+        return self
+
+    def _unreadable(self, error: DecodeError) -> None:
+        """Tell observers that bytes were there which nobody can read, and that this counts as a miss."""
+        if observe.observers:
+            observe.unreadable(type(self).__name__, self.key, error)
+
+    def _replace(self, data: Any) -> None:  # noqa: ARG002 - the types override it
+        raise TypeError(f"{type(self).__name__} is no type of its own: use one of the five")
+
+    # -- what every type can ---------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, *parts: Any, data: Any = MISSING, **overrides: Any) -> Self:
+        """The same as calling the class, under the name that the Async classes have too (awaited there)."""
+        if data is MISSING:  # a class with an __init__ of its own need not know data
+            return cls(*parts, **overrides)
+        return cls(*parts, data=data, **overrides)
+
+    def exists(self, ttl: float | None = None) -> bool:
+        """Whether the key is on the server; with ``ttl``, whether it stays for more than that many seconds.
+
+        One round trip. ``has`` is another name of it.
+        """
+        t = self._bound()
+        return self._run(plans.exists(t) if ttl is None else plans.lives_longer(t, ttl))
+
+    has = exists
+
+    def clear(self) -> None:
+        """Remove this key with all its content; fine if it is missing. One round trip."""
+        t = self._bound()
+        self._run(plans.clear(t, guard(t.key), lease(t.key)))
+
+    def expire(self, seconds: float | timedelta) -> bool:
+        """Let the key live that long from now; 0 for ever. False if there is no key. One round trip."""
+        return self._run(plans.expire(self._bound(), seconds))
+
+    def touch(self) -> bool:
+        """Let the class's ttl begin anew. False if there is no key. One round trip."""
+        return self._run(plans.touch(self._bound()))
+
+    def renew(self, ttl: float | timedelta | None = None) -> bool:
+        """Lengthen the life of the key to ``ttl`` seconds (default: the class's), never shorten it.
+
+        True if it was lengthened, False if it lives longer already or is missing. One round trip.
+        """
+        return self._run(plans.renew(self._bound(), ttl))
+
+    def copy_to(self, *parts: Any) -> Self:
+        """Copy the content to another key of this class, on the server; gives the handle of the copy.
+
+        What was there is replaced, an empty source leaves nothing; the class's ttl begins anew.
+        Atomic, one round trip, O(n) on the server.
+
+        >>> from rcollections import SetCache
+        >>> old = SetCache("week", 46, data={"ann", "bob"})
+        >>> new = old.copy_to("week", 47)
+        >>> sorted(new), new.key
+        (['ann', 'bob'], 'week.47')
+        """
+        new = self._like(join(type(self).__name__, self.prefix, parts))
+        if new._own_key != self._own_key:
+            self._copy_onto(new)
+        return new
+
+    def _copy_onto(self, new: Self) -> None:
+        self._run(plans.copy(self._bound(), new._bound().key))
+
+    @classmethod
+    def clean(cls) -> int:
+        """Remove every key under the class's prefix, in batches; gives how many were removed.
+
+        ValueError for a class without prefix: that would be the keys of everybody. Not atomic; it
+        scans all keys of the database, O(keys), in steps that do not block the server.
+        """
+        if not cls.prefix:
+            raise ValueError(f"{cls.__name__}.clean() needs a prefix: without one it would remove everybody's keys")
+        connection = registry.connection(cls.connection_name)
+        return drive(plans.clean(namespaced(connection.namespace, cls.prefix, cls.prefix)), connection)
+
+    def pipeline(self) -> Pipeline[Self]:
+        """Collect calls and send them together on exit of the block: one round trip, in MULTI.
+
+        ``with d.pipeline() as p:`` gives a handle like ``d`` whose calls are kept; ``p(other)`` is
+        the same for another collection of the same connection. Reads give a pending result, whose
+        ``value`` is there after the block; ``p.results`` lists all. An exception inside sends nothing.
+
+        >>> from rcollections import DictCache, SetCache
+        >>> cart, owners = DictCache("cart", 7), SetCache("owners")
+        >>> with cart.pipeline() as p:
+        ...     p["apples"] = 3
+        ...     _ = p(owners).add("ann")
+        ...     apples = p["apples"]
+        >>> p.results[1:], apples.value
+        ([True, 3], 3)
+        """
+        return Pipeline(self)
+
+    @classmethod
+    def stats(cls, operation: str = "") -> observe.Stats:
+        """What the operations of this class did since ``observe.collect()``: hits, misses, ratio, times."""
+        return observe.stats(cls, operation)  # type: ignore[no-any-return]
+
+
+C = TypeVar("C", bound=BaseCache)
+
+# What a handle remembers for quickness, and what ``Type[int](…)`` leaves on it for type checkers.
+_NOT_STATE = frozenset(("_target", "_near", "_near_name", "__orig_class__"))
+
+
+def _is_hit(value: Any) -> bool:
+    if value is MISSING or value is False:
+        return False
+    return not isinstance(value, Missing)
+
+
+def _unknown(owner: str, name: str) -> str:
+    meant = near_miss(name)
+    hint = f"is {meant!r} meant?" if meant else f"allowed are data, {', '.join(OPTIONS)}"
+    return f"{owner}() got an unexpected keyword argument {name!r}: {hint}"
+
+
+def _rebuild(cls: type[Any], state: dict[str, Any]) -> Any:
+    new = object.__new__(cls)
+    new.__dict__.update(state)
+    return new

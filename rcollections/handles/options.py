@@ -1,0 +1,136 @@
+"""The class attributes: their defaults, and the check that names what is wrong with one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..plans.target import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["OPTIONS", "check", "near_miss"]
+
+OPTIONS = (
+    "prefix",
+    "ttl",
+    "ttl_from",
+    "jitter",
+    "serialize",
+    "serializer",
+    "connection_name",
+    "default",
+    "tags",
+    "l1",
+    "share",
+)
+
+
+def check(owner: str, name: str, value: Any) -> Any:
+    """The value as it is kept, or ConfigError / TypeError naming the class and the attribute."""
+    test = _TESTS.get(name)
+    problem = test(value) if test is not None else None
+    if problem is None and name == "ttl":
+        try:
+            milliseconds(value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{owner}.ttl: {error}") from None
+    if problem is not None:
+        raise ConfigError(f"{owner}.{name} {problem}")
+    return tuple(value) if name == "tags" else value
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) else f"is a str, not {type(value).__name__}"
+
+
+def _switch(value: Any) -> str | None:
+    return None if isinstance(value, bool) else f"is True or False, not {value!r}"
+
+
+def _prefix(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return _text(value)
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        return "holds a control character"
+    if ("{" in value or "}" in value) and not _one_hash_tag(value):
+        return "may hold one {hash tag}, with something in it, and no other braces"
+    return None
+
+
+def _one_hash_tag(value: str) -> bool:
+    opened, closed = value.find("{"), value.find("}")
+    return value.count("{") == value.count("}") == 1 and opened + 1 < closed
+
+
+def _tags(value: Any) -> str | None:
+    if isinstance(value, (str, bytes)) or not isinstance(value, (tuple, list, frozenset, set)):
+        return "is a tuple of str, such as ('users',)"
+    for tag in value:
+        if not isinstance(tag, str):
+            return f"holds a {type(tag).__name__}: tags are str"
+        if not tag or len(tag.encode("utf-8", "surrogatepass")) > 200 or any(ord(char) < 32 for char in tag):
+            return "holds a tag that is empty, over 200 bytes or has control characters"
+    return None
+
+
+def _fraction(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        return f"is a fraction from 0 up to, not including, 1, not {value!r}"
+    return None
+
+
+_SERIALIZERS = ("json", "msgpack", "pickle", "string", "raw")
+
+
+def _serializer(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value in _SERIALIZERS):
+        return None
+    methods = (getattr(value, "dumps", None), getattr(value, "loads", None))
+    if not isinstance(value, str) and all(map(callable, methods)):
+        return None
+    return f"is one of {', '.join(_SERIALIZERS)}, or an object with dumps(value) and loads(bytes)"
+
+
+_TESTS: dict[str, Any] = {
+    "prefix": _prefix,
+    "ttl_from": lambda value: None if value in ("last", "first") else f"is 'last' or 'first', not {value!r}",
+    "jitter": _fraction,
+    "serialize": _switch,
+    "serializer": _serializer,
+    "connection_name": _text,
+    "tags": _tags,
+    "l1": lambda value: None if value is None or isinstance(value, bool) else f"is None, True or False, not {value!r}",
+    "share": _switch,
+}
+
+
+def near_miss(name: str, known: Iterable[str] = OPTIONS) -> str | None:
+    """The option that ``name`` most likely meant, if it is one slip of the keyboard away."""
+    plain = name.lower().replace("_", "")
+    for option in known:
+        if name == option:
+            return None
+    for option in known:
+        target = option.replace("_", "")
+        if len(target) > 2 and _distance_one(plain, target):
+            return option
+    return None
+
+
+def _distance_one(a: str, b: str) -> bool:
+    """Equal, or one letter added, dropped, replaced, or two neighbours swapped."""
+    if a == b:
+        return True
+    if abs(len(a) - len(b)) > 1:
+        return False
+    start = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    rest_a, rest_b = a[start:], b[start:]
+    swapped = len(rest_a) > 1 and len(rest_b) > 1 and rest_a[0] == rest_b[1] and rest_a[1] == rest_b[0]
+    return (
+        rest_a[1:] == rest_b[1:]
+        or rest_a[1:] == rest_b
+        or rest_a == rest_b[1:]
+        or (swapped and rest_a[2:] == rest_b[2:])
+    )

@@ -1,0 +1,1 @@
+"""The operations and plans of the five types."""

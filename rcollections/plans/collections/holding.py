@@ -1,0 +1,108 @@
+"""Which reads of a collection may be held in the process, under what, and what has to be asked beside them. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..effects import Command, Script
+from ..entries import unpack
+from ..guards import Guarded, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..effects import Step
+    from ..target import Op, Target
+
+__all__ = ["Held", "held_read", "is_soft"]
+
+# The answer changes with the key only: nothing random, nothing that depends on the time, no cursors.
+_COMMANDS = frozenset(
+    "EXISTS GET HEXISTS HGET HLEN HMGET MGET SCARD SISMEMBER SMISMEMBER ZCARD ZCOUNT ZMSCORE ZRANGE ZRANK ZREVRANK "
+    "ZSCORE".split()
+)
+_SCRIPTS = frozenset(("hash_read", "set_read", "zset_read"))
+_FRESH = frozenset(("gets",))  # what is compared later is asked of the server
+_FIELDS = {"HGET": 1, "HEXISTS": 1, "HMGET": None}  # how many fields stand behind the key
+
+
+class Held:
+    """One read: the words under which its reply is held, what it depends on, and how to ask for it."""
+
+    __slots__ = ("_fold", "key", "soonest", "steps", "watched", "words")
+
+    def __init__(self, key: str, words: tuple[Any, ...], watched: tuple[str, ...], steps: Sequence[Step]) -> None:
+        self.key = key
+        self.words = words
+        self.watched = watched
+        self.steps = tuple(steps)
+        self.soonest = False  # whether the first step tells when the first field expires
+        self._fold: Callable[[Sequence[Any]], Any] | None = None
+
+    def reply(self, replies: Sequence[Any]) -> Any:
+        """The reply of the read, of the replies to ``steps``."""
+        replies = replies[self.soonest :]
+        return replies[0] if self._fold is None else self._fold(replies)
+
+    def ms(self, ms: int, replies: Sequence[Any]) -> int | None:
+        """How long the reply may be held, of the ttl of the key; 0: no end, None: not at all."""
+        ends = [ms] if ms >= 0 else []  # -1: it stays, -2: there is none
+        if self.soonest:
+            if not isinstance(replies[0], list):  # an error: it cannot be told
+                return None
+            ends += [each for each in replies[0] if isinstance(each, int) and each >= 0]
+        return (min(ends) or None) if ends else 0
+
+
+def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
+    """How this operation is held, or None. ``field_ttls``: on this server fields may expire by themselves."""
+    step = op.step
+    if op.name in _FRESH or op.operands:
+        return None
+    if isinstance(step, Script):
+        if step.name not in _SCRIPTS:
+            return None
+        words: tuple[Any, ...] = (step.name, str(t.key), *step.args)
+    else:
+        if step.args[0] not in _COMMANDS or not _is_of(t, step):
+            return None
+        words = (step.args[0], str(t.key), *step.args[2:])
+    held = Held(str(t.key), words, (), (step,))
+    if t.place is not None:
+        held.watched = t.place.tags
+    elif isinstance(t.key, Guarded):
+        form = expand(step)
+        if form is None:
+            return None
+        held.watched = (t.key.guard, *t.key.tags)
+        held.words = (*words, "\n".join(held.watched))
+        held.steps, held._fold = form.steps, form.fold
+    if field_ttls and (soonest := _soonest(str(t.key), step)) is not None:
+        held.steps, held.soonest = (soonest, *held.steps), True
+    return held
+
+
+def _is_of(t: Target, step: Command) -> bool:
+    """Whether this reads nothing but this key (and its tags)."""
+    if step.args[0] != "MGET":
+        return step.args[1] == t.key
+    return t.place is not None and step.args[1:] == (t.key, *t.place.tags)
+
+
+def _soonest(key: str, step: Step) -> Step | None:
+    """What tells when a field that is read expires: the server may announce that late."""
+    if isinstance(step, Script):
+        return Script("hash_soonest", (key,), ()) if step.name == "hash_read" else None
+    if step.args[0] not in _FIELDS:
+        return None
+    fields = step.args[2:]
+    return Command(("HPTTL", key, "FIELDS", len(fields), *fields)) if fields else None
+
+
+def is_soft(reply: Any) -> bool:
+    """Whether this is a value of a function with stale windows: only its ttl tells whether it is fresh."""
+    data = reply[0] if isinstance(reply, list) and reply else reply
+    if not isinstance(data, bytes) or data[:1] != b"\xc0":
+        return False
+    entry = unpack(data)
+    return entry is None or entry.grace > 0

@@ -1,0 +1,225 @@
+"""Filling a collection from its source: under one lease, and never with what was read before an invalidation."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CacheError
+from ..circles import CircleError
+from ..draws import draw
+from ..effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
+from ..functions.job import computing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..effects import Arg
+    from ..flights import Flights
+    from ..guards import Guarded
+
+__all__ = ["AGAIN", "Load", "Since", "fill", "mark"]
+
+AGAIN = object()  # somebody else has filled it meanwhile: read again
+LEASE_MS = 10_000
+FIRST_NET, LAST_NET = 0.2, 1.0  # seconds between two looks of a waiter, in case its wake-up was lost
+TRIES = 5
+
+
+class Since:
+    """What ``since()`` saw: hand it to ``fill`` or ``set``. Its content is private."""
+
+    __slots__ = ("key", "mark")
+
+    def __init__(self, key: str, seen: bytes) -> None:
+        self.key = key
+        self.mark = seen
+
+    def __repr__(self) -> str:
+        return "Since()"
+
+
+class Load:
+    """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field")."""
+
+    __slots__ = ("channel", "field", "flights", "key", "lease", "mode", "name", "run")
+
+    def __init__(
+        self,
+        name: str,
+        key: Guarded,
+        lease: str,
+        channel: str,
+        flights: Flights,
+        run: Callable[[bytes], tuple[bool, Any]],
+        *,
+        field: bytes | None = None,
+    ) -> None:
+        self.name = name  # for messages
+        self.key = key
+        self.lease = lease
+        self.channel = channel
+        self.flights = flights
+        self.run = run  # calls the user, and stores; gets the mark, gives whether it was stored, and what
+        self.mode = "load" if field is None else "field"
+        self.field = b"" if field is None else field
+
+    def jitter(self) -> float:
+        """Spreads waiters, so that they do not ask in step."""
+        return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
+
+    # What is being filled counts as being computed, beside the functions: each may wait for the other.
+
+    def guard(self) -> None:
+        """Refuse a read that would have to wait for itself."""
+        if (id(self.flights.waits), self.lease) in computing.get():
+            raise CacheError(
+                f"{self.name} of {str(self.key)!r} reads what it is about to fill: it would wait for itself; "
+                "read the source there, not the collection"
+            )
+
+    def computing(self) -> list[str]:
+        """What waits for this: the computations and fillings that we are called by."""
+        mine = id(self.flights.waits)
+        return [key for owner, key in computing.get() if owner == mine]
+
+    def marked(self) -> frozenset[tuple[int, str]]:
+        """Those, and this."""
+        return computing.get() | {(id(self.flights.waits), self.lease)}
+
+    def begin_wait(self) -> list[str]:
+        """The caller waits for whoever fills it from now on: what he computes, for ``end_wait``. Refuses circles."""
+        waiting = self.computing()
+        try:
+            self.flights.waits.begin(waiting, (self.lease,))
+        except CircleError:
+            raise self.circle() from None
+        return waiting
+
+    def end_wait(self, waiting: list[str]) -> None:
+        """The wait has ended, well or not."""
+        self.flights.waits.end(waiting, (self.lease,))
+
+    def circle(self) -> CacheError:
+        """The error of a read that would wait for itself by way of others."""
+        return CacheError(
+            f"{self.name} of {str(self.key)!r} would wait for what waits for it: somebody fills it now, and needs "
+            "what the caller is computing; read the source there, not the collection"
+        )
+
+
+def _open(key: Guarded, lease: str, mode: str, field: bytes, token: bytes) -> Script:
+    args: tuple[Arg, ...] = (mode, field, token, LEASE_MS, key.tag_ms, draw(), *(draw() for _ in key.tags))
+    return Script("guard_open", (str(key), key.guard, lease, *key.tags), args)
+
+
+def mark(key: Guarded, lease: str, mode: str) -> Plan[bytes]:
+    """The guard as it is now, before the source is read; one is made if there is none."""
+    reply = yield _open(key, lease, mode, b"", b"")
+    return bytes(reply[1])
+
+
+def fill(load: Load) -> Plan[Any]:
+    """Fill it, or wait until somebody else has (``AGAIN``). Errors are shared with those that wait here."""
+    load.guard()
+    flight = load.flights.enter(load.lease)
+    try:
+        ticket = flight.drive_or_queue()
+        if ticket is not None:
+            waiting = load.begin_wait()
+            try:
+                yield Wait(ticket.signal)
+            finally:
+                load.end_wait(waiting)
+            if ticket.error is not None:
+                raise ticket.error
+            return AGAIN
+        error: BaseException | None = None
+        try:
+            return (yield from _lead(load))
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            flight.land(error)
+    finally:
+        flight.leave()
+
+
+def _lead(load: Load) -> Plan[Any]:
+    for _ in range(TRIES):
+        token, seen = yield from _lease(load)
+        if token is None:
+            return AGAIN
+        stored, value = yield from _run(load, token, seen)
+        if stored or load.mode == "field":
+            return value
+    raise CacheError(
+        f"{str(load.key)!r} was changed or invalidated {TRIES} times while {load.name} ran: nothing was stored"
+    )
+
+
+def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
+    """The right to fill it with the guard of this moment; (None, …) if it is filled."""
+    heard: Any = None
+    pause = FIRST_NET
+    while True:
+        token = draw()
+        try:
+            reply = yield _open(load.key, load.lease, load.mode, load.field, token)
+        except CacheError:
+            # The server may have carried it out: nobody shall wait for a token that no one knows to have.
+            yield Spawn(_free(load, token))
+            raise
+        except GeneratorExit:
+            raise
+        except BaseException:  # cancelled or interrupted
+            yield from _free(load, token)
+            raise
+        if reply[0] != b"wait":
+            return (token if reply[0] == b"lease" else None), bytes(reply[1])
+        if heard is None:  # registered first, then look once more
+            heard = yield Subscribe(load.channel)
+            if not (yield Command(("EXISTS", load.lease))):
+                heard = None
+                continue
+        left = max(reply[1] / 1000, 0.01)
+        waiting = load.begin_wait()
+        try:
+            if (yield Wait(heard, min(pause * load.jitter(), left))):
+                heard = None
+        finally:
+            load.end_wait(waiting)
+        pause = min(2 * pause, LAST_NET)
+
+
+def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
+    marked = load.marked()
+
+    def run() -> tuple[bool, Any]:
+        before = computing.set(marked)
+        try:
+            return load.run(seen)
+        finally:
+            computing.reset(before)
+
+    held = yield Hold(load.lease, token, LEASE_MS)
+    try:
+        result: tuple[bool, Any] = yield Call(run)
+    except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
+        held.stop()
+        raise
+    except BaseException:  # it failed, or was cancelled or interrupted: somebody else may fill it at once
+        held.stop()
+        yield from _free(load, token)
+        raise
+    held.stop()
+    yield from _free(load, token)
+    return result
+
+
+def _free(load: Load, token: bytes) -> Plan[None]:
+    try:
+        yield Script("lease_free", (load.lease,), (token, load.channel))
+    except CacheError:
+        return  # the lease runs out by itself

@@ -1,0 +1,102 @@
+"""The lease: asking for it, computing under it, storing under its token, giving it back (rules L and T1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CacheError
+from ..draws import draw
+from ..effects import Hold, Plan, Script, Spawn
+from ..entries import ERROR, VALUE, Entry, pack
+from .found import ServerFailed
+
+if TYPE_CHECKING:
+    from .found import Found
+    from .job import Job
+
+__all__ = ["Failed", "compute_and_store", "fetch", "free"]
+
+
+class Failed(Exception):
+    """The user's function raised."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.seen: Found | None = None  # stale, when the lease was given
+
+
+def fetch(job: Job, mode: str) -> Plan[list[Any]]:
+    """L2, with a new token (L0) and new stamps (T1) for every send. ``[word, token, data, stamps, ttl]``."""
+    token = draw()
+    news = tuple(draw() for _ in job.tags)
+    early = -1 if job.early is None else round(job.early * 1000)
+    args = (token, job.lease_ms, job.tag_ms, mode, early, *news)
+    try:
+        reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)
+    except CacheError as error:
+        # The server may have carried it out: nobody shall wait for a token that no one knows to have.
+        yield Spawn(free(job, token))
+        raise ServerFailed(error) from error
+    except GeneratorExit:
+        raise
+    except BaseException:  # cancelled or interrupted
+        yield from free(job, token)
+        raise
+    stamps = [reply[2][at : at + 8] for at in range(0, len(reply[2]), 8)]
+    # An empty value is a value: that there is none is told by the ttl.
+    return [reply[0], token, None if reply[3] == -2 else reply[1], stamps, reply[3]]
+
+
+def compute_and_store(job: Job, token: bytes, stamps: list[bytes]) -> Plan[Any]:
+    """L3 to L5: compute after the lease was given, store under the token and the stamps of that moment."""
+    held = yield Hold(job.lease, token, job.lease_ms)
+    try:
+        value = yield from job.compute()
+        data, ms = job.dump(value)
+    except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
+        held.stop()
+        raise
+    except Exception as error:
+        held.stop()
+        data, ms = job.dump_error(error)
+        if data is None:
+            yield from free(job, token)
+        else:
+            yield from _put(job, token, stamps, ERROR, data, ms)
+        raise Failed(error) from error
+    except BaseException:  # cancelled or interrupted: somebody else may compute at once
+        held.stop()
+        yield from free(job, token)
+        raise
+    held.stop()  # L4: renewing ends before the STORE is sent
+    if data is None:
+        job.unkept = True
+        yield from free(job, token)
+    else:
+        yield from _put(job, token, stamps, VALUE, data, ms)
+    return job.returns(value, data)
+
+
+def _put(job: Job, token: bytes, stamps: list[bytes], kind: int, data: bytes, ms: int) -> Plan[None]:
+    grace = job.grace if kind == VALUE and ms else 0
+    entry = pack(Entry(data, kind, grace, tuple(stamps)))
+    step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
+    try:
+        reply = yield step
+    except CacheError as error:
+        job.unanswered = True
+        job.note("error", error)
+        job.failed(error)
+        if job.raises and kind == VALUE:
+            raise ServerFailed(error, told=True) from error
+        return
+    job.breaker.stored()
+    job.note("store" if reply[0] == b"ok" else "refused")
+
+
+def free(job: Job, token: bytes) -> Plan[None]:
+    """L4: somebody else may compute now. If the server cannot be told, the lease runs out by itself."""
+    try:
+        yield Script("lease_free", (job.lease,), (token, job.channel))
+    except CacheError as error:
+        job.note("error", error)

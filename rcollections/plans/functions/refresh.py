@@ -1,0 +1,50 @@
+"""Computing in any case, whatever is there and whoever else computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .found import ServerFailed
+from .invalidate import delete
+from .lease import Failed, compute_and_store, fetch
+
+if TYPE_CHECKING:
+    from ..effects import Plan
+    from .job import Job
+
+__all__ = ["recompute"]
+
+
+def recompute(job: Job) -> Plan[Any]:
+    """Compute now, whatever is there and whoever else computes: the lease is taken over."""
+    if job.disabled:
+        return (yield from job.compute())
+    if not job.breaker.allows():
+        failure = job.breaker.error()
+        if job.raises:
+            job.note("error", failure)
+    else:
+        try:
+            return (yield from _recompute(job))
+        except Failed as failed:
+            raised = failed.error
+        except ServerFailed as failed:
+            raised, failure, told = None, failed.error, failed.told
+        if raised is not None:
+            raise raised
+        if job.late():
+            raise failure
+        if not told:
+            job.failed(failure)
+            job.note("error", failure)
+    if job.raises:
+        raise failure
+    return (yield from job.compute())
+
+
+def _recompute(job: Job) -> Plan[Any]:
+    answer = yield from fetch(job, "force")
+    result = yield from compute_and_store(job, answer[1], answer[3])
+    if job.unkept:  # the older value counts no more, and there is none to put in its place
+        yield from delete(job)
+    return result

@@ -1,0 +1,46 @@
+"""``writing()``: the two ends of a block in which the source changes (rule U2)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ...errors import CacheError
+from ..draws import draw
+from ..effects import Plan, Script
+from ..entries import VALUE, Entry, pack
+from .invalidate import delete
+
+if TYPE_CHECKING:
+    from .job import Job
+
+__all__ = ["begin", "finish"]
+
+
+def begin(job: Job) -> Plan[tuple[bytes, list[bytes]]]:
+    """U2: before the source changes: drop the entry, take over its lease, remember the stamps."""
+    token = draw()
+    news = tuple(draw() for _ in job.tags)
+    try:
+        step = Script("entry_begin", (job.key, job.lease, *job.tags), (token, job.lease_ms, job.tag_ms, *news))
+        reply = yield from job.change(step)
+    except GeneratorExit:
+        raise
+    except BaseException:  # the block will not run; the server may have given the lease all the same
+        with suppress(CacheError):
+            yield Script("lease_free", (job.lease,), (token, job.channel))
+        raise
+    return token, [reply[1][at : at + 8] for at in range(0, len(reply[1]), 8)]
+
+
+def finish(job: Job, token: bytes, stamps: list[bytes], data: bytes, ms: int) -> Plan[None]:
+    """After the source has changed: store under the token; refused means that somebody else wrote, so drop."""
+    grace = job.grace if ms else 0
+    entry = pack(Entry(data, VALUE, grace, tuple(stamps)))
+    step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
+    reply = yield from job.change(step)
+    if reply[0] == b"ok":
+        job.note("store")
+    else:
+        yield from delete(job)
+        job.note("refused")

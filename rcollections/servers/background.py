@@ -1,0 +1,184 @@
+"""Background work: one bounded pool of threads per process, which ends with it and loses no exception.
+
+When the interpreter ends, what is running or waiting here is finished first, as the standard library's
+pools do it; what comes later is done at once by whoever asks for it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..plans.functions.job import computing
+from ..wire.clock import no_deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Handle", "in_background", "report", "submit", "try_submit"]
+
+T = TypeVar("T")
+log = logging.getLogger("rcollections")
+
+WORKERS = min(16, 4 + (os.cpu_count() or 1))
+QUEUE = 256  # tasks that may wait or run at once; then callers wait for room, refreshes are left out
+
+
+class Asked(Future[T]):
+    """A future whose exception goes to the log if nobody ever asked for it, as with tasks of asyncio."""
+
+    _asked = False
+
+    def result(self, timeout: float | None = None) -> T:
+        self._asked = True
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._asked = True
+        return super().exception(timeout)
+
+    def __del__(self) -> None:
+        if not self._asked and self.done():
+            report(self)
+
+
+class _Pool:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.once: set[Any] = set()  # what is waiting or running that need not be done twice at a time
+        self.lock = threading.Lock()
+        self.room = threading.Semaphore(QUEUE)
+        self.threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rcollections")
+        self.inside = threading.local()  # of its own workers: they must not wait for room that they make
+
+
+_pool: _Pool | None = None
+_lock = threading.Lock()
+
+
+def _current() -> _Pool:
+    global _pool, _lock
+    pool = _pool
+    if pool is not None and pool.pid == os.getpid():
+        return pool
+    if pool is not None:
+        _lock = threading.Lock()  # after fork: another thread of the parent may have held it
+    with _lock:
+        if _pool is None or _pool.pid != os.getpid():
+            _pool = _Pool()
+        return _pool
+
+
+def submit(fn: Callable[[], T]) -> Future[T]:
+    """Run in the background, in the caller's context; waits for room if too much is waiting there already."""
+    pool = _current()
+    if not pool.room.acquire(blocking=False):
+        if getattr(pool.inside, "worker", False):
+            return _at_once(fn)
+        pool.room.acquire()
+    return _start(pool, fn)
+
+
+def in_background(fn: Callable[[], object], *, once: Any = None, wait: bool = True) -> None:
+    """Run in the background apart from the caller: not bounded by its deadline, no part of its computation.
+
+    Nothing is done if the same ``once`` is waiting or running already, or with ``wait=False`` if there is no room.
+    """
+    pool = _current()
+    with pool.lock:
+        if once in pool.once:
+            return
+        if once is not None:
+            pool.once.add(once)
+
+    def run() -> None:
+        no_deadline()
+        computing.set(frozenset())
+        fn()
+
+    future = submit(run) if wait else try_submit(run)
+    if future is None:
+        pool.once.discard(once)
+    else:
+        future.add_done_callback(lambda _: pool.once.discard(once))
+        future.add_done_callback(report)
+
+
+def try_submit(fn: Callable[[], T]) -> Future[T] | None:
+    """Run in the background if there is room, else None."""
+    pool = _current()
+    return _start(pool, fn) if pool.room.acquire(blocking=False) else None
+
+
+def _start(pool: _Pool, fn: Callable[[], T]) -> Future[T]:
+    context = contextvars.copy_context()
+
+    def run() -> T:
+        pool.inside.worker = True
+        return context.run(fn)
+
+    future: Asked[T] = Asked()
+    future.add_done_callback(lambda _: pool.room.release())
+    try:
+        pool.threads.submit(_Task(future, run))
+    except RuntimeError:  # the interpreter is shutting down: here and now, rather than never
+        _Task(future, fn)()
+    return future
+
+
+def _at_once(fn: Callable[[], T]) -> Future[T]:
+    future: Asked[T] = Asked()
+    _Task(future, fn)()
+    return future
+
+
+class _Task:
+    """Carries out a function for a future, and lets go of it: else the traceback of its exception would hold it."""
+
+    __slots__ = ("given",)
+
+    def __init__(self, future: Future[T], fn: Callable[[], T]) -> None:
+        self.given: Any = future, fn
+
+    def __call__(self) -> None:
+        future, fn = self.given
+        self.given = None
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = fn()
+        except BaseException as error:  # it belongs to whoever asks for the result
+            future.set_exception(error)
+            del future
+        else:
+            future.set_result(result)
+
+
+class Handle:
+    """What ``Spawn`` gives: ``done`` is set at the end, ``result()`` gives it or raises."""
+
+    def __init__(self, future: Any, signal: Any) -> None:
+        self.done = signal
+        self._future = future
+        future.add_done_callback(lambda _: signal.set())
+
+    def result(self) -> Any:
+        return self._future.result()
+
+    def abandon(self) -> None:
+        """Nobody will ask for the result: an exception goes to the log instead."""
+        self._future.add_done_callback(report)
+
+
+def report(future: Any) -> None:
+    """Log the exception that a background task ended with."""
+    if future.cancelled():
+        return
+    error = future.exception()
+    if error is not None:
+        cause = getattr(error, "error", error)
+        log.error("a background computation failed: %s", type(cause).__name__, exc_info=cause)

@@ -1,0 +1,94 @@
+"""``drive``: carries out the effects of a plan, on the calling thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...errors import CacheTimeout
+from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Sleep, Spawn, Subscribe, Wait
+from ...plans.functions.job import computing
+from ...wire.clock import no_deadline, until
+from ...wire.signals import Signal
+from ..background import Handle, try_submit
+from ..leases import hold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...plans.effects import Effect, Plan
+    from ..connection import Connection
+
+__all__ = ["drive"]
+
+T = TypeVar("T")
+
+
+def drive(plan: Plan[T], connection: Connection) -> T:
+    """Run a plan to its end on this connection and give its result.
+
+    What an effect raises is thrown into the plan at its ``yield``, so that the plan can clean up.
+    """
+    step: Callable[[Any], Effect] = plan.send
+    arg: Any = None
+    while True:
+        try:
+            effect = step(arg)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        try:
+            arg, step = _do(effect, connection), plan.send
+        except BaseException as error:
+            arg, step = error, plan.throw
+
+
+def _do(effect: Any, connection: Connection) -> Any:
+    kind: Any = type(effect)
+    if kind is Command or kind is Script:
+        return connection.one(effect)
+    if kind is Batch:
+        return connection.many(*effect)
+    if kind is Look:
+        return connection.look(*effect)
+    if kind is Call:
+        return effect.fn()
+    if kind is Now:
+        return time.monotonic()
+    if kind is Wait:
+        return wait(effect.signal, effect.seconds)
+    if kind is Hold:
+        return hold(connection, *effect)
+    if kind is Subscribe:
+        signal = Signal()
+        connection.wakeups.listen(effect.channel, signal)
+        return signal
+    if kind is Spawn:
+        return spawn(effect, connection)
+    if kind is Sleep:
+        return time.sleep(effect.seconds)
+    raise TypeError(f"a plan yielded {kind.__name__}, which is no effect")
+
+
+def wait(signal: Signal, seconds: float | None) -> bool:
+    """Wait on this thread, not beyond the deadline around the call."""
+    left = until(float("inf")) - time.monotonic()
+    if left == float("inf"):
+        return signal.wait(seconds)
+    if signal.wait(max(0.0, left if seconds is None else min(left, seconds))):
+        return True
+    if seconds is None or left <= seconds:
+        raise CacheTimeout("the deadline around this call has passed while it waited for a value")
+    return False
+
+
+def spawn(effect: Spawn, connection: Connection) -> Handle | None:
+    """Run another plan on the background pool, in a copy of this context, past the deadline around it."""
+
+    def run() -> Any:
+        no_deadline()
+        if effect.apart:
+            computing.set(frozenset())
+        return drive(effect.plan, connection)
+
+    future = try_submit(run)
+    return None if future is None else Handle(future, Signal())

@@ -1,0 +1,1 @@
+"""``embedded://``: a real server that the processes of a machine share."""

@@ -1,0 +1,214 @@
+"""The registry of connections: from the environment on first use, or from ``configure()``.
+
+One of the four places that hold state. Importing this opens nothing and reads no environment.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from .. import l1
+from ..errors import ConfigError
+from ..values.signing import Keyring, parse_keys
+from ..wire.dsn import dsn as dsns
+from ..wire.sockets import forget_fake_servers
+from .connection import Connection
+
+__all__ = [
+    "computes",
+    "configure",
+    "connection",
+    "connections",
+    "generation",
+    "ignore_environment",
+    "is_computed",
+    "keyring",
+    "reset",
+]
+
+_lock = threading.RLock()
+_connections: dict[str, Connection] = {}
+_environment_read = False
+_keyring: Keyring | None = None
+_keyring_known = False
+
+# Handles remember what they resolved together with this number; it changes whenever that may be wrong.
+generation = 0
+
+# What the keys begin with that functions of this process compute, and that can be written by hand as well.
+_computed: frozenset[str] = frozenset()
+
+
+def configure(
+    dsn: str | Mapping[str, Any] | None = None, *, signing_key: str | bytes | None = None, **options: Any
+) -> None:
+    """Say where the server is, instead of (or before) ``CACHES_DSN``.
+
+    ``configure("redis://host")`` sets the connection that the DSN's fragment names (none: the
+    default one); keyword options stand for the DSN's. ``configure({"default": dsn, "sessions":
+    {"dsn": …, "timeout": 0.2}})`` sets several. What was configured under the same name before is
+    closed. ``signing_key`` allows signed pickles (``CACHES_SIGNING_KEY``): the first of a
+    comma-separated list signs, all of them verify.
+
+    Raises ConfigError (a ValueError) before anything is changed. Opens no connection.
+
+    >>> from rcollections import configure, connections
+    >>> configure("memory://")
+    >>> connections()
+    {'': Connection('memory://')}
+    """
+    keys = None if signing_key is None else parse_keys(signing_key)
+    parsed: dict[str, dsns.Dsn] = {}
+    if isinstance(dsn, str):
+        one = dsns.parse(dsn)
+        one = one.replace(**options) if options else one
+        parsed[one.name] = one
+    elif dsn is not None:
+        if options:
+            raise ConfigError(f"options go into the mapping, beside the dsn: {', '.join(sorted(options))}")
+        parsed = _from_mapping(dsn)
+    elif options:
+        raise ConfigError(f"configure() got options but no DSN: {', '.join(sorted(options))}")
+    elif signing_key is None:
+        raise ConfigError("configure() takes a DSN, a mapping of names to DSNs, or signing_key=")
+    with _lock:
+        if keys is not None:
+            global _keyring, _keyring_known
+            _keyring, _keyring_known = keys, True
+        for name, each in parsed.items():
+            _install(name, each)
+
+
+def _from_mapping(mapping: Mapping[str, Any]) -> dict[str, dsns.Dsn]:
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"configure() takes a DSN or a mapping of names to DSNs, not {type(mapping).__name__}")
+    if not mapping:
+        raise ConfigError("configure() got an empty mapping: give it {'default': 'redis://…'}")
+    if len(mapping) > 1 and "default" not in mapping:
+        names = ", ".join(sorted(mapping))
+        raise ConfigError(f"configure() with several connections needs one called 'default', not only {names}")
+    parsed: dict[str, dsns.Dsn] = {}
+    for alias, given in mapping.items():
+        name = "" if alias == "default" else alias
+        parsed[name] = dsns.from_mapping(name, {"dsn": given} if isinstance(given, str) else given)
+    return parsed
+
+
+def _install(name: str, dsn: dsns.Dsn) -> None:
+    global generation
+    old = _connections.get(name)
+    if old is not None:
+        if old.dsn == dsn:
+            return
+        old.close()
+    _connections[name] = Connection(dsn, keyring)
+    generation += 1
+    l1.renew()
+
+
+def connection(name: str = "") -> Connection:
+    """The connection of that name; the only one there is, whatever its name, is the default.
+
+    Its ``raw("COMMAND", *args)`` is the way to what this library does not offer. With nothing
+    configured this is ``memory://``, with a warning, or a ConfigError if ``CACHES_STRICT=1``.
+    """
+    name = "" if name == "default" else name
+    found = _connections.get(name)
+    if found is not None:
+        return found
+    with _lock:
+        _read_environment()
+        found = _connections.get(name)
+        if found is None and not _connections:
+            found = _nothing_configured(name)
+        if found is None and name == "" and len(_connections) == 1:
+            (found,) = _connections.values()
+        if found is None:
+            wanted = f"connection {name!r}" if name else "default connection"
+            raise ConfigError(f"there is no {wanted}: configured are {sorted(_connections)}")
+        return found
+
+
+def connections() -> dict[str, Connection]:
+    """All configured connections by name; the default one's name is ``""``."""
+    with _lock:
+        _read_environment()
+        return dict(_connections)
+
+
+def _read_environment() -> None:
+    global _environment_read
+    if _environment_read:
+        return
+    for name, dsn in dsns.from_environ(os.environ).items():
+        if name not in _connections:  # configure() has the last word
+            _install(name, dsn)
+    _environment_read = True
+
+
+def _nothing_configured(name: str) -> Connection:
+    advice = "set CACHES_DSN=redis://host:6379/0, or call rcollections.configure(dsn)"
+    if name:
+        raise ConfigError(f"there is no connection {name!r}, and nothing is configured: {advice}")
+    if os.environ.get("CACHES_STRICT", "") == "1":
+        raise ConfigError(f"no server is configured and CACHES_STRICT=1: {advice}")
+    warnings.warn(
+        f"no server is configured: values live in the memory of this process only. To share them, {advice}",
+        UserWarning,
+        stacklevel=2,
+    )
+    _install("", dsns.parse("memory://"))
+    return _connections[""]
+
+
+def computes(beginning: str) -> None:
+    """There is a function whose values stand under this key, and under all that begin with it and a dot.
+
+    Plain writes there have to take the lease from whoever computes; elsewhere they need not.
+    """
+    global generation, _computed
+    with _lock:
+        if beginning not in _computed:
+            _computed |= {beginning}
+            generation += 1
+
+
+def is_computed(key: str, prefix: str) -> bool:
+    """Whether a function of this process may compute this key (without its namespace) of a class with this prefix.
+
+    A function whose keys begin with nothing in particular is taken to compute keys of classes without prefix only.
+    """
+    return any(key == each or key.startswith(each + ".") if each else not prefix for each in _computed)
+
+
+def keyring() -> Keyring | None:
+    """The signing keys: of ``configure(signing_key=)``, else of ``CACHES_SIGNING_KEY``, else none."""
+    global _keyring, _keyring_known
+    if not _keyring_known:
+        written = os.environ.get("CACHES_SIGNING_KEY", "")
+        _keyring, _keyring_known = (parse_keys(written) if written else None), True
+    return _keyring
+
+
+def ignore_environment() -> None:
+    """Take nothing from ``CACHES_DSN`` until the next ``reset()``: tests must not reach a real server."""
+    global _environment_read, _keyring, _keyring_known
+    _environment_read, _keyring, _keyring_known = True, None, True
+
+
+def reset() -> None:
+    """Close and forget everything, the memory servers' data too; the environment is read again on use."""
+    global generation, _environment_read, _keyring, _keyring_known, _computed
+    with _lock:
+        _computed = frozenset()  # functions announce their keys again when they are used
+        for each in _connections.values():
+            each.close()
+        _connections.clear()
+        forget_fake_servers()
+        _environment_read, _keyring, _keyring_known = False, None, False
+        generation += 1
+        l1.renew()

@@ -1,0 +1,122 @@
+"""Classes by path: how Enums, namedtuples and dataclasses travel, and the registry they come back by.
+
+The rule: **nothing is ever imported because bytes name it.** A path is looked up among the
+registered classes, then among the modules that this process has imported already, by plain
+dictionary lookups (no ``getattr``, which can run code or load lazy modules).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from enum import Enum
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ..errors import ConfigError, DecodeError, EncodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["class_at", "is_dataclass", "is_namedtuple", "path_of", "register"]
+
+C = TypeVar("C", bound=type)
+
+# Paths are compared with dots only: "shop.models:Color" on the wire is "shop.models.Color" here.
+_classes: dict[str, type] = {}
+_names: dict[type, str] = {}
+
+
+@overload
+def register(cls: C) -> C: ...
+@overload
+def register(*, name: str) -> Callable[[C], C]: ...
+def register(cls: C | None = None, *, name: str | None = None) -> C | Callable[[C], C]:
+    """Make an Enum, namedtuple or dataclass known by a path, so that its values can come back.
+
+    Needed for classes inside functions, and for values that may be read before the module of their
+    class is imported. ``name=`` is the path it travels under instead of its own: the old one after a
+    move. A class may be registered under several names: all are read, the first one is written.
+
+    >>> @register(name="shop.models.Color")
+    ... class Colour(Enum):
+    ...     RED = 1
+    """
+    if name is not None and (not isinstance(name, str) or not name or not set(name).isdisjoint("=(\0")):
+        raise ConfigError("register(name=...) takes a dotted path such as 'shop.models.Color'")
+    if cls is None:
+        return lambda decorated: _register(decorated, name)
+    return _register(cls, name)
+
+
+def _register(cls: C, name: str | None) -> C:
+    if not isinstance(cls, type) or not (issubclass(cls, Enum) or is_namedtuple(cls) or is_dataclass(cls)):
+        raise ConfigError("register takes an Enum, a namedtuple or a dataclass")
+    path = name or _own_path(cls)
+    known = _classes.get(_dotted(path))
+    if known is not None and _own_path(known) != _own_path(cls):
+        raise ConfigError(f"{path} is registered already, for another class")
+    # A class that a reload or a notebook cell defined anew takes the place of its old self.
+    _classes[_dotted(path)] = cls
+    if name is not None or cls not in _names:
+        _names.setdefault(cls, path)
+    return cls
+
+
+def path_of(cls: type) -> str:
+    """The path that ``cls`` travels under; ``EncodeError`` if it could not be found again there."""
+    path = _names.get(cls) or _own_path(cls)
+    if _find(path) is not cls or not set(path).isdisjoint("=(\0"):
+        raise EncodeError(
+            f"the class {path} would not be found again by this path; decorate it with @rcollections.register"
+        )
+    return path
+
+
+def class_at(path: str) -> type:
+    """The class of a path, without importing anything; ``DecodeError`` if there is none."""
+    cls = _find(path)
+    if cls is None:
+        raise DecodeError(
+            "a stored value is of a class that is neither registered (@rcollections.register) "
+            "nor in a module imported so far"
+        )
+    return cls
+
+
+def is_namedtuple(cls: type) -> bool:
+    """Whether ``cls`` was made by ``collections.namedtuple`` or ``typing.NamedTuple``."""
+    if not issubclass(cls, tuple):
+        return False
+    fields = getattr(cls, "_fields", None)
+    return type(fields) is tuple and all(type(field) is str for field in fields)
+
+
+def is_dataclass(cls: type) -> bool:
+    """Whether ``cls`` itself, not only a base of it, was decorated as a dataclass."""
+    return "__dataclass_fields__" in cls.__dict__ and dataclasses.is_dataclass(cls)
+
+
+def _own_path(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _dotted(path: str) -> str:
+    return path.replace(":", ".")
+
+
+def _find(path: str) -> type | None:
+    registered = _classes.get(_dotted(path))
+    if registered is not None:
+        return registered
+    module_name, colon, qualname = path.partition(":")
+    module = sys.modules.get(module_name)
+    if not colon or not isinstance(module, ModuleType):
+        return None
+    # object.__getattribute__: a lazily loaded module would load itself if asked for its __dict__.
+    found: Any = object.__getattribute__(module, "__dict__").get(qualname.partition(".")[0])
+    for name in qualname.split(".")[1:]:
+        if not isinstance(found, type):
+            return None
+        found = type.__getattribute__(found, "__dict__").get(name)
+    return found if isinstance(found, type) else None

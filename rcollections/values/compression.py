@@ -1,0 +1,104 @@
+"""Compressed values: zstd where it is installed, else zlib, and bounds against bombs.
+
+The size is written in front. It may not exceed ``LARGEST`` nor ``RATIO`` times the compressed bytes,
+and nothing is unpacked beyond it; the writer keeps to the same bounds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import zlib
+from functools import cache
+from typing import Any
+
+from ..errors import DecodeError
+
+__all__ = ["LARGEST", "RATIO", "compress", "decompress"]
+
+LARGEST = 512 * 1024 * 1024
+RATIO = 1100  # a little more than zlib can reach; what zstd compresses better is left to zlib
+LEVEL = 1
+SIZE_BYTES = 4
+
+
+def compress(data: bytes) -> bytes:
+    """``data`` compressed and marked so, or ``data`` itself where that is not shorter."""
+    if len(data) > LARGEST:
+        return data
+    for kind, packed in _candidates(data):
+        if len(data) <= RATIO * len(packed):
+            made = b"\xc1" + kind + len(data).to_bytes(SIZE_BYTES, "big") + packed
+            return made if len(made) < len(data) else data
+    return data
+
+
+def _candidates(data: bytes) -> Any:
+    zstd = _zstd()
+    if zstd is not None:
+        yield b"Z", zstd.compress(data)
+    yield b"z", zlib.compress(data, LEVEL)
+
+
+def decompress(kind: int, payload: bytes) -> bytes:
+    """What was compressed. Damaged, forged or too large: ``DecodeError``."""
+    size, packed = int.from_bytes(payload[:SIZE_BYTES], "big"), payload[SIZE_BYTES:]
+    if size > LARGEST or size > RATIO * len(packed):
+        raise DecodeError("a compressed value claims a size that it cannot have")
+    if kind == ord("z"):
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(packed, size + 1)
+        whole = unpacker.eof and not unpacker.unused_data
+    else:
+        zstd = _zstd()
+        if zstd is None:
+            raise DecodeError("a value is compressed with zstd: pip install rcollections[zstd]")
+        data, whole = zstd.decompress(packed, size)
+    if not whole or len(data) != size:
+        raise DecodeError("a compressed value is damaged")
+    return data
+
+
+@cache
+def _zstd() -> Any:
+    """What compresses with zstd here: the standard library's module, the package, or None."""
+    if sys.version_info >= (3, 14):
+        try:
+            return _StandardZstd(importlib.import_module("compression.zstd"))
+        except ImportError:  # a Python built without it
+            pass
+    try:
+        return _PackageZstd(importlib.import_module("zstandard"))
+    except ImportError:
+        return None
+
+
+class _StandardZstd:
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def compress(self, data: bytes) -> bytes:
+        packed: bytes = self.module.compress(data, LEVEL)
+        return packed
+
+    def decompress(self, packed: bytes, size: int) -> tuple[bytes, bool]:
+        unpacker = self.module.ZstdDecompressor()
+        data: bytes = unpacker.decompress(packed, size + 1)
+        return data, unpacker.eof and not unpacker.unused_data
+
+
+class _PackageZstd:
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def compress(self, data: bytes) -> bytes:
+        packed: bytes = self.module.ZstdCompressor(level=LEVEL).compress(data)
+        return packed
+
+    def decompress(self, packed: bytes, size: int) -> tuple[bytes, bool]:
+        # The package allocates what the frame itself claims: that claim must be ours.
+        if self.module.frame_content_size(packed) != size:
+            return b"", False
+        unpacker = self.module.ZstdDecompressor()
+        data: bytes = unpacker.decompress(packed, max_output_size=size, allow_extra_data=False)
+        return data, True

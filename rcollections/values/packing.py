@@ -1,0 +1,183 @@
+"""Values to bytes. The rule: **the same value and the same type come back, or an ``EncodeError``.**
+
+The quick way lets the MessagePack library try alone; it refuses what it does not know exactly, and
+then the value is walked in Python, part by part. Both ways give the same bytes.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import ormsgpack
+
+from ..errors import EncodeError
+from .classes import is_dataclass, is_namedtuple
+from .containers import CONTAINERS, DATACLASS, NAMEDTUPLE, Container
+from .count import Count
+from .plain import INT64_MAX, INT64_MIN, write_str
+from .scalars import ENUM, SCALARS
+
+__all__ = ["DEEPEST", "EXACT", "STRICT", "pack"]
+
+DEEPEST = 255  # containers in containers: the limit of the library, kept for all types
+
+# Everything that the library would turn into something else goes through our tables instead.
+STRICT = (
+    ormsgpack.OPT_PASSTHROUGH_BIG_INT
+    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATETIME
+    | ormsgpack.OPT_PASSTHROUGH_ENUM
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_PASSTHROUGH_UUID
+)
+# The same with one order for what has none, so that equal values give equal bytes.
+EXACT = STRICT | ormsgpack.OPT_SORT_KEYS
+
+NATIVE = frozenset({type(None), bool, int, float, bytes})  # for ints of more than 64 bits it asks us
+FLAT = NATIVE | {str}
+BRANCHES = frozenset({list, dict})
+BUFFERS = frozenset({bytearray, memoryview})
+SELF_DESCRIBING = frozenset({type(None), bool, list, dict})
+
+
+def pack(value: Any, options: int = STRICT) -> bytes:
+    """The whole stored form of a value, its first byte included."""
+    kind = type(value)
+    if kind is str:
+        return write_str(value)
+    if kind is int and INT64_MIN <= value <= INT64_MAX:
+        return str(value).encode()
+    if kind is float:
+        return repr(value).encode()
+    if kind is bytes:
+        return b"".join((b"\xc1b", value))
+    if kind is Count:  # an int to everybody but its counter
+        return pack(int(value), options)
+    try:
+        if kind in SELF_DESCRIBING:
+            data = _pack_quickly(value, options)
+            if data is not None:
+                return b"\xc1m" + data
+            if kind is not dict or _has_text_keys(value):
+                return b"\xc1m" + ormsgpack.packb(_walk(value, 1, options), _scalar, options)
+        elif kind is tuple:  # the walk does the same; this is the short way for the most frequent type
+            data = _pack_quickly(list(value), options)
+            if data is not None:
+                return b"\xc1(" + data
+        code, payload = _extension(value, kind, 1, options)
+    except RuntimeError as error:  # also a RecursionError
+        raise EncodeError(f"a {kind.__qualname__} too deep to walk, or changed meanwhile") from error
+    return b"\xc1%c%b" % (code, payload)
+
+
+def _pack_quickly(value: Any, options: int) -> bytes | None:
+    try:
+        data: bytes = ormsgpack.packb(value, _scalar, options)
+    except TypeError:
+        return None
+    # The library writes a bytearray like bytes. If there may be bytes inside, look closer.
+    if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and _holds_buffers(value):
+        return None
+    return data
+
+
+def _holds_buffers(value: Any) -> bool:
+    """Whether there are bytearrays or other buffers in these lists and dicts."""
+    parts = value.values() if type(value) is dict else value if type(value) is list else ()
+    kinds = set(map(type, parts))
+    if not kinds.isdisjoint(BUFFERS):
+        return True
+    if kinds.isdisjoint(BRANCHES):
+        return False
+    return any(_holds_buffers(part) for part in parts if type(part) in BRANCHES)
+
+
+def _scalar(value: Any) -> ormsgpack.Ext:
+    """What the library asks about values that it does not know itself."""
+    scalar = SCALARS.get(type(value))
+    if scalar is None:
+        if not isinstance(value, Enum):
+            raise TypeError  # not a scalar: the walk knows what to do or to say
+        scalar = ENUM
+    return ormsgpack.Ext(scalar.code, scalar.write(value))
+
+
+def _walk(value: Any, depth: int, options: int) -> Any:
+    """The same value made of what the library packs exactly."""
+    kind = type(value)
+    if kind in NATIVE:
+        return value
+    if kind is str:
+        return value if _is_utf8(value) else _scalar(value)
+    if kind is Count:
+        return int(value)
+    if kind is list:
+        _check_depth(depth)
+        items = []
+        for item in value:
+            items.append(_walk(item, depth + 1, options))  # noqa: PERF401 (one frame more in every level)
+        return items
+    if kind is dict and _has_text_keys(value):
+        _check_depth(depth)
+        mapping = {}
+        for key, item in value.items():
+            mapping[key] = _walk(item, depth + 1, options)
+        return mapping
+    return ormsgpack.Ext(*_extension(value, kind, depth, options))
+
+
+def _extension(value: Any, kind: type, depth: int, options: int) -> tuple[int, bytes]:
+    scalar = SCALARS.get(kind)
+    if scalar is not None:
+        return scalar.code, scalar.write(value)
+    if isinstance(value, Enum):
+        return ENUM.code, ENUM.write(value)
+    container = CONTAINERS.get(kind)
+    if container is None:
+        if is_namedtuple(kind):
+            container = NAMEDTUPLE
+        elif is_dataclass(kind):
+            container = DATACLASS
+        else:
+            raise EncodeError(f"a value of type {kind.__qualname__} cannot be stored exactly")
+    _check_depth(depth)
+    items = container.write(value)
+    if (options == STRICT or not container.unordered) and (depth == 1 or FLAT.issuperset(map(type, items))):
+        data = _pack_quickly(items, options)
+        if data is not None:
+            return container.code, data
+    walked = []
+    for item in items:
+        walked.append(_walk(item, depth + 1, options))  # noqa: PERF401 (one frame more in every level)
+    if options == EXACT and container.unordered:
+        walked = _sorted(container, walked)
+    return container.code, ormsgpack.packb(walked, _scalar, options)
+
+
+def _sorted(container: Container, items: list[Any]) -> list[Any]:
+    """The items in the order of their bytes, each value still behind its key."""
+    step = 2 if container.pairs else 1
+    groups = [items[place : place + step] for place in range(container.head, len(items), step)]
+    groups.sort(key=lambda group: ormsgpack.packb(group[0], _scalar, EXACT))
+    return items[: container.head] + [item for group in groups for item in group]
+
+
+def _check_depth(depth: int) -> None:
+    if depth > DEEPEST:
+        raise EncodeError(f"a value holds itself, or more than {DEEPEST} containers in one another")
+
+
+def _has_text_keys(mapping: dict[Any, Any]) -> bool:
+    return all(type(key) is str and _is_utf8(key) for key in mapping)
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

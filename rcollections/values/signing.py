@@ -1,0 +1,77 @@
+"""Signatures: which bytes from the server may be unpickled.
+
+A keyed BLAKE2b over the bytes, compared in constant time. The first key signs and all keys verify,
+so a new key is put in front, and the old one goes when nothing signed by it is left.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import TYPE_CHECKING, NoReturn
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Keyring", "parse_keys"]
+
+SHORTEST = 16  # bytes of a key
+TAG_SIZE = 16  # bytes of a signature
+
+
+class Keyring:
+    """Signing keys. The first one signs, every one verifies; no key can be read back from it."""
+
+    __slots__ = ("_hashers",)
+
+    def __init__(self, keys: Sequence[bytes | str]) -> None:
+        if isinstance(keys, (bytes, str)):
+            raise ConfigError("signing keys are a sequence of keys; parse_keys() takes one string")
+        if not keys:
+            raise ConfigError("a keyring needs at least one signing key")
+        self._hashers = tuple(_hasher(key, place) for place, key in enumerate(keys, 1))
+
+    def sign(self, data: bytes) -> bytes:
+        """``data`` with its signature in front."""
+        return _tag(self._hashers[0], data) + data
+
+    def verified(self, signed: bytes) -> bytes | None:
+        """What was signed, or None if no key of ours signed exactly that."""
+        tag, data = signed[:TAG_SIZE], signed[TAG_SIZE:]
+        for hasher in self._hashers:
+            if compare_digest(tag, _tag(hasher, data)):
+                return data
+        return None
+
+    def __repr__(self) -> str:
+        return f"<Keyring of {len(self._hashers)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Keyring is not pickled: it holds secrets")
+
+
+def parse_keys(text: str | bytes) -> Keyring:
+    """The keyring of a comma-separated list, as ``CACHES_SIGNING_KEY`` holds it."""
+    if isinstance(text, bytes):
+        return Keyring([key.strip() for key in text.split(b",")])
+    return Keyring([key.strip() for key in text.split(",")])
+
+
+def _hasher(key: bytes | str, place: int) -> blake2b:
+    raw = key.encode() if isinstance(key, str) else bytes(key)
+    if not raw:
+        raise ConfigError(f"signing key {place} is empty")
+    if len(raw) < SHORTEST:
+        raise ConfigError(f"signing key {place} is too short: {SHORTEST} characters or more")
+    if len(raw) > blake2b.MAX_KEY_SIZE:
+        raw = blake2b(raw).digest()
+    # The personal string keeps these signatures apart from any other use of the same key.
+    return blake2b(key=raw, digest_size=TAG_SIZE, person=b"rcollections")
+
+
+def _tag(hasher: blake2b, data: bytes) -> bytes:
+    copy = hasher.copy()
+    copy.update(data)
+    return copy.digest()

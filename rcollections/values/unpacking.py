@@ -1,0 +1,119 @@
+"""Bytes to values. The rule: **whatever the bytes are, a value or a ``DecodeError``**, and no import.
+
+Containers in containers are opened one after the other, never inside the library's own recursion,
+so that forged bytes cannot exhaust the C stack.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import ormsgpack
+
+from ..errors import DecodeError
+from . import headers
+from .containers import CONTAINER_READERS
+from .packing import DEEPEST
+from .plain import ENTRY, PACKED, RESERVED, read_plain
+from .scalars import SCALAR_READERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["unpack", "unpack_whole"]
+
+
+def unpack(data: bytes) -> Any:
+    """The value of stored bytes that are neither compressed nor signed."""
+    if not data:
+        return ""
+    first = data[0]
+    if first != PACKED:
+        if first == ENTRY or first >= RESERVED:
+            raise DecodeError("the stored bytes are of a form that this version does not know")
+        return read_plain(data)
+    known = KINDS.get(data[1:2])
+    if known is None:
+        raise DecodeError("the stored bytes are of a kind that this version does not know")
+    try:
+        return known(data[2:])
+    except DecodeError:
+        raise
+    except Exception as error:
+        raise DecodeError("the stored bytes are damaged, or not ours") from error
+
+
+def unpack_whole(payload: bytes, hook: Callable[[int, bytes], Any] | None = None, options: int = 0) -> Any:
+    """The one MessagePack value that ``payload`` is, and not only begins with."""
+    if headers.NEEDED:
+        headers.check_arrays(payload)
+    # The library does not say where it stopped, so it reads the value and an end mark as a pair.
+    value, end = ormsgpack.unpackb(b"\x92%b\x2a" % payload, ext_hook=hook, option=options)
+    if end != END:
+        raise DecodeError("there is something behind a stored value")
+    return value
+
+
+class _Closed(NamedTuple):
+    """A container inside another one, not opened yet."""
+
+    code: int
+    payload: bytes
+
+
+def _unpack_native(payload: bytes) -> Any:
+    try:
+        return unpack_whole(payload, _read_scalar)
+    except ValueError:  # a container inside, or damaged
+        return _open(unpack_whole(payload, _read_extension), 1)
+
+
+def _unpack_container(code: int, payload: bytes) -> Any:
+    return _open(_Closed(code, payload), 1)
+
+
+def _read_scalar(code: int, payload: bytes) -> Any:
+    return SCALAR_READERS[code](payload)
+
+
+def _read_extension(code: int, payload: bytes) -> Any:
+    if code in CONTAINER_READERS:
+        return _Closed(code, payload)
+    return SCALAR_READERS[code](payload)
+
+
+def _open(value: Any, depth: int) -> Any:
+    """Put values in the place of all closed containers. One frame for each level of them."""
+    if depth > DEEPEST:
+        raise DecodeError(f"a stored value has more than {DEEPEST} containers in one another")
+    if type(value) is dict:
+        for key, item in value.items():
+            if type(item) in OPENABLE:
+                value[key] = _open(item, depth + 1)
+        return value
+    closed = type(value) is _Closed
+    items, open_already = value, False
+    if closed:
+        try:
+            items, open_already = unpack_whole(value.payload, _read_scalar), True
+        except ValueError:  # a container inside, or damaged
+            items = unpack_whole(value.payload, _read_extension)
+    if type(items) is not list:
+        raise DecodeError("a stored container is damaged")
+    if not open_already:
+        for place, item in enumerate(items):
+            if type(item) in OPENABLE:
+                items[place] = _open(item, depth + 1)
+    return CONTAINER_READERS[value.code](items) if closed else items
+
+
+END = 0x2A
+OPENABLE = frozenset({_Closed, list, dict})
+KINDS: dict[bytes, Callable[[bytes], Any]] = {
+    b"m": _unpack_native,
+    b"s": bytes.decode,
+    b"b": bytes,
+    **{bytes([code]): read for code, read in SCALAR_READERS.items()},
+    **{bytes([code]): partial(_unpack_container, code) for code in CONTAINER_READERS},
+}

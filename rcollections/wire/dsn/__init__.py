@@ -1,0 +1,1 @@
+"""DSNs: read from text, checked, and shown without their passwords."""

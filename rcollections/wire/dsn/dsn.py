@@ -1,0 +1,256 @@
+"""Reads a DSN, ``scheme://[user[:password]@]host[:port][/db][?option=value][#connection_name]``.
+
+Whatever is wrong with one is a ConfigError, and no message ever repeats the DSN: a password may stand
+anywhere in it when somebody forgot to percent-encode. For the same reason a bare ``@`` has one meaning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import ssl
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import quote
+
+from ...errors import ConfigError
+from .options import OPTIONS, once, read_options
+from .parts import decoded, read_host, read_login, read_memory_name, read_number, read_pairs, read_path
+
+__all__ = ["Dsn", "from_environ", "from_mapping", "parse"]
+
+Kind = Literal["server", "memory", "embedded"]
+
+# scheme -> kind, has TLS, is a path
+_SCHEMES: Mapping[str, tuple[Kind, bool, bool]] = {
+    "redis": ("server", False, False),
+    "rediss": ("server", True, False),
+    "unix": ("server", False, True),
+    "valkey": ("server", False, False),
+    "valkeys": ("server", True, False),
+    "memory": ("memory", False, False),
+    "embedded": ("embedded", False, True),
+}
+_OLD_SCHEME = "caches.interface.Redis"
+_LATER = {
+    "redis+sentinel": "redis://host:port of the present master",
+    "rediss+sentinel": "rediss://host:port of the present master",
+    "redis+cluster": "redis://host:port of a single server",
+    "rediss+cluster": "rediss://host:port of a single server",
+}
+_SHAPE = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*)://(\S*)", re.ASCII)
+_VARIABLE = re.compile(r"CACHES_DSN_([0-9]+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Dsn:
+    """One connection as understood: where it goes, who logs in, and all options with their defaults."""
+
+    kind: Kind = "server"
+    host: str = ""  # memory: the name of the in-process server
+    port: int = 6379
+    db: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    path: str = ""  # the unix socket, or the directory of embedded://
+    tls: bool = False
+    name: str = ""
+
+    timeout: float = 1.0
+    connect_timeout: float = 1.0
+    max_connections: int = 50
+    namespace: str = ""
+    l1: bool = True
+    l1_entries: int = 10_000
+    l1_bytes: int = 64 << 20
+    staleness: float = 1.0
+    max_value: int | None = None
+    compress_above: int | None = None
+    protocol: int = 2
+    client_name: str = ""
+    sentinel_user: str = ""
+    sentinel_password: str = field(default="", repr=False)
+    ssl_cert_reqs: str = "required"
+    ssl_check_hostname: bool = True
+    ssl_ca_certs: str | None = None
+    ssl_ca_path: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_min_version: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The DSN for messages: ``***`` for passwords, only the options that differ from their defaults."""
+        login = quote(self.user, safe="") + (":***" if self.password else ":" if self.user else "")
+        login += "@" if login else ""
+        options: dict[str, Any] = {"db": self.db} if self.path and self.db else {}
+        for name in OPTIONS:
+            value = getattr(self, name)
+            if value != _DEFAULTS[name]:
+                options[name] = "***" if name == "sentinel_password" else value
+        if self.path:
+            where = quote(self.path)
+            scheme = "embedded" if self.kind == "embedded" else "unix"
+        elif self.kind == "memory":
+            where = quote(self.host, safe="") + (f"/{self.db}" if self.db else "")
+            scheme = "memory"
+        else:
+            host = f"[{quote(self.host, safe=':')}]" if ":" in self.host else quote(self.host, safe="")
+            where = f"{host}:{self.port}/{self.db}"
+            scheme = "rediss" if self.tls else "redis"
+        query = "&".join(f"{name}={_written(value)}" for name, value in options.items())
+        return (
+            f"{scheme}://{login}{where}"
+            + (f"?{query}" if query else "")
+            + (f"#{quote(self.name, safe='')}" if self.name else "")
+        )
+
+    @property
+    def ssl(self) -> dict[str, Any]:
+        """The TLS options as redis-py's connections take them."""
+        verify = self.ssl_cert_reqs != "none"
+        options: dict[str, Any] = {
+            "ssl_cert_reqs": self.ssl_cert_reqs,
+            # Said each time: the default of this one has changed between redis-py's versions.
+            "ssl_check_hostname": self.ssl_check_hostname and verify,
+        }
+        for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
+            if getattr(self, name) is not None:
+                options[name] = getattr(self, name)
+        if self.ssl_min_version is not None:
+            options["ssl_min_version"] = ssl.TLSVersion[self.ssl_min_version.replace(".", "_")]
+        return options
+
+    def replace(self, **changes: Any) -> Dsn:
+        """A copy with other options (checked like those of a DSN) or another place; never another login."""
+        place = {name: changes.pop(name) for name in _PLACE if name in changes}
+        for name, (least, most) in _NUMBERS.items():
+            if name in place:
+                place[name] = read_number(name, place[name], least, most)
+        return _with_options(dataclasses.replace(self, **place), changes)
+
+
+_PLACE = ("kind", "host", "port", "db", "path", "tls", "name")
+_NUMBERS: Mapping[str, tuple[int, int | None]] = {"port": (1, 65535), "db": (0, None)}
+_DEFAULTS: dict[str, Any] = {each.name: each.default for each in dataclasses.fields(Dsn)}
+
+
+def parse(text: str, *, name: str | None = None) -> Dsn:
+    """The DSN as a ``Dsn``, or ConfigError. A fragment must agree with ``name``, the connection's name."""
+    if not isinstance(text, str):
+        raise ConfigError(f"a DSN is a str, not {type(text).__name__}")
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise ConfigError(
+            "a DSN has no spaces and the form scheme://[user[:password]@]host[:port][/db][?option=value][#name]"
+        )
+    kind, tls, has_path = _scheme(match[1])
+    rest, _, fragment = match[2].partition("#")
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    if "@" in path or "@" in query or "@" in fragment:
+        raise ConfigError("an @ after the host: write %40 there; in a password write / ? # @ % as %2F %3F %23 %40 %25")
+    login, _, host_port = authority.rpartition("@")
+    user, password = read_login(login)
+    options = once(read_pairs(query))
+    in_query = options.pop("db", None)
+    dsn = Dsn(kind=kind, tls=tls, user=user, password=password, name=_name(fragment, name))
+    place: dict[str, Any]
+    if has_path:
+        place = {"path": read_path(host_port, slash + path, match[1].lower())}
+    else:
+        place = read_host(host_port) if kind == "server" else read_memory_name(host_port)
+        in_path = path[:-1] if path.endswith("/") else path
+        if in_path and in_query is not None:
+            raise ConfigError("the db is given twice, as /db and as ?db=")
+        in_query = in_query if in_query is not None else decoded(in_path) or None
+    if in_query is not None:
+        place["db"] = read_number("db", in_query, 0, None)
+    if kind != "server" and login:
+        raise ConfigError(f"{kind}:// takes no login")
+    return _with_options(dataclasses.replace(dsn, **place), options)
+
+
+def _with_options(dsn: Dsn, given: Mapping[str, Any]) -> Dsn:
+    options = read_options(given)
+    if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
+        raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
+    return dataclasses.replace(dsn, **options)
+
+
+def _scheme(written: str) -> tuple[Kind, bool, bool]:
+    scheme = "redis" if written == _OLD_SCHEME else written.lower()
+    if scheme in _LATER:
+        raise ConfigError(f"{scheme}:// is not supported yet; use {_LATER[scheme]}")
+    if scheme not in _SCHEMES:
+        near = difflib.get_close_matches(scheme, _SCHEMES, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigError(f"unknown scheme {written!r}{hint}: known are {', '.join([*_SCHEMES, _OLD_SCHEME])}")
+    return _SCHEMES[scheme]
+
+
+def _name(fragment: str, wanted: str | None) -> str:
+    written = decoded(fragment)
+    if not written.isprintable():
+        raise ConfigError("the name of the connection has control characters")
+    if written == "default":
+        written = ""
+    if wanted is not None and fragment and written != wanted:
+        raise ConfigError(f"its #fragment names it {written or 'default'!r}: leave that out, or use the same name")
+    return written if wanted is None else wanted
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return quote(str(value), safe="/:")
+
+
+def from_mapping(name: str, given: Mapping[str, Any]) -> Dsn:
+    """``{"dsn": …, "timeout": 0.2}`` as configure() takes it; options beside the DSN win over those in it."""
+    whose = f"connection {name or 'default'!r}"
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{whose} takes a DSN or a mapping with 'dsn', not {type(given).__name__}")
+    options = dict(given)
+    text = options.pop("dsn", None)
+    if text is None:
+        raise ConfigError(f"{whose} has no 'dsn'")
+    try:
+        return _with_options(parse(text, name=name), options)
+    except ConfigError as error:
+        raise ConfigError(f"{whose}: {error}") from None
+
+
+def from_environ(environ: Mapping[str, str]) -> dict[str, Dsn]:
+    """The connections of ``CACHES_DSN``, ``CACHES_DSN_1``, ``_2`` …, by name; an empty variable is not set.
+
+    Reading stops at the first number that is missing; a UserWarning names the variables behind it.
+    """
+    numbers = sorted(int(m[1]) for key, value in environ.items() if value and (m := _VARIABLE.fullmatch(key)))
+    variables = ["CACHES_DSN"] if environ.get("CACHES_DSN") else []
+    last = 0
+    while environ.get(f"CACHES_DSN_{last + 1}"):
+        last += 1
+        variables.append(f"CACHES_DSN_{last}")
+    ignored = [f"CACHES_DSN_{number}" for number in numbers if not 1 <= number <= last]
+    if ignored:
+        warnings.warn(
+            f"{', '.join(ignored)} ignored: the numbers begin at 1, and CACHES_DSN_{last + 1} is not set",
+            UserWarning,
+            stacklevel=2,
+        )
+    found: dict[str, Dsn] = {}
+    origin: dict[str, str] = {}
+    for variable in variables:
+        try:
+            dsn = parse(environ[variable])
+        except ConfigError as error:
+            raise ConfigError(f"{variable}: {error}") from None
+        if found.setdefault(dsn.name, dsn) != dsn:
+            which = f"the connection {dsn.name!r}" if dsn.name else "the default connection (a DSN without #name)"
+            raise ConfigError(f"{variable} and {origin[dsn.name]} both define {which}, differently")
+        origin.setdefault(dsn.name, variable)
+    return found

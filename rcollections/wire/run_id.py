@@ -1,0 +1,19 @@
+"""Which server answers: the run_id that a server draws when it starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["MEMORY", "UNKNOWN", "run_id"]
+
+MEMORY = b"memory"  # the one server that needs no listener
+UNKNOWN = b"?"  # a server that does not tell: what it answers is never held in the process
+
+
+def run_id(info: Any) -> bytes:
+    """Which server this is, of its INFO; ``UNKNOWN`` if it does not tell."""
+    if isinstance(info, bytes):
+        for line in info.splitlines():
+            if line.startswith(b"run_id:"):
+                return line[7:]
+    return UNKNOWN
