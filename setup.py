@@ -2,7 +2,10 @@
 
 import os
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
+
+PYTHON = find_packages(include=["rcollections", "rcollections.*"])
+LUA = {"rcollections.lua": "lua", "rcollections.lua.lib": "lua/lib"}
 
 
 def extensions():
@@ -22,12 +25,13 @@ def extensions():
 
 
 setup(
-    packages=["rcollections", "rcollections.l1", "rcollections.plans", "rcollections.wire", "rcollections.lua"],
-    package_dir={"rcollections.lua": "lua"},
+    packages=[*PYTHON, *LUA],
+    package_dir=LUA,
+    include_package_data=False,  # what is installed stands here, not in MANIFEST.in
     package_data={
-        "rcollections": ["py.typed"],
-        "rcollections.l1": ["*.pyi", "*.pxd", "*.pyx"],
-        "rcollections.lua": ["*.lua", "lib/*.lua"],
+        **{name: ["*.pyi", "*.pxd", "*.pyx"] for name in PYTHON},
+        **{name: ["*.lua"] for name in LUA},
+        "rcollections": ["py.typed", "*.pyi"],
     },
     ext_modules=extensions(),
 )
