@@ -27,6 +27,7 @@ def extensions():
 setup(
     packages=[*PYTHON, *LUA],
     package_dir=LUA,
+    py_modules=["pytest_rcollections"],
     include_package_data=False,  # what is installed stands here, not in MANIFEST.in
     package_data={
         **{name: ["*.pyi", "*.pxd", "*.pyx"] for name in PYTHON},

@@ -121,7 +121,7 @@ def test_a_wheel(site: Path, tmp_path: Path) -> None:
 
 
 def test_the_wheel_has_every_file_of_the_package(wheel: Path, checkout: Path) -> None:
-    """Each folder of Python, each script, the stubs; and neither tests nor what compiling left."""
+    """Each folder of Python, each script, the stubs, the plugin; and neither tests nor what compiling left."""
     with zipfile.ZipFile(wheel) as packed:
         inside = {name for name in packed.namelist() if ".dist-info/" not in name}
     homes = {"rcollections": "rcollections", "lua": "rcollections/lua"}
@@ -131,7 +131,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path, checkout: Path) ->
         for file in (checkout / folder).rglob("*")
         if file.is_file() and file.suffix != ".pyc"
     }
-    assert inside == wanted
+    assert inside == wanted | {"pytest_rcollections.py"}
     assert {"rcollections/py.typed", "rcollections/lua/lib/arm.lua", "rcollections/l1/_store.pyx"} <= inside
 
 
@@ -161,6 +161,7 @@ def test_the_metadata(metadata: Message) -> None:
     assert {
         "Development Status :: 4 - Beta",
         "Framework :: AsyncIO",
+        "Framework :: Pytest",
         "Operating System :: POSIX",
         "Programming Language :: Cython",
         "Typing :: Typed",
@@ -177,6 +178,20 @@ def test_the_urls(metadata: Message, checkout: Path) -> None:
     assert all((checkout / page).is_file() for page in pages)
 
 
+def test_pytest_finds_the_fixture_of_an_installed_package(site: Path, tmp_path: Path) -> None:
+    """``fresh`` is there without a conftest."""
+    (tmp_path / "test_mine.py").write_text("def test_it(fresh):\n    assert fresh.raw('DBSIZE') == 0\n")
+    words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert "1 passed" in run(*words, cwd=tmp_path, path=str(site))
+
+
+def test_the_plugin_costs_other_projects_nothing(site: Path, tmp_path: Path) -> None:
+    """pytest imports it wherever the package is installed: it brings neither the package nor a client along."""
+    code = "import pytest, sys; known = set(sys.modules); import pytest_rcollections; print(*set(sys.modules) - known)"
+    imported = run(sys.executable, "-c", code, cwd=tmp_path, path=str(site)).split()
+    assert imported == ["pytest_rcollections"]
+
+
 def test_an_sdist(checkout: Path, tmp_path: Path) -> None:
     """The sdist is built without one warning, builds again, and carries what a packager needs."""
     run(sys.executable, "-c", BUILD, "build_sdist", tmp_path, cwd=checkout)
@@ -184,7 +199,7 @@ def test_an_sdist(checkout: Path, tmp_path: Path) -> None:
     with tarfile.open(archive) as packed:
         names = {name.split("/", 1)[-1] for name in packed.getnames()}
     assert {"lua/hash_set.lua", "lua/lib/arm.lua", "tests/conftest.py", "README.md", "LICENSE", "Makefile"} <= names
-    assert {"rcollections/l1/_store.pyx", "rcollections/l1/_store.pyi"} <= names
+    assert {"rcollections/l1/_store.pyx", "rcollections/l1/_store.pyi", "pytest_rcollections.py"} <= names
     assert {"CHANGELOG.md", "docs/index.md"} <= names
     assert not [name for name in names if name.endswith((".c", ".so", ".pyd"))]
     pip("install", "--target", tmp_path / "site", archive, cwd=tmp_path)
