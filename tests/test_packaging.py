@@ -60,7 +60,8 @@ def attempt(*words: object, cwd: Path, path: str = "", **variables: str) -> subp
     """Run a command, and say how it went."""
     environment = {**os.environ, "PYTHONPATH": path, "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     environment |= {"RCOLLECTIONS_PURE": "1", **variables}  # compiling takes its time: where it is what is tested
-    environment.pop("CACHES_DSN", None)
+    for name in ("CACHES_DSN", *({"RCOLLECTIONS_REQUIRE_COMPILED"} - set(variables))):
+        environment.pop(name, None)
     return subprocess.run([str(word) for word in words], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
@@ -240,10 +241,10 @@ def test_the_store_is_compiled_where_that_is_possible(checkout: Path, tmp_path: 
 
 @pytest.mark.skipif(not can_compile(), reason="needs Cython and a compiler")
 def test_an_editable_install_compiles_too(checkout: Path, tmp_path: Path) -> None:
-    """The compiled store is beside its source, where git does not see it."""
+    """The compiled store is beside its source, where git does not see it; whoever requires it gets it."""
     shutil.copytree(checkout, tmp_path / "sources")
     words = ("install", "--prefix", tmp_path / "prefix", "--ignore-installed", "-e", tmp_path / "sources")
-    pip(*words, cwd=tmp_path, RCOLLECTIONS_PURE="")
+    pip(*words, cwd=tmp_path, RCOLLECTIONS_PURE="", RCOLLECTIONS_REQUIRE_COMPILED="1")
     assert compiled(tmp_path / "sources") == "True"
 
 
@@ -264,6 +265,30 @@ def test_it_installs_without(missing: str, checkout: Path, tmp_path: Path) -> No
     run(*words, "--no-deps", "--no-build-isolation", "-q", cwd=tmp_path, **without(missing, tmp_path))
     assert compiled(tmp_path / "site") == "False"
     works(tmp_path / "site", tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["compiler", "Cython"])
+def test_whoever_requires_it_compiled_gets_it_or_an_error(missing: str, checkout: Path, tmp_path: Path) -> None:
+    """With RCOLLECTIONS_REQUIRE_COMPILED the same builds fail, name the variable and what is missing."""
+    if missing == "compiler" and importlib.util.find_spec("Cython") is None:
+        pytest.skip("needs Cython")
+    shutil.copytree(checkout, tmp_path / "sources")
+    words = (sys.executable, "-m", "pip", "wheel", "-w", tmp_path / "dist", tmp_path / "sources", "--no-deps")
+    variables = {**without(missing, tmp_path), "RCOLLECTIONS_REQUIRE_COMPILED": "1"}
+    done = attempt(*words, "--no-build-isolation", "-q", cwd=tmp_path, **variables)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "RCOLLECTIONS_REQUIRE_COMPILED is set, but" in said
+    assert {"compiler": "a C compiler", "Cython": "Cython cannot be imported: not here"}[missing] in said
+    assert not (tmp_path / "dist").exists() or not list((tmp_path / "dist").glob("*.whl"))
+
+
+def test_pure_and_compiled_at_once_is_an_error(checkout: Path, tmp_path: Path) -> None:
+    """One of the two variables would be ignored; nobody is left to guess which."""
+    variables = {"RCOLLECTIONS_PURE": "1", "RCOLLECTIONS_REQUIRE_COMPILED": "1"}
+    done = attempt(sys.executable, "-c", BUILD, "build_wheel", tmp_path, cwd=checkout, **variables)
+    assert done.returncode != 0
+    assert "RCOLLECTIONS_REQUIRE_COMPILED is set, but so is RCOLLECTIONS_PURE" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
