@@ -176,7 +176,7 @@ def test_the_urls(metadata: Message, checkout: Path) -> None:
     assert all(url.startswith(urls["Source"]) for url in urls.values())
     pages = [url.partition("/blob/main/")[2] for url in urls.values() if "/blob/" in url]
     assert sorted(pages) == ["CHANGELOG.md", "docs/index.md"]
-    assert all((checkout / page).is_file() for page in pages)
+    assert all((checkout / page).is_file() for page in [*pages, "SECURITY.md"])
 
 
 def test_pytest_finds_the_fixture_of_an_installed_package(site: Path, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_an_sdist(checkout: Path, tmp_path: Path) -> None:
         names = {name.split("/", 1)[-1] for name in packed.getnames()}
     assert {"lua/hash_set.lua", "lua/lib/arm.lua", "tests/conftest.py", "README.md", "LICENSE", "Makefile"} <= names
     assert {"rcollections/l1/_store.pyx", "rcollections/l1/_store.pyi", "pytest_rcollections.py"} <= names
-    assert {"CHANGELOG.md", "docs/index.md"} <= names
+    assert {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/index.md"} <= names
     assert not [name for name in names if name.endswith((".c", ".so", ".pyd"))]
     pip("install", "--target", tmp_path / "site", archive, cwd=tmp_path)
     works(tmp_path / "site", tmp_path)
