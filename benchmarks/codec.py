@@ -11,7 +11,7 @@ import platform
 import sys
 import zlib
 from collections import OrderedDict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
@@ -41,7 +41,7 @@ VALUES: dict[str, Any] = {
     "str": "some text of 24 letters.",
     "dict of 20": ROW,
     "tuple": (1, "two", 3.0),
-    "dict + datetime": {**ROW, "at": datetime(2026, 1, 2, tzinfo=timezone.utc), "sum": Decimal("1.10")},
+    "dict + datetime": {**ROW, "at": datetime(2026, 1, 2, tzinfo=UTC), "sum": Decimal("1.10")},
     "list of 1000": list(range(0, 100_000, 100)),
 }
 

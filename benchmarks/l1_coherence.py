@@ -68,7 +68,7 @@ found = []
 
 EARS = """
 import threading
-from rcollections.wire import dsn
+from rcollections.wire.dsn import dsn
 from rcollections.coherence.ear import Ear
 
 class Nobody:

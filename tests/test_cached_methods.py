@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheError, CacheMissError, KeyCache, cached, connection, multi_cached
-from rcollections.servers.drivers.aio import aclose
+from rcollections.servers.loops import aclose
 from tests.counting import Counting
 
 

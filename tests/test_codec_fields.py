@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum
 from fractions import Fraction
@@ -95,17 +95,17 @@ KEYS: list[Any] = [
     Pair([1]), Point(1, 2), (1, 2), ((1,), 2), ((True,), Decimal(2)), (None,), ((),), frozenset(), frozenset([1]),
     frozenset([True]), frozenset(["b", "a", 3]), frozenset([3.0, "a", "b"]), frozenset([frozenset()]),
     date(2026, 1, 1), datetime(2026, 1, 1), Moment(2026, 1, 1), datetime(2026, 1, 1, fold=1),
-    datetime(2026, 1, 1, tzinfo=timezone.utc), datetime(2026, 1, 1, 1, tzinfo=at(1)), datetime(2026, 1, 1, 1, tzinfo=ROME),
+    datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=at(1)), datetime(2026, 1, 1, 1, tzinfo=ROME),
     datetime(2025, 12, 31, 19, tzinfo=NEW_YORK), datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1), "CET")),
     datetime.min.replace(tzinfo=at(1)), datetime.min.replace(tzinfo=at(1.5), minute=30), datetime.min.replace(tzinfo=at(-1)),
-    datetime.min.replace(tzinfo=timezone.utc, hour=1), datetime.max.replace(tzinfo=at(-1)), datetime.max.replace(tzinfo=at(1)),
+    datetime.min.replace(tzinfo=UTC, hour=1), datetime.max.replace(tzinfo=at(-1)), datetime.max.replace(tzinfo=at(1)),
     datetime.max.replace(tzinfo=at(-2), hour=22), FOLD.replace(tzinfo=ROME), FOLD.replace(tzinfo=ROME, fold=1),
-    FOLD.replace(hour=0, tzinfo=timezone.utc), FOLD.replace(hour=1, tzinfo=timezone.utc), FOLD, FOLD.replace(fold=1),
+    FOLD.replace(hour=0, tzinfo=UTC), FOLD.replace(hour=1, tzinfo=UTC), FOLD, FOLD.replace(fold=1),
     FOLD.replace(tzinfo=ZoneInfo("Europe/Berlin")), GAP.replace(tzinfo=ROME), GAP.replace(tzinfo=ROME, fold=1),
-    GAP.replace(hour=1, tzinfo=timezone.utc), GAP.replace(hour=0, tzinfo=timezone.utc),
-    time(1), time(1, fold=1), time(1, tzinfo=ROME), time(1, tzinfo=timezone.utc), time(2, tzinfo=at(1)), time(0, 30, tzinfo=at(1)),
-    time(23, 30, tzinfo=timezone.utc), time(0, tzinfo=at(0.5)), time(23, 30, tzinfo=at(-1)), time(23, tzinfo=at(-1.5)),
-    time(0, 30, tzinfo=timezone.utc), timedelta(0), timedelta(hours=24), timedelta(days=1), UUID(int=1), range(0), range(2, 1),
+    GAP.replace(hour=1, tzinfo=UTC), GAP.replace(hour=0, tzinfo=UTC),
+    time(1), time(1, fold=1), time(1, tzinfo=ROME), time(1, tzinfo=UTC), time(2, tzinfo=at(1)), time(0, 30, tzinfo=at(1)),
+    time(23, 30, tzinfo=UTC), time(0, tzinfo=at(0.5)), time(23, 30, tzinfo=at(-1)), time(23, tzinfo=at(-1.5)),
+    time(0, 30, tzinfo=UTC), timedelta(0), timedelta(hours=24), timedelta(days=1), UUID(int=1), range(0), range(2, 1),
     range(0, 3, 2), range(0, 4, 2), range(5, 6), range(5, 4, -1), range(10**30), range(10**30 + 1), Path("a"), PurePosixPath("a"),
     PurePosixPath("a/./"), PureWindowsPath("A"), PureWindowsPath("a"), PureWindowsPath("C:/X"), PurePosixPath("A"),
 ]  # fmt: skip
@@ -128,7 +128,7 @@ def test_equal_bytes_for_equal_keys_and_for_no_others() -> None:
         assert [x == y for x, y in zip(forms_a, forms_b, strict=True)] == [a == b] * 3, (a, b)
 
 
-zones = st.sampled_from([None, timezone.utc, at(1), at(-11.5), ROME, NEW_YORK, ZoneInfo("Australia/Lord_Howe")])
+zones = st.sampled_from([None, UTC, at(1), at(-11.5), ROME, NEW_YORK, ZoneInfo("Australia/Lord_Howe")])
 small = st.integers(-3, 3)
 scalars = st.one_of(
     small,
@@ -153,7 +153,7 @@ scalars = st.one_of(
         time,
         st.integers(0, 23),
         st.sampled_from([0, 30]),
-        tzinfo=st.sampled_from([None, timezone.utc, at(1), at(-11.5)]),
+        tzinfo=st.sampled_from([None, UTC, at(1), at(-11.5)]),
     ),
     st.builds(range, small, small, st.sampled_from([-2, -1, 1, 2])),
     st.sampled_from([None, True, False, Color.RED, Access.READ, Level.ONE, Word.A]),

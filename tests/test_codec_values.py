@@ -6,7 +6,7 @@ import sys
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, localcontext
 from enum import Enum, Flag, IntEnum, IntFlag
 from fractions import Fraction
@@ -85,11 +85,11 @@ EXAMPLES: list[Any] = [
     Decimal("1E+999999"), Decimal("1." + "1" * 100), Fraction(-1, 3), Fraction(2**5000, 7),
     range(3), range(10, -5, -3), range(10**30), date(2026, 1, 2), datetime(1, 1, 1), datetime.max,
     datetime(2026, 10, 25, 2, 30, fold=1), datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Rome")),
-    datetime(2026, 1, 2, tzinfo=timezone.utc), datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")),
+    datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")),
     datetime(2026, 1, 2, 3, 4, 5, 6, timezone(timedelta(hours=-5, seconds=7, microseconds=8))),
     datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=1), "a|b\ud800")),
     datetime(2026, 1, 2, tzinfo=timezone(timedelta(0), "")),
-    time(1, 2, 3, 4), time(1, fold=1), time(1, tzinfo=ZoneInfo("Asia/Tokyo")), time(1, tzinfo=timezone.utc),
+    time(1, 2, 3, 4), time(1, fold=1), time(1, tzinfo=ZoneInfo("Asia/Tokyo")), time(1, tzinfo=UTC),
     timedelta(0), timedelta.max, timedelta.min, timedelta(-1, 2, 3),
     UUID("6c2fde59-9bf8-407a-a281-59b8ea855b01"), UUID("b2cbf14a-e56c-11f1-8883-02fc00000001"), UUID(int=0),
     Path("a/b"), Path(), PurePosixPath("/a/../\udcff"), PureWindowsPath("C:/A"),
@@ -130,7 +130,7 @@ def test_every_type_comes_back_exactly(value: Any) -> None:
         assert repr(back) == repr(outer)
 
 
-zones = st.none() | st.just(timezone.utc) | st.sampled_from([ZoneInfo("Europe/Rome"), timezone(timedelta(hours=5))])
+zones = st.none() | st.just(UTC) | st.sampled_from([ZoneInfo("Europe/Rome"), timezone(timedelta(hours=5))])
 keys = st.recursive(
     st.none()
     | st.booleans()
@@ -356,7 +356,7 @@ def _catch(run: Any, failed: list[BaseException]) -> None:
 DISTINCT: list[Any] = [
     1, True, 1.0, "1", Decimal(1), Fraction(1), 1 + 0j, Level.LOW, Bits.ONE, b"1", 0, 0.0, -0.0, False, None, "",
     b"", (), [], frozenset(), set(), {}, OrderedDict(), Counter(), Decimal("1.0"), datetime(2026, 1, 1),
-    datetime(2026, 1, 1, tzinfo=timezone.utc), datetime(2026, 1, 1, fold=1), date(2026, 1, 1), (1,), (True,), (1.0,),
+    datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, fold=1), date(2026, 1, 1), (1,), (True,), (1.0,),
     ("1",), [1], [True], ((1,),), ((True,),), Point(1, 2), (1, 2), {"a": 1}, {"a": True}, bytearray(b"1"),
 ]  # fmt: skip
 

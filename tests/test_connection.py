@@ -155,7 +155,7 @@ def test_a_dripping_server_is_timed_out(server: Server) -> None:
 def test_max_connections_are_waited_for_then_timed_out(server: Server) -> None:
     """One more caller than connections waits; with none coming back it gets CacheTimeout."""
     configure(server.dsn + "?max_connections=1&timeout=0.2")
-    pool = connection()._open()
+    pool = connection().links.open_pool()
     held = pool.acquire(float("inf"))
     with pytest.raises(CacheTimeout, match="all 1 connections"):
         KeyCache("n").get()
@@ -163,7 +163,7 @@ def test_max_connections_are_waited_for_then_timed_out(server: Server) -> None:
     results: list[Any] = []
     configure(server.dsn + "?max_connections=1&timeout=20")
     pool.discard(held)
-    pool = connection()._open()
+    pool = connection().links.open_pool()
     held = pool.acquire(float("inf"))
     waiting.start()
     pool.release(held)

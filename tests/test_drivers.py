@@ -31,7 +31,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Plan[Any], Connection], Any
 
 
 async def _and_close(plan: Plan[Any], connection: Connection) -> Any:
-    from rcollections.servers.drivers.aio import aclose
+    from rcollections.servers.loops import aclose
 
     try:
         return await adrive(plan, connection)
@@ -163,7 +163,7 @@ def test_cancellation_reaches_the_plan(store: Connection) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        from rcollections.servers.drivers.aio import aclose
+        from rcollections.servers.loops import aclose
 
         await aclose(store)
 
@@ -188,7 +188,7 @@ def test_a_cancellation_that_meets_the_reply_is_not_lost(store: Connection) -> N
                 with pytest.raises(asyncio.CancelledError):
                     await task
             assert await adrive(plan("next"), store) == b"next"
-        from rcollections.servers.drivers.aio import aclose
+        from rcollections.servers.loops import aclose
 
         await aclose(store)
         return seen

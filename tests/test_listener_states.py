@@ -14,11 +14,12 @@ import redis.exceptions
 
 from rcollections import KeyCache, cached, configure, connection, l1_info
 from rcollections.coherence.tiering import EAGER
-from rcollections.servers.connection import _Asked
-from rcollections.servers.drivers.aio import aclose
+from rcollections.servers.loops import aclose
 from rcollections.testing import isolated
 from rcollections.testing.proxies import Proxy
 from rcollections.testing.servers import Server, wait_until
+from rcollections.wire.asked import Asked
+from rcollections.wire.failures import ErrorReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -301,10 +302,10 @@ def says_busy(bare: Any) -> bool:
 
 
 def test_who_was_too_busy_to_say_which_server_it_is_is_asked_again() -> None:
-    link = SimpleNamespace()
-    for error, again in ((redis.exceptions.ResponseError("BUSY"), 2), (redis.exceptions.NoPermissionError(), 1)):
-        asked = _Asked("key")
-        assert len(asked.questions(link, "server")) == 2
+    link = SimpleNamespace(server=None)
+    for error, again in ((ErrorReply("BUSY Redis is busy"), 2), (ErrorReply("NOPERM this user has no permissions"), 1)):
+        asked = Asked("key")
+        assert len(asked.questions(link)) == 2
         assert asked.answers(link, [error, 5, b"x"]) == [b"x"]
         assert (asked.server, asked.ms) == (b"?", 5)
-        assert len(asked.questions(link, "server")) == again
+        assert len(asked.questions(link)) == again

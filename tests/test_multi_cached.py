@@ -312,7 +312,7 @@ def test_async(store: Any) -> None:
         await slow.invalidate([4])
         assert await slow.peek([4]) == {}
         assert await slow.refresh([4]) == {4: -4}
-        from rcollections.servers.drivers.aio import aclose
+        from rcollections.servers.loops import aclose
 
         await aclose(connection())
 
@@ -335,7 +335,7 @@ def test_a_cancelled_call_frees_its_leases(store: Any) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        from rcollections.servers.drivers.aio import aclose
+        from rcollections.servers.loops import aclose
 
         await aclose(connection())
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rcollections import CacheError, ConfigError, DictCache, EncodeError, SetCache, WrongTypeError, configure
-from rcollections.plans.effects import Batch, Script
+from rcollections.plans.effects import Batch, Command, Script
+from rcollections.servers.drivers import trips as sync_trips
 
 
 class Trips:
@@ -19,20 +20,21 @@ class Trips:
 
     def __init__(self, connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[list[Any]] = []
-        trip = connection._trip
+        self._connection = connection
+        trip = sync_trips.trip
 
-        def counted(commands: Any, *args: Any) -> Any:
-            self.steps.append([command[0] for command in commands])
-            return trip(commands, *args)
+        def counted(road: Any, steps: Any, *args: Any, **options: Any) -> Any:
+            self.steps.append([step.args[0] if isinstance(step, Command) else step.name for step in steps])
+            return trip(road, steps, *args, **options)
 
-        monkeypatch.setattr(connection, "_trip", counted)
+        monkeypatch.setattr(sync_trips, "trip", counted)
 
     def of(self, call: Any) -> int:
         """How many round trips the call took. Called twice: the first may have to send a script's text."""
         call()
-        self.steps.clear()
+        before = self._connection.trips
         call()
-        return len(self.steps)
+        return int(self._connection.trips - before)
 
 
 @pytest.fixture

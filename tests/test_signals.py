@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rcollections.testing.servers import wait_until
-from rcollections.wire.signals import AsyncSignal, Signal
+from rcollections.wire.aio_signals import AsyncSignal
+from rcollections.wire.signals import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

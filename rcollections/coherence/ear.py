@@ -2,20 +2,17 @@
 
 RESP2, with CLIENT TRACKING in broadcast mode redirected to itself: a reader that is stuck is then dropped by
 the server when its buffer is full, instead of filling the server's memory. Its PINGs are the proof; what is
-known after which PONG is said by ``l1/proof.py``, which does no I/O.
+known after which PONG is said by ``proof.py``, which does no I/O.
 """
 
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-import hiredis
-
-from ..wire.sockets import connector
+from ..wire.failures import ErrorReply
 from .proof import CHANNEL, Proof
 
 if TYPE_CHECKING:
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ear", "Hearer", "Refused"]
 
-READ = 1 << 16
 NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
 SILENCE = 2.0  # times staleness without a PONG, after which the connection counts as lost
 
@@ -70,10 +66,8 @@ class Ear:
         self._dsn = dsn
         self._hearer = hearer
         self._link: Any = None
-        self._sock: Any = None
         self._sending = threading.Lock()
         self._stopping = threading.Event()
-        self._reader = hiredis.Reader()
         self._proof = Proof()
 
     @property
@@ -85,10 +79,10 @@ class Ear:
 
     def open(self) -> None:
         """Connect, and ask for everything. Refused if that is not allowed; else what the network raises."""
+        from ..wire.links.connecting import connector  # only now: it brings redis-py
+
         dsn = self._dsn.replace(protocol=2)
         self._link = connector(dsn)(time.monotonic() + dsn.connect_timeout)
-        self._sock = self._link._sock._sock
-        self._reader = hiredis.Reader()
         self._proof = Proof()
         info: bytes
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
@@ -103,25 +97,18 @@ class Ear:
         self.since = time.monotonic_ns()
 
     def _ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        self._sock.settimeout(self._dsn.timeout)
-        self._sock.sendall(b"".join(map(hiredis.pack_command, commands)))
-        replies: list[Any] = []
-        while len(replies) < len(commands):
-            reply = self._reader.gets()
-            if reply is False:
-                self._feed(self._sock.recv(READ))
-                continue
-            if isinstance(reply, hiredis.ReplyError):
+        replies: list[Any] = self._link.exchange(
+            b"".join(map(self._link.pack, commands)),
+            len(commands),
+            time.monotonic() + self._dsn.timeout,
+            self._dsn.timeout,
+        )
+        for reply in replies:
+            if isinstance(reply, ErrorReply):
                 if str(reply).startswith(NOT_NOW):
                     raise ConnectionError("the server is not ready")
                 raise Refused(str(reply).split(",", 1)[0][:100])
-            replies.append(reply)
         return replies
-
-    def _feed(self, data: bytes) -> None:
-        if not data:
-            raise ConnectionError("the server closed the connection")
-        self._reader.feed(data)
 
     # -- listening ---------------------------------------------------------------------------------
 
@@ -137,18 +124,13 @@ class Ear:
             left = (lost_at if self._proof.waiting else due) - now
             if left <= 0:
                 raise TimeoutError("the server does not answer")
-            self._sock.settimeout(max(0.001, left))
-            try:
-                self._feed(self._sock.recv(READ))
-            except TimeoutError:
-                continue
-            if self._apply():
+            if self._apply(self._link.hear(max(0.001, left))):
                 due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; shorter when others come
 
-    def _apply(self) -> bool:
+    def _apply(self, replies: list[Any]) -> bool:
         """Tell of all that was read, then of what that proves (Q2). Whether there is time until the next PING."""
         rest = False
-        while (reply := self._reader.gets()) is not False:
+        for reply in replies:
             rest = self._tell(self._proof.read(reply)) == "unsure" or rest
         for told in self._proof.applied():
             rest = self._tell(told) == "proved" or rest
@@ -164,13 +146,13 @@ class Ear:
     def send(self, *words: Any) -> None:
         """Send a command that is allowed here: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""
         with self._sending:
-            self._sock.sendall(hiredis.pack_command(words))
+            self._link.send(words, self._dsn.timeout)
 
     def stop(self) -> None:
         """Let ``run`` end soon, from another thread."""
         self._stopping.set()
         with contextlib.suppress(Exception):
-            self._sock.shutdown(socket.SHUT_RDWR)
+            self._link.wake()
 
     def rest(self, seconds: float) -> None:
         """Wait that long, or until ``stop``."""
@@ -180,4 +162,4 @@ class Ear:
         """Close the connection; in the child of a fork, let go of it."""
         link, self._link = self._link, None
         if link is not None:
-            link.disconnect()
+            link.close()

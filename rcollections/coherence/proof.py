@@ -1,4 +1,4 @@
-"""The rules of a listening connection (Q and F4 of docs/protocol.md), without the connection: what is read, and what to tell.
+"""The rules of a listening connection (Q and F4), without the connection: what is read, and what to tell.
 
 Everything that was acknowledged before PING n was sent has been read when PONG n+1 comes. One PONG is not enough:
 while a script is past its busy threshold, a server answers before it announces. PINGs are numbered, so that a late

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections import OrderedDict
@@ -17,11 +16,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..wire.forks import after_fork
-from ..wire.sockets import connector, set_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..wire.dsn.dsn import Dsn
     from .listener import Listener
 
@@ -37,26 +33,26 @@ LAST_PAUSE = 10.0  # seconds between two attempts to listen where listening does
 class Line:
     """A connection of our own to hear on."""
 
-    def __init__(self, dsn: Dsn, connect: Callable[[float], Any]) -> None:
+    def __init__(self, dsn: Dsn) -> None:
+        from ..wire.links.connecting import connector  # only now: it brings redis-py
+
         self._dsn = dsn
-        self.link = connect(time.monotonic() + dsn.connect_timeout)
+        self.link = connector(dsn)(time.monotonic() + dsn.connect_timeout)
 
     def send(self, *words: Any) -> None:
-        set_until(self.link, time.monotonic() + self._dsn.timeout)
-        self.link.send_packed_command(self.link.pack_command(*words), check_health=False)
+        self.link.send(words, self._dsn.timeout)
 
     def stop(self) -> None:
         with contextlib.suppress(Exception):  # wakes the thread; it closes the connection
-            self.link._sock.shutdown(socket.SHUT_RDWR)
+            self.link.wake()
 
 
 class Wakeups:
     """Signals by channel. ``listen`` registers one; it never fails: without a server nobody is woken."""
 
     def __init__(self, dsn: Dsn, listener: Listener | None = None) -> None:
-        self._dsn = dsn
+        self._dsn = dsn.replace(protocol=2)
         self._listener = listener
-        self._connect: Callable[[float], Any] = connector(dsn)
         if listener is not None:
             listener.followers.add(self)
         self._reset()
@@ -97,7 +93,7 @@ class Wakeups:
         if self._line is None:
             self._line = self._listener.ear if self._listener is not None else None
         if self._line is None:
-            line = self._line = Line(self._dsn, self._connect)
+            line = self._line = Line(self._dsn)
             threading.Thread(target=self._run, args=(line,), name="rcollections-wakeups", daemon=True).start()
         confirmed = self._channels[name] = threading.Event()
         self._line.send("SUBSCRIBE", name)
@@ -114,13 +110,12 @@ class Wakeups:
         link = line.link
         try:
             while self._line is line:
-                set_until(link, time.monotonic() + max(LOOK, self._dsn.timeout))
-                if link.can_read(LOOK):
-                    self.heard(link.read_response(disable_decoding=True))
+                for message in link.hear(LOOK):
+                    self.heard(message)
         except Exception:  # whatever broke: the connection is not to be trusted any more
             log.debug("the connection that hears wake-ups was lost", exc_info=True)
         self.lost(line)
-        link.disconnect()
+        link.close()
 
     def heard(self, message: Any) -> None:
         """Something came on a channel, or a subscription was confirmed."""

@@ -15,8 +15,8 @@ from .hashcache import HashCache, plain
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
+    from typing import Self
 
-    from typing_extensions import Self
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     from ..plans.collections.strings import Token

@@ -13,8 +13,8 @@ from ..plans.collections import sets as plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Self
 
-    from typing_extensions import Self
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     T = TypeVarWithDefault("T", default=Any)

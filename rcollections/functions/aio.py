@@ -12,7 +12,8 @@ from ..plans.functions.invalidate import expire, invalidate
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
-from ..servers.drivers.aio import adrive, flights_of, mark_coroutine_function, running_loop
+from ..servers.drivers.aio import adrive
+from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
 from .face import CachedBase
 from .writing import AsyncWriting

@@ -8,7 +8,9 @@ from ..errors import CacheMissError
 from ..plans.functions.peek import peek
 from ..plans.functions.reads import is_early
 from ..plans.functions.refresh import recompute
-from ..servers.drivers.aio import adrive, as_task, in_background
+from ..servers.aio_background import in_background
+from ..servers.drivers.aio import adrive
+from ..servers.loops import as_task
 from .background import once
 
 if TYPE_CHECKING:

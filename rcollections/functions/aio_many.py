@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from .. import observe
 from ..plans.functions import many as plans
-from ..servers.drivers.aio import adrive, flights_of, mark_coroutine_function, running_loop
+from ..servers.drivers.aio import adrive
+from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .many import MultiFace, first_key, looked
 
 if TYPE_CHECKING:

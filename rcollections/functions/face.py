@@ -10,8 +10,7 @@ from ..l1 import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typing_extensions import Self
+    from typing import Self
 
     from .function import CacheInfo, Function
 

@@ -14,8 +14,7 @@ from ..servers.leases import hold
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
     from ..plans.effects import Plan
     from ..plans.functions.job import Job

@@ -24,8 +24,7 @@ from .pipeline import Pipeline
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
-
-    from typing_extensions import Self
+    from typing import Self
 
     from ..plans.effects import Plan
 

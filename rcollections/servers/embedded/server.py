@@ -17,6 +17,7 @@ import weakref
 from multiprocessing import util
 
 from ...errors import CacheConnectionError, CacheError
+from ...wire.forks import around_fork, at_fork
 from .file_locks import LockFile, guard
 from .process import ServerProcess, buried, make_private
 
@@ -179,7 +180,6 @@ def _close_all() -> None:
 
 
 def _after_fork_in_child() -> None:
-    guard.release()
     _left.clear()
     for server in [*_servers.values(), *_closing]:
         server.after_fork()
@@ -193,6 +193,7 @@ def _exit_anew(_: object = None) -> None:
         _at_exit()
 
 
-os.register_at_fork(before=guard.acquire, after_in_parent=guard.release, after_in_child=_after_fork_in_child)
+around_fork(guard.acquire, guard.release)
+at_fork(_after_fork_in_child)
 # It forgets, when it begins a child, what the hook above has registered.
 util.register_after_fork(EmbeddedServer, _exit_anew)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-import ssl
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -121,6 +120,8 @@ class Dsn:
             if getattr(self, name) is not None:
                 options[name] = getattr(self, name)
         if self.ssl_min_version is not None:
+            import ssl  # only where there is TLS
+
             options["ssl_min_version"] = ssl.TLSVersion[self.ssl_min_version.replace(".", "_")]
         return options
 

@@ -1,0 +1,71 @@
+"""Background work of event loops: tasks that somebody holds until they end, and whose exceptions are not lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from ..plans.functions.job import computing
+from ..wire.aio_signals import AsyncSignal
+from ..wire.clock import no_deadline
+from .background import report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["AsyncHandle", "in_background"]
+
+# asyncio keeps only weak references to tasks: one that runs in the background must be held by somebody.
+_running: set[Any] = set()
+_once: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
+
+
+def in_background(make: Callable[[], Coroutine[Any, Any, Any]], *, once: Any = None) -> None:
+    """Run as a task that is held until it ends, apart from the caller; its exception goes to the log.
+
+    Nothing is done if the same ``once`` is running in this loop already.
+    """
+    doing = _once.setdefault(asyncio.get_running_loop(), set())
+    if once in doing:
+        return
+    if once is not None:
+        doing.add(once)
+
+    async def run() -> None:
+        no_deadline()
+        computing.set(frozenset())
+        await make()
+
+    task = asyncio.ensure_future(run())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    task.add_done_callback(lambda _: doing.discard(once))
+    task.add_done_callback(_report_if_lost)
+
+
+def _report_if_lost(task: Any) -> None:
+    if not task.cancelled():
+        report(task)
+
+
+class AsyncHandle:
+    """What ``Spawn`` gives: ``done`` is set at the end, ``result()`` gives it or raises."""
+
+    def __init__(self, task: Any) -> None:
+        self.done = AsyncSignal()
+        self._task = task
+        _running.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: Any) -> None:
+        _running.discard(task)
+        self.done.set()
+
+    def result(self) -> Any:
+        """What the task gave, or what it raised."""
+        return self._task.result()
+
+    def abandon(self) -> None:
+        """Nobody will ask for the result: an exception goes to the log instead."""
+        self._task.add_done_callback(report)

@@ -1,0 +1,38 @@
+"""``Codecs``: the codec of values for each serializer, under the limits of one connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..values import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..values.signing import Keyring
+    from ..wire.dsn.dsn import Dsn
+
+__all__ = ["Codecs"]
+
+
+class Codecs:
+    """Made once per serializer; one that is not hashable is made anew each time."""
+
+    def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
+        self._dsn = dsn
+        self._keyring = keyring
+        self._made: dict[Any, Codec] = {}
+
+    def __call__(self, serializer: Any) -> Codec:
+        """The codec for a class with this ``serializer``."""
+        try:
+            return self._made[serializer]
+        except KeyError:
+            codec = self._made[serializer] = self._make(serializer)
+            return codec
+        except TypeError:  # an unhashable serializer object
+            return self._make(serializer)
+
+    def _make(self, serializer: Any) -> Codec:
+        dsn = self._dsn
+        return Codec(serializer, compress_above=dsn.compress_above, max_value=dsn.max_value, keyring=self._keyring)

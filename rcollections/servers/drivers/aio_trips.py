@@ -1,0 +1,75 @@
+"""Trips in an event loop: carries out the plan of ``wire/trips.py``, over links of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ...plans.effects import Seen
+from ...wire.asked import Asked
+from ...wire.trips import Acquire, Exchange, Heal, translated, trip
+from .. import disabled
+from ..loops import pool_of
+from .trips import travel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...plans.effects import Step
+    from ...wire.trips import Trip
+    from .trips import Routed
+
+__all__ = ["amany", "aread_to_hold", "atravel"]
+
+
+async def atravel(road: Routed, plan: Trip) -> list[Any]:
+    """Carry out a trip; what an effect raises, a cancellation too, is thrown into the plan at its ``yield``."""
+    if road.dsn.kind == "memory":
+        return await _inside(road, plan)
+    pool = pool_of(road.links)
+    effect: Any
+    try:
+        effect = plan.send(None)
+        while True:
+            kind: Any = type(effect)
+            reply: Any = None
+            try:
+                if kind is Exchange:
+                    reply = await effect.link.exchange(effect.data, effect.wanted, effect.until, road.timeout)
+                elif kind is Acquire:
+                    reply = await pool.acquire(effect.until)
+                elif kind is Heal:
+                    await asyncio.get_running_loop().run_in_executor(None, road.links.heal)
+                else:
+                    await asyncio.sleep(effect.seconds)
+            except BaseException as error:
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+async def _inside(road: Routed, plan: Trip) -> list[Any]:
+    """``memory://`` never waits: the trip is made at once, then the others of the loop have their turn."""
+    replies = travel(road, plan)
+    await asyncio.sleep(0)
+    return replies
+
+
+async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
+    """The replies of several steps in one round trip; see ``Batch``."""
+    if not steps:
+        return []
+    if road.disabled:
+        return [disabled.reply(step) for step in steps]
+    return translated(road, steps, await atravel(road, trip(road, steps, atomic)), keep_errors)
+
+
+async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
+    """The replies of reads that may be held in the process, with the ttl of the key before them, and who answered."""
+    if road.disabled:
+        return Seen([disabled.reply(step) for step in steps], None, b"")
+    asked = Asked(key)
+    replies = translated(road, steps, await atravel(road, trip(road, steps, asked=asked)), keep_errors)
+    return Seen(replies, asked.ms, asked.server)

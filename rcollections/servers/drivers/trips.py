@@ -1,0 +1,84 @@
+"""Trips on the calling thread: carries out the plan of ``wire/trips.py``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...plans.effects import Seen
+from ...wire.asked import Asked
+from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
+from .. import disabled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...plans.effects import Step
+    from ...wire.dsn.dsn import Dsn
+    from ...wire.trips import Trip
+    from ..links import Links
+
+__all__ = ["Routed", "many", "one", "read_to_hold", "travel"]
+
+
+class Routed(Road, Protocol):
+    """A connection, as trips see it."""
+
+    disabled: bool
+    dsn: Dsn
+    links: Links
+
+
+def travel(road: Routed, plan: Trip) -> list[Any]:
+    """Carry out a trip; what an effect raises is thrown into the plan at its ``yield``."""
+    links, timeout = road.links, road.timeout
+    effect: Any
+    try:
+        effect = plan.send(None)
+        while True:
+            kind: Any = type(effect)
+            reply: Any = None
+            try:
+                if kind is Exchange:
+                    reply = effect.link.exchange(effect.data, effect.wanted, effect.until, timeout)
+                elif kind is Acquire:
+                    reply = (links.pool or links.open_pool()).acquire(effect.until)
+                elif kind is Heal:
+                    links.heal()
+                else:
+                    time.sleep(effect.seconds)
+            except BaseException as error:
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def one(road: Routed, step: Step) -> Any:
+    """The reply of one step; its error as one of ours."""
+    steps = (step,)
+    if road.disabled:
+        return disabled.reply(step)
+    replies = travel(road, trip(road, steps))
+    if isinstance(replies[0], Exception):
+        translated(road, steps, replies, keep_errors=False)
+    return replies[0]
+
+
+def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
+    """The replies of several steps in one round trip; see ``Batch``."""
+    if not steps:
+        return []
+    if road.disabled:
+        return [disabled.reply(step) for step in steps]
+    return translated(road, steps, travel(road, trip(road, steps, atomic)), keep_errors)
+
+
+def read_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:
+    """The replies of reads that may be held in the process, with the ttl of the key before them, and who answered."""
+    if road.disabled:
+        return Seen([disabled.reply(step) for step in steps], None, b"")
+    asked = Asked(key)
+    replies = translated(road, steps, travel(road, trip(road, steps, asked=asked)), keep_errors)
+    return Seen(replies, asked.ms, asked.server)

@@ -1,0 +1,65 @@
+"""``Hearing``: what one connection hears from its server: changes for its tier, and wake-ups; begun when needed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..coherence.tiering import Tiering
+from ..coherence.wakeups import Wakeups
+from ..wire.forks import after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..wire.dsn.dsn import Dsn
+
+__all__ = ["Hearing"]
+
+
+class Hearing:
+    """``place`` tells where the connection leads, ``prefixes_of`` what somebody may hold on it."""
+
+    def __init__(self, place: Callable[[], Dsn], prefixes_of: Callable[[Any], Iterable[str] | None]) -> None:
+        self._place = place
+        self._prefixes_of = prefixes_of
+        self._lock = threading.RLock()
+        self._tiering: Tiering | None = None
+        self._wakeups: Wakeups | None = None
+        after_fork(self._after_fork)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+
+    @property
+    def has_tiering(self) -> bool:
+        """Whether anybody asked for the tier yet."""
+        return self._tiering is not None
+
+    @property
+    def tiering(self) -> Tiering:
+        """What the connection does about the in-process tier."""
+        if self._tiering is None:
+            dsn = self._place()
+            with self._lock:
+                self._tiering = self._tiering or Tiering(dsn, self._prefixes_of)
+        return self._tiering
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Who hears what is published on the server."""
+        if self._wakeups is None:
+            dsn = self._place()
+            with self._lock:
+                listener = None if self._tiering is None else self._tiering.listener
+                self._wakeups = self._wakeups or Wakeups(dsn, listener)
+        return self._wakeups
+
+    def close(self) -> None:
+        """Hear nothing any more; whoever waits looks for itself."""
+        tiering, self._tiering = self._tiering, None
+        if tiering is not None:
+            tiering.close()
+        wakeups, self._wakeups = self._wakeups, None
+        if wakeups is not None:
+            wakeups.close()

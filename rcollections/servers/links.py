@@ -1,0 +1,92 @@
+"""``Links``: the links of one connection, wherever its DSN leads: for threads, for event loops, for listeners."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from ..wire.forks import after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..wire.aio_pool import AsyncPool
+    from ..wire.dsn.dsn import Dsn
+    from ..wire.pool import Pool
+    from .embedded.server import EmbeddedServer
+
+__all__ = ["Links"]
+
+
+class Links:
+    """Opens links, and knows who keeps the open ones. redis-py is imported when the first link is opened."""
+
+    def __init__(self, dsn: Dsn) -> None:
+        self._dsn = dsn
+        self._embedded: EmbeddedServer | None = None
+        self._opener: Callable[[float], Any] | None = None
+        self.pool: Pool | None = None  # of all threads, once one was needed
+        self._pools: WeakSet[AsyncPool] = WeakSet()  # one per event loop; they belong to their loops
+        self._lock = threading.RLock()
+        after_fork(self._after_fork)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        self._pools = WeakSet()  # of loops of the parent
+
+    def place(self) -> Dsn:
+        """Where the links really lead: an embedded server is started, if it has to be, and is a unix socket then."""
+        if self._dsn.kind != "embedded":
+            return self._dsn
+        with self._lock:
+            if self._embedded is None:
+                from .embedded.server import open_embedded
+
+                self._embedded = open_embedded(self._dsn.path)
+            self._embedded.ensure()
+            return self._dsn.replace(kind="server", path=str(self._embedded.socket))
+
+    def open(self, until: float) -> Any:
+        """A new link, by that instant; blocks. NotConnected or TimeoutError if there is none to be had."""
+        opener = self._opener
+        if opener is None:
+            from ..wire.links.connecting import connector
+
+            opener = self._opener = connector(self.place())
+        return opener(until)
+
+    def open_pool(self) -> Pool:
+        """The pool of all threads."""
+        from ..wire.pool import Pool
+
+        with self._lock:
+            if self.pool is None:
+                self.pool = Pool(self.open, self._dsn.max_connections, self._dsn.shown)
+            return self.pool
+
+    def open_async_pool(self) -> AsyncPool:
+        """A pool for the running event loop; whoever asks for it keeps it as long as the loop."""
+        from ..wire.aio_pool import AsyncPool
+
+        pool = AsyncPool(self.open, self._dsn.max_connections, self._dsn.shown)
+        self._pools.add(pool)
+        return pool
+
+    def heal(self) -> None:
+        """Start an embedded server again, if it is gone; blocks. Nothing to do for others."""
+        if self._embedded is not None:
+            self._embedded.ensure()
+
+    def close(self) -> None:
+        """Close all links, those of event loops too; the next use opens new ones. An embedded server is left."""
+        pool, self.pool = self.pool, None
+        if pool is not None:
+            pool.close()
+        for each in list(self._pools):
+            each.close_soon()
+        self._pools = WeakSet()
+        self._opener = None
+        embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            embedded.close()

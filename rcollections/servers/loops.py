@@ -1,0 +1,104 @@
+"""What an event loop has of its own: links and flights by connection. All of it goes with the loop, however it ends.
+
+A timer that never rings keeps it: closing a loop lets go of its timers, so what the loop had opened is closed in that
+moment, also when nobody awaits anything any more. Nothing else holds it, so a loop that is dropped can be collected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from ..plans.flights import Flights
+from ..wire.aio_signals import AsyncSignal
+from ..wire.forks import at_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ..wire.aio_pool import AsyncPool
+    from .connection import Connection
+    from .links import Links
+
+__all__ = ["aclose", "as_task", "flights_of", "mark_coroutine_function", "pool_of", "running_loop"]
+
+T = TypeVar("T")
+
+RING = 86_400.0  # seconds after which the timer is set anew
+
+
+class _Own:
+    """The links and flights of one loop."""
+
+    __slots__ = ("__weakref__", "flights", "loop", "pools")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.pools: dict[Links, AsyncPool] = {}
+        self.flights: WeakKeyDictionary[Connection, Flights] = WeakKeyDictionary()
+        self.stay()
+
+    def stay(self) -> None:
+        """Stay as long as the loop. The handle of the timer is not kept: that would be a circle."""
+        self.loop.call_later(RING, self.stay)
+
+    def __del__(self) -> None:
+        for pool in self.pools.values():
+            pool.end()
+
+
+_owns: WeakValueDictionary[int, _Own] = WeakValueDictionary()
+at_fork(_owns.clear)  # a child has no loop of its parent
+
+
+def _own() -> _Own:
+    loop = asyncio.get_running_loop()
+    own = _owns.get(id(loop))
+    if own is None or own.loop is not loop:
+        own = _owns[id(loop)] = _Own(loop)
+    return own
+
+
+def pool_of(links: Links) -> AsyncPool:
+    """The links of the running event loop on this connection."""
+    pools = _own().pools
+    pool = pools.get(links)
+    if pool is None or pool.closed:
+        pool = pools[links] = links.open_async_pool()
+    return pool
+
+
+def flights_of(connection: Connection) -> Flights:
+    """The flights of the running event loop's tasks on this connection."""
+    mine = _own().flights
+    flights = mine.get(connection)
+    if flights is None:
+        flights = mine[connection] = Flights(AsyncSignal, connection.flights.waits)
+    return flights
+
+
+async def aclose(connection: Connection) -> None:
+    """Close what the running event loop opened for this connection."""
+    pool = _own().pools.pop(connection.links, None)
+    if pool is not None:
+        pool.close()
+
+
+def running_loop() -> Any:
+    """The event loop of the caller; RuntimeError outside of one."""
+    return asyncio.get_running_loop()
+
+
+def as_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """The coroutine as a task of the running loop."""
+    return asyncio.ensure_future(coroutine)
+
+
+def mark_coroutine_function(face: Any) -> None:
+    """Let ``iscoroutinefunction`` say yes to a callable object, as frameworks want to know."""
+    if hasattr(inspect, "markcoroutinefunction"):
+        inspect.markcoroutinefunction(face)
+    else:  # Python 3.11
+        face._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]

@@ -1,0 +1,158 @@
+"""A bounded free list of links for one event loop: whoever finds none waits its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from .forks import at_fork
+from .links.aio import AsyncLink
+from .pool import busy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["AsyncPool"]
+
+CONNECTING = 8  # connections that are opened at once; connecting blocks, so threads do it
+
+_threads: ThreadPoolExecutor | None = None
+
+
+def _forget_threads() -> None:
+    global _threads
+    _threads = None  # they are in the parent
+
+
+at_fork(_forget_threads)
+
+
+def _executor() -> ThreadPoolExecutor:
+    """Threads of our own: while a server is away they wait, and the loop's own executor is for its users."""
+    global _threads
+    if _threads is None:
+        _threads = ThreadPoolExecutor(CONNECTING, thread_name_prefix="rcollections-connect")
+    return _threads
+
+
+class AsyncPool:
+    """At most ``limit`` links of one event loop. ``connect`` opens one, and blocks; it is called in a thread.
+
+    Waiting callers are served in their order; one that waits longer than its instant gets CacheTimeout.
+    """
+
+    def __init__(self, connect: Callable[[float], Any], limit: int, where: str) -> None:
+        self._connect = connect
+        self._limit = limit
+        self._where = where
+        self._loop = asyncio.get_running_loop()
+        self._free: list[AsyncLink] = []
+        self._links: set[AsyncLink] = set()
+        self._opening = 0
+        self._queue: deque[asyncio.Future[AsyncLink | None]] = deque()
+        self.closed = False
+
+    async def acquire(self, until: float) -> AsyncLink:
+        """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``."""
+        while True:
+            while self._free:
+                link = self._free.pop()
+                if link.idle:
+                    return link
+                self._drop(link)
+            if len(self._links) + self._opening < self._limit:
+                return await self._open(until)
+            given = await self._turn(until)
+            if given is not None:
+                return given
+
+    async def _open(self, until: float) -> AsyncLink:
+        self._opening += 1
+        opening = _executor().submit(self._connect, until)
+        try:
+            link = AsyncLink(await asyncio.wrap_future(opening), self._loop)
+        except BaseException:
+            if not opening.cancel():  # the caller went away: nobody is left to take what is being opened
+                opening.add_done_callback(_close_late)
+            self._opening -= 1
+            self._wake()
+            raise
+        self._opening -= 1
+        self._links.add(link)
+        link.home = self
+        return link
+
+    async def _turn(self, until: float) -> AsyncLink | None:
+        """Wait for a link to come back; None: there is room for another one."""
+        turn: asyncio.Future[AsyncLink | None] = self._loop.create_future()
+        self._queue.append(turn)
+        timer = self._loop.call_later(max(0.0, until - time.monotonic()), self._late, turn)
+        try:
+            return await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                given = turn.result()
+                self._wake() if given is None else self.release(given)
+            raise
+        finally:
+            timer.cancel()
+
+    def _late(self, turn: asyncio.Future[AsyncLink | None]) -> None:
+        if not turn.done():
+            turn.set_exception(busy(self._limit, self._where))
+
+    def _wake(self, link: AsyncLink | None = None) -> bool:
+        """Serve the one who waits longest, by this link, or by leave to open one."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(link)
+                return True
+        return False
+
+    def release(self, link: AsyncLink) -> None:
+        """Give back a link with no reply outstanding."""
+        if self.closed or not link.idle:
+            self.discard(link)
+        elif not self._wake(link):
+            self._free.append(link)
+
+    def discard(self, link: AsyncLink) -> None:
+        """Give back a link whose replies cannot be trusted any more: it is closed."""
+        self._drop(link)
+        self._wake()
+
+    def _drop(self, link: AsyncLink) -> None:
+        self._links.discard(link)
+        link.close()
+
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back. In the loop, or when that is over."""
+        self.closed = True
+        while self._free:
+            self._drop(self._free.pop())
+
+    def end(self) -> None:
+        """The loop is over: close all, whoever used it."""
+        self.closed = True
+        for link in self._links:
+            link.close()
+
+    def close_soon(self) -> None:
+        """The same, from any thread."""
+        if self._loop.is_running():
+            self.closed = True
+            try:
+                self._loop.call_soon_threadsafe(self.close)
+            except RuntimeError:  # it was closed just now, and closed its links with it
+                return
+        else:
+            self.close()
+
+
+def _close_late(opening: Any) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

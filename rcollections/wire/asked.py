@@ -1,0 +1,41 @@
+"""What is asked before reads whose replies may be held: who the server is, once a link, and the ttl of the key (F2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .failures import ErrorReply
+from .run_id import UNKNOWN, run_id
+
+if TYPE_CHECKING:
+    from ..plans.effects import Arg
+
+__all__ = ["Asked"]
+
+
+class Asked:
+    """The questions of one trip, and what came of them: ``ms`` that the key had left, and which ``server`` answered."""
+
+    __slots__ = ("_key", "ms", "server")
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self.ms: int | None = None
+        self.server = b""
+
+    def questions(self, link: Any) -> list[tuple[Arg, ...]]:
+        """What goes ahead of the steps on this link."""
+        ttl: tuple[Arg, ...] = ("PTTL", self._key)
+        return [ttl] if link.server is not None else [("INFO", "server"), ttl]
+
+    def answers(self, link: Any, replies: list[Any]) -> list[Any]:
+        """The replies of the steps, behind those to the questions."""
+        if link.server is None:
+            first, *replies = replies
+            if not isinstance(first, ErrorReply):
+                link.server = run_id(first)
+            elif str(first).startswith("NOPERM"):
+                link.server = UNKNOWN  # else it is busy, or loading: it will be asked again
+        self.server = link.server or UNKNOWN
+        self.ms = None if isinstance(replies[0], Exception) else replies[0]
+        return replies[1:]

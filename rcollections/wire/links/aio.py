@@ -1,0 +1,169 @@
+"""``AsyncLink``: one connection of an event loop: the socket of a ``Link``, read whenever it is readable.
+
+The loop calls when something came, and a caller is woken once, with all of its replies. That the server closed
+an idle connection is noticed the same way. No task is made, and no timeout object: one timer an exchange.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ..clock import until as until_
+from ..failures import Broken
+from .link import INCOMPLETE, READ, reply_reader
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .link import Home, Link
+
+__all__ = ["AsyncLink"]
+
+WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class AsyncLink:
+    """Takes over a link that is connected and logged in; it belongs to this loop from then on."""
+
+    __slots__ = (
+        "_buffer", "_count", "_fd", "_loop", "_reader", "_replies", "_timed", "_timeout", "_timer", "_under", "_waiter",
+        "home", "idle", "server", "sock",
+    )  # fmt: skip
+
+    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
+        self._under = link
+        self._loop = loop
+        self.sock = link.sock
+        self.home: Home | None = None
+        self.server: bytes | None = None
+        self.idle = True  # whether nothing has come that nobody asked for
+        self._reader = reply_reader()
+        self._buffer = bytearray(READ)
+        self._replies: list[Any] = []
+        self._count = 0
+        self._timed = 0
+        self._timeout = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[list[Any]] | None = None
+        self.sock.setblocking(False)
+        self._fd = self.sock.fileno()
+        loop.add_reader(self._fd, self._readable)
+
+    async def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:
+        """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
+
+        Error replies stand in the list. TimeoutError, OSError, Broken, a cancellation: the link is of no use any more.
+        """
+        left = until - monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        waiter: asyncio.Future[list[Any]] = self._loop.create_future()
+        self._waiter, self._replies, self._count, self._timed, self._timeout = waiter, [], count, 0, timeout
+        self._timer = self._loop.call_later(left, self._late)
+        try:
+            await self._send(data)
+            return await waiter
+        finally:
+            self._waiter = None
+            self._timer.cancel()
+
+    async def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.sock.send(view) :]
+            except WOULD_WAIT:
+                await self._writable()
+
+    async def _writable(self) -> None:
+        """Wait until the socket takes more, or the waiter has ended: by its time, or by a lost connection."""
+        room: asyncio.Future[None] = self._loop.create_future()
+        waiter = self._waiter
+        self._loop.add_writer(self._fd, _finish, room)
+        if waiter is not None:
+            waiter.add_done_callback(lambda _: _finish(room))
+        try:
+            await room
+        finally:
+            with suppress(RuntimeError):  # the loop was closed
+                self._loop.remove_writer(self._fd)
+        if waiter is not None and waiter.done():
+            waiter.result()  # raises
+
+    def _readable(self) -> None:
+        try:
+            while True:
+                size = self.sock.recv_into(self._buffer)
+                if not size:
+                    raise Broken("Connection closed by server.")
+                self._reader.feed(self._buffer, 0, size)
+                if size < READ and not self._pending():
+                    break
+        except WOULD_WAIT:
+            pass
+        except Exception as error:  # lost, whatever it was
+            self._end(error)
+            return
+        self._take()
+
+    def _pending(self) -> bool:
+        return isinstance(self.sock, ssl.SSLSocket) and bool(self.sock.pending())
+
+    def _take(self) -> None:
+        """Hand out what is complete."""
+        try:
+            while (reply := self._reader.gets()) is not INCOMPLETE:
+                if type(reply).__name__ == "PushNotification":
+                    continue
+                if self._waiter is None or len(self._replies) == self._count:
+                    raise Broken("something came that nobody had asked for")
+                self._replies.append(reply)
+        except Exception as error:
+            self._end(error)
+            return
+        waiter = self._waiter
+        if waiter is not None and len(self._replies) == self._count and not waiter.done():
+            waiter.set_result(self._replies)
+
+    def _late(self) -> None:
+        if len(self._replies) > self._timed:  # a reply came meanwhile: the next one has its own time
+            self._timed = len(self._replies)
+            left = until_(self._timeout) - monotonic()
+            if left > 0:
+                self._timer = self._loop.call_later(left, self._late)
+                return
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError("timed out"))
+
+    def _end(self, error: Exception) -> None:
+        self.idle = False
+        self._loop.remove_reader(self._fd)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+    def release(self) -> None:
+        """Give the link back, with no reply outstanding."""
+        if self.home is not None:
+            self.home.release(self)
+
+    def discard(self) -> None:
+        """Give the link back, to be closed."""
+        if self.home is not None:
+            self.home.discard(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection, in its loop or when that is over."""
+        self.idle = False
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._fd)
+        self._under.close()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

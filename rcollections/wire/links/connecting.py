@@ -1,0 +1,144 @@
+"""Opens links: redis-py connects (TCP, TLS, unix sockets), logs in and selects the database, by an instant.
+
+redis-py's own retries stay off: it would repeat commands that were executed already. What it raises while it
+connects becomes ``NotConnected``, or TimeoutError where the time was up.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import redis
+import redis.exceptions as theirs
+
+from ..failures import NotConnected
+from .link import Link
+from .memory import memory_connector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..dsn.dsn import Dsn
+
+__all__ = ["connector"]
+
+
+class _BoundedSocket:
+    """A socket whose waits all end at one instant: for redis-py, which sets a timeout for each ``recv``."""
+
+    __slots__ = ("sock", "until")
+
+    def __init__(self, sock: Any, until: float) -> None:
+        self.sock = sock
+        self.until = until
+
+    def _arm(self) -> Any:
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self.sock.settimeout(left)
+        return self.sock
+
+    def recv_into(self, *args: Any) -> int:
+        return int(self._arm().recv_into(*args))
+
+    def recv(self, *args: Any) -> bytes:
+        return bytes(self._arm().recv(*args))
+
+    def sendall(self, data: Any) -> None:
+        self._arm().sendall(data)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Ignored: redis-py sets its per-recv timeouts here, and ``until`` replaces them."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sock, name)
+
+
+class _Bounded:
+    """Mixed into redis-py's connection classes: wraps their socket as soon as it is open."""
+
+    connect_until: float = 0.0
+
+    def _connect(self) -> Any:
+        left = self.connect_until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        this: Any = self
+        this.socket_connect_timeout = this.socket_timeout = left
+        below: Any = super()
+        return _BoundedSocket(below._connect(), self.connect_until)
+
+
+class _Tcp(_Bounded, redis.Connection):
+    pass
+
+
+class _Tls(_Bounded, redis.SSLConnection):
+    pass
+
+
+class _Unix(_Bounded, redis.UnixDomainSocketConnection):
+    pass
+
+
+def connector(dsn: Dsn) -> Callable[[float], Any]:
+    """A function that opens a link for this DSN, by an instant, and logs in."""
+    if dsn.kind == "memory":
+        return memory_connector(dsn)
+    options = _options(dsn)
+    cls: Any
+    if dsn.path:
+        cls = _Unix
+        options["path"] = dsn.path
+    else:
+        cls = _Tls if dsn.tls else _Tcp
+        options.update(host=dsn.host, port=dsn.port)
+
+    def connect(until: float) -> Link:
+        made: Any = cls(**options)
+        made.connect_until = min(until, time.monotonic() + dsn.connect_timeout)
+        try:
+            made.connect()
+        except Exception as error:
+            made.disconnect()
+            raise _told(error) from error
+        except BaseException:
+            made.disconnect()
+            raise
+        made._sock = made._sock.sock  # from here on it is ours
+        return Link(made, made._sock)
+
+    return connect
+
+
+def _told(error: Exception) -> Exception:
+    if isinstance(error, (theirs.TimeoutError, TimeoutError)):
+        return TimeoutError("timed out")
+    if isinstance(error, theirs.AuthenticationError):
+        return NotConnected("login", error)
+    if isinstance(error, theirs.BusyLoadingError):
+        return NotConnected("loading", error)
+    if isinstance(error, (theirs.ConnectionError, OSError)):
+        return NotConnected("lost", error)
+    return NotConnected("answer", error)
+
+
+def _options(dsn: Dsn) -> dict[str, Any]:
+    """What redis-py's connections take for this DSN."""
+    options: dict[str, Any] = {
+        "db": dsn.db,
+        "username": dsn.user or None,
+        "password": dsn.password or None,
+        "client_name": dsn.client_name or None,
+        "protocol": dsn.protocol,
+        "driver_info": None,
+        "socket_timeout": dsn.timeout,
+        "socket_connect_timeout": dsn.connect_timeout,
+    }
+    if not dsn.path:
+        options["socket_keepalive"] = True
+    if dsn.tls:
+        options.update(dsn.ssl)
+    return options

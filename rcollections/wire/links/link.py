@@ -1,0 +1,163 @@
+"""``Link``: one connection of a thread: it sends bytes, and reads whole replies by an instant.
+
+redis-py bounds each ``recv`` by a timeout, so a server that drips bytes can hold a caller for ever. Here every
+wait on the socket ends at one instant, ``until``.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+import hiredis
+
+from ..clock import until as until_
+from ..failures import Broken, ErrorReply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["INCOMPLETE", "READ", "Home", "Link", "reply_reader"]
+
+READ = 1 << 16  # bytes that are read at once
+LARGE = 1 << 16  # bytes that may take their time to leave
+INCOMPLETE: Any = object()
+
+_pushed: Any = hiredis.PushNotification
+
+
+class Home(Protocol):
+    """Who lends links out."""
+
+    def release(self, link: Any) -> None:
+        """Take back a link with no reply outstanding."""
+
+    def discard(self, link: Any) -> None:
+        """Take back a link whose replies cannot be trusted any more: it is closed."""
+
+
+def reply_reader() -> Any:
+    """A parser of replies: errors of the server are ``ErrorReply``, bytes that are no reply are ``Broken``."""
+    return hiredis.Reader(protocolError=Broken, replyError=ErrorReply, notEnoughData=INCOMPLETE)
+
+
+class Link:
+    """A connected socket. ``made`` is redis-py's connection, which connected it and logged in."""
+
+    __slots__ = ("_buffer", "_made", "_poll", "_reader", "home", "server", "sock")
+
+    pack = staticmethod(hiredis.pack_command)
+
+    def __init__(self, made: Any, sock: Any) -> None:
+        self._made = made
+        self.sock = sock
+        self.home: Home | None = None
+        self.server: bytes | None = None  # its run_id; None: it was not asked yet
+        self._reader = reply_reader()
+        self._buffer = bytearray(READ)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:
+        """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
+
+        Error replies stand in the list. TimeoutError, OSError or Broken: the link is of no use any more.
+        """
+        sock, gets = self.sock, self._reader.gets
+        left = until - monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        sock.settimeout(left)
+        sock.sendall(data)
+        armed = len(data) < LARGE
+        replies: list[Any] = []
+        timed = 0  # replies for which the instant counts
+        while True:
+            reply = gets()
+            if reply is INCOMPLETE:
+                if timed != len(replies):
+                    timed, until, armed = len(replies), until_(timeout), False
+                if not armed:
+                    left = until - monotonic()
+                    if left <= 0:
+                        raise TimeoutError("timed out")
+                    sock.settimeout(left)
+                armed = False
+                self._receive()
+            elif type(reply) is not _pushed:
+                replies.append(reply)
+                if len(replies) == count:
+                    return replies
+
+    def _receive(self) -> None:
+        size = self.sock.recv_into(self._buffer)
+        if not size:
+            raise Broken("Connection closed by server.")
+        self._reader.feed(self._buffer, 0, size)
+
+    def send(self, words: Sequence[Any], seconds: float) -> None:
+        """Send one command, whose reply is heard: for connections that listen. From any thread."""
+        self.sock.settimeout(seconds)
+        self.sock.sendall(self.pack(tuple(words)))
+
+    def hear(self, seconds: float) -> list[Any]:
+        """All that has come, after waiting for the first of it at most that long; [] if nothing came."""
+        heard = self._complete()
+        if heard:
+            return heard
+        pending = getattr(self.sock, "pending", None)  # TLS may hold more than the socket shows
+        if not (pending is not None and pending()) and not self._poll.poll(seconds * 1000):
+            return []
+        self.sock.settimeout(seconds)
+        with suppress(TimeoutError):  # it was a part of a TLS record
+            self._receive()
+        return self._complete()
+
+    def _complete(self) -> list[Any]:
+        found = []
+        while (reply := self._reader.gets()) is not INCOMPLETE:
+            found.append(reply)
+        return found
+
+    def wake(self) -> None:
+        """End the connection from another thread: whoever hears on it is told."""
+        self.sock.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has come since the last reply: else the server closed it, or it answers to somebody else."""
+        try:
+            if isinstance(self.sock, ssl.SSLSocket):
+                return self._is_quiet()
+            return not self._poll.poll(0)
+        except (OSError, ValueError):
+            return False
+
+    def _is_quiet(self) -> bool:
+        # What is readable below TLS may be a session ticket, which nobody has to read.
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        return False
+
+    def release(self) -> None:
+        """Give the link back, with no reply outstanding."""
+        if self.home is not None:
+            self.home.release(self)
+
+    def discard(self) -> None:
+        """Give the link back, to be closed."""
+        if self.home is not None:
+            self.home.discard(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection; in the child of a fork, let go of it."""
+        self._made.disconnect()

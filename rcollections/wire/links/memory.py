@@ -1,0 +1,135 @@
+"""``memory://``: servers inside this process (fakeredis), and links to them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+
+from ...errors import ConfigError
+from ..failures import Broken, ErrorReply, NotConnected
+from ..forks import at_fork
+from ..run_id import MEMORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..dsn.dsn import Dsn
+    from .link import Home
+
+__all__ = ["MemoryLink", "fake_server", "forget_fake_servers", "memory_connector"]
+
+_servers: dict[str, Any] = {}
+
+
+def fake_server(dsn: Dsn) -> Any:
+    """The in-process server of ``memory://name``: one per name and process (a fork gets a copy)."""
+    try:
+        import fakeredis
+        import lupa
+    except ImportError as error:
+        raise ConfigError(
+            f"memory:// needs fakeredis and lupa, {error.name} is missing: pip install 'rcollections[memory]'"
+        ) from error
+    del lupa
+    server = _servers.get(dsn.host)
+    if server is None:
+        server = _servers.setdefault(dsn.host, fakeredis.FakeServer(version=(7, 4)))
+    return server
+
+
+def forget_fake_servers() -> None:
+    """Drop every in-process server with all its data."""
+    _servers.clear()
+
+
+def _renew_locks() -> None:
+    # Another thread of the parent may have held a server's lock when this child was made.
+    for server in _servers.values():
+        server.lock = threading.Lock()
+        for database in server.dbs.values():
+            database.condition = threading.Condition(server.lock)
+
+
+at_fork(_renew_locks)
+
+
+class MemoryLink:
+    """A link to a server of this process: it never waits."""
+
+    __slots__ = ("_made", "_theirs", "home", "server")
+
+    def __init__(self, made: Any) -> None:
+        import redis.exceptions as theirs
+
+        self._made = made
+        self._theirs = theirs
+        self.home: Home | None = None
+        self.server = MEMORY
+
+    def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:  # noqa: ARG002 - as links do
+        """Send, and read that many replies; error replies stand in the list."""
+        self._made.send_packed_command([data])
+        return [self._read() for _ in range(count)]
+
+    def _read(self) -> Any:
+        try:
+            reply = self._made.read_response(disable_decoding=True, disconnect_on_error=False)
+        except self._theirs.ResponseError as error:
+            return self._told(error)
+        except Exception as error:  # the fake server was told to be away
+            raise Broken(str(error)) from error
+        if type(reply) is list:  # of EXEC
+            return [self._told(each) if isinstance(each, self._theirs.ResponseError) else each for each in reply]
+        return reply
+
+    def _told(self, error: Exception) -> ErrorReply:
+        """The error as a server writes it: fakeredis leaves the first word out where redis-py has a class for it."""
+        text, word = str(error), "NOSCRIPT" if isinstance(error, self._theirs.NoScriptError) else ""
+        return ErrorReply(text if text.startswith(word) else f"{word} {text}")
+
+    def send(self, words: Sequence[Any], seconds: float) -> None:  # noqa: ARG002 - as links do
+        """Send one command, whose reply is heard."""
+        self._made.send_packed_command([hiredis.pack_command(tuple(words))])
+
+    def hear(self, seconds: float) -> list[Any]:
+        """All that has come, after waiting for the first of it at most that long."""
+        return [self._read()] if self._made.can_read(seconds) else []
+
+    def wake(self) -> None:
+        """Nothing to end: who hears looks again soon."""
+
+    idle = True
+
+    def release(self) -> None:
+        """Give the link back."""
+        if self.home is not None:
+            self.home.release(self)
+
+    def discard(self) -> None:
+        """Give the link back, to be closed."""
+        if self.home is not None:
+            self.home.discard(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._made.disconnect()
+
+
+def memory_connector(dsn: Dsn) -> Callable[[float], MemoryLink]:
+    """A function that opens a link to the server of this DSN."""
+    server = fake_server(dsn)
+    from fakeredis import FakeRedisConnection
+
+    def connect(_until: float) -> MemoryLink:
+        made = FakeRedisConnection(server=server, db=dsn.db, protocol=dsn.protocol)
+        try:
+            made.connect()
+        except Exception as error:
+            raise NotConnected("lost", error) from error
+        return MemoryLink(made)
+
+    return connect

@@ -1,0 +1,195 @@
+"""One trip to the server, as a plan: what is sent, what is sent again, and what a caller is told. No I/O.
+
+Both drivers carry it out, so threads and event loops cannot differ. The rules: steps that only read, and scripts
+that say so, are sent again when their connection breaks; what was certainly not executed (no connection, NOSCRIPT,
+LOADING) is sent again in any case. A write whose reply was cut raises, since nobody can know whether it took
+effect. A script that the server does not know gets its text on the same link, so by the same server. Whatever
+happens, the tiers of this process are told of what may have been written.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+import hiredis
+
+from ..errors import CacheError
+from ..plans.effects import Script
+from .clock import until as until_
+from .failures import Broken, ErrorReply, NotConnected
+from .steps import key_of, repeatable, words
+from .translate import is_loading, is_unknown_script, translate
+
+if TYPE_CHECKING:
+    from ..plans.effects import Step
+    from .asked import Asked
+
+__all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "translated", "trip"]
+
+# How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
+RETRIES = 2
+FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
+
+_pack: Any = hiredis.pack_command
+
+
+class Acquire(NamedTuple):
+    """Lend me a link by that instant (monotonic). NotConnected, or a CacheTimeout where all are busy."""
+
+    until: float
+
+
+class Exchange(NamedTuple):
+    """Send these bytes on the link, and read that many replies, by that instant."""
+
+    link: Any
+    data: bytes
+    wanted: int
+    until: float
+
+
+class Pause(NamedTuple):
+    """Wait that many seconds."""
+
+    seconds: float
+
+
+class Heal(NamedTuple):
+    """No connection could be had: start the server again, if that is for us to do (``embedded://``)."""
+
+
+TripEffect: TypeAlias = "Acquire | Exchange | Pause | Heal"
+Trip: TypeAlias = Generator[TripEffect, Any, list[Any]]
+
+
+class Road(Protocol):
+    """What a trip has to know of the connection that it is made for."""
+
+    shown: str  # its DSN, for messages
+    timeout: float  # seconds for a reply
+    known: set[str]  # scripts whose text was sent
+    trips: int  # round trips so far
+
+    def wrote(self, steps: Sequence[Step]) -> None:
+        """These steps were carried out, or may have been."""
+
+
+def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
+    """Send all steps, ``atomic`` in MULTI/EXEC, and give one reply each; error replies stand in the list.
+
+    ``asked`` makes it a trip of reads whose replies may be held. Raises our errors only.
+    """
+    until = until_(road.timeout)
+    tries = 0
+    try:
+        while True:
+            link: Any = None
+            replies: list[Any]
+            try:
+                link = yield Acquire(until)
+                replies = yield from _exchange(road, link, steps, atomic, asked, until)
+            except CacheError:
+                raise  # no link came back in time, or this machine lacks what a link needs
+            except NotConnected as error:
+                failed: Exception = error
+                again = error.passes
+            except TimeoutError as error:
+                _discard(link)
+                raise translate(error, road.shown, key_of(steps[0])) from error
+            except (Broken, OSError) as error:
+                _discard(link)
+                failed, again = error, _is_safe(steps, atomic)
+            except BaseException:  # cancelled or interrupted
+                _discard(link)
+                raise
+            else:
+                link.release()
+                for reply in replies:
+                    if type(reply) is ErrorReply and is_loading(reply):
+                        break
+                else:
+                    return replies
+                tries += 1
+                pause = _pause(tries)
+                if not (len(steps) == 1 or _is_safe(steps, atomic)) or monotonic() + pause >= until:
+                    return replies
+                yield Pause(pause)
+                continue
+            tries += 1
+            pause = _pause(tries)
+            if not again or tries > RETRIES or monotonic() + pause >= until:
+                raise translate(failed, road.shown, key_of(steps[0]))
+            if isinstance(failed, NotConnected):
+                yield Heal()
+            yield Pause(pause)
+    finally:
+        if asked is None:
+            road.wrote(steps)
+
+
+def _exchange(
+    road: Road, link: Any, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
+) -> Generator[TripEffect, Any, list[Any]]:
+    known = road.known
+    # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.
+    packed = [words(step, atomic or (type(step) is Script and step.name not in known)) for step in steps]
+    if asked is not None:
+        packed = [*asked.questions(link), *packed]
+    elif atomic:
+        packed = [("MULTI",), *packed, ("EXEC",)]
+    data = _pack(packed[0]) if len(packed) == 1 else b"".join(map(_pack, packed))
+    road.trips += 1
+    replies: list[Any] = yield Exchange(link, data, len(packed), until)
+    if asked is not None:
+        replies = asked.answers(link, replies)
+    for step in steps:
+        if type(step) is Script:
+            known.add(step.name)
+    if atomic:
+        return _unwrap(replies)
+    missing = [n for n, reply in enumerate(replies) if type(reply) is ErrorReply and is_unknown_script(reply)]
+    missing = [n for n in missing if type(steps[n]) is Script]
+    if missing:  # the server ran nothing of them yet
+        data = b"".join(_pack(words(steps[n], True)) for n in missing)
+        road.trips += 1
+        again = yield Exchange(link, data, len(missing), until_(road.timeout))
+        for n, reply in zip(missing, again, strict=True):
+            replies[n] = reply
+    return replies
+
+
+def _discard(link: Any) -> None:
+    if link is not None:
+        link.discard()
+
+
+def _is_safe(steps: Sequence[Step], atomic: bool) -> bool:
+    return not atomic and all(repeatable(step) for step in steps)
+
+
+def _pause(tries: int) -> float:
+    longest: float = min(LAST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers
+
+
+def _unwrap(replies: list[Any]) -> list[Any]:
+    """The replies inside EXEC's. A step that was refused when it was queued aborts the whole of them."""
+    result = replies[-1]
+    if isinstance(result, Exception):
+        refused = next((reply for reply in replies[1:-1] if isinstance(reply, Exception)), result)
+        return [refused] * (len(replies) - 2)
+    return list(result)
+
+
+def translated(road: Road, steps: Sequence[Step], replies: list[Any], keep_errors: bool) -> list[Any]:
+    """The replies with errors of ours; without ``keep_errors`` the first one is raised."""
+    for n, reply in enumerate(replies):
+        if isinstance(reply, Exception):
+            error = translate(reply, road.shown, key_of(steps[n]))
+            if not keep_errors:
+                raise error
+            replies[n] = error
+    return replies
