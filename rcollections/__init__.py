@@ -31,9 +31,8 @@ from .servers.clearing import unsafe_clear
 from .servers.inprocess import L1Info, l1_info, no_l1
 from .servers.registry import configure, connection, connections
 from .values import register
+from .version import __version__ as __version__
 from .wire.clock import deadline
-
-__version__ = "0.1.0"
 
 __all__ = [
     "MISSING",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # From the top down: each imports only its own room and what stands below it. Type checkers' imports count.
 ORDER = (
     "__main__", "cli", "testing", "contrib", "__init__", "decorators", "collections", "functions", "handles", "servers",
-    "coherence", "wire", "plans", "values", "observe", "l1", "version", "missing", "errors",
+    "coherence", "wire", "plans", "values", "observe", "l1", "version", "missing", "errors", "forks",
 )  # fmt: skip
 # Inside of ``plans/`` the same: what serves both stands below them.
 PLANS = ("collections", "functions", "")
@@ -91,7 +91,7 @@ def test_importing_reads_no_environment_and_opens_nothing(tmp_path: Path) -> Non
         "def refuse(*a, **k): raise SystemExit('a socket was opened')\n"
         "socket.socket.connect = refuse\n"
         "import rcollections, rcollections.observe\n"
-        "brought = {'redis', 'asyncio', 'hiredis', 'fakeredis', 'ssl', 'pytest'} & set(sys.modules)\n"
+        "brought = {'redis', 'asyncio', 'fakeredis', 'ssl', 'pytest'} & set(sys.modules)\n"
         "sys.exit(f'imported: {brought}' if brought else 0)\n"
     )
     environment = {**os.environ, "CACHES_DSN": "nonsense", "PYTHONPATH": str(PACKAGE.parent)}

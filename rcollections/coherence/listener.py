@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..wire.forks import after_fork
+from ..forks import after_fork
 from .ear import Ear, Refused
 from .prefixes import prefix_free
 

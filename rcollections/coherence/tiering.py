@@ -11,8 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..forks import after_fork
 from ..l1 import Tier, users
-from ..wire.forks import after_fork
 from ..wire.run_id import MEMORY
 from .listener import Listener, listener_of
 

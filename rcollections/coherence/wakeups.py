@@ -15,7 +15,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..wire.forks import after_fork
+from ..forks import after_fork
 
 if TYPE_CHECKING:
     from ..wire.dsn.dsn import Dsn

@@ -13,9 +13,9 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..forks import at_fork
 from ..plans.functions.job import computing
 from ..wire.clock import no_deadline
-from ..wire.forks import at_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..coherence.tiering import any_tiers, wrote, wrote_anything
 from ..errors import CacheError
+from ..forks import after_fork
 from ..plans.effects import Command
 from ..plans.flights import Flights
 from ..plans.naming import tag
 from ..wire.clock import no_deadline
-from ..wire.forks import after_fork
 from ..wire.signals import Signal
 from ..wire.steps import written
 from .background import try_submit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..coherence.tiering import Tiering
 from ..coherence.wakeups import Wakeups
-from ..wire.forks import after_fork
+from ..forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import CacheError
+from ..forks import at_fork
 from ..plans.effects import Script
-from ..wire.forks import at_fork
 
 if TYPE_CHECKING:
     from .connection import Connection

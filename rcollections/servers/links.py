@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..wire.forks import after_fork
+from ..forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from ..forks import at_fork
 from ..plans.flights import Flights
 from ..wire.aio_signals import AsyncSignal
-from ..wire.forks import at_fork
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

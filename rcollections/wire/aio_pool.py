@@ -8,7 +8,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from .forks import at_fork
+from ..forks import at_fork
 from .links.aio import AsyncLink
 from .pool import busy
 

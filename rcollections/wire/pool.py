@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheTimeout
-from .forks import after_fork
+from ..forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ import weakref
 from multiprocessing import util
 
 from ...errors import CacheConnectionError, CacheError
-from ...wire.forks import around_fork, at_fork
+from ...forks import around_fork, at_fork, at_worker
 from .file_locks import LockFile, guard
 from .process import ServerProcess, buried, make_private
 
@@ -195,5 +195,4 @@ def _exit_anew(_: object = None) -> None:
 
 around_fork(guard.acquire, guard.release)
 at_fork(_after_fork_in_child)
-# It forgets, when it begins a child, what the hook above has registered.
-util.register_after_fork(EmbeddedServer, _exit_anew)
+at_worker(EmbeddedServer, _exit_anew)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from ...errors import ConfigError
+from ...forks import at_fork
 from ..failures import Broken, ErrorReply, NotConnected
-from ..forks import at_fork
 from ..run_id import MEMORY
 
 if TYPE_CHECKING:

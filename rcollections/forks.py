@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["after_fork", "around_fork", "at_fork"]
+__all__ = ["after_fork", "around_fork", "at_fork", "at_worker"]
 
 log = logging.getLogger("rcollections")
 
@@ -40,6 +40,16 @@ def around_fork(before: Callable[[], Any], after: Callable[[], Any]) -> None:
     """Call ``before`` before each fork, and ``after`` behind it, in the parent and first of all in the child."""
     _hook()
     _around.append((before, after))
+
+
+def at_worker(owner: Any, function: Callable[[Any], None]) -> None:
+    """Call ``function(owner)`` in each worker of multiprocessing, once it has forgotten what its parent had registered.
+
+    Those who register with ``multiprocessing.util`` have to do that again there.
+    """
+    from multiprocessing import util
+
+    util.register_after_fork(owner, function)
 
 
 def _add(found: Callable[[], Any]) -> None:
