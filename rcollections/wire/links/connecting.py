@@ -80,7 +80,7 @@ class _Tls(_Bounded, redis.SSLConnection):
 
 
 class _Unix(_Bounded, redis.UnixDomainSocketConnection):
-    pass
+    host, port = "", 0  # redis-py's counting of timeouts asks for them
 
 
 def connector(dsn: Dsn) -> Callable[[float], Any]:
