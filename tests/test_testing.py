@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rcollections import KeyCache, configure, connections, observe
+from rcollections.observe import events
 from rcollections.testing import isolated
 
 pytest_plugins = ["pytester"]
@@ -17,7 +18,7 @@ def test_fresh_is_empty_each_time(fresh: Any, turn: int) -> None:
     """What one test stores, observes or configures, the next does not see."""
     assert list(connections()) == [""]
     assert KeyCache("k").get() is None
-    assert observe.observers == ()
+    assert events.observers == ()
     KeyCache("k").set(turn)
     observe.collect()
     configure("memory://more#more")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import observe
+from ..observe import collector
 from ..servers import registry
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def isolated(dsn: str = "memory://") -> Iterator[Any]:
 
 def _forget() -> None:
     registry.reset()
-    observe.reset()
+    collector.reset()
 
 
 def _fixture() -> Any:
