@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rcollections import connection, l1_info
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

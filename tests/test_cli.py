@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rcollections.cli.doctor import main
-from rcollections.testing import isolated
-from rcollections.testing.servers import Server, available_kinds
+from rcollections.testing import Server, isolated
+from tests.kinds import SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +40,9 @@ def doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, di
     return status, lines, written.out
 
 
-@pytest.fixture(params=available_kinds() or ("none",))
+@pytest.fixture(params=SERVERS)
 def own(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server with a password, which this test alone may break."""
-    if request.param == "none":
-        pytest.skip("no server can be started here")
     with Server(request.param, tcp=True, password=WORDS) as server:
         yield server
 

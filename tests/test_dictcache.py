@@ -544,7 +544,7 @@ def test_get_ttl(store: Any) -> None:
 
 def test_fields_with_a_ttl_of_their_own(store: Any) -> None:
     """Where the server can do that; where not it is a clear error, and nothing is stored."""
-    from rcollections.testing.servers import wait_until
+    from rcollections.testing import wait_until
 
     d = Profile("x", data={"a": 5})
     d.expire(10)

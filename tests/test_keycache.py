@@ -461,7 +461,7 @@ def test_jitter_only_shortens(store: Any) -> None:
 
 def test_a_value_ends_with_its_ttl(store: Any) -> None:
     """Then it is missing."""
-    from rcollections.testing.servers import wait_until
+    from rcollections.testing import wait_until
 
     k = KeyCache("k", ttl=0.02, data=1)
     wait_until(lambda: not k.exists(), 5, "the end of the ttl")

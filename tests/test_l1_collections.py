@@ -21,13 +21,13 @@ from rcollections import (
     observe,
 )
 from rcollections.errors import CacheError, WrongTypeError
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 from tests.near import asked, quick, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 
 class D(DictCache[Any, Any]):

@@ -16,9 +16,7 @@ from rcollections import KeyCache, cached, configure, connection, l1_info
 from rcollections.coherence.tiering import EAGER
 from rcollections.servers.connection import _Asked
 from rcollections.servers.drivers.aio import aclose
-from rcollections.testing import isolated
-from rcollections.testing.proxies import Proxy
-from rcollections.testing.servers import Server, wait_until
+from rcollections.testing import Proxy, Server, isolated, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

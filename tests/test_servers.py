@@ -11,14 +11,12 @@ import time
 import pytest
 import redis
 
-from rcollections.testing.proxies import Proxy, frame_end
-from rcollections.testing.servers import Server, available_kinds, wait_until
-
-KINDS = available_kinds()
-pytestmark = pytest.mark.skipif(not KINDS, reason="no server program on this machine")
+from rcollections.testing import Proxy, Server, wait_until
+from rcollections.testing.frames import frame_end
+from tests.kinds import SERVERS, one_server
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=SERVERS)
 def server(request):
     with Server(request.param) as server:
         yield server
@@ -26,7 +24,7 @@ def server(request):
 
 @pytest.fixture(params=[False, True], ids=["unix", "tcp"])
 def proxy(request):
-    with Server(KINDS[0]) as server, Proxy(server, tcp=request.param) as proxy:
+    with Server(one_server()) as server, Proxy(server, tcp=request.param) as proxy:
         yield proxy
 
 
@@ -46,7 +44,7 @@ def test_a_server_answers_on_its_socket(server):
     assert server.client().ping()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_with_a_port_and_a_password(kind):
     with Server(kind, tcp=True, password="p@ss/word") as server:
         assert server.client().ping()
@@ -68,7 +66,7 @@ def test_killed_and_restarted_it_is_at_the_same_place(server):
 
 
 def test_settings_reach_the_server_and_can_make_the_data_stay():
-    with Server(KINDS[0], config={"appendonly": "yes"}) as server:
+    with Server(one_server(), config={"appendonly": "yes"}) as server:
         server.client().set("a", 1)
         server.kill()
         server.start()
@@ -86,7 +84,7 @@ def test_frozen_it_does_not_answer_and_thawed_it_does(server):
 
 
 def test_stop_ends_a_frozen_server_and_removes_its_directory():
-    server = Server(KINDS[0])
+    server = Server(one_server())
     pid = server.pid
     server.freeze()
     server.stop()
@@ -99,8 +97,8 @@ def test_stop_ends_a_frozen_server_and_removes_its_directory():
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_server_dies_with_the_test_process():
     code = (
-        "import sys; from rcollections.testing.servers import Server\n"
-        f"s = Server({KINDS[0]!r}); print(s.pid, s.directory, flush=True); sys.stdin.read()"
+        "import sys; from rcollections.testing import Server\n"
+        f"s = Server({one_server()!r}); print(s.pid, s.directory, flush=True); sys.stdin.read()"
     )
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as process:

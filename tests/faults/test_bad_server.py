@@ -18,9 +18,8 @@ from rcollections import (
     WrongTypeError,
     configure,
 )
-from rcollections.testing import isolated
-from rcollections.testing.proxies import Proxy
-from rcollections.testing.servers import Server, available_kinds, wait_until
+from rcollections.testing import Proxy, Server, isolated, wait_until
+from tests.kinds import SERVERS, one_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +28,9 @@ if TYPE_CHECKING:
 SLACK = 1.0
 
 
-@pytest.fixture(params=available_kinds() or ("valkey",))
+@pytest.fixture(params=SERVERS)
 def own(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that this test alone may break."""
-    if request.param not in available_kinds():
-        pytest.skip("no server can be started here")
     with Server(request.param, tcp=True) as server, isolated(server.dsn + "?timeout=0.4&connect_timeout=0.4"):
         yield server
 
@@ -122,7 +119,7 @@ def test_a_server_that_wants_a_password(given: str, caplog: pytest.LogCaptureFix
     """CacheConnectionError that tells what to do; no password in message, cause or log."""
     caplog.set_level(logging.DEBUG)
     with (
-        Server(available_kinds()[0], tcp=True, password="s3cret") as server,
+        Server(one_server(), tcp=True, password="s3cret") as server,
         isolated(f"redis://{given}127.0.0.1:{server.port}"),
     ):
         with pytest.raises(CacheConnectionError, match="refused the login") as caught:
