@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rcollections import connection, l1_info
+from rcollections import l1_info
 from rcollections.testing import wait_until
+from tests.trips import sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-__all__ = ["asked", "quick", "settle"]
-
-
-@contextmanager
-def asked(where: Any = None) -> Iterator[list[Any]]:
-    """The round trips of this connection inside the block."""
-    target = connection() if where is None else where
-    sent: list[Any] = []
-    trip = type(target)._trip
-
-    def counted(*args: Any) -> Any:
-        sent.append(args)
-        return trip(target, *args)
-
-    target._trip = counted
-    try:
-        yield sent
-    finally:
-        del target._trip
+__all__ = ["quick", "settle"]
 
 
 def settle(*calls: Callable[[], Any]) -> None:
@@ -41,6 +23,6 @@ def settle(*calls: Callable[[], Any]) -> None:
 
 def quick(call: Callable[[], Any]) -> bool:
     """Whether this call asked nobody."""
-    with asked() as sent:
+    with sent() as seen:
         call()
-    return not sent
+    return not seen

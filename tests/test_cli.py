@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rcollections.cli.doctor import main
+from rcollections.cli import main
 from rcollections.testing import Server, isolated
 from tests.kinds import SERVERS
 
@@ -231,3 +231,20 @@ def test_as_a_program() -> None:
     assert done.returncode == 1
     assert "connection refused" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_come_at_once(option: str, tmp_path: Path) -> None:
+    """Neither redis nor asyncio is imported to tell what there is."""
+    code = (
+        "import sys\n"
+        "from rcollections.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "brought = {'redis', 'hiredis', 'asyncio', 'ssl', 'subprocess'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {brought}' if brought else 0)\n"
+    )
+    words, environment = [sys.executable, "-c", code, option], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "rcollections" in done.stdout
