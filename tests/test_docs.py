@@ -125,6 +125,8 @@ def test_the_tests_that_testing_md_shows_pass() -> None:
         unittest.defaultTestLoader.loadTestsFromTestCase(page.ColourTest).run(result)
         assert result.testsRun == 1
         assert result.wasSuccessful(), result.errors
+    page.test_a_reply_that_is_lost()
+    page.test_two_processes()
     try:
         find_valkey()
     except ConfigError:

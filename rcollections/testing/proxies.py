@@ -30,11 +30,11 @@ class Proxy:
     >>> from rcollections.testing import Proxy, Server, available_kinds, isolated
     >>> for kind in available_kinds():
     ...     with Server(kind) as server, Proxy(server) as proxy, isolated(proxy.dsn):
-    ...         proxy.cut_after_request(1, "INCRBY")
+    ...         proxy.cut_after_request(1, "SET")
     ...         try:
-    ...             KeyCache("n").increment()
+    ...             done = KeyCache("colour").set("red")
     ...         except CacheConnectionError:
-    ...             assert KeyCache("n").get() == 1     # counted, though nobody was told
+    ...             assert KeyCache("colour").get() == "red"    # stored, though nobody was told
     """
 
     def __init__(self, server: Server, *, tcp: bool | None = None) -> None:

@@ -158,7 +158,7 @@ def test_the_process_is_stopped(scene: Scene) -> None:
 def test_a_script_keeps_the_server_busy_while_a_write_is_acknowledged(scene: Scene) -> None:
     """Past its threshold the server answers the writer, and tells the listeners only when the script has ended."""
     with scene.server.client() as bare:
-        bare.config_set("busy-reply-threshold", 30)
+        bare.config_set("lua-time-limit", 30)
     left, tries = (6 if LONG else 2), 30
     while left:
         tries -= 1
@@ -166,7 +166,7 @@ def test_a_script_keeps_the_server_busy_while_a_write_is_acknowledged(scene: Sce
         left -= write_while_busy(scene)
         scene.readers.wait_for_hits(30)
     with scene.server.client() as bare:
-        bare.config_set("busy-reply-threshold", 5000)
+        bare.config_set("lua-time-limit", 5000)
     nothing_old(scene)
 
 
