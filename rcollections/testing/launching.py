@@ -7,6 +7,10 @@ import socket
 import subprocess
 import sys
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["answers", "free_port", "launch"]
 
@@ -15,21 +19,18 @@ __all__ = ["answers", "free_port", "launch"]
 _DIE_WITH_PARENT = "import ctypes, os, sys as s; ctypes.CDLL(None).prctl(1, 9); os.execv(s.argv[1], s.argv[1:])"
 
 
-def launch(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start this program, silent and in a session of its own: a Ctrl-C is for the tests alone."""
+def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start this program in a session of its own: a Ctrl-C is for the tests alone. What it prints goes to ``log``."""
     # The kernel's "parent" is the thread that forked: a server started by a thread that ends before the
     # test does would die with it, so only the main thread asks for this.
     if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
         setpriv = shutil.which("setpriv")
         plain = [sys.executable, "-ISc", _DIE_WITH_PARENT]
         command = [*([setpriv, "--pdeathsig", "KILL"] if setpriv else plain), *command]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
 
 def answers(address: str | tuple[str, int]) -> bool:

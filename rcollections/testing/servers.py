@@ -68,11 +68,12 @@ class Server:
         self.directory = tempfile.mkdtemp(prefix="rcs-")
         self.socket = os.path.join(self.directory, "s")
         self.port: int | None = None
+        self._log = Path(self.directory, "log")
         self._tcp = tcp
         self._settings: dict[str, object] = {
             "unixsocket": self.socket,
             "dir": self.directory,
-            "logfile": os.path.join(self.directory, "log"),
+            "logfile": self._log,
             "save": "",
             "appendonly": "no",
             "daemonize": "no",
@@ -120,8 +121,7 @@ class Server:
     @property
     def log(self) -> str:
         """What the server has written to its log so far."""
-        path = Path(self.directory, "log")
-        return path.read_text("utf-8", "replace") if path.exists() else ""
+        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     def client(self, **options: Any) -> redis.Redis:
         """A bare redis-py client that repeats nothing; closed with the server. ``options`` are redis-py's."""
@@ -144,17 +144,19 @@ class Server:
         while True:
             if self._tcp and self.port is None:
                 self.port = free_port()
-            self._process = launch(self._command())
+            self._process = launch(self._command(), self._log)
             if self._comes_up(end):
                 return
             if not (self._tcp and "already in use" in self.log.lower() and time.monotonic() < end):
                 raise RuntimeError(f"the {self.kind} server did not start:\n{self.log[-2000:]}")
             # Another process took the port between our look and the server's bind: try the next one.
             self.port = None
-            Path(self.directory, "log").unlink()
+            self._log.unlink()
 
     def stop(self) -> None:
         """End it in good order (at worst with SIGKILL) and remove its directory. May be called twice."""
+        if self._owner != os.getpid():
+            return  # a forked child goes home, its parent tests on
         self._end(signal.SIGTERM)
         for client in self._clients:
             with contextlib.suppress(Exception):
@@ -224,5 +226,4 @@ class Server:
 @atexit.register
 def _stop_all() -> None:
     for server in list(_running):
-        if server._owner == os.getpid():  # a forked child goes home, its parent tests on
-            server.stop()
+        server.stop()
