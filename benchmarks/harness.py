@@ -25,7 +25,7 @@ import redis
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rcollections import configure
-from rcollections.testing.servers import Server, available_kinds
+from rcollections.testing import Server, available_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rcollections import DictCache, cached, configure, l1_info, no_l1
 from rcollections.l1 import COMPILED
-from rcollections.testing.servers import Server, available_kinds, wait_until
+from rcollections.testing import Server, available_kinds, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness import options, print_heading, table
 
-from rcollections.testing.processes import Process
-from rcollections.testing.servers import Server, available_kinds, wait_until
+from rcollections.testing import Process, Server, available_kinds, wait_until
 
 if TYPE_CHECKING:
     import argparse

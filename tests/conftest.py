@@ -1,4 +1,4 @@
-"""Every behaviour test runs on ``memory://``, on Valkey, and on redis-server where it is installed."""
+"""Every behaviour test runs on each kind of server of this run: see ``kinds.py``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rcollections
+from rcollections.testing import Server, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
-from rcollections.testing import isolated
-from rcollections.testing.servers import Server, available_kinds
+from tests.kinds import SERVERS, STORES, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STORES = ("memory", "valkey", "redis")
+
+def pytest_configure() -> None:
+    check()
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +29,6 @@ def servers() -> Iterator[dict[str, Server]]:
 
 
 def _server(running: dict[str, Server], kind: str) -> Server:
-    if kind not in available_kinds():
-        pytest.skip(f"there is no {kind} server on this machine")
     if kind not in running:
         running[kind] = Server(kind)
     return running[kind]
@@ -48,7 +48,7 @@ def store(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterato
         yield connection
 
 
-@pytest.fixture(params=available_kinds() or ("valkey",))
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Server]:
     """A real, empty server of each kind, the default connection as well."""
     running = _server(servers, request.param)

@@ -17,7 +17,7 @@ import redis.exceptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 __all__ = ["SLACK", "Old", "Writer", "old_reads"]
 

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 __all__ = ["Reader", "Readers"]
 

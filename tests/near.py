@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rcollections import connection, l1_info
-from rcollections.testing.servers import wait_until
+from rcollections import l1_info
+from rcollections.testing import wait_until
+from tests.trips import sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-__all__ = ["asked", "quick", "settle"]
-
-
-@contextmanager
-def asked(where: Any = None) -> Iterator[list[int]]:
-    """The round trips of this connection inside the block: the list has them when it ends."""
-    target = connection() if where is None else where
-    before = target.trips
-    sent: list[int] = []
-    try:
-        yield sent
-    finally:
-        sent.extend(range(target.trips - before))
+__all__ = ["quick", "settle"]
 
 
 def settle(*calls: Callable[[], Any]) -> None:
@@ -35,6 +23,6 @@ def settle(*calls: Callable[[], Any]) -> None:
 
 def quick(call: Callable[[], Any]) -> bool:
     """Whether this call asked nobody."""
-    with asked() as sent:
+    with sent() as seen:
         call()
-    return not sent
+    return not seen

@@ -17,7 +17,7 @@ import pytest
 
 from rcollections import CacheMissError, cached, deadline
 from rcollections.servers import background
-from rcollections.testing.servers import Server, wait_until
+from rcollections.testing import Server, wait_until
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ from rcollections.values import encode_raw
 from tests.counting import Counting
 
 if TYPE_CHECKING:
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 
 @pytest.mark.parametrize("value", [None, False, 0, 0.0, "", b"", [], {}, (), "0", "None"])

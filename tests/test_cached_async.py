@@ -25,7 +25,7 @@ from rcollections import (
 )
 from rcollections.functions.sync import CachedFunction
 from rcollections.servers.loops import aclose
-from rcollections.testing.servers import Server, wait_until
+from rcollections.testing import Server, wait_until
 
 
 async def until(condition: Any, seconds: float = 10.0) -> None:

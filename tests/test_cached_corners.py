@@ -22,7 +22,7 @@ from rcollections import (
     invalidate_tags,
 )
 from rcollections.errors import KeyExistsError
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 from tests.near import quick, settle
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheError, CacheMissError, cached, multi_cached, observe
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 
 class SourceError(Exception):

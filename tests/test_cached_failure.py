@@ -23,9 +23,8 @@ from rcollections import (
     multi_cached,
     observe,
 )
-from rcollections.testing import isolated
-from rcollections.testing.proxies import Proxy
-from rcollections.testing.servers import Server, available_kinds, wait_until
+from rcollections.testing import Proxy, Server, isolated, wait_until
+from tests.kinds import one_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.fixture
 def own() -> Any:
     """A server of this test's own, that may be killed, with short timeouts."""
-    with Server(available_kinds()[0]) as server, isolated(server.dsn + "?timeout=0.3&connect_timeout=0.3"):
+    with Server(one_server()) as server, isolated(server.dsn + "?timeout=0.3&connect_timeout=0.3"):
         yield server
 
 

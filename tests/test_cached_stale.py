@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheMissError, cached, invalidate_tags
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 
 class Source:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheError, CacheMissError, EncodeError, cached
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 
 def test_writing(store: Any) -> None:

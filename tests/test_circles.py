@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheError, DictCache, KeyCache, cached, deadline, multi_cached
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 
 def together(*calls: Any) -> list[Any]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rcollections.cli.doctor import main
-from rcollections.testing import isolated
-from rcollections.testing.servers import Server, available_kinds
+from rcollections.cli import main
+from rcollections.testing import Server, isolated
+from tests.kinds import SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +40,9 @@ def doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, di
     return status, lines, written.out
 
 
-@pytest.fixture(params=available_kinds() or ("none",))
+@pytest.fixture(params=SERVERS)
 def own(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server with a password, which this test alone may break."""
-    if request.param == "none":
-        pytest.skip("no server can be started here")
     with Server(request.param, tcp=True, password=WORDS) as server:
         yield server
 
@@ -233,3 +231,20 @@ def test_as_a_program() -> None:
     assert done.returncode == 1
     assert "connection refused" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_come_at_once(option: str, tmp_path: Path) -> None:
+    """Neither redis nor asyncio is imported to tell what there is."""
+    code = (
+        "import sys\n"
+        "from rcollections.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "brought = {'redis', 'hiredis', 'asyncio', 'ssl', 'subprocess'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {brought}' if brought else 0)\n"
+    )
+    words, environment = [sys.executable, "-c", code, option], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "rcollections" in done.stdout

@@ -46,7 +46,7 @@ class Bits(IntFlag):
     TWO = 2
 
 
-class Word(str, Enum):
+class Word(str, Enum):  # noqa: UP042 - older code of users has these
     YES = "yes"
 
 

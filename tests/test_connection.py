@@ -20,12 +20,12 @@ from rcollections import (
     deadline,
 )
 from rcollections.plans.effects import Command, Script
-from rcollections.testing.proxies import Proxy
+from rcollections.testing import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 
 @pytest.fixture

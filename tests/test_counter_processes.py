@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rcollections import CounterCache
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 PROCESSES, TIMES = 4, 200
 

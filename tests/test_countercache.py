@@ -690,19 +690,19 @@ ONE_TRIP: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ONE_TRIP)
-def test_one_round_trip(server: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_round_trip(server: Any, name: str) -> None:
     """Each, on a real server."""
     c = CounterCache("c", data="ab")
-    assert trips(connection(), monkeypatch, lambda: ONE_TRIP[name](c)) == 1
+    assert trips(connection(), lambda: ONE_TRIP[name](c)) == 1
 
 
-def test_plus_equals_is_two_round_trips(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plus_equals_is_two_round_trips(server: Any) -> None:
     """The reading and the increment."""
     c = CounterCache("c", data="ab")
-    assert trips(connection(), monkeypatch, lambda: STORES["c[k] += n"](c)) == 2
+    assert trips(connection(), lambda: STORES["c[k] += n"](c)) == 2
 
 
-def test_pipeline(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipeline(store: Any) -> None:
     """``p[k] += 1`` is one increment there; reads are pending until the end."""
     c, other = CounterCache("c", data="aab"), CounterCache("other", data="b")
     with c.pipeline() as p:

@@ -19,7 +19,7 @@ from rcollections.servers.embedded.binary import find_valkey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 ROOT = Path(__file__).parents[1]
 FILES = 20

@@ -287,10 +287,10 @@ def test_update_refuses_what_dict_refuses(store: Any, wrong: Any) -> None:
     assert d.to_dict() == {"a": 1}
 
 
-def test_update_from_another_runs_on_the_server(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_update_from_another_runs_on_the_server(server: Any) -> None:
     """One round trip, itself included; another serializer or connection is read first."""
     d, other = DictCache("d", data={"a": 1}), DictCache("other", data={"a": 2, "b": [3]})
-    assert trips(connection(), monkeypatch, lambda: d.update(other)) == 1
+    assert trips(connection(), lambda: d.update(other)) == 1
     assert d.to_dict() == {"a": 2, "b": [3]}
     d.update(d)
     d |= other
@@ -464,7 +464,7 @@ def test_big_dicts(store: Any) -> None:
     assert len(d) == 10_500
 
 
-def test_a_replacement_that_fails_leaves_the_old_content(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replacement_that_fails_leaves_the_old_content(store: Any) -> None:
     """And nothing aside."""
     d = DictCache("d", data={"old": 1})
     plan = hash_plans.replace_big(d._bound(), [b"x"] * 12_000)
@@ -544,7 +544,7 @@ def test_get_ttl(store: Any) -> None:
 
 def test_fields_with_a_ttl_of_their_own(store: Any) -> None:
     """Where the server can do that; where not it is a clear error, and nothing is stored."""
-    from rcollections.testing.servers import wait_until
+    from rcollections.testing import wait_until
 
     d = Profile("x", data={"a": 5})
     d.expire(10)
@@ -681,7 +681,7 @@ ONE_TRIP: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ONE_TRIP)
-def test_one_round_trip(server: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_round_trip(server: Any, name: str) -> None:
     """Each, on a real server."""
     d = DictCache("d", data={"a": 1})
-    assert trips(connection(), monkeypatch, lambda: ONE_TRIP[name](d)) == 1
+    assert trips(connection(), lambda: ONE_TRIP[name](d)) == 1

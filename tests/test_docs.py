@@ -120,11 +120,12 @@ def test_the_tests_that_testing_md_shows_pass() -> None:
     page = run_page(ROOT / "docs" / "testing.md")
     with isolated() as connection:
         page.test_remember(connection)
-    if sys.version_info >= (3, 11):
-        result = unittest.TestResult()
-        unittest.defaultTestLoader.loadTestsFromTestCase(page.ColourTest).run(result)
-        assert result.testsRun == 1
-        assert result.wasSuccessful(), result.errors
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(page.ColourTest).run(result)
+    assert result.testsRun == 1
+    assert result.wasSuccessful(), result.errors
+    page.test_a_reply_that_is_lost()
+    page.test_two_processes()
     try:
         find_valkey()
     except ConfigError:

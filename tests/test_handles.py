@@ -306,10 +306,10 @@ def test_create_is_the_constructor(fresh: Any) -> None:
 
 
 @pytest.mark.parametrize("cls", TYPES)
-def test_repr_asks_nobody_and_shows_no_values(server: Any, cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repr_asks_nobody_and_shows_no_values(server: Any, cls: Any) -> None:
     """Class and key without the namespace; making a handle sends nothing either."""
     cls("k", data=DATA[cls])
-    assert trips(connection(), monkeypatch, lambda: repr(cls("k"))) == 0
+    assert trips(connection(), lambda: repr(cls("k"))) == 0
     assert repr(cls("k")) == f"{cls.__name__}('k')"
     assert repr(Profile(42)) == "Profile('profile.42')"
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rcollections import cached, l1_info
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 
 if TYPE_CHECKING:
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 
 def hits_soon(call: Any) -> None:

@@ -9,8 +9,7 @@ import pytest
 from rcollections import DictCache
 from rcollections.l1 import Tier
 from rcollections.plans.collections.holding import Held
-from rcollections.testing import isolated
-from rcollections.testing.servers import wait_until
+from rcollections.testing import isolated, wait_until
 
 
 @pytest.mark.parametrize(

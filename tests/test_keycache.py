@@ -461,7 +461,7 @@ def test_jitter_only_shortens(store: Any) -> None:
 
 def test_a_value_ends_with_its_ttl(store: Any) -> None:
     """Then it is missing."""
-    from rcollections.testing.servers import wait_until
+    from rcollections.testing import wait_until
 
     k = KeyCache("k", ttl=0.02, data=1)
     wait_until(lambda: not k.exists(), 5, "the end of the ttl")
@@ -549,15 +549,15 @@ ONE_TRIP: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ONE_TRIP)
-def test_one_round_trip(server: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_round_trip(server: Any, name: str) -> None:
     """Each, on a real server."""
     k = KeyCache("k", data=1)
-    assert trips(connection(), monkeypatch, lambda: ONE_TRIP[name](k)) == 1
+    assert trips(connection(), lambda: ONE_TRIP[name](k)) == 1
 
 
-def test_making_a_handle_sends_nothing(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_making_a_handle_sends_nothing(server: Any) -> None:
     """Nor do key and repr."""
-    assert trips(connection(), monkeypatch, lambda: (KeyCache("k").key, repr(KeyCache("k")))) == 0
+    assert trips(connection(), lambda: (KeyCache("k").key, repr(KeyCache("k")))) == 0
 
 
 def test_one_process_sees_what_another_wrote(store: Any) -> None:

@@ -21,13 +21,14 @@ from rcollections import (
     observe,
 )
 from rcollections.errors import CacheError, WrongTypeError
-from rcollections.testing.servers import wait_until
-from tests.near import asked, quick, settle
+from rcollections.testing import wait_until
+from tests.near import quick, settle
+from tests.trips import sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 
 class D(DictCache[Any, Any]):
@@ -240,9 +241,9 @@ def test_cas_and_edit_ask_the_server(store: Any) -> None:
     """What is compared later must not be an older one."""
     fill()
     settle(READS["field"], READS["a mutable field"])
-    with asked() as sent:
+    with sent() as seen:
         value, token = D(1).gets("a")
-    assert sent
+    assert seen
     assert D(1).cas("a", value + 1, token)
     with D(1).edit("b") as changed:
         changed.append(7)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from rcollections.testing.processes import Process
-from rcollections.testing.servers import Server, available_kinds, wait_until
+from rcollections.testing import Process, Server, wait_until
+from tests.kinds import SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ class Fleet(NamedTuple):
             self.hold(name, value)
 
 
-@pytest.fixture(scope="module", params=available_kinds())
+@pytest.fixture(scope="module", params=SERVERS)
 def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
     with Server(request.param) as server:
         dsn = server.dsn + "?staleness=60"

@@ -12,7 +12,7 @@ import pytest
 from rcollections.coherence import listener as module
 from rcollections.coherence.listener import Listener
 from rcollections.l1 import Tier
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 from rcollections.wire.dsn import dsn as dsns
 
 if TYPE_CHECKING:

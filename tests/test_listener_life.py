@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rcollections import KeyCache, cached, configure, connection, l1_info
-from rcollections.testing import isolated
-from rcollections.testing.processes import Process
-from rcollections.testing.proxies import Proxy
-from rcollections.testing.servers import Server, wait_until
+from rcollections.testing import Process, Proxy, Server, isolated, wait_until
 from tests.embedded_users import valkey_missing
+from tests.kinds import one_server
 from tests.test_listener_states import held, listeners
 
 if TYPE_CHECKING:
@@ -178,7 +176,7 @@ def test_what_another_server_answers_is_not_held(server: Server) -> None:
 
 
 def test_a_password(tmp_path: Any) -> None:
-    with Server(password="secret") as server, isolated(server.dsn):
+    with Server(one_server(), password="secret") as server, isolated(server.dsn):
         (f,) = functions(1)
         f(1)
         until_held(f)

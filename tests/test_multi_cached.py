@@ -343,18 +343,18 @@ def test_a_cancelled_call_frees_its_leases(store: Any) -> None:
     assert store.raw("KEYS", "rc:l:*") == []
 
 
-def test_round_trips(server: Any, calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_round_trips(server: Any, calls: list[Any]) -> None:
     """100 hits are one; with misses it is the read, the leases and the stores, whatever their number."""
     users = make(calls, Tagged)
     users(range(100))
-    assert trips(connection(), monkeypatch, lambda: users(range(100))) == 1
+    assert trips(connection(), lambda: users(range(100))) == 1
     turn = iter(range(1000, 9000, 100))
 
     def cold() -> None:
         start = next(turn)
         users(range(start - 50, start + 50))
 
-    assert trips(connection(), monkeypatch, cold) == 3
+    assert trips(connection(), cold) == 3
 
 
 def test_without_a_server(calls: list[Any]) -> None:

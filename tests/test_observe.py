@@ -9,6 +9,7 @@ import pytest
 
 from rcollections import CounterCache, DictCache, KeyCache, SetCache, SortedSetCache, connection, observe
 from rcollections.errors import WrongTypeError
+from rcollections.observe import events
 
 
 class Seen(observe.Observer):
@@ -108,7 +109,7 @@ def test_stats_by_class_and_operation(fresh: Any) -> None:
     observe.collect(False)
     profile.get("a")
     assert Profile.stats().calls == 0
-    assert observe.observers == ()
+    assert events.observers == ()
 
 
 def samples() -> list[Any]:

@@ -45,7 +45,7 @@ def test_nothing_is_sent_before_the_end(store: Any) -> None:
     assert "sent get" in repr(old)
 
 
-def test_it_is_one_round_trip(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_one_round_trip(server: Any) -> None:
     """Whatever number of collections takes part; an empty block sends nothing."""
     d, k, c = DictCache("d"), KeyCache("k"), CounterCache("c")
 
@@ -61,8 +61,8 @@ def test_it_is_one_round_trip(server: Any, monkeypatch: pytest.MonkeyPatch) -> N
         with d.pipeline():
             pass
 
-    assert trips(connection(), monkeypatch, block) == 1
-    assert trips(connection(), monkeypatch, empty) == 0
+    assert trips(connection(), block) == 1
+    assert trips(connection(), empty) == 0
 
 
 def test_others_see_all_or_nothing(server: Any) -> None:

@@ -139,7 +139,7 @@ def test_a_handle_that_is_older_than_the_function(store: Any) -> None:
     assert handle.get() == 60
 
 
-def test_one_round_trip(server: Any, monkeypatch: Any) -> None:
+def test_one_round_trip(server: Any) -> None:
     """With a function that computes such keys, and without: then it is a bare SET, as ever."""
     from rcollections import connection
 
@@ -149,9 +149,9 @@ def test_one_round_trip(server: Any, monkeypatch: Any) -> None:
     cached(Price, key=lambda article: (article,))(slow)
     for cls in (Other, Price):
         handle = cls("tea")
-        assert trips(connection(), monkeypatch, lambda handle=handle: handle.set(1)) == 1
-        assert trips(connection(), monkeypatch, lambda handle=handle: handle.increment(1)) == 1
-        assert trips(connection(), monkeypatch, lambda cls=cls: cls.set_many({"tea": 1, "milk": 2})) == 1
+        assert trips(connection(), lambda handle=handle: handle.set(1)) == 1
+        assert trips(connection(), lambda handle=handle: handle.increment(1)) == 1
+        assert trips(connection(), lambda cls=cls: cls.set_many({"tea": 1, "milk": 2})) == 1
     with server.client() as bare, bare.monitor() as monitor:
         Other("tea").set(2)
         Price("tea").set(2)

@@ -48,8 +48,14 @@ GIVEN: dict[str, Callable[[], Any]] = {
 }
 
 
+# Compiled, these tell no signature; their twins in Python do, and tests/contract calls both alike.
+TWINS = ("rcollections.l1.localcache", "rcollections.l1.store", "rcollections.l1._store")
+
+
 def _parameters(value: Any) -> str:
     """The signature without annotations: types may be told better, names and defaults are what callers use."""
+    if getattr(value, "__module__", None) in TWINS:
+        return "(...)"
     try:
         found = inspect.signature(value)
     except (TypeError, ValueError):

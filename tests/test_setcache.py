@@ -11,35 +11,8 @@ from typing import Any
 import pytest
 
 from rcollections import CacheError, ConfigError, DictCache, EncodeError, SetCache, WrongTypeError, configure
-from rcollections.plans.effects import Batch, Command, Script
-from rcollections.servers.drivers import trips as sync_trips
-
-
-class Trips:
-    """Counts round trips of a connection, and the steps in them."""
-
-    def __init__(self, connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.steps: list[list[Any]] = []
-        self._connection = connection
-        trip = sync_trips.trip
-
-        def counted(road: Any, steps: Any, *args: Any, **options: Any) -> Any:
-            self.steps.append([step.args[0] if isinstance(step, Command) else step.name for step in steps])
-            return trip(road, steps, *args, **options)
-
-        monkeypatch.setattr(sync_trips, "trip", counted)
-
-    def of(self, call: Any) -> int:
-        """How many round trips the call took. Called twice: the first may have to send a script's text."""
-        call()
-        before = self._connection.trips
-        call()
-        return int(self._connection.trips - before)
-
-
-@pytest.fixture
-def trips(store: Any, monkeypatch: pytest.MonkeyPatch) -> Trips:
-    return Trips(store, monkeypatch)
+from rcollections.plans.effects import Batch, Script
+from tests.trips import sent, trips
 
 
 def left(store: Any, cache: SetCache[Any]) -> int:
@@ -457,14 +430,14 @@ def test_random_samples_stay_in_the_set(store: Any) -> None:
 BIG = 12_000
 
 
-def test_a_large_set_is_read_page_by_page(store: Any, trips: Trips) -> None:
+def test_a_large_set_is_read_page_by_page(store: Any) -> None:
     """12,000 elements: each at least once, whole reads complete, far fewer round trips than elements."""
     s = SetCache("s", data=range(BIG))
     assert set(s) == set(range(BIG))
     assert s.to_set() == set(range(BIG))
     assert s | {-1} == set(range(-1, BIG))
     assert s ^ set(range(1, BIG)) == {0}
-    assert trips.of(lambda: list(s)) <= 40
+    assert trips(store, lambda: list(s)) <= 40
 
 
 def test_a_large_set_that_changes_shows_what_stayed(store: Any) -> None:
@@ -496,7 +469,7 @@ def test_large_operands_work_like_small_ones(store: Any) -> None:
     assert not staged(store)
 
 
-def test_comparisons_with_large_sets(store: Any, trips: Trips) -> None:
+def test_comparisons_with_large_sets(store: Any) -> None:
     """Sizes that decide alone are asked first; else members are sent, in one moment."""
     s = SetCache("s", data=range(6000))
     same = set(range(6000))
@@ -510,9 +483,9 @@ def test_comparisons_with_large_sets(store: Any, trips: Trips) -> None:
     assert s & set(range(-5500, 10)) == set(range(10))
     assert set(range(-5500, 10)) - s == set(range(-5500, 0))
     assert sum(s.contains_many(range(-6000, 10)).values()) == 10
-    trips.steps.clear()
-    assert s != same | {-1}
-    assert trips.steps == [["SCARD"]]
+    with sent(store) as seen:
+        assert s != same | {-1}
+    assert seen == [["SCARD"]]
 
 
 def test_data_replaces_the_content(store: Any) -> None:
@@ -658,7 +631,7 @@ def test_what_stores_nothing_leaves_the_ttl_alone(store: Any, number: int) -> No
 # -- round trips and pipelines ---------------------------------------------------------------------
 
 
-def test_operations_take_one_round_trip(store: Any, trips: Trips) -> None:
+def test_operations_take_one_round_trip(store: Any) -> None:
     """Whole reads, algebra, comparisons and changes, however many elements up to 5,000."""
     s, t, plain = SetCache("s", data=range(4000)), SetCache("t", data=range(2000, 6000)), set(range(3000))
     for number, call in enumerate((
@@ -671,16 +644,16 @@ def test_operations_take_one_round_trip(store: Any, trips: Trips) -> None:
         lambda: s.symmetric_difference_update(t), lambda: s.symmetric_difference_update(plain),
         lambda: SetCache("s", data=plain), lambda: SetCache("s", data=t), lambda: s.random_sample(3),
     )):  # fmt: skip
-        assert trips.of(call) == 1, number
+        assert trips(store, call) == 1, number
 
 
-def test_only_the_smaller_side_travels(store: Any, trips: Trips, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_smaller_side_travels(store: Any) -> None:
     """The intersection with a few plain elements does not read the set."""
     s = SetCache("s", data=range(4000))
-    trips.steps.clear()
-    assert s & {1, -1} == {1}
-    assert {1, -1} - s == {-1}
-    assert trips.steps == [["SMISMEMBER"], ["SMISMEMBER"]]
+    with sent(store) as seen:
+        assert s & {1, -1} == {1}
+        assert {1, -1} - s == {-1}
+    assert seen == [["SMISMEMBER"], ["SMISMEMBER"]]
 
 
 def test_pipelines_keep_calls(store: Any) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 from rcollections.wire.aio_signals import AsyncSignal
 from rcollections.wire.signals import Signal
 

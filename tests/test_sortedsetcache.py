@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rcollections import ConfigError, DictCache, EncodeError, SetCache, SortedSetCache, WrongTypeError, configure
+from tests.trips import trips
 
 PAIRS = [("b", 1.0), ("c", 2.0), ("a", 3.0)]
 
@@ -562,10 +563,7 @@ def test_operations_take_one_round_trip(store: Any, z: SortedSetCache[Any]) -> N
             lambda: z.rpop(),
         )
     ):
-        call()
-        before = store.trips
-        call()
-        assert store.trips - before == 1, number
+        assert trips(store, call) == 1, number
 
 
 BIG_ENOUGH = {f"m{n}": n for n in range(5000)}

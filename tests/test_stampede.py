@@ -17,7 +17,7 @@ import pytest
 
 from rcollections import KeyCache, cached
 from rcollections.plans.flights import Flights
-from rcollections.testing.servers import Server, wait_until
+from rcollections.testing import Server, wait_until
 from rcollections.wire.signals import Signal
 
 if TYPE_CHECKING:

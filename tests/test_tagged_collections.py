@@ -374,13 +374,13 @@ def test_large_collections_are_read_page_by_page_until_they_are_invalidated(stor
 
 
 @pytest.mark.parametrize("cls", COLLECTIONS)
-def test_one_round_trip_each(server: Any, cls: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_round_trip_each(server: Any, cls: type[Any]) -> None:
     """With two tags every operation still is one round trip."""
     from rcollections import connection
 
     c = cls("x", data=DATA[cls])
     for call in (c.length, lambda: "a" in c, lambda: content(c), lambda: add(c, "n"), c.exists, c.touch, c.clear):
-        assert trips(connection(), monkeypatch, call) == 1
+        assert trips(connection(), call) == 1
 
 
 def test_untagged_collections_pay_nothing(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:

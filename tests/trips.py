@@ -1,13 +1,64 @@
-"""Counts the round trips that calls take."""
+"""Counts the round trips that calls take, of threads and of event loops. The one place that knows where."""
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+
+from rcollections import connection
+from rcollections.wire import trips as plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["sent", "trips"]
 
 
-def trips(connection: Any, _monkeypatch: Any, call: Any) -> int:
+@contextmanager
+def sent(where: Any = None) -> Iterator[list[list[str]]]:
+    """The round trips of this connection (else of the default one) inside the block: of each, its commands' names."""
+    target = connection() if where is None else where
+    seen: list[list[str]] = []
+    exchange = plan._exchange
+
+    def noted(road: Any, *args: Any) -> Any:
+        under = exchange(road, *args)
+        reply: Any = None
+        failed: BaseException | None = None
+        while True:
+            try:
+                effect: Any = under.send(reply) if failed is None else under.throw(failed)
+            except StopIteration as end:
+                return end.value
+            reply, failed = None, None
+            if road is target:
+                seen.append(_names(effect.data))
+            try:
+                reply = yield effect
+            except BaseException as error:
+                failed = error
+
+    plan._exchange = noted
+    try:
+        yield seen
+    finally:
+        plan._exchange = exchange
+
+
+def _names(data: bytes) -> list[str]:
+    reader = hiredis.Reader()
+    reader.feed(data)
+    names = []
+    while (words := reader.gets()) is not False:
+        names.append(words[0].decode())
+    return names
+
+
+def trips(where: Any, call: Callable[[], Any]) -> int:
     """How many round trips ``call`` takes. It runs twice: the first may have to send a script's text."""
     call()
-    before: int = connection.trips
-    call()
-    return int(connection.trips - before)
+    with sent(where) as seen:
+        call()
+    return len(seen)

@@ -6,7 +6,6 @@ the server. The exit status is 0 when all is well, 1 when there is a problem.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import sys
@@ -21,14 +20,14 @@ from .. import __version__
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, ConfigError
 from ..servers import registry
 from ..servers.embedded.binary import find_valkey
-from ..wire.dsn import dsn
+from ..wire.dsn.dsn import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from ..servers.connection import Connection
 
-__all__ = ["main"]
+__all__ = ["doctor"]
 
 _PINGS = 50
 _PATIENCE = 1.0  # seconds that all pings together may take
@@ -42,38 +41,12 @@ class Line(NamedTuple):
     problem: bool = False
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; gives the exit status."""
-    arguments = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
-        return run(arguments)
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        registry.reset()  # stops an embedded server that nobody else uses
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rcollections", description="Tools for rcollections.")
-    parser.add_argument("--version", action="version", version=f"rcollections {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    doctor = commands.add_parser(
-        "doctor",
-        help="tell whether the set-up works, and what to do if not",
-        description="Tells how the configuration is understood, whether the server answers, and what is missing. "
-        "Changes nothing. The exit status is 0 when all is well, 1 when there is a problem.",
-    )
-    doctor.add_argument("--dsn", help="look at this server instead of those of CACHES_DSN")
-    doctor.set_defaults(run=_doctor)
-    return parser
-
-
-def _doctor(arguments: argparse.Namespace) -> int:
+def doctor(dsn: str | None = None) -> int:
+    """Tell about this server, or about those that are configured; gives the exit status."""
     problems = 0
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for line in _lines(arguments.dsn):
+        for line in _lines(dsn):
             problems += line.problem
             _say(line)
     for warning in warned:
@@ -114,7 +87,7 @@ def _version(name: str) -> str:
 def _connections(wanted: str | None) -> list[tuple[str, Connection]]:
     if wanted is not None:
         registry.configure(wanted)
-        return [("from --dsn", registry.connection(dsn.parse(wanted).name))]
+        return [("from --dsn", registry.connection(parse(wanted).name))]
     configured = registry.connections()
     if not configured:
         return [("nothing is configured", registry.connection())]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from .. import observe
 from ..l1 import ABSENT, enable
+from ..observe import events
 from ..plans.collections import keys
 from ..plans.functions.call import call
 from ..plans.functions.invalidate import expire, invalidate
@@ -53,7 +53,7 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
     async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call, for what the tier of this process did not answer."""
         job, connection = self._job(args, kwargs)
-        if not observe.observers:
+        if not events.observers:
             value = self._function.held(job)
             return await adrive(call(job), connection) if value is ABSENT else value
 
@@ -61,7 +61,7 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
             value = self._function.held(job)
             return await adrive(call(job), connection) if value is ABSENT else value
 
-        return await observe.awatched(self._function.name, "call", job.key, run())
+        return await events.awatched(self._function.name, "call", job.key, run())
 
     def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
         function = self._function

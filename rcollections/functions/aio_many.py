@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from .. import observe
+from ..observe import events
 from ..plans.functions import many as plans
 from ..servers.drivers.aio import adrive
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
@@ -36,9 +36,9 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         jobs, compute, connection = self._jobs(args, kwargs)
         answer = adrive(plans.many(jobs, compute), connection)
-        if not observe.observers:
+        if not events.observers:
             return await answer  # type: ignore[return-value]
-        return await observe.awatched(self._function.name, "call", first_key(jobs), answer)  # type: ignore[arg-type]
+        return await events.awatched(self._function.name, "call", first_key(jobs), answer)  # type: ignore[arg-type]
 
     # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
     @overload

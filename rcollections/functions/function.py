@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import observe
 from ..errors import CacheError, ConfigError
 from ..handles.options import check
 from ..l1 import ABSENT, PLAIN, SKIP, TOLD, Owner, bypassed, users
+from ..observe import events
 from ..plans.functions.job import Job, Recipe
 from ..plans.naming import channel, join, lease, namespaced, tag
 from ..servers import registry
@@ -139,7 +139,7 @@ class Function:
     def held(self, job: Job) -> Any:
         """What is held in this process for a call that went the long way, or ABSENT; counted as a hit."""
         as_ = job.held_as
-        if as_ is None or (as_[0] == self.owner.number and not observe.observers):
+        if as_ is None or (as_[0] == self.owner.number and not events.observers):
             return ABSENT  # the quick way has looked already
         value = job.held()
         if value is not ABSENT:
@@ -262,7 +262,7 @@ class Function:
         return job
 
     def _computed(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not self.callbacks and not observe.observers:
+        if not self.callbacks and not events.observers:
             return self.fn(*args, **kwargs)
         return self.watched((key,), args, kwargs, lambda value: ((value, args, kwargs),))
 
@@ -308,7 +308,7 @@ class Function:
         try:
             yield
         except Exception:  # a callback watches, it must not break
-            observe.log.exception("on_value callback of %s failed", self.name)
+            events.log.exception("on_value callback of %s failed", self.name)
 
     # -- counts ----------------------------------------------------------------------------------
 
@@ -316,8 +316,8 @@ class Function:
         """Count what happened to a call, and tell observers (of a computation when it has ended)."""
         with self._lock:
             self._counts[word] += 1
-        if observe.observers and word != "compute":
-            observe.noted(self.name, word, key, error=error)
+        if events.observers and word != "compute":
+            events.noted(self.name, word, key, error=error)
 
     @contextmanager
     def failing(self, key: str) -> Iterator[None]:
@@ -330,13 +330,13 @@ class Function:
 
     def _told(self, keys: Iterable[str], began: float, error: BaseException | None = None) -> None:
         took = perf_counter() - began
-        if observe.observers:
+        if events.observers:
             for key in keys:
-                observe.noted(self.name, "compute", key, took, error)
+                events.noted(self.name, "compute", key, took, error)
 
     def lost(self, error: BaseException) -> None:
         """An exception of background work, which nobody else will see."""
-        observe.log.error("refreshing %s in the background failed: %s", self.name, type(error).__name__, exc_info=error)
+        events.log.error("refreshing %s in the background failed: %s", self.name, type(error).__name__, exc_info=error)
 
     def info(self) -> CacheInfo:
         """The counts so far."""

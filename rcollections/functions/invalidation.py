@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import observe
 from ..errors import CacheError
 from ..handles.options import check
+from ..observe import events
 from ..plans.naming import tag
 from ..plans.tags import bump
 from ..servers import registry
@@ -27,8 +27,8 @@ def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[t
 
 
 def _failed(keys: list[str], error: CacheError) -> None:
-    if observe.observers:
-        observe.noted("invalidate_tags", "error", keys[0], error=error)
+    if events.observers:
+        events.noted("invalidate_tags", "error", keys[0], error=error)
 
 
 def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from .. import observe
 from ..errors import ConfigError
+from ..observe import events
 from ..plans.effects import Batch, Script
 from ..plans.functions import many as plans
 from ..plans.functions.found import ServerFailed
@@ -68,7 +68,7 @@ class MultiFace(CachedBase):
 
         def compute(wanted: list[Any]) -> Any:
             bound.arguments[self._arg] = tuple(wanted) if self._spread else list(wanted)
-            if not function.callbacks and not observe.observers:
+            if not function.callbacks and not events.observers:
                 return function.fn(*bound.args, **bound.kwargs)
             keys = [jobs[each].key for each in wanted]
             return function.watched(keys, bound.args, bound.kwargs, lambda found: self._each(wanted, found, given))
@@ -134,10 +134,10 @@ class MultiCached(MultiFace, Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         jobs, compute, connection = self._jobs(args, kwargs)
-        if not observe.observers:
+        if not events.observers:
             return drive(plans.many(jobs, compute), connection)  # type: ignore[return-value]
         name, key = self._function.name, first_key(jobs)
-        return observe.watched(name, "call", key, lambda _: drive(plans.many(jobs, compute), connection))  # type: ignore[return-value]
+        return events.watched(name, "call", key, lambda _: drive(plans.many(jobs, compute), connection))  # type: ignore[return-value]
 
     # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
     @overload

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .. import observe
 from ..errors import CacheError
+from ..observe import events
 from ..plans.functions.invalidate import delete
 from ..plans.functions.writing import begin, finish
 from ..servers.drivers.aio import adrive
@@ -67,7 +67,7 @@ class _Writing(Generic[R]):
             if error is None:
                 raise
             # The error of the block is what the caller has to see; the value was dropped on entry.
-            observe.log.warning("writing %r ended with an error, and the server failed too", self._job.key)
+            events.log.warning("writing %r ended with an error, and the server failed too", self._job.key)
 
 
 class Writing(_Writing[R]):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import observe
 from ..errors import ConfigError, DecodeError
 from ..l1 import users
 from ..missing import MISSING, Missing
+from ..observe import collector, events
 from ..plans import guards
 from ..plans.collections import keys as plans
 from ..plans.naming import guard, join, lease, namespaced
@@ -206,18 +206,18 @@ class BaseCache(Fillable, Nearby):
         """Carry out one operation now. Pipelines override this: they keep it."""
         target = self._bound()
         near = self._nearby(target) if self.l1 else None
-        if not observe.observers:
+        if not events.observers:
             if near is not None:
                 return op.finish(self._near_value(near, target, op))
             return op.finish(op.decode(self._reply(target, op)))
 
-        def run(event: observe.Event) -> T:
+        def run(event: events.Event) -> T:
             value = op.decode(self._reply(target, op)) if near is None else self._near_value(near, target, op)
             if op.reads:
                 event.hit = _is_hit(value)
             return op.finish(value)
 
-        return observe.watched(type(self).__name__, op.name, target.key, run)
+        return events.watched(type(self).__name__, op.name, target.key, run)
 
     def _reply(self, target: Target, op: Op[Any]) -> Any:
         if target.guarded or op.operands:
@@ -230,9 +230,9 @@ class BaseCache(Fillable, Nearby):
         """Carry out an operation that takes several round trips."""
         target = self._bound()
         plan = guards.through(plan)
-        if not observe.observers:
+        if not events.observers:
             return drive(plan, target.connection)
-        return observe.watched(type(self).__name__, name, target.key, lambda _: drive(plan, target.connection))
+        return events.watched(type(self).__name__, name, target.key, lambda _: drive(plan, target.connection))
 
     def _now(self, value: T) -> T:
         """A result that needs no server. Pipelines override this: theirs are pending results, all of them."""
@@ -244,8 +244,8 @@ class BaseCache(Fillable, Nearby):
 
     def _unreadable(self, error: DecodeError) -> None:
         """Tell observers that bytes were there which nobody can read, and that this counts as a miss."""
-        if observe.observers:
-            observe.unreadable(type(self).__name__, self.key, error)
+        if events.observers:
+            events.unreadable(type(self).__name__, self.key, error)
 
     def _replace(self, data: Any) -> None:  # noqa: ARG002 - the types override it
         raise TypeError(f"{type(self).__name__} is no type of its own: use one of the five")
@@ -340,9 +340,9 @@ class BaseCache(Fillable, Nearby):
         return Pipeline(self)
 
     @classmethod
-    def stats(cls, operation: str = "") -> observe.Stats:
+    def stats(cls, operation: str = "") -> collector.Stats:
         """What the operations of this class did since ``observe.collect()``: hits, misses, ratio, times."""
-        return observe.stats(cls, operation)  # type: ignore[no-any-return]
+        return collector.stats(cls, operation)
 
 
 C = TypeVar("C", bound=BaseCache)

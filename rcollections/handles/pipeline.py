@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .. import observe
 from ..errors import CacheError
 from ..missing import MISSING
+from ..observe import events
 from ..plans.effects import Batch, Command
 from ..plans.guards import Expanded, expand, folded
 from ..plans.target import Op
@@ -54,13 +54,13 @@ class Pending:
     def report(self, op: Op[Any], handle: Any) -> None:
         """Tell observers of this operation; the time is the pipeline's."""
 
-        def run(event: observe.Event) -> None:
+        def run(event: events.Event) -> None:
             if op.reads:
                 event.hit = self._hit
             if isinstance(self._outcome, Exception):
                 event.error = self._outcome
 
-        observe.watched(type(handle).__name__, op.name, handle._bound().key, run)
+        events.watched(type(handle).__name__, op.name, handle._bound().key, run)
 
     @property
     def outcome(self) -> Any:
@@ -147,11 +147,11 @@ class Pipeline(Generic[C]):
         self._open = False
         if kind is not None or not self.kept:
             return
-        if not observe.observers:
+        if not events.observers:
             self._send()
         else:
             handle = self.kept[0][2]
-            observe.watched("Pipeline", "send", handle._bound().key, lambda _: self._send())
+            events.watched("Pipeline", "send", handle._bound().key, lambda _: self._send())
             for pending, op, handle in self.kept:
                 pending.report(op, handle)
 

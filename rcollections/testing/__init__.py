@@ -1,11 +1,45 @@
-"""For your tests: ``fresh`` is a pytest fixture that gives each test an empty server of its own.
+"""For your tests: an empty server for each test, real servers that may be killed, and a bad network before them.
 
-In a ``conftest.py``: ``from rcollections.testing import fresh``. Needs ``rcollections[memory]``, pytest.
-Without pytest, ``isolated()`` is the same as a context manager.
+``fresh`` is a pytest fixture, ``isolated()`` the same as a context manager; both need ``rcollections[memory]``.
+``Server`` starts a real Valkey or Redis, ``Proxy`` stands before it and breaks what it is told to break, ``Process``
+is another Python process beside the test.
 """
 
 from __future__ import annotations
 
-from .isolation import fresh, isolated
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["fresh", "isolated"]
+if TYPE_CHECKING:
+    from .fixture import fresh
+    from .isolation import isolated
+    from .kinds import available_kinds
+    from .processes import Process
+    from .proxies import Proxy
+    from .servers import Server
+    from .waiting import wait_until
+
+__all__ = ["Process", "Proxy", "Server", "available_kinds", "fresh", "isolated", "wait_until"]
+
+# Where each name stands: it is imported when somebody asks for it, so that a test pays for what it uses.
+_WHERE = {
+    "Process": "processes",
+    "Proxy": "proxies",
+    "Server": "servers",
+    "available_kinds": "kinds",
+    "fresh": "fixture",
+    "isolated": "isolation",
+    "wait_until": "waiting",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,29 +1,27 @@
-"""For your tests: ``fresh`` is a pytest fixture that gives each test an empty server of its own.
-
-In a ``conftest.py``: ``from rcollections.testing import fresh``. Needs ``rcollections[memory]``, pytest.
-Without pytest, ``isolated()`` is the same as a context manager.
-"""
+"""A server of its own for a block of code, and everything as it was afterwards."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .. import observe
-from ..servers import registry
+from ..observe import collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fresh", "isolated"]
+    from ..servers.connection import Connection
+
+__all__ = ["isolated"]
 
 
 @contextmanager
-def isolated(dsn: str = "memory://") -> Iterator[Any]:
+def isolated(dsn: str = "memory://") -> Iterator[Connection]:
     """An empty ``memory://`` server as the default connection, and everything as it was afterwards.
 
     Connections, memory servers, signing keys, observers and counts are forgotten on entry and on exit; the
-    environment is read again afterwards. ``dsn`` may name another server, which is not emptied.
+    environment is read again afterwards. ``dsn`` may name another server, which is not emptied. A DSN that
+    cannot be read is a ``ConfigError``; whether the server answers shows with the first operation.
 
     >>> from rcollections import KeyCache
     >>> from rcollections.testing import isolated
@@ -31,38 +29,17 @@ def isolated(dsn: str = "memory://") -> Iterator[Any]:
     ...     KeyCache("greeting", data="hello").data
     'hello'
     """
-    _forget()
+    # Here, not above: pytest loads the fixture in each run, also when no test asks for a server.
+    from ..servers import registry
+
+    def forget() -> None:
+        registry.reset()
+        collector.reset()
+
+    forget()
     try:
         registry.ignore_environment()
         registry.configure(dsn)
         yield registry.connection()
     finally:
-        _forget()
-
-
-def _forget() -> None:
-    registry.reset()
-    observe.reset()
-
-
-def _fixture() -> Any:
-    """The fixture; a plain error for who imports it without pytest."""
-    try:
-        import pytest
-    except ImportError:  # pragma: no cover - the package itself does not need pytest
-
-        def missing() -> Any:
-            raise RuntimeError("rcollections.testing.fresh is a pytest fixture: pip install pytest, or use isolated()")
-
-        return missing
-
-    @pytest.fixture(name="fresh")
-    def fixture() -> Iterator[Any]:
-        """An empty in-memory server for this test; gives its connection."""
-        with isolated() as connection:
-            yield connection
-
-    return fixture
-
-
-fresh = _fixture()
+        forget()

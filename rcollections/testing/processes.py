@@ -1,71 +1,103 @@
-"""Another Python process that does what a test tells it: ``process("f(1)")`` gives the value of an expression.
-
-    with Process("from rcollections import cached ...", server.dsn) as other:
-        assert other("f(1)") == 1
-
-Values come as JSON. Whatever the process prints on stderr makes ``end`` fail, warnings too.
-"""
+"""Another Python process that does what a test tells it: ``process("f(1)")`` gives the value of an expression."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import selectors
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 __all__ = ["Process"]
 
-ROOT = Path(__file__).parents[2]
+END_SECONDS = 20.0
+
+# What the program prints goes to stderr: stdout is for the answers.
+HEAD = """
+import sys
+_answers, sys.stdout = sys.stdout, sys.stderr
+import rcollections
+rcollections.configure(sys.argv[1])
+"""
 
 LOOP = """
-import json as _json, sys as _sys
-for _line in iter(_sys.stdin.readline, ""):
+import json as _json
+for _line in iter(sys.stdin.readline, ""):
     try:
-        _answer = [True, eval(_json.loads(_line))]
+        _answer = _json.dumps([True, eval(_json.loads(_line))])
     except Exception as _error:
-        _answer = [False, f"{type(_error).__name__}: {_error}"]
-    print(_json.dumps(_answer), flush=True)
+        _answer = _json.dumps([False, f"{type(_error).__name__}: {_error}"])
+    print(_answer, file=_answers, flush=True)
 """
 
 
 class Process:
-    """It runs ``program`` first, with ``dsn`` configured; ``dsn`` and the other arguments are in ``sys.argv``."""
+    """A Python process with ``dsn`` configured; it runs ``program``, then answers expressions until the end.
 
-    def __init__(self, program: str, dsn: str, *args: str, quiet: bool = True) -> None:
-        head = "import sys, rcollections\nrcollections.configure(sys.argv[1])\n"
+    ``process("f(1)")`` gives the value, which comes as JSON. RuntimeError: the expression raised, with the
+    exception's text; the process has ended, with what it said; or nothing came within ``timeout`` seconds. The
+    process imports from where this one does. Its ``sys.argv`` has ``dsn`` and ``args``.
+
+    Leaving the ``with`` block is an ``end()``; after an exception the process is killed. What it writes to stderr,
+    warnings too, is a RuntimeError of ``end()``, unless ``quiet=False``.
+
+    >>> from rcollections import KeyCache
+    >>> from rcollections.testing import Process, Server, available_kinds, isolated
+    >>> for kind in available_kinds():
+    ...     with Server(kind) as server, isolated(server.dsn):
+    ...         with Process("from rcollections import KeyCache", server.dsn) as other:
+    ...             assert other("KeyCache('colour').set('red')") is True
+    ...         assert KeyCache("colour").get() == "red"
+    """
+
+    def __init__(self, program: str, dsn: str, *args: str, quiet: bool = True, timeout: float = 60.0) -> None:
         self._quiet = quiet
+        self._timeout = timeout
+        path = os.pathsep.join(each or os.getcwd() for each in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", head + program + LOOP, dsn, *args],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+            [sys.executable, "-c", HEAD + program + LOOP, dsn, *args],
+            env={**os.environ, "PYTHONPATH": path}, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        self._questions, self._answers = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
         self.pid = self._process.pid
 
     def __call__(self, expression: str) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(expression) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, f"the process ended: {self._process.communicate()[1]}"
+        line = ""
+        with contextlib.suppress(BrokenPipeError):
+            self._questions.write(json.dumps(expression) + "\n")
+            self._questions.flush()
+            self._wait(expression)
+            line = self._answers.readline()
+        if not line:
+            raise RuntimeError(f"the process ended at {expression!r}: {self._process.communicate()[1]}")
         good, answer = json.loads(line)
-        assert good, answer
+        if not good:
+            raise RuntimeError(f"{expression!r} raised {answer}")
         return answer
 
     def end(self) -> None:
-        """Let it come to its end, which is quick, and quiet."""
-        _, errors = self._process.communicate(timeout=20)
-        assert self._process.returncode == 0, errors
-        assert not self._quiet or not errors, errors
+        """Let it come to its end, which takes at most 20 seconds, and has to be quiet."""
+        _, errors = self._process.communicate(timeout=END_SECONDS)
+        if self._process.returncode or (self._quiet and errors):
+            raise RuntimeError(f"the process ended with status {self._process.returncode}: {errors}")
 
     def __enter__(self) -> Process:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None and self._process.poll() is None:
+        running = self._process.poll() is None
+        if kind is None and (running or self._process.returncode > 0):  # below 0: the test has killed it
             self.end()
-        elif self._process.poll() is None:
+            return
+        if running:
             self._process.kill()
-            self._process.communicate()
+        self._process.communicate()
+
+    def _wait(self, expression: str) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._answers, selectors.EVENT_READ)
+            if not selector.select(self._timeout):
+                raise RuntimeError(f"the process gave no answer to {expression!r} in {self._timeout} s")

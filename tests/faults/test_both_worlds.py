@@ -16,9 +16,7 @@ from rcollections import CacheConnectionError, CacheError, cached, configure, co
 from rcollections.plans.effects import Batch, Command, Plan, Script
 from rcollections.servers.drivers.aio import adrive
 from rcollections.servers.drivers.sync import drive
-from rcollections.testing import isolated
-from rcollections.testing.proxies import Proxy
-from rcollections.testing.servers import Server, wait_until
+from rcollections.testing import Proxy, Server, isolated, wait_until
 from tests.embedded_users import valkey_missing
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from rcollections.errors import CacheConnectionError
 from rcollections.servers.embedded import process as valkey_process
 from rcollections.servers.embedded import server as embedded
 from rcollections.servers.embedded.server import open_embedded
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 from tests.embedded_users import User, client_of, server_pids, starts, valkey_missing
 
 pytestmark = pytest.mark.skipif(valkey_missing() is not None, reason=str(valkey_missing()))

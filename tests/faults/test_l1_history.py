@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import redis.exceptions
 
-from rcollections.testing.proxies import Proxy
-from rcollections.testing.servers import Server, available_kinds, wait_until
+from rcollections.testing import Proxy, Server, wait_until
+from tests.kinds import SERVERS
 from tests.l1_history import Old, Writer, old_reads
 from tests.l1_readers import Readers
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONG = bool(os.environ.get("RCOLLECTIONS_LONG_TESTS"))
-STALENESS = {"valkey": (0.5,), "redis": (1.0,)}
-CASES = [(kind, each) for kind in available_kinds() for each in ((0.5, 1.0) if LONG else STALENESS[kind])]
+STALENESS = {"valkey": (0.5,), "redis": (1.0,), "redis62": (1.0,)}
+CASES = [(kind, each) for kind in SERVERS for each in ((0.5, 1.0) if LONG else STALENESS[kind])]
 SIZE = 125  # keys, so that each is written every few seconds
 BUSY = "local t = redis.call('TIME') repeat local n = redis.call('TIME') until \
 (n[1] - t[1]) * 1000 + (n[2] - t[2]) / 1000 > tonumber(ARGV[1]) return 1"
@@ -158,7 +158,7 @@ def test_the_process_is_stopped(scene: Scene) -> None:
 def test_a_script_keeps_the_server_busy_while_a_write_is_acknowledged(scene: Scene) -> None:
     """Past its threshold the server answers the writer, and tells the listeners only when the script has ended."""
     with scene.server.client() as bare:
-        bare.config_set("busy-reply-threshold", 30)
+        bare.config_set("lua-time-limit", 30)
     left, tries = (6 if LONG else 2), 30
     while left:
         tries -= 1
@@ -166,7 +166,7 @@ def test_a_script_keeps_the_server_busy_while_a_write_is_acknowledged(scene: Sce
         left -= write_while_busy(scene)
         scene.readers.wait_for_hits(30)
     with scene.server.client() as bare:
-        bare.config_set("busy-reply-threshold", 5000)
+        bare.config_set("lua-time-limit", 5000)
     nothing_old(scene)
 
 

@@ -11,13 +11,13 @@ import pytest
 from rcollections.coherence.proof import CHANNEL
 from rcollections.plans.effects import Command, Script
 from rcollections.servers import registry
-from rcollections.testing.servers import wait_until
+from rcollections.testing import wait_until
 from tests.interleavings.model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rcollections.testing.servers import Server
+    from rcollections.testing import Server
 
 ENTRY, LEASE, TAG, WAKE = "f", "rc:l:{f}", "rc:t:a", "rc:w:f"
 

@@ -1,0 +1,161 @@
+"""Who listens, and how an operation tells: before and after, with key, time taken, hit or miss, error.
+
+Each operation asks ``if not events.observers``: with nobody there it pays for nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import l1
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+__all__ = [
+    "Event",
+    "add",
+    "awatched",
+    "forget",
+    "log",
+    "noted",
+    "observers",
+    "observing",
+    "remove",
+    "unreadable",
+    "watched",
+]
+
+T = TypeVar("T")
+log = logging.getLogger("rcollections")
+
+
+class Event:
+    """One operation: ``name`` of the class, ``operation``, ``key``; after it ``took``, ``hit``, ``error``.
+
+    ``hit`` is True or False for an operation that reads something that can be missing, else None.
+    ``took`` is in seconds. ``unreadable`` tells that bytes were there which nobody could read, and
+    that this was treated as a miss. No event carries a value.
+    """
+
+    __slots__ = ("error", "hit", "key", "name", "operation", "part", "started", "took", "unreadable")
+
+    def __init__(self, name: str, operation: str, key: str) -> None:
+        self.name = name
+        self.operation = operation
+        self.key = key
+        self.took = 0.0
+        self.hit: bool | None = None
+        self.error: BaseException | None = None
+        self.unreadable = False
+        self.part = False  # something that happened in a call of a function; the call is an event of its own
+        self.started = perf_counter()
+
+    def __repr__(self) -> str:
+        return f"Event({self.name}.{self.operation} {self.key!r}, hit={self.hit}, took={self.took:.6f})"
+
+
+# A tuple that is replaced whole: reading it needs no lock, and an operation sees one state of it.
+observers: tuple[Any, ...] = ()
+_lock = threading.Lock()
+
+
+def add(observer: Any) -> None:
+    """Tell this observer of every operation from now on; observers are called in the order of adding."""
+    global observers
+    if not (callable(getattr(observer, "before", None)) or callable(getattr(observer, "after", None))):
+        raise TypeError(f"an observer has before(event), after(event) or both; {type(observer).__name__} has neither")
+    with _lock:
+        observers = (*observers, observer)
+        l1.watch(True)
+
+
+def remove(observer: Any) -> None:
+    """Stop telling this observer; unknown ones are ignored."""
+    global observers
+    with _lock:
+        observers = tuple(each for each in observers if each is not observer)
+        l1.watch(bool(observers))
+
+
+@contextmanager
+def observing(observer: Any) -> Iterator[Any]:
+    """Add an observer for the length of a block."""
+    add(observer)
+    try:
+        yield observer
+    finally:
+        remove(observer)
+
+
+def watched(name: str, operation: str, key: str, run: Callable[[Event], T]) -> T:
+    """Run one operation with all observers told. ``run`` may set ``hit`` and ``unreadable``."""
+    event = Event(name, operation, key)
+    told = observers
+    _tell(told, "before", event)
+    event.started = perf_counter()
+    try:
+        return run(event)
+    except BaseException as error:
+        event.error = error
+        raise
+    finally:
+        event.took = perf_counter() - event.started
+        _tell(told, "after", event)
+
+
+async def awatched(name: str, operation: str, key: str, run: Awaitable[T]) -> T:
+    """The same for what is awaited."""
+    event = Event(name, operation, key)
+    told = observers
+    _tell(told, "before", event)
+    event.started = perf_counter()
+    try:
+        return await run
+    except BaseException as error:
+        event.error = error
+        raise
+    finally:
+        event.took = perf_counter() - event.started
+        _tell(told, "after", event)
+
+
+def _tell(told: tuple[Any, ...], moment: str, event: Event) -> None:
+    for observer in told:
+        call = getattr(observer, moment, None)
+        if call is not None:
+            try:
+                call(event)
+            except Exception:  # an observer must not break what it observes
+                log.exception("observer %s failed in %s", type(observer).__name__, moment)
+
+
+def unreadable(name: str, key: str, error: BaseException) -> None:
+    """Tell observers that bytes under ``key`` could not be read, which the operation takes for a miss."""
+    event = Event(name, "unreadable", key)
+    event.unreadable = True
+    event.error = error
+    event.hit = False
+    _tell(observers, "after", event)
+
+
+def noted(name: str, word: str, key: str, took: float = 0.0, error: BaseException | None = None) -> None:
+    """Tell observers what happened in a call of a cached function: hit, miss, stale, wait, compute, …"""
+    event = Event(name, word, key)
+    event.hit = {"hit": True, "stale": True, "miss": False}.get(word)
+    event.unreadable = word == "unreadable"
+    event.part = True
+    event.took, event.error = took, error
+    _tell(observers, "after", event)
+
+
+def forget() -> None:
+    """Tell nobody any more."""
+    global observers
+    with _lock:
+        observers = ()
+        l1.watch(False)

@@ -1,0 +1,35 @@
+"""What an observer looks like, and one that is there already: it writes to the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .events import log
+
+if TYPE_CHECKING:
+    from .events import Event
+
+__all__ = ["Logged", "Observer"]
+
+
+class Observer:
+    """Base of observers: override what you want to know. Errors of observers are logged, not raised."""
+
+    def before(self, event: Event) -> None:
+        """Called before the operation is sent."""
+
+    def after(self, event: Event) -> None:
+        """Called when it has ended, by an exception too (``event.error``)."""
+
+
+class Logged(Observer):
+    """Writes one line a finished operation to the logger ``rcollections``, at level DEBUG; never a value.
+
+    >>> from rcollections import observe
+    >>> observe.add(observe.Logged())
+    """
+
+    def after(self, event: Event) -> None:
+        found = {True: " hit", False: " miss", None: ""}[event.hit]
+        failed = f" {type(event.error).__name__}" if event.error is not None else ""
+        log.debug("%s.%s %r %.6f s%s%s", event.name, event.operation, event.key, event.took, found, failed)

@@ -1,0 +1,32 @@
+"""The pytest fixture ``fresh``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .isolation import isolated
+
+try:
+    import pytest
+except ImportError as error:
+    raise ImportError(
+        "rcollections.testing.fresh is a pytest fixture: pip install pytest, or use isolated()"
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..servers.connection import Connection
+
+__all__ = ["fresh"]
+
+
+@pytest.fixture
+def fresh() -> Iterator[Connection]:
+    """An empty ``memory://`` server for this test, whatever ``CACHES_DSN`` says; gives its connection.
+
+    In a ``conftest.py``: ``from rcollections.testing import fresh``. Before the test and after it the same is
+    reset as with ``isolated()``. It opens no socket.
+    """
+    with isolated() as connection:
+        yield connection
