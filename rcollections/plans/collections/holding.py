@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..commands import COMMANDS
 from ..effects import Command, Script
 from ..entries import unpack
-from ..guards import Guarded, expand
+from ..expanded import expand
+from ..guards import Guarded
+from ..scripts import source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,15 +18,6 @@ if TYPE_CHECKING:
     from ..target import Op, Target
 
 __all__ = ["Held", "held_read", "is_soft"]
-
-# The answer changes with the key only: nothing random, nothing that depends on the time, no cursors.
-_COMMANDS = frozenset(
-    "EXISTS GET HEXISTS HGET HLEN HMGET MGET SCARD SISMEMBER SMISMEMBER ZCARD ZCOUNT ZMSCORE ZRANGE ZRANK ZREVRANK "
-    "ZSCORE".split()
-)
-_SCRIPTS = frozenset(("hash_read", "set_read", "zset_read"))
-_FRESH = frozenset(("gets",))  # what is compared later is asked of the server
-_FIELDS = {"HGET": 1, "HEXISTS": 1, "HMGET": None}  # how many fields stand behind the key
 
 
 class Held:
@@ -57,14 +51,15 @@ class Held:
 def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
     """How this operation is held, or None. ``field_ttls``: on this server fields may expire by themselves."""
     step = op.step
-    if op.name in _FRESH or op.operands:
+    if op.name == "gets" or op.operands:  # what is compared later is asked of the server
         return None
     if isinstance(step, Script):
-        if step.name not in _SCRIPTS:
+        if not source(step.name).header.held:
             return None
         words: tuple[Any, ...] = (step.name, str(t.key), *step.args)
     else:
-        if step.args[0] not in _COMMANDS or not _is_of(t, step):
+        facts = COMMANDS.get(step.args[0])
+        if facts is None or not facts.held or not _is_of(t, facts.keys(step.args)):
             return None
         words = (step.args[0], str(t.key), *step.args[2:])
     held = Held(str(t.key), words, (), (step,))
@@ -82,21 +77,20 @@ def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
     return held
 
 
-def _is_of(t: Target, step: Command) -> bool:
-    """Whether this reads nothing but this key (and its tags)."""
-    if step.args[0] != "MGET":
-        return step.args[1] == t.key
-    return t.place is not None and step.args[1:] == (t.key, *t.place.tags)
+def _is_of(t: Target, keys: tuple[Any, ...]) -> bool:
+    """Whether these keys are nothing but this one (and its tags)."""
+    return keys == (t.key,) or (t.place is not None and keys == (t.key, *t.place.tags))
 
 
 def _soonest(key: str, step: Step) -> Step | None:
     """What tells when a field that is read expires: the server may announce that late."""
     if isinstance(step, Script):
-        return Script("hash_soonest", (key,), ()) if step.name == "hash_read" else None
-    if step.args[0] not in _FIELDS:
+        until = source(step.name).header.until
+        return Script(until, (key,), ()) if until else None
+    facts, fields = COMMANDS.get(step.args[0]), step.args[2:]
+    if facts is None or not facts.fields or not fields:
         return None
-    fields = step.args[2:]
-    return Command(("HPTTL", key, "FIELDS", len(fields), *fields)) if fields else None
+    return Command(("HPTTL", key, "FIELDS", len(fields), *fields))
 
 
 def is_soft(reply: Any) -> bool:

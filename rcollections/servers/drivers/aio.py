@@ -21,14 +21,14 @@ from ...errors import CacheTimeout
 from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Seen, Sleep, Spawn, Subscribe, Wait
 from ...plans.flights import Flights
 from ...plans.functions.job import computing
+from ...plans.steps import empty_reply, repeatable
 from ...wire.aio_sockets import noting, told
 from ...wire.clock import no_deadline
 from ...wire.clock import until as until_
 from ...wire.signals import AsyncSignal
 from ...wire.sockets import fake_server, socket_options
-from ...wire.steps import key_of, repeatable, words
 from ...wire.translate import translate
-from .. import disabled
+from ...wire.words import key_of, words
 from ..background import report
 from ..connection import RETRIES
 from ..leases import hold
@@ -202,7 +202,7 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
     if not steps:
         return []
     if connection.disabled:
-        return [disabled.reply(step) for step in steps]
+        return [empty_reply(step) for step in steps]
     replies = [
         translate(reply, connection.dsn.shown, key_of(step)) if isinstance(reply, Exception) else reply
         for step, reply in zip(steps, await _attempt(connection, steps, atomic), strict=True)
