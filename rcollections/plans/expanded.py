@@ -38,11 +38,13 @@ def _of_command(step: Command, waits: bool) -> Expanded | None:
     words = step.args
     facts = COMMANDS.get(words[0])
     if facts is not None and facts.several and not facts.writes:
+        if Guarded not in map(type, words):
+            return None
         keys = facts.keys(words)
         if len(keys) > 1 or facts.counted:
             start = facts.where.start
             args = (words[0], start - 1, *words[1:start], *words[start + len(keys) :])
-            return _second_of(Script("keys_read", keys, args), waits) if Guarded in map(type, keys) else None
+            return _second_of(Script("keys_read", keys, args), waits)
     key = words[1] if len(words) > 1 else None
     if not isinstance(key, Guarded):
         return None

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["empty_reply", "repeatable", "written"]
 
+# Asked at each trip, so looked up at once.
+_REPEATED = frozenset(name for name, facts in COMMANDS.items() if facts.repeat)
+_CHANGES_NOTHING = frozenset(name for name, facts in COMMANDS.items() if not facts.writes)
+
 
 def repeatable(step: Step) -> bool:
     """Whether it may be sent again when nobody knows whether the server has carried it out."""
     if isinstance(step, Script):
         return source(step.name).header.repeat
-    facts = COMMANDS.get(step.args[0])
-    return facts is not None and facts.repeat
+    return step.args[0] in _REPEATED
 
 
 def written(step: Step, tags: str) -> tuple[Any, ...] | None:
@@ -38,10 +41,10 @@ def written(step: Step, tags: str) -> tuple[Any, ...] | None:
         if not script.guarded:
             return writes.keys(step)
         return tuple(key for key in step.keys if not key.startswith((tags, "rc:l:")))  # the guards beside, too
+    if step.args[0] in _CHANGES_NOTHING:
+        return ()
     facts = COMMANDS.get(step.args[0])
-    if facts is None:
-        return None
-    return facts.keys(step.args) if facts.writes else ()
+    return None if facts is None else facts.keys(step.args)
 
 
 def empty_reply(step: Step) -> Any:

@@ -50,19 +50,26 @@ class Held:
 
 def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
     """How this operation is held, or None. ``field_ttls``: on this server fields may expire by themselves."""
-    step = op.step
+    step, key = op.step, str(t.key)
     if op.name == "gets" or op.operands:  # what is compared later is asked of the server
         return None
+    until: Step | None = None  # what tells when a field that is read expires: the server may announce that late
     if isinstance(step, Script):
-        if not source(step.name).header.held:
+        header = source(step.name).header
+        if not header.held:
             return None
-        words: tuple[Any, ...] = (step.name, str(t.key), *step.args)
+        words: tuple[Any, ...] = (step.name, key, *step.args)
+        if field_ttls and header.until:
+            until = Script(header.until, (key,), ())
     else:
-        facts = COMMANDS.get(step.args[0])
-        if facts is None or not facts.held or not _is_of(t, facts.keys(step.args)):
+        args = step.args
+        facts = COMMANDS.get(args[0])
+        if facts is None or not facts.held or (args[1] != key if not facts.several else not _is_of(t, args)):
             return None
-        words = (step.args[0], str(t.key), *step.args[2:])
-    held = Held(str(t.key), words, (), (step,))
+        words = (args[0], key, *args[2:])
+        if field_ttls and facts.fields and len(args) > 2:
+            until = Command(("HPTTL", key, "FIELDS", len(args) - 2, *args[2:]))
+    held = Held(key, words, (), (step,))
     if t.place is not None:
         held.watched = t.place.tags
     elif isinstance(t.key, Guarded):
@@ -72,25 +79,14 @@ def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
         held.watched = (t.key.guard, *t.key.tags)
         held.words = (*words, "\n".join(held.watched))
         held.steps, held._fold = form.steps, form.fold
-    if field_ttls and (soonest := _soonest(str(t.key), step)) is not None:
-        held.steps, held.soonest = (soonest, *held.steps), True
+    if until is not None:
+        held.steps, held.soonest = (until, *held.steps), True
     return held
 
 
-def _is_of(t: Target, keys: tuple[Any, ...]) -> bool:
-    """Whether these keys are nothing but this one (and its tags)."""
-    return keys == (t.key,) or (t.place is not None and keys == (t.key, *t.place.tags))
-
-
-def _soonest(key: str, step: Step) -> Step | None:
-    """What tells when a field that is read expires: the server may announce that late."""
-    if isinstance(step, Script):
-        until = source(step.name).header.until
-        return Script(until, (key,), ()) if until else None
-    facts, fields = COMMANDS.get(step.args[0]), step.args[2:]
-    if facts is None or not facts.fields or not fields:
-        return None
-    return Command(("HPTTL", key, "FIELDS", len(fields), *fields))
+def _is_of(t: Target, args: tuple[Any, ...]) -> bool:
+    """Whether this reads nothing but this key (and its tags)."""
+    return args[1:] == (t.key,) or (t.place is not None and args[1:] == (t.key, *t.place.tags))
 
 
 def is_soft(reply: Any) -> bool:
