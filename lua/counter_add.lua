@@ -7,6 +7,8 @@
 -- ARGV[4] the most fields that one step may carry
 -- ARGV[5..] field, count, and so on
 -- returns {'ok'} | {'text'} | {'range'} | {'big'}
+-- writes KEYS[1]
+-- empty {'ok'}
 -- @include lib/arm
 -- @include lib/counts
 local list, first = ARGV, 5

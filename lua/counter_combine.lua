@@ -8,6 +8,8 @@
 -- ARGV[5] whole: every field of the counter; these: only those of the arguments
 -- ARGV[6..] field, count, and so on
 -- returns {'ok'} | {'text'} | {'range'} | {'big'}
+-- writes KEYS[1]
+-- empty {'ok'}
 -- @include lib/arm
 -- @include lib/counts
 -- @include lib/keep

@@ -5,6 +5,8 @@
 -- ARGV[3] field
 -- ARGV[4] what is added, as text
 -- returns {'ok', count} | {'text'} | {'range'}
+-- writes KEYS[1]
+-- empty {'ok', ARGV[4]}
 -- @include lib/arm
 -- @include lib/count
 local now = redis.call('HGET', KEYS[1], ARGV[3])

@@ -2,6 +2,8 @@
 -- KEYS[1] the counter
 -- ARGV[1] field
 -- returns {'ok', count} | {'missing'} | {'text'}
+-- writes KEYS[1]
+-- empty {'missing'}
 -- @include lib/count
 local count = redis.call('HGET', KEYS[1], ARGV[1])
 if not count then return {'missing'} end

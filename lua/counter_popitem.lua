@@ -1,6 +1,8 @@
 -- counter_popitem: take any one field out and give it with its count; what is no count stays
 -- KEYS[1] the counter
 -- returns {'ok', field, count} | {'missing'} | {'text'}
+-- writes KEYS[1]
+-- empty {'missing'}
 -- @include lib/count
 local found = redis.call('HRANDFIELD', KEYS[1], 1)
 local field = found and found[1]

@@ -4,6 +4,8 @@
 -- ARGV[1] ms from now, 0 for ever
 -- ARGV[2] set, or renew: never shorten
 -- returns {'ok'} | {'longer'} | {'missing'}
+-- writes KEYS[1]
+-- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags
 local data, grace, left = usable(KEYS[1], known(2))

@@ -7,6 +7,8 @@
 -- ARGV[3] ttl of tags in ms, 0 none
 -- ARGV[4..] one new stamp a tag, drawn for this message alone
 -- returns {'lease', stamps}
+-- writes KEYS[1]
+-- empty {'lease', ARGV[4..]}
 -- @include lib/tags
 local current = stamps(3, #KEYS - 2, ARGV[3], 4)
 redis.call('UNLINK', KEYS[1])

@@ -4,6 +4,8 @@
 -- KEYS[3..] the tags
 -- ARGV[1] ttl in ms, 0 none
 -- returns {'ok'} | {'missing'}
+-- writes KEYS[2]
+-- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags
 local data, grace = usable(KEYS[1], known(3))

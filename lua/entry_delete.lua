@@ -3,7 +3,9 @@
 -- KEYS[2] its lease
 -- ARGV[1] channel of those who wait
 -- returns {'ok', removed}
+-- writes KEYS[1]
 -- retry safe
+-- empty {'ok', 0}
 local removed = redis.call('UNLINK', KEYS[1])
 redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[1], '')

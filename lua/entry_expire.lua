@@ -3,6 +3,8 @@
 -- KEYS[2] its lease
 -- ARGV[1] channel of those who wait
 -- returns {'stale'} | {'gone'}
+-- writes KEYS[1]
+-- empty {'gone'}
 -- @include lib/entry
 redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[1], '')

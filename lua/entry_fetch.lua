@@ -9,6 +9,8 @@
 -- ARGV[5] early: ms of freshness, -1 none
 -- ARGV[6..] one new stamp a tag, drawn for this message alone
 -- returns {'hit', entry, stamps, ttl, 0} | {'lease', entry, stamps, ttl, 0} | {'wait', entry, stamps, ttl, ms}
+-- writes leases only
+-- empty {'lease', '', ARGV[6..], -2, 0}
 -- @include lib/entry
 -- @include lib/tags
 local current = stamps(3, #KEYS - 2, ARGV[3], 6)

@@ -11,6 +11,8 @@
 -- ARGV[7] how much, as text
 -- ARGV[8..] one new stamp a tag, drawn for this message alone
 -- returns {'ok', text} | {'text'} | {'range'}
+-- writes KEYS[1]
+-- empty {'ok', ARGV[7]}
 -- @include lib/arm
 -- @include lib/sum
 -- @include lib/tags

@@ -9,6 +9,8 @@
 -- ARGV[5] channel of those who wait
 -- ARGV[6..] one new stamp a tag, drawn for this message alone
 -- returns {'ok'}
+-- writes KEYS[1]
+-- empty {'ok'}
 -- @include lib/tags
 local data = ARGV[1] .. stamps(3, #KEYS - 2, ARGV[4], 6) .. ARGV[2]
 redis.call('DEL', KEYS[2])

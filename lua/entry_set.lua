@@ -14,6 +14,9 @@
 -- ARGV[9] the guard that was seen before the source was read, '' if that does not matter
 -- ARGV[10..] one new stamp a tag, drawn for this message alone
 -- returns {'ok'} | {'there', entry} | {'changed'} | {'refused'}
+-- writes KEYS[1]
+-- empty {'changed'} when ARGV[7] is same
+-- empty {'ok'}
 -- @include lib/entry
 -- @include lib/tags
 local current, seen = stamps(4, #KEYS - 3, ARGV[4], 10), ARGV[9]

@@ -6,6 +6,8 @@
 -- ARGV[4] last or first: which writes arm the ttl
 -- ARGV[5..] for each entry what stands before the stamps and the value; then one new stamp a tag
 -- returns {'ok'}
+-- writes KEYS[1..ARGV[1]]
+-- empty {'ok'}
 -- @include lib/entry
 -- @include lib/tags
 local count = tonumber(ARGV[1])

@@ -6,6 +6,8 @@
 -- ARGV[3] ttl in ms, 0 none
 -- ARGV[4] channel of those who wait
 -- returns {'ok'} | {'refused'}
+-- writes KEYS[1]
+-- empty {'ok'}
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'refused'} end
 if ARGV[3] == '0' then
   redis.call('SET', KEYS[1], ARGV[2])

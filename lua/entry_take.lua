@@ -4,6 +4,8 @@
 -- KEYS[3..] the tags
 -- ARGV[1] channel of those who wait
 -- returns {'ok', entry} | {'missing'}
+-- writes KEYS[1]
+-- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags
 local data = usable(KEYS[1], known(3))

@@ -11,6 +11,10 @@
 -- ARGV[6] 8 bytes for a new guard, drawn for this message alone
 -- ARGV[7..] one new stamp a tag, drawn for this message alone
 -- returns {'open', guard} | {'lease', guard} | {'loaded', value} | {'wait', ms}
+-- writes KEYS[1], KEYS[2]
+-- empty {'lease', ARGV[7..] .. ARGV[6]} when ARGV[1] is field
+-- empty {'loaded', ''} when ARGV[1] is load
+-- empty {'open', ARGV[7..] .. ARGV[6]}
 -- @include lib/generation
 local current = stamps(4, #KEYS - 3, ARGV[5], 7)
 local found = redis.call('GET', KEYS[2]) or ''

@@ -7,6 +7,9 @@
 -- ARGV[5] the bytes that were read
 -- ARGV[6] the encoded new value
 -- returns {'ok'} | {'changed'}
+-- writes KEYS[1]
+-- empty {'ok'} when ARGV[4] is absent
+-- empty {'changed'}
 -- @include lib/arm
 local now = redis.call('HGET', KEYS[1], ARGV[3])
 if ARGV[4] == 'absent' then

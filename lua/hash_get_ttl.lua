@@ -2,7 +2,8 @@
 -- KEYS[1] the hash
 -- ARGV[1] field
 -- returns {'ok', value, ms} | {'missing'}
--- retry safe
+-- reads
+-- empty {'missing'}
 local value = redis.call('HGET', KEYS[1], ARGV[1])
 if not value then return {'missing'} end
 local whole = redis.call('PTTL', KEYS[1])

@@ -6,6 +6,8 @@
 -- ARGV[4] int or float: what is added
 -- ARGV[5] how much, as text
 -- returns {'ok', text} | {'text'} | {'range'}
+-- writes KEYS[1]
+-- empty {'ok', ARGV[5]}
 -- @include lib/arm
 -- @include lib/number
 local now = redis.call('HGET', KEYS[1], ARGV[3])

@@ -5,6 +5,8 @@
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3] the most fields that one step may carry
 -- returns {'ok'} | {'big'}
+-- writes KEYS[1]
+-- empty {'ok'}
 -- @include lib/arm
 -- @include lib/each
 if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[3]) then return {'big'} end

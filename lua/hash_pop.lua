@@ -2,6 +2,8 @@
 -- KEYS[1] the hash
 -- ARGV[1] field
 -- returns {'ok', value} | {'missing'}
+-- writes KEYS[1]
+-- empty {'missing'}
 local value = redis.call('HGET', KEYS[1], ARGV[1])
 if not value then return {'missing'} end
 redis.call('HDEL', KEYS[1], ARGV[1])

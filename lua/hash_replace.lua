@@ -3,6 +3,9 @@
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2..] field, value, and so on
 -- returns {'ok'}
+-- writes KEYS[1]
+-- replaces all
+-- empty {'ok'}
 -- @include lib/each
 redis.call('DEL', KEYS[1])
 each('HSET', KEYS[1], ARGV, 2)

@@ -4,6 +4,8 @@
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3..] field, value, and so on
 -- returns {'ok', added}
+-- writes KEYS[1]
+-- empty {'ok', distinct ARGV[3..] by 2}
 -- @include lib/arm
 -- @include lib/each
 local new = made(KEYS[1], ARGV[2])

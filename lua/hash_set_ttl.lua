@@ -5,6 +5,8 @@
 -- ARGV[3] ttl of each field in ms, 0 none
 -- ARGV[4..] field, value, and so on
 -- returns {'ok', added} | {'unsupported'}
+-- writes KEYS[1]
+-- empty {'ok', distinct ARGV[4..] by 2}
 -- @include lib/arm
 -- @include lib/each
 local able = redis.pcall('HPTTL', KEYS[1], 'FIELDS', 1, ARGV[4])

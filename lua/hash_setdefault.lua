@@ -5,6 +5,8 @@
 -- ARGV[3] field
 -- ARGV[4] value
 -- returns {'set'} | {'old', value}
+-- writes KEYS[1]
+-- empty {'set'}
 -- @include lib/arm
 local old = redis.call('HGET', KEYS[1], ARGV[3])
 if old then return {'old', old} end

@@ -1,7 +1,8 @@
 -- hash_soonest: when the first field of a hash expires by itself
 -- KEYS[1] the hash
 -- returns {'ok', ms, -1 none}
--- retry safe
+-- reads
+-- empty {'ok', -1}
 local soonest = -1
 local fields = redis.call('HKEYS', KEYS[1])
 for from = 1, #fields, 7000 do

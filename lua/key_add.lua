@@ -4,6 +4,8 @@
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] the encoded value
 -- returns {'ok'} | {'there', entry}
+-- writes KEYS[1]
+-- empty {'ok'}
 -- @include lib/entry
 local there = usable(KEYS[1], '')
 if there then return {'there', there} end

@@ -6,6 +6,9 @@
 -- ARGV[4] the bytes that were read
 -- ARGV[5] the encoded new value
 -- returns {'ok'} | {'changed'}
+-- writes KEYS[1]
+-- empty {'ok'} when ARGV[3] is absent
+-- empty {'changed'}
 -- @include lib/entry
 if ARGV[3] == 'there' and redis.call('GET', KEYS[1]) ~= ARGV[4] then return {'changed'} end
 local there, grace, left

@@ -3,6 +3,10 @@
 -- KEYS[2] the copy, replaced
 -- ARGV[1] ttl in ms, 0 none
 -- returns {'ok'} | {'missing'}
+-- writes KEYS[2]
+-- replaces all
+-- empty {'missing'}
+
 -- Not COPY: after it the two keys of an in-memory server (fakeredis) share one content.
 local content = redis.call('DUMP', KEYS[1])
 if not content then

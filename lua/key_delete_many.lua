@@ -2,6 +2,8 @@
 -- KEYS[1..] the keys, then their guards and the leases of those who compute them
 -- ARGV[1] how many of them are the keys
 -- returns {'ok', removed}
+-- writes KEYS[1..]
+-- empty {'ok', 0}
 local count = tonumber(ARGV[1])
 local removed = 0
 for from = 1, #KEYS, 7000 do

@@ -1,7 +1,8 @@
 -- key_get_ttl: a value and how long it stays
 -- KEYS[1] the key
 -- returns {'ok', value, ms} | {'missing'}
--- retry safe
+-- reads
+-- empty {'missing'}
 local value = redis.call('GET', KEYS[1])
 if not value then return {'missing'} end
 return {'ok', value, redis.call('PTTL', KEYS[1])}

@@ -1,7 +1,8 @@
 -- key_get_ttls: several values, each followed by how long it stays, -2 where there is none
 -- KEYS[1..] the keys
 -- returns {'ok', values}
--- retry safe
+-- reads
+-- empty {'ok', ('', -2) for each key}
 local out = {'ok'}
 for _, key in ipairs(KEYS) do
   local value = redis.call('GET', key)

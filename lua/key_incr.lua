@@ -5,6 +5,8 @@
 -- ARGV[3] int or float: what is added
 -- ARGV[4] how much, as text
 -- returns {'ok', text} | {'text'} | {'range'}
+-- writes KEYS[1]
+-- empty {'ok', ARGV[4]}
 -- @include lib/arm
 -- @include lib/sum
 local reply, grace = add(KEYS[1], '', '', ARGV[3], ARGV[4])

@@ -2,6 +2,8 @@
 -- KEYS[1] the key
 -- ARGV[1] ms that it shall live at least, 0 for ever
 -- returns {'ok'} | {'longer'} | {'missing'}
+-- writes KEYS[1]
+-- empty {'missing'}
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return {'missing'} end
 if left == -1 then return {'longer'} end

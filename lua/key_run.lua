@@ -3,6 +3,8 @@
 -- ARGV[1] the command
 -- ARGV[2..] what follows the key
 -- returns {'ok', reply}
+-- writes KEYS[1]
+-- empty {'ok', reply of ARGV[1] KEYS ARGV[2..]}
 if #ARGV <= 7001 then return {'ok', redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))} end
 local sum = 0
 for from = 2, #ARGV, 7000 do

@@ -3,6 +3,8 @@
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] the encoded value
 -- returns {'ok'}
+-- writes KEYS[1]
+-- empty {'ok'}
 -- @include lib/entry
 local there, grace, left = usable(KEYS[1], '')
 write(KEYS[1], ARGV[2], ARGV[1], grace, there and left)

@@ -4,6 +4,8 @@
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3..] one encoded value a key
 -- returns {'ok'}
+-- writes KEYS[1..]
+-- empty {'ok'}
 -- @include lib/entry
 for i, key in ipairs(KEYS) do
   local there, grace, left

@@ -4,7 +4,8 @@
 -- ARGV[2] how many words stand before the keys
 -- ARGV[3..] those words, and those that follow the keys
 -- returns {'ok', reply}
--- retry safe
+-- reads
+-- empty {'ok', reply of ARGV[1] KEYS}
 local words, before = {ARGV[1]}, tonumber(ARGV[2])
 for i = 3, 2 + before do words[#words + 1] = ARGV[i] end
 for _, key in ipairs(KEYS) do words[#words + 1] = key end

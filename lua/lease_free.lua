@@ -3,6 +3,8 @@
 -- ARGV[1] token
 -- ARGV[2] channel of those who wait
 -- returns {'ok'} | {'refused'}
+-- writes leases only
+-- empty {'ok'}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'refused'} end
 redis.call('DEL', KEYS[1])
 redis.call('PUBLISH', ARGV[2], '')

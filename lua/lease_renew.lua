@@ -3,6 +3,8 @@
 -- ARGV[1] token
 -- ARGV[2] ms from now
 -- returns {'ok'} | {'refused'}
+-- writes leases only
+-- empty {'ok'}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'refused'} end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {'ok'}

@@ -4,6 +4,8 @@
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3..] members
 -- returns {'ok', added}
+-- writes KEYS[1]
+-- empty {'ok', distinct ARGV[3..]}
 -- @include lib/arm
 -- @include lib/each
 local new = made(KEYS[1], ARGV[2])

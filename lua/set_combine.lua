@@ -9,6 +9,10 @@
 -- ARGV[4] how many members the staging key must have in the end
 -- ARGV[5..] members to stage here
 -- returns {'ok', size before, size after} | {'lost'}
+-- writes KEYS[1], KEYS[2], KEYS[3]
+-- replaces all when ARGV[3] is copy or move
+-- empty {'ok', 0, number ARGV[4]} when ARGV[3] is union, xor or move
+-- empty {'ok', 0, 0}
 -- @include lib/arm
 -- @include lib/each
 local set, staged, aside, op = KEYS[1], KEYS[2], KEYS[3], ARGV[3]

@@ -3,7 +3,8 @@
 -- KEYS[2..] the other set, if it is on the server
 -- ARGV[1..] the members of the other, if it is not
 -- returns {'ok', size, size of the other, common}
--- retry safe
+-- reads
+-- empty {'ok', 0, #ARGV, 0}
 local size, other = redis.call('SCARD', KEYS[1]), #ARGV
 local common = 0
 if KEYS[2] then

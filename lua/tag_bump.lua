@@ -3,6 +3,8 @@
 -- ARGV[1] ttl in ms that a tag gets at least
 -- ARGV[2..] one new stamp a tag, drawn for this message alone
 -- returns {'ok'}
+-- writes KEYS[1..]
+-- empty {'ok'}
 for i, tag in ipairs(KEYS) do
   local left = redis.call('PTTL', tag)
   if left == -1 then

@@ -5,6 +5,9 @@
 -- ARGV[3] the conditions of ZADD: nx, xx, gt, lt with blanks between them, or ''
 -- ARGV[4..] score, member, and so on
 -- returns {'ok', added}
+-- writes KEYS[1]
+-- empty {'ok', 0} when ARGV[3] has xx
+-- empty {'ok', distinct ARGV[5..] by 2}
 -- @include lib/arm
 local new = made(KEYS[1], ARGV[2])
 local before, changed = redis.call('ZCARD', KEYS[1]), 0

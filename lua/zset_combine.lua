@@ -10,6 +10,9 @@
 -- ARGV[5] how many members the staging key must have in the end
 -- ARGV[6..] score, member, and so on: to stage here
 -- returns {'ok'} | {'lost'}
+-- writes KEYS[1], KEYS[2], KEYS[3]
+-- replaces all when ARGV[3] is copy or move
+-- empty {'ok'}
 -- @include lib/arm
 -- @include lib/each
 local zset, staged, aside, op = KEYS[1], KEYS[2], KEYS[3], ARGV[3]

@@ -5,6 +5,8 @@
 -- ARGV[3] how much
 -- ARGV[4] member
 -- returns {'ok', score} | {'nan'}
+-- writes KEYS[1]
+-- empty {'ok', ARGV[3]}
 -- @include lib/arm
 local new = made(KEYS[1], ARGV[2])
 local before = redis.call('ZSCORE', KEYS[1], ARGV[4])

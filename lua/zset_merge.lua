@@ -5,6 +5,8 @@
 -- ARGV[3] sum, min or max
 -- ARGV[4..] score, member, and so on
 -- returns {'ok'}
+-- writes KEYS[1]
+-- empty {'ok'}
 -- @include lib/arm
 local key, new, changed = KEYS[1], made(KEYS[1], ARGV[2]), false
 for i = 4, #ARGV, 2 do

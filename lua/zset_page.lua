@@ -5,7 +5,8 @@
 -- ARGV[3] the score of the one that was seen as the server wrote it, '' to begin at the end
 -- ARGV[4] its member
 -- returns {'ok', members and scores, lowest first}
--- retry safe
+-- reads
+-- empty {'ok', {}}
 local key, limit, score, last = KEYS[1], tonumber(ARGV[1]), ARGV[3], ARGV[4]
 local function less(a, b)
   -- By bytes, as the server sorts: Lua's own < asks the locale.

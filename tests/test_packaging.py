@@ -33,7 +33,7 @@ if len(sys.argv) > 2:  # started with -S: what is installed editable in this env
     sys.path += sys.argv[2:]  # before what is looked up by the next line: both have a finder of one name
     site.addsitedir(sys.argv[2])
 import rcollections
-from rcollections.wire.scripts import lua_dir, names, source
+from rcollections.plans.scripts import lua_dir, names, source
 assert rcollections.__file__.startswith(place), rcollections.__file__
 assert str(lua_dir()).startswith(place), lua_dir()
 assert len(names()) > 15 and all(source(name).text for name in names())

@@ -16,10 +16,10 @@ from ..l1 import ABSENT, PLAIN, SKIP, TOLD, Owner, bypassed, users
 from ..observe import events
 from ..plans.functions.job import Job, Recipe
 from ..plans.naming import channel, join, lease, namespaced, tag
+from ..plans.scripts import source
 from ..servers import registry
 from ..values.exceptions import dump_error, load_error
 from ..wire.clock import passed
-from ..wire.scripts import source
 from .arguments import LONGEST, Arguments
 from .identity import path_of
 from .options import checked, seconds

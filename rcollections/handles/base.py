@@ -9,10 +9,10 @@ from ..errors import ConfigError, DecodeError
 from ..l1 import users
 from ..missing import MISSING, Missing
 from ..observe import collector, events
-from ..plans import guards
 from ..plans.collections import keys as plans
 from ..plans.naming import guard, join, lease, namespaced
 from ..plans.target import Op, Target
+from ..plans.through import one, through
 from ..servers import registry
 from ..servers.drivers.sync import drive
 from ..values import decode_field, decode_raw, encode_field, encode_raw
@@ -221,7 +221,7 @@ class BaseCache(Fillable, Nearby):
 
     def _reply(self, target: Target, op: Op[Any]) -> Any:
         if target.guarded or op.operands:
-            return drive(guards.one(op.step), target.connection)
+            return drive(one(op.step), target.connection)
         if op.ahead is not None:
             return target.connection.many((op.ahead, op.step), False, False)[1]
         return target.connection.one(op.step)
@@ -229,7 +229,7 @@ class BaseCache(Fillable, Nearby):
     def _drive(self, name: str, plan: Plan[T]) -> T:
         """Carry out an operation that takes several round trips."""
         target = self._bound()
-        plan = guards.through(plan)
+        plan = through(plan)
         if not events.observers:
             return drive(plan, target.connection)
         return events.watched(type(self).__name__, name, target.key, lambda _: drive(plan, target.connection))

@@ -8,7 +8,7 @@ from ..errors import CacheError
 from ..missing import MISSING
 from ..observe import events
 from ..plans.effects import Batch, Command
-from ..plans.guards import Expanded, expand, folded
+from ..plans.expanded import Expanded, expand, folded
 from ..plans.target import Op
 from ..servers.drivers.sync import drive
 

@@ -11,9 +11,9 @@ from ..forks import after_fork
 from ..plans.effects import Command
 from ..plans.flights import Flights
 from ..plans.naming import tag
+from ..plans.steps import written
 from ..wire.clock import no_deadline
 from ..wire.signals import Signal
-from ..wire.steps import written
 from .background import try_submit
 from .breaker import Breaker
 from .codecs import Codecs

@@ -18,10 +18,11 @@ import hiredis
 
 from ..errors import CacheError
 from ..plans.effects import Script
+from ..plans.steps import repeatable
 from .clock import until as until_
 from .failures import Broken, ErrorReply, NotConnected
-from .steps import key_of, repeatable, words
 from .translate import is_loading, is_unknown_script, translate
+from .words import key_of, words
 
 if TYPE_CHECKING:
     from ..plans.effects import Step

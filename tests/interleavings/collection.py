@@ -59,11 +59,11 @@ class Collection:
 
     def run(self, op: Any) -> Plan[Any]:
         """One operation."""
-        return op.decode((yield from unfolded(self.world.parts.guards.one(op.step))))
+        return op.decode((yield from unfolded(self.world.parts.through.one(op.step))))
 
     def members(self) -> Plan[set[int]]:
         """``c.to_set()``"""
-        found: set[int] = yield from unfolded(self.world.parts.guards.through(sets.whole(self.plain)))
+        found: set[int] = yield from unfolded(self.world.parts.through.through(sets.whole(self.plain)))
         return found
 
     def add(self, version: int) -> Plan[Any]:

@@ -21,7 +21,7 @@ LOADED: dict[str, Any] = {**LOADS, "initial": kept(TAG, flag=b"L")}
 
 COLLECTION_GUARDS: dict[str, Guard] = {
     "fill-since": Guard(
-        lambda: plans(("guards", 'role = "w" if not written.since else', 'role = "w" if True else')),
+        lambda: plans(("expanded", 'role = "w" if not written.since else', 'role = "w" if True else')),
         shelf("", (filler(),), (BUMP,)),
     ),
     "fill-since, merging": Guard(
@@ -43,15 +43,15 @@ COLLECTION_GUARDS: dict[str, Guard] = {
     ),
     "guard-first": Guard(
         lambda: plans(
-            ("guards", 'steps: list[Step] = [Command(("GET", key.guard)), step]',
+            ("expanded", 'steps: list[Step] = [Command(("GET", key.guard)), step]',
              'steps: list[Step] = [step, Command(("GET", key.guard))]'),
-            ("guards", "return Expanded((steps[0], _plain(step), *map(_plain, steps[2:])), fold)",
+            ("expanded", "return Expanded((steps[0], _plain(step), *map(_plain, steps[2:])), fold)",
              "return Expanded(tuple(map(_plain, steps)), lambda all: fold([all[1], all[0], *all[2:]]))"),
         ),
         shelf("", (looker,), (BUMP,), (adder,), **THERE),
     ),
     "guard-again": Guard(
-        lambda: plans(("guards", "if waits and not (loaded and steady):", "if waits and not loaded:")),
+        lambda: plans(("expanded", "if waits and not (loaded and steady):", "if waits and not loaded:")),
         shelf("", (looker,), (afresh,), prompt=False, **LOADED),
     ),
     "writes compare the guard": Guard(

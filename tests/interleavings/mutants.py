@@ -31,6 +31,8 @@ MODULES = {
     "put": "functions.put",
     "call": "functions.call",
     "guards": "guards",
+    "expanded": "expanded",
+    "through": "through",
     "loads": "collections.loads",
 }
 ORDER = tuple(MODULES)
@@ -59,7 +61,8 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
         for name, module in before.items():
             sys.modules[f"{PACKAGE}.{MODULES[name]}"] = module
     modules = {
-        name: made[name] for name in ("call", "refresh", "put", "bump", "invalidate", "writing", "guards", "loads")
+        name: made[name]
+        for name in ("call", "refresh", "put", "bump", "invalidate", "writing", "guards", "through", "loads")
     }
     return Parts(**modules, flights=made["flights"].Flights, **parts)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rcollections.l1 import ABSENT
 from rcollections.plans.effects import Command, Look, Script, Seen
 from rcollections.plans.entries import same, unpack
-from rcollections.wire.steps import written
+from rcollections.plans.steps import written
 from tests.interleavings.canonical import Canon
 from tests.interleavings.links import Link
 from tests.interleavings.model import Model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcollections.coherence.proof import Proof
 from rcollections.l1.tier import Tier
-from rcollections.plans import guards
+from rcollections.plans import guards, through
 from rcollections.plans import tags as bump
 from rcollections.plans.collections import keys, loads
 from rcollections.plans.entries import VALUE, Entry, pack
@@ -51,6 +51,7 @@ class Parts:
     draw: Callable[[Any], bytes] = numbered
     strong: bool = True  # whether ``writing()`` is used
     guards: Any = guards
+    through: Any = through
     loads: Any = loads
     beside: tuple[str, ...] = (GUARD, LEASE)  # what goes with a collection that is cleared
     clear: Any = keys.clean_function

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rcollections.plans.effects import Command, Script
-from rcollections.plans.guards import Guarded, expand
+from rcollections.plans.expanded import expand
+from rcollections.plans.guards import Guarded
 from tests.interleavings.model import Model
 from tests.interleavings.test_agreement import LEFT, TAG_MS, TAGS, alike, bump, some
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rcollections.plans.effects import Script
-from rcollections.wire.scripts import source
+from rcollections.plans.scripts import source
 
 OLD, NEW = b"oldstamp", b"newstamp"
 MARK, NEXT = b"mark-one", b"mark-two"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..commands import COMMANDS
 from ..effects import Command, Script
 from ..entries import unpack
-from ..guards import Guarded, expand
+from ..expanded import expand
+from ..guards import Guarded
+from ..scripts import source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,15 +18,6 @@ if TYPE_CHECKING:
     from ..target import Op, Target
 
 __all__ = ["Held", "held_read", "is_soft"]
-
-# The answer changes with the key only: nothing random, nothing that depends on the time, no cursors.
-_COMMANDS = frozenset(
-    "EXISTS GET HEXISTS HGET HLEN HMGET MGET SCARD SISMEMBER SMISMEMBER ZCARD ZCOUNT ZMSCORE ZRANGE ZRANK ZREVRANK "
-    "ZSCORE".split()
-)
-_SCRIPTS = frozenset(("hash_read", "set_read", "zset_read"))
-_FRESH = frozenset(("gets",))  # what is compared later is asked of the server
-_FIELDS = {"HGET": 1, "HEXISTS": 1, "HMGET": None}  # how many fields stand behind the key
 
 
 class Held:
@@ -56,18 +50,26 @@ class Held:
 
 def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
     """How this operation is held, or None. ``field_ttls``: on this server fields may expire by themselves."""
-    step = op.step
-    if op.name in _FRESH or op.operands:
+    step, key = op.step, str(t.key)
+    if op.name == "gets" or op.operands:  # what is compared later is asked of the server
         return None
+    until: Step | None = None  # what tells when a field that is read expires: the server may announce that late
     if isinstance(step, Script):
-        if step.name not in _SCRIPTS:
+        header = source(step.name).header
+        if not header.held:
             return None
-        words: tuple[Any, ...] = (step.name, str(t.key), *step.args)
+        words: tuple[Any, ...] = (step.name, key, *step.args)
+        if field_ttls and header.until:
+            until = Script(header.until, (key,), ())
     else:
-        if step.args[0] not in _COMMANDS or not _is_of(t, step):
+        args = step.args
+        facts = COMMANDS.get(args[0])
+        if facts is None or not facts.held or (args[1] != key if not facts.several else not _is_of(t, args)):
             return None
-        words = (step.args[0], str(t.key), *step.args[2:])
-    held = Held(str(t.key), words, (), (step,))
+        words = (args[0], key, *args[2:])
+        if field_ttls and facts.fields and len(args) > 2:
+            until = Command(("HPTTL", key, "FIELDS", len(args) - 2, *args[2:]))
+    held = Held(key, words, (), (step,))
     if t.place is not None:
         held.watched = t.place.tags
     elif isinstance(t.key, Guarded):
@@ -77,26 +79,14 @@ def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
         held.watched = (t.key.guard, *t.key.tags)
         held.words = (*words, "\n".join(held.watched))
         held.steps, held._fold = form.steps, form.fold
-    if field_ttls and (soonest := _soonest(str(t.key), step)) is not None:
-        held.steps, held.soonest = (soonest, *held.steps), True
+    if until is not None:
+        held.steps, held.soonest = (until, *held.steps), True
     return held
 
 
-def _is_of(t: Target, step: Command) -> bool:
+def _is_of(t: Target, args: tuple[Any, ...]) -> bool:
     """Whether this reads nothing but this key (and its tags)."""
-    if step.args[0] != "MGET":
-        return step.args[1] == t.key
-    return t.place is not None and step.args[1:] == (t.key, *t.place.tags)
-
-
-def _soonest(key: str, step: Step) -> Step | None:
-    """What tells when a field that is read expires: the server may announce that late."""
-    if isinstance(step, Script):
-        return Script("hash_soonest", (key,), ()) if step.name == "hash_read" else None
-    if step.args[0] not in _FIELDS:
-        return None
-    fields = step.args[2:]
-    return Command(("HPTTL", key, "FIELDS", len(fields), *fields)) if fields else None
+    return args[1:] == (t.key,) or (t.place is not None and args[1:] == (t.key, *t.place.tags))
 
 
 def is_soft(reply: Any) -> bool:

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ...plans.effects import Seen
+from ...plans.steps import empty_reply
 from ...wire.asked import Asked
 from ...wire.trips import Acquire, Exchange, Heal, translated, trip
-from .. import disabled
 from ..loops import pool_of
 from .trips import travel
 
@@ -62,14 +62,14 @@ async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: 
     if not steps:
         return []
     if road.disabled:
-        return [disabled.reply(step) for step in steps]
+        return [empty_reply(step) for step in steps]
     return translated(road, steps, await atravel(road, trip(road, steps, atomic)), keep_errors)
 
 
 async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
     """The replies of reads that may be held in the process, with the ttl of the key before them, and who answered."""
     if road.disabled:
-        return Seen([disabled.reply(step) for step in steps], None, b"")
+        return Seen([empty_reply(step) for step in steps], None, b"")
     asked = Asked(key)
     replies = translated(road, steps, await atravel(road, trip(road, steps, asked=asked)), keep_errors)
     return Seen(replies, asked.ms, asked.server)

@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...plans.effects import Seen
+from ...plans.steps import empty_reply
 from ...wire.asked import Asked
 from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
-from .. import disabled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def one(road: Routed, step: Step) -> Any:
     """The reply of one step; its error as one of ours."""
     steps = (step,)
     if road.disabled:
-        return disabled.reply(step)
+        return empty_reply(step)
     replies = travel(road, trip(road, steps))
     if isinstance(replies[0], Exception):
         translated(road, steps, replies, keep_errors=False)
@@ -71,14 +71,14 @@ def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -
     if not steps:
         return []
     if road.disabled:
-        return [disabled.reply(step) for step in steps]
+        return [empty_reply(step) for step in steps]
     return translated(road, steps, travel(road, trip(road, steps, atomic)), keep_errors)
 
 
 def read_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:
     """The replies of reads that may be held in the process, with the ttl of the key before them, and who answered."""
     if road.disabled:
-        return Seen([disabled.reply(step) for step in steps], None, b"")
+        return Seen([empty_reply(step) for step in steps], None, b"")
     asked = Asked(key)
     replies = translated(road, steps, travel(road, trip(road, steps, asked=asked)), keep_errors)
     return Seen(replies, asked.ms, asked.server)

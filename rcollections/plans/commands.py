@@ -1,0 +1,206 @@
+"""The table of commands: for each where its keys stand, what it does, and what an empty server answers.
+
+Nothing else in this package lists commands. The headers of ``lua/`` say the same for scripts (see ``headers``).
+A command that is not here came by ``raw()``: nobody repeats it, and it may have written anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .effects import Arg
+
+__all__ = ["COMMANDS", "Facts", "answer"]
+
+# Where the keys stand among the words of a command.
+NONE: Final = slice(0, 0)
+FIRST: Final = slice(1, 2)
+SECOND: Final = slice(2, 3)  # behind the name of a subcommand
+BOTH: Final = slice(1, 3)
+ALL: Final = slice(1, None)
+COUNTED: Final = slice(2, None)  # the first word says how many follow
+
+NO_ANSWER: Final = object()  # only a server can answer this
+HELD: Final = "held"  # the answer changes with the keys only: nothing random, no time, no cursor
+FIELDS: Final = "fields"  # the same, and what follows the key are fields, which may expire by themselves
+
+
+class Facts:
+    """What is known about one command. Not to be changed."""
+
+    __slots__ = ("counted", "empty", "fields", "held", "repeat", "several", "where", "writes")
+
+    def __init__(self, where: slice, empty: Any, *, writes: bool, repeat: bool, held: str = "") -> None:
+        self.where = where
+        self.counted = where is COUNTED
+        self.several = where is ALL or where is COUNTED  # whether it may have any number of keys
+        self.writes = writes  # whether it may change its keys
+        self.repeat = repeat  # whether it may be sent again when nobody knows whether it was carried out
+        self.held = bool(held)  # whether its reply may be held in the process
+        self.fields = held == FIELDS
+        self.empty = empty  # the reply of an empty server, or what makes it of the words
+
+    def keys(self, words: tuple[Arg, ...]) -> tuple[Any, ...]:
+        """The keys among the words of this command."""
+        if not self.counted:
+            return words[self.where]
+        try:
+            return words[2 : 2 + int(words[1])]
+        except (IndexError, ValueError):  # by raw(); the server refuses it
+            return ()
+
+
+def answer(words: tuple[Arg, ...]) -> Any:
+    """The reply of an empty server to this command; a CacheError (not raised) where only a real one could tell."""
+    facts = COMMANDS.get(words[0])
+    empty = NO_ANSWER if facts is None else facts.empty
+    if empty is NO_ANSWER:
+        return CacheError(f"raw({words[0]!r}) has no meaning with CACHES_DISABLE=1")
+    return empty(words) if callable(empty) else empty
+
+
+def _reads(where: slice, empty: Any, held: str = "") -> Facts:
+    return Facts(where, empty, writes=False, repeat=True, held=held)
+
+
+def _writes(where: slice, empty: Any) -> Facts:
+    return Facts(where, empty, writes=True, repeat=False)
+
+
+def _asks(where: slice = NONE) -> Facts:
+    """About the server, not its data: changes no key, but is not repeated either."""
+    return Facts(where, NO_ANSWER, writes=False, repeat=False)
+
+
+# -- what an empty server answers, where that is not one value ---------------------------------------
+
+
+def _none(_words: tuple[Arg, ...]) -> list[Any]:
+    return []
+
+
+def _page(_words: tuple[Arg, ...]) -> list[Any]:
+    return [b"0", []]
+
+
+def _each(value: object, first: int) -> Callable[[tuple[Arg, ...]], list[Any]]:
+    """This value for each word from ``first`` on."""
+    return lambda words: [value] * (len(words) - first)
+
+
+def _distinct(first: int, step: int = 1) -> Callable[[tuple[Arg, ...]], int]:
+    """How many different words there are from ``first`` on."""
+    return lambda words: len(set(words[first::step]))
+
+
+def _some(words: tuple[Arg, ...]) -> list[Any] | None:
+    """One element, or with a count a list of them."""
+    return None if len(words) == 2 else []
+
+
+COMMANDS: Final[dict[Arg, Facts]] = {
+    # The data is read. Columns: where the keys stand, what an empty server answers, whether that may be held.
+    "EXISTS": _reads(ALL, 0, HELD),
+    "GET": _reads(FIRST, None, HELD),
+    "GETBIT": _reads(FIRST, 0),
+    "GETRANGE": _reads(FIRST, b""),
+    "HEXISTS": _reads(FIRST, 0, FIELDS),
+    "HGET": _reads(FIRST, None, FIELDS),
+    "HGETALL": _reads(FIRST, _none),
+    "HKEYS": _reads(FIRST, _none),
+    "HLEN": _reads(FIRST, 0, HELD),
+    "HMGET": _reads(FIRST, _each(None, 2), FIELDS),
+    "HPTTL": _reads(FIRST, _each(-2, 4)),
+    "HSCAN": _reads(FIRST, _page),
+    "HSTRLEN": _reads(FIRST, 0),
+    "HVALS": _reads(FIRST, _none),
+    "LCS": _reads(BOTH, NO_ANSWER),
+    "LLEN": _reads(FIRST, 0),
+    "LRANGE": _reads(FIRST, _none),
+    "MGET": _reads(ALL, _each(None, 1), HELD),
+    "PING": _reads(NONE, b"PONG"),
+    "PTTL": _reads(FIRST, -2),
+    "SCAN": _reads(NONE, _page),
+    "SCARD": _reads(FIRST, 0, HELD),
+    "SDIFF": _reads(ALL, _none),
+    "SINTER": _reads(ALL, _none),
+    "SISMEMBER": _reads(FIRST, 0, HELD),
+    "SMEMBERS": _reads(FIRST, _none),
+    "SMISMEMBER": _reads(FIRST, _each(0, 2), HELD),
+    "SRANDMEMBER": _reads(FIRST, _some),
+    "SSCAN": _reads(FIRST, _page),
+    "STRLEN": _reads(FIRST, 0),
+    "SUNION": _reads(ALL, _none),
+    "TTL": _reads(FIRST, -2),
+    "TYPE": _reads(FIRST, b"none"),
+    "XLEN": _reads(FIRST, 0),
+    "XRANGE": _reads(FIRST, _none),
+    "ZCARD": _reads(FIRST, 0, HELD),
+    "ZCOUNT": _reads(FIRST, 0, HELD),
+    "ZDIFF": _reads(COUNTED, _none),
+    "ZINTER": _reads(COUNTED, _none),
+    "ZMSCORE": _reads(FIRST, _each(None, 2), HELD),
+    "ZRANGE": _reads(FIRST, _none, HELD),
+    "ZRANGEBYSCORE": _reads(FIRST, _none),
+    "ZRANK": _reads(FIRST, None, HELD),
+    "ZREVRANK": _reads(FIRST, None, HELD),
+    "ZSCAN": _reads(FIRST, _page),
+    "ZSCORE": _reads(FIRST, None, HELD),
+    "ZUNION": _reads(COUNTED, _none),
+    # The data is changed.
+    "DEL": _writes(ALL, 0),
+    "EXPIRE": _writes(FIRST, 0),
+    "GETDEL": _writes(FIRST, None),
+    "HDEL": _writes(FIRST, 0),
+    "HSET": _writes(FIRST, _distinct(2, 2)),
+    "INCR": _writes(FIRST, 1),
+    "INCRBY": _writes(FIRST, lambda words: int(words[2])),
+    "PERSIST": _writes(FIRST, 0),
+    "PEXPIRE": _writes(FIRST, 0),
+    "SADD": _writes(FIRST, _distinct(2)),
+    "SET": _writes(FIRST, b"OK"),
+    "SPOP": _writes(FIRST, _some),
+    "SREM": _writes(FIRST, 0),
+    "UNLINK": _writes(ALL, 0),
+    "ZADD": _writes(FIRST, NO_ANSWER),
+    "ZPOPMAX": _writes(FIRST, _none),
+    "ZPOPMIN": _writes(FIRST, _none),
+    "ZREM": _writes(FIRST, 0),
+    "ZREMRANGEBYRANK": _writes(FIRST, 0),
+    "ZREMRANGEBYSCORE": _writes(FIRST, 0),
+    # The server is asked or told something that concerns no key's content.
+    "ACL": _asks(),
+    "AUTH": _asks(),
+    "BGREWRITEAOF": _asks(),
+    "BGSAVE": _asks(),
+    "CLIENT": _asks(),
+    "CLUSTER": _asks(),
+    "COMMAND": _asks(),
+    "CONFIG": _asks(),
+    "DBSIZE": _asks(),
+    "ECHO": _asks(),
+    "HELLO": _asks(),
+    "INFO": _asks(),
+    "KEYS": _asks(),
+    "LASTSAVE": _asks(),
+    "LATENCY": _asks(),
+    "LOLWUT": _asks(),
+    "MEMORY": _asks(SECOND),
+    "OBJECT": _asks(SECOND),
+    "PUBLISH": _asks(),
+    "PUBSUB": _asks(),
+    "RANDOMKEY": _asks(),
+    "ROLE": _asks(),
+    "SAVE": _asks(),
+    "SCRIPT": _asks(),
+    "SELECT": _asks(),
+    "SLOWLOG": _asks(),
+    "SUBSCRIBE": _asks(),
+    "TIME": _asks(),
+    "WAIT": _asks(),
+}
