@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     from ..plans.functions.job import Job
     from ..servers.connection import Connection
 
-__all__ = ["Background", "Future", "once"]
+__all__ = ["Background", "Cached", "Future", "once"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A", covariant=True)
 
 
-class Face(Protocol[P, A]):
-    """What a cached function has that these calls use."""
+class Cached(Protocol[P, A]):
+    """What a cached function has that these calls use; ``A`` is what a call of it gives, awaited or not."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
-    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Connection]: ...
+    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job[Any], Connection]: ...
 
 
 class Background(Generic[P, R]):
     """Calls that let the background do the computing. What it raises goes to the log."""
 
-    def __init__(self, function: Face[P, R]) -> None:
+    def __init__(self, function: Cached[P, R]) -> None:
         self._function = function
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
         job, connection = self._function._job(args, kwargs)
         try:
-            return self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+            return self._at_once(job, connection, args, kwargs)
         except CacheMissError:
             return self._function(*args, **kwargs)
 
@@ -51,7 +51,7 @@ class Background(Generic[P, R]):
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
         job, connection = self._function._job(args, kwargs)
         try:
-            return self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+            return self._at_once(job, connection, args, kwargs)
         except CacheMissError:
             in_background(lambda: self._function(*args, **kwargs), once=once(job))
             raise
@@ -61,22 +61,22 @@ class Background(Generic[P, R]):
         job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: drive(recompute(job), connection))
 
-    def _at_once(self, job: Job, connection: Connection, args: Any, kwargs: Any) -> Any:
+    def _at_once(self, job: Job[R], connection: Connection, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         found, value = drive(peek(job, stale=True), connection)
         if not found.fresh or is_early(job, found):
             in_background(lambda: self._function(*args, **kwargs), once=once(job), wait=False)
         return value
 
 
-def once(job: Job) -> tuple[int, str]:
+def once(job: Job[Any]) -> tuple[int, str]:
     """What is not computed twice at a time in the background: a hundred calls of one key need one computation."""
-    return id(job.flights), job.key
+    return id(job.recipe.flights), job.key
 
 
 class Future(Generic[P, R]):
     """Calls whose answer comes in a ``concurrent.futures.Future``."""
 
-    def __init__(self, function: Face[P, R]) -> None:
+    def __init__(self, function: Cached[P, R]) -> None:
         self._function = function
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:

@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..plans.functions.job import computing
+from ..plans.waiting import computing
 from ..wire.clock import no_deadline
 
 if TYPE_CHECKING:

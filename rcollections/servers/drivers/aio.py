@@ -20,7 +20,7 @@ from ...coherence.tiering import any_tiers
 from ...errors import CacheTimeout
 from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Seen, Sleep, Spawn, Subscribe, Wait
 from ...plans.flights import Flights
-from ...plans.functions.job import computing
+from ...plans.waiting import computing
 from ...wire.aio_sockets import noting, told
 from ...wire.clock import no_deadline
 from ...wire.clock import until as until_
