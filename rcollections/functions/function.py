@@ -55,7 +55,7 @@ class Function:
         """This function on its connection: for threads, or for an event loop with flights of its own."""
         return self._bindings.get(self, flights, loop)
 
-    def job(self, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
+    def job(self, binding: Binding, args: tuple[object, ...], kwargs: dict[str, object]) -> Job[Any]:
         """The job of one call."""
         names = binding.names
         key = names.key(args, kwargs)

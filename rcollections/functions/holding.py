@@ -60,7 +60,9 @@ class Holding:
             self.owner.arm(tiering.tier, (SKIP if arguments.ignore_self else TOLD) if arguments.method else PLAIN)
         return tiering
 
-    def under(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, tuple[Any, ...]] | None:
+    def under(
+        self, key: str, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> tuple[int, tuple[object, ...]] | None:
         """Under what the result of this call is held in the process; None: it is not, inside of ``no_l1()``."""
         if bypassed.get():
             return None
@@ -70,7 +72,7 @@ class Holding:
                 return self.owner.number, exact
         return self.owner.by_key, (key,)
 
-    def held(self, job: Job[Any]) -> Any:
+    def held(self, job: Job[object]) -> Any:
         """What is held in this process for a call that went the long way, or ABSENT; counted as a hit."""
         under = job.held_as
         if under is None or (under[0] == self.owner.number and not observe.observers):

@@ -95,14 +95,14 @@ class Names:
         tags = cls.tags if options.tags is None else options.tags
         self._tags = None if callable(tags) else self._named(tags)
 
-    def of(self, *parts: Any) -> str:
+    def of(self, *parts: object) -> str:
         """The key of ``cls(*parts)``."""
         cls = self._keys.cls
         if self._plain:
             return namespaced(self._namespace, join(cls.__name__, cls.prefix, parts), cls.prefix)
         return cls(*parts).key
 
-    def made(self, made: Any) -> str:
+    def made(self, made: object) -> str:
         """The key of what a ``key=`` function gave; TypeError for what is no key."""
         if isinstance(made, (list, tuple)):
             return self.of(*made)
@@ -111,7 +111,7 @@ class Names:
         name = self._keys.name
         raise TypeError(f"{name}: key= gave a {type(made).__name__}; it gives a str, or a sequence of key parts")
 
-    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    def key(self, args: tuple[object, ...], kwargs: dict[str, object]) -> str:
         """The whole key of a call, as the server gets it."""
         given = self._given
         if given is None:
@@ -121,7 +121,7 @@ class Names:
             return self._whole
         return self.of(given) if isinstance(given, str) else self.made(given(*args, **kwargs))
 
-    def tags(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+    def tags(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
         """The tags of a call as the server has them, each once, in one order: stamps are compared one by one."""
         if self._tags is not None:
             return self._tags

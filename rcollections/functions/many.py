@@ -55,7 +55,7 @@ class MultiCached(MultiFace, Generic[P, R]):
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
-    def _jobs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Jobs, Compute, Connection]:
+    def _jobs(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Jobs, Compute, Connection]:
         return self._jobs_of(self._function.bound(), args, kwargs)
 
     def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -13,7 +13,7 @@ from ..plans.naming import channel, lease
 from .decorated import Decorated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from ..plans.effects import Plan
     from ..plans.functions.many_leases import Compute
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .counts import CacheInfo
     from .function import Function
     from .keys import Names
+    from .watching import Watched
 
 __all__ = ["MultiFace", "first_key"]
 
@@ -47,13 +48,13 @@ class MultiFace(Decorated):
         """The key of one id on the server. Asks nobody."""
         return self._named(self._function.bound().names, each)
 
-    def _named(self, names: Names, each: Any) -> str:
+    def _named(self, names: Names, each: object) -> str:
         if self._key is not None:
             return names.made(self._key(each))
         return names.of(*each) if isinstance(each, (list, tuple)) else names.of(each)
 
     def _jobs_of(
-        self, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, binding: Binding, args: tuple[object, ...], kwargs: dict[str, object]
     ) -> tuple[Jobs, Compute, Connection]:
         """The jobs of one call by their ids, what computes those that are missing, and where."""
         function, names = self._function, binding.names
@@ -65,7 +66,7 @@ class MultiFace(Decorated):
         for each in dict.fromkeys(bound.arguments[self._arg]):
             jobs[each] = Job(binding.recipe, self._named(names, each), tags, _nothing)
 
-        def compute(wanted: list[Any]) -> Any:
+        def compute(wanted: list[Hashable]) -> Any:
             bound.arguments[self._arg] = tuple(wanted) if self._spread else list(wanted)
             keys = [jobs[each].key for each in wanted]
             return function.watching.many(
@@ -74,15 +75,17 @@ class MultiFace(Decorated):
 
         return jobs, compute, binding.connection
 
-    def _each(self, wanted: list[Any], found: Any, given: dict[str, Any]) -> Iterator[Any]:
+    def _each(self, wanted: list[Hashable], found: object, given: dict[str, object]) -> Iterator[Watched]:
         """What ``on_value`` is called with: each value, and the arguments of the call with its id for the ids."""
-        for each in wanted if isinstance(found, Mapping) else ():
+        if not isinstance(found, Mapping):
+            return
+        for each in wanted:
             if each in found:
                 arguments = {**given, self._arg: (each,) if self._spread else each}
                 one = inspect.BoundArguments(self._signature, arguments)
                 yield found[each], one.args, one.kwargs
 
-    def _drop(self, ids: Iterable[Any]) -> Plan[None]:
+    def _drop(self, ids: Iterable[Hashable]) -> Plan[None]:
         """Drop the values of these ids, a thousand in one trip."""
         keys = [self.key(each) for each in dict.fromkeys(ids)]
         for start in range(0, len(keys), 1000):

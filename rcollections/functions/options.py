@@ -39,12 +39,12 @@ class Options:
     ignore_self: bool = False
     l1: bool | None = None
 
-    def shown(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """All of them by name."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
-DEFAULTS = Options().shown()
+DEFAULTS = Options().as_dict()
 
 
 def refuse_unknown(options: dict[str, Any]) -> None:

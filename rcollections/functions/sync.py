@@ -57,7 +57,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         value: R = self._function.holding.held(job)
         return drive(call(job), connection) if value is ABSENT else value
 
-    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job[R], Connection]:
+    def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
         function = self._function
         binding = function.bound()
         return function.job(binding, (*self._bound, *args), kwargs), binding.connection

@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import observe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-__all__ = ["Watching"]
+__all__ = ["Watched", "Watching"]
+
+Watched: TypeAlias = "tuple[object, tuple[object, ...], dict[str, object]]"  # a value, and the call that it is of
+Values: TypeAlias = "Callable[[object], Iterable[Watched]]"  # of what the function gave
 
 
 class Watching:
@@ -33,14 +36,18 @@ class Watching:
             raise TypeError(f"{self.name} is no async def: nobody would await this on_value callback")
         self.callbacks.append(callback)
 
-    def one(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def one(self, key: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         """Call the function for one key."""
         if not self.callbacks and not observe.observers:
             return self.fn(*args, **kwargs)
         return self.many((key,), args, kwargs, lambda value: ((value, args, kwargs),))
 
     def many(
-        self, keys: Iterable[str], args: tuple[Any, ...], kwargs: dict[str, Any], values: Callable[[Any], Iterable[Any]]
+        self,
+        keys: Iterable[str],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        values: Values,
     ) -> Any:
         """Call the function; tell observers (of each key), and callbacks (of what ``values`` makes of the result)."""
         if not self.callbacks and not observe.observers:
@@ -62,7 +69,11 @@ class Watching:
         return result
 
     async def _awaited(
-        self, awaitable: Awaitable[Any], keys: Iterable[str], began: float, values: Callable[[Any], Iterable[Any]]
+        self,
+        awaitable: Awaitable[Any],
+        keys: Iterable[str],
+        began: float,
+        values: Values,
     ) -> Any:
         try:
             result = await awaitable

@@ -70,6 +70,17 @@ GUARDS: dict[str, Guard] = {
         lambda: Parts(flights=LateFlights),
         case((CALL, CALL, changer("delete", then_calls=True)), initial=queue_behind_the_owner),
     ),
+    "share-sent-after, of a lone caller": Guard(
+        lambda: plans(
+            ("flights", "flight.current = Round(sent=True)", "flight.current = Round()\n"
+             "                flight.current.led = True"),
+        ),
+        case((CALL, changer("delete", then_calls=True)), initial=stored()),
+    ),
+    "nobody waits for a lone caller who is gone": Guard(
+        lambda: plans(("call", "        flights.gone(job.key, alone)\n        raise\n", "        raise\n")),
+        case((CALL, CALL), cancels=1, may_cancel=(0, 1), initial=stored()),
+    ),
     "the queue outlives its driver": Guard(
         lambda: plans(
             ("sharing", "        flight.answer(ticket, valid=False)\n        raise\n    flight.answer(ticket, found)\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..effects import Plan, Spawn
 from .found import ServerFailed
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["refresh_ahead"]
 
 
-def refresh_ahead(job: Job[Any], flight: Flight) -> Plan[None]:
+def refresh_ahead(job: Job[object], flight: Flight) -> Plan[None]:
     """Refresh in the background, if nobody does; the caller is not kept waiting for more than one trip."""
     if not flight.start_refresh():
         return
@@ -35,7 +35,7 @@ def refresh_ahead(job: Job[Any], flight: Flight) -> Plan[None]:
             flight.end_refresh()
 
 
-def _background(job: Job[Any], flight: Flight, token: bytes, stamps: list[bytes]) -> Plan[None]:
+def _background(job: Job[object], flight: Flight, token: bytes, stamps: list[bytes]) -> Plan[None]:
     try:
         yield from compute_and_store(job, token, stamps)
     except Failed as failed:

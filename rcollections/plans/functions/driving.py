@@ -49,7 +49,7 @@ def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple
             flight.land(alone=job.unkept)
 
 
-def _settle(job: Job[Any]) -> Plan[tuple[Any] | None]:
+def _settle(job: Job[object]) -> Plan[tuple[Any] | None]:
     """Compute under the lease, and (what ``give`` takes,); or wait for whoever has the lease, and None."""
     sent = yield Now()
     word, token, data, stamps, ms = yield from fetch(job, "miss")
@@ -80,7 +80,7 @@ def _settle(job: Job[Any]) -> Plan[tuple[Any] | None]:
     return None
 
 
-def _await_other(job: Job[Any]) -> Plan[None]:
+def _await_other(job: Job[object]) -> Plan[None]:
     """W1: registered first, then look; then until woken, the lease's end, or the net."""
     heard = yield Subscribe(job.channel)
     pause = FIRST_LOOK if heard.deaf else NET

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["held", "hold", "token"]
 
 
-def held(job: Job[Any]) -> Any:
+def held(job: Job[object]) -> Any:
     """What is held in the process for this call, or ABSENT."""
     tiering = job.recipe.tiering
     if job.held_as is None or tiering is None:
@@ -23,13 +23,13 @@ def held(job: Job[Any]) -> Any:
     return tiering.tier.held(*job.held_as, ABSENT)
 
 
-def token(job: Job[Any]) -> Token | None:
+def token(job: Job[object]) -> Token | None:
     """To be taken before a read whose reply may be held; None if it may not."""
     tiering = job.recipe.tiering
     return None if job.held_as is None or tiering is None else tiering.token(job.key, job.tags)
 
 
-def hold(job: Job[Any], found: Found, result: Any) -> None:
+def hold(job: Job[object], found: Found, result: Any) -> None:
     """Hold what was read until it is no longer fresh, or until it shall be refreshed ahead."""
     mine, found.token = found.token, None
     recipe = job.recipe

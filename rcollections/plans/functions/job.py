@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Job"]
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 
 class Job(Computation, Generic[R]):
@@ -34,7 +34,7 @@ class Job(Computation, Generic[R]):
         self.fn = fn  # gives an R, or an awaitable of one
         self.unkept = False  # the result is not to be stored
         self.unanswered = False  # it was to be stored, and the server did not say that it is
-        self.held_as: tuple[int, tuple[Any, ...]] | None = None  # under what the result is held in the process
+        self.held_as: tuple[int, tuple[object, ...]] | None = None  # under what the result is held in the process
 
     # A hit needs neither of these two.
 

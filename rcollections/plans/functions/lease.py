@@ -29,7 +29,7 @@ class Failed(Exception):
         self.seen: Found | None = None  # stale, when the lease was given
 
 
-def fetch(job: Job[Any], mode: str) -> Plan[list[Any]]:
+def fetch(job: Job[object], mode: str) -> Plan[list[Any]]:
     """L2, with a new token (L0) and new stamps (T1) for every send. ``[word, token, data, stamps, ttl]``."""
     token = draw()
     news = tuple(draw() for _ in job.tags)
@@ -82,7 +82,7 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
     return returned(job, value, data)
 
 
-def _put(job: Job[Any], token: bytes, stamps: list[bytes], kind: int, data: bytes, ms: int) -> Plan[None]:
+def _put(job: Job[object], token: bytes, stamps: list[bytes], kind: int, data: bytes, ms: int) -> Plan[None]:
     grace = job.recipe.grace if kind == VALUE and ms else 0
     entry = pack(Entry(data, kind, grace, tuple(stamps)))
     step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
@@ -99,7 +99,7 @@ def _put(job: Job[Any], token: bytes, stamps: list[bytes], kind: int, data: byte
     job.note("store" if reply[0] == b"ok" else "refused")
 
 
-def free(job: Job[Any], token: bytes) -> Plan[None]:
+def free(job: Job[object], token: bytes) -> Plan[None]:
     """L4: somebody else may compute now. If the server cannot be told, the lease runs out by itself."""
     try:
         yield Script("lease_free", (job.lease,), (token, job.channel))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import CacheError
 from ..effects import Batch, Command, Plan, Subscribe, Wait
@@ -12,17 +12,17 @@ from .many_leases import compute_all, compute_owned, leases
 from .many_reads import entries_in, read_cached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from .many_leases import Compute
-    from .many_reads import Jobs
+    from .many_reads import Jobs, Values
 
 __all__ = ["many", "recompute"]
 
 NET = 0.5  # seconds between two looks of a waiter, in case its wake-up was lost
 
 
-def many(jobs: Jobs, compute: Compute) -> Plan[dict[Any, Any]]:
+def many(jobs: Jobs, compute: Compute) -> Plan[Values]:
     """The values of all ids, in their order: what is cached, and what ``compute`` gives for the others."""
     if not jobs:
         return {}
@@ -36,9 +36,9 @@ def many(jobs: Jobs, compute: Compute) -> Plan[dict[Any, Any]]:
         else:
             _missed(jobs, jobs)
         return (yield from _without_server(jobs, list(jobs), {}, compute, error))
-    found: dict[Any, Any] = {}
-    left_out: set[Any] = set()
-    missed: set[Any] = set()
+    found: Values = {}
+    left_out: set[Hashable] = set()
+    missed: set[Hashable] = set()
     try:
         yield from _answer(jobs, found, left_out, missed, compute)
     except ServerFailed as failed:
@@ -56,26 +56,26 @@ def many(jobs: Jobs, compute: Compute) -> Plan[dict[Any, Any]]:
     return (yield from _without_server(jobs, wanted, found, compute, error))
 
 
-def _missed(jobs: Jobs, ids: Iterable[Any]) -> None:
+def _missed(jobs: Jobs, ids: Iterable[Hashable]) -> None:
     for each in ids:
         jobs[each].note("miss")
 
 
 def _without_server(
-    jobs: Jobs, wanted: list[Any], found: dict[Any, Any], compute: Compute, error: CacheError
-) -> Plan[dict[Any, Any]]:
+    jobs: Jobs, wanted: list[Hashable], found: Values, compute: Compute, error: CacheError
+) -> Plan[Values]:
     if next(iter(jobs.values())).recipe.raises:
         raise error
     return (yield from _uncached(jobs, wanted, found, compute))
 
 
-def _uncached(jobs: Jobs, wanted: list[Any], found: dict[Any, Any], compute: Compute) -> Plan[dict[Any, Any]]:
+def _uncached(jobs: Jobs, wanted: list[Hashable], found: Values, compute: Compute) -> Plan[Values]:
     if wanted:
         found.update((yield from compute_all(jobs, wanted, compute)))
     return {each: found[each] for each in jobs if each in found}
 
 
-def _answer(jobs: Jobs, found: dict[Any, Any], left_out: set[Any], missed: set[Any], compute: Compute) -> Plan[None]:
+def _answer(jobs: Jobs, found: Values, left_out: set[Hashable], missed: set[Hashable], compute: Compute) -> Plan[None]:
     found.update((yield from read_cached(jobs)))
     for each in found:
         jobs[each].note("hit")
@@ -98,13 +98,13 @@ def _answer(jobs: Jobs, found: dict[Any, Any], left_out: set[Any], missed: set[A
         missing = [each for each in others if each not in found]
 
 
-def recompute(jobs: Jobs, compute: Compute) -> Plan[dict[Any, Any]]:
+def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
     """Compute all now, whatever is there and whoever else computes: the leases are taken over."""
     if not jobs:
         return {}
     job = next(iter(jobs.values()))
-    found: dict[Any, Any] = {}
-    left_out: set[Any] = set()
+    found: Values = {}
+    left_out: set[Hashable] = set()
     try:
         if job.recipe.disabled:
             return (yield from _uncached(jobs, list(jobs), {}, compute))
@@ -122,7 +122,7 @@ def recompute(jobs: Jobs, compute: Compute) -> Plan[dict[Any, Any]]:
     return (yield from _without_server(jobs, wanted, found, compute, error))
 
 
-def _await_first(waiting: Jobs, found: dict[Any, Any]) -> Plan[Jobs]:
+def _await_first(waiting: Jobs, found: Values) -> Plan[Jobs]:
     """W1: wait for the first one; gives those that are left: neither there nor computed by somebody."""
     job = next(iter(waiting.values()))
     heard = yield Subscribe(job.channel)  # registered first, then look

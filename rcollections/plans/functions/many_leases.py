@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import CacheError
@@ -17,11 +17,11 @@ from .values import dump, returned
 
 if TYPE_CHECKING:
     from ..effects import Arg
-    from .many_reads import Jobs
+    from .many_reads import Jobs, Values
 
 __all__ = ["Compute", "compute_all", "compute_owned", "leases"]
 
-Compute: TypeAlias = Callable[[list[Any]], Any]  # the user's function: ids to a mapping of ids to values
+Compute: TypeAlias = Callable[[list[Hashable]], Any]  # the user's function: ids to a mapping of ids to values
 
 
 class Own:
@@ -35,7 +35,7 @@ class Own:
         self.held: Any = None
 
 
-def leases(jobs: Jobs, mode: str, found: dict[Any, Any]) -> Plan[tuple[dict[Any, Own], list[Any]]]:
+def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Own], list[Hashable]]]:
     """L2 for each in one round trip: those whose lease is ours, and those that others compute; what is there by now
     goes to ``found``."""
     steps, tokens = [], []
@@ -54,8 +54,8 @@ def leases(jobs: Jobs, mode: str, found: dict[Any, Any]) -> Plan[tuple[dict[Any,
     except BaseException:  # cancelled or interrupted
         yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
         raise
-    mine: dict[Any, Own] = {}
-    others: list[Any] = []
+    mine: dict[Hashable, Own] = {}
+    others: list[Hashable] = []
     unreadable: Jobs = {}
     for (each, job), token, (word, data, stamps, *_) in zip(jobs.items(), tokens, replies, strict=True):
         if word == b"lease":
@@ -75,7 +75,7 @@ def leases(jobs: Jobs, mode: str, found: dict[Any, Any]) -> Plan[tuple[dict[Any,
 
 
 def compute_owned(
-    jobs: Jobs, mine: dict[Any, Own], found: dict[Any, Any], left_out: set[Any], compute: Compute
+    jobs: Jobs, mine: dict[Hashable, Own], found: Values, left_out: set[Hashable], compute: Compute
 ) -> Plan[None]:
     """Compute all of ours in one call, store each under its token; what was left out is given back."""
     wanted = [each for each in jobs if each in mine]
@@ -107,7 +107,7 @@ def compute_owned(
     yield from _store(jobs, wanted, steps)
 
 
-def _store(jobs: Jobs, wanted: list[Any], steps: list[Script]) -> Plan[None]:
+def _store(jobs: Jobs, wanted: list[Hashable], steps: list[Script]) -> Plan[None]:
     try:
         replies = yield Batch(steps, keep_errors=True)
     except CacheError as error:
@@ -123,13 +123,13 @@ def _store(jobs: Jobs, wanted: list[Any], steps: list[Script]) -> Plan[None]:
             job.note("store" if reply[0] == b"ok" else "refused")
 
 
-def _stop(mine: dict[Any, Own]) -> None:
+def _stop(mine: dict[Hashable, Own]) -> None:
     for own in mine.values():
         if own.held is not None:
             own.held.stop()
 
 
-def _free_all(jobs: Jobs, tokens: dict[Any, bytes]) -> Plan[None]:
+def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> Plan[None]:
     """Give leases back; if the server cannot be told, they run out by themselves."""
     if len(tokens) == 1:
         for each, token in tokens.items():
@@ -145,7 +145,7 @@ def _free_all(jobs: Jobs, tokens: dict[Any, bytes]) -> Plan[None]:
 # -- the user's function -----------------------------------------------------------------------------
 
 
-def compute_all(jobs: Jobs, wanted: list[Any], compute: Compute) -> Plan[Mapping[Any, Any]]:
+def compute_all(jobs: Jobs, wanted: list[Hashable], compute: Compute) -> Plan[Mapping[Hashable, object]]:
     """One call for all of them, with their keys marked as being computed."""
     for each in wanted:
         jobs[each].guard()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...errors import CacheError
 from ..effects import Command, Plan
@@ -11,16 +11,18 @@ from .reads import valid
 from .values import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from .job import Job
 
-__all__ = ["Jobs", "entries_in", "peek", "read_cached"]
+__all__ = ["Jobs", "Values", "entries_in", "peek", "read_cached"]
 
-Jobs: TypeAlias = "dict[Any, Job[Any]]"  # by their ids, in the order in which they were asked for
+# By their ids, in the order in which they were asked for.
+Jobs: TypeAlias = "dict[Hashable, Job[object]]"
+Values: TypeAlias = "dict[Hashable, object]"
 
 
-def peek(jobs: Jobs) -> Plan[dict[Any, Any]]:
+def peek(jobs: Jobs) -> Plan[Values]:
     """Those that are cached, counted; nothing is computed. Raises what the server raises."""
     job = next(iter(jobs.values()), None)
     if job is None:
@@ -41,7 +43,7 @@ def peek(jobs: Jobs) -> Plan[dict[Any, Any]]:
     return {each: found[each] for each in jobs if each in found}
 
 
-def read_cached(jobs: Jobs) -> Plan[dict[Any, Any]]:
+def read_cached(jobs: Jobs) -> Plan[Values]:
     """What is cached and counts, by one MGET: E2."""
     if not jobs:
         return {}
@@ -54,10 +56,10 @@ def read_cached(jobs: Jobs) -> Plan[dict[Any, Any]]:
     return entries_in(jobs, words)
 
 
-def entries_in(jobs: Jobs, words: Sequence[Any]) -> dict[Any, Any]:
+def entries_in(jobs: Jobs, words: Sequence[bytes | None]) -> Values:
     """What these words of an MGET show: of each job its entry, then the stamps of all."""
     stamps = words[len(jobs) :]
-    found = {}
+    found: Values = {}
     for (each, job), data in zip(jobs.items(), words, strict=False):
         seen = valid(job, data, stamps, None, 0.0)
         if seen is not None and seen.fresh:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import CacheError, CacheMissError
 from .found import Found, ServerFailed
@@ -18,7 +18,7 @@ __all__ = ["lookup", "peek"]
 R = TypeVar("R")
 
 
-def lookup(job: Job[Any]) -> Plan[Found | None]:
+def lookup(job: Job[object]) -> Plan[Found | None]:
     """Only look: what is there and valid, or None. Raises what the server raises."""
     breaker = job.recipe.breaker
     if not breaker.allows():

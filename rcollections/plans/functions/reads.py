@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import CacheError
 from ..effects import Batch, Command, Look, Now, Plan
@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def read(job: Job[Any], with_ttl: bool = False) -> Plan[Found | None]:
+def read(job: Job[object], with_ttl: bool = False) -> Plan[Found | None]:
     """E2: PTTL (where it matters) before MGET of entry and tags, in one round trip; no Lua."""
     ms, sent = None, 0.0
     entry_and_tags = Command(("MGET", job.key, *job.tags))
@@ -37,13 +37,13 @@ def read(job: Job[Any], with_ttl: bool = False) -> Plan[Found | None]:
     return valid(job, words[0], words[1:], ms, sent)
 
 
-def read_to_hold(job: Job[Any]) -> Plan[Found | None]:
+def read_to_hold(job: Job[object]) -> Plan[Found | None]:
     """The same; what is found may be held in the process, if all is as it was when the token was taken (F1, F2)."""
     mine = token(job)
     return read(job) if mine is None else _looked(job, mine)
 
 
-def _looked(job: Job[Any], mine: Token) -> Plan[Found | None]:
+def _looked(job: Job[object], mine: Token) -> Plan[Found | None]:
     sent = yield Now()
     try:
         seen = yield Look(job.key, [Command(("MGET", job.key, *job.tags))])
@@ -58,7 +58,7 @@ def _looked(job: Job[Any], mine: Token) -> Plan[Found | None]:
     return found
 
 
-def waiters_look(job: Job[Any]) -> Plan[tuple[bool, int]]:
+def waiters_look(job: Job[object]) -> Plan[tuple[bool, int]]:
     """What a caller sees who waits for an owner: whether something is fresh, and the ms that the lease lasts."""
     sent = yield Now()
     steps = [Command(("PTTL", job.lease)), Command(("PTTL", job.key)), Command(("MGET", job.key, *job.tags))]
@@ -70,7 +70,7 @@ def waiters_look(job: Job[Any]) -> Plan[tuple[bool, int]]:
     return found is not None and found.fresh, lease_left
 
 
-def waiters_first_look(job: Job[Any]) -> Plan[int]:
+def waiters_first_look(job: Job[object]) -> Plan[int]:
     """The first one, when wake-ups are heard: only whether there is a lease still, which whatever ends it drops."""
     try:
         lease_left: int = yield Command(("PTTL", job.lease))
@@ -80,7 +80,7 @@ def waiters_first_look(job: Job[Any]) -> Plan[int]:
 
 
 def valid(
-    job: Job[Any], data: bytes | None, stamps: Sequence[bytes | None], ms: int | None, sent: float
+    job: Job[object], data: bytes | None, stamps: Sequence[bytes | None], ms: int | None, sent: float
 ) -> Found | None:
     """What these replies show, if it counts: complete, and made under the stamps of now."""
     if data is None:
@@ -93,7 +93,7 @@ def valid(
     return Found(entry, None if ms is None or ms < 0 else ms / 1000, sent)
 
 
-def is_early(job: Job[Any], found: Found) -> bool:
+def is_early(job: Job[object], found: Found) -> bool:
     """Whether it is time to refresh ahead (``async_ttl``)."""
     early = job.recipe.early
     return early is not None and found.soft is not None and found.soft < early

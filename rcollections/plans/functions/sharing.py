@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..effects import Plan, Wait
 from .found import Found, ServerFailed
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["queue_read", "shared_read"]
 
 
-def shared_read(job: Job[Any], flight: Flight) -> Plan[Found | None]:
+def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
     """What is there, by a read that all share who began before it is sent."""
     while True:
         turn, leads, ahead = flight.join()
@@ -58,7 +58,7 @@ def _gather(flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
     return flight.sending(turn)
 
 
-def queue_read(job: Job[Any], flight: Flight, needed: bool) -> Plan[Found | None]:
+def queue_read(job: Job[object], flight: Flight, needed: bool) -> Plan[Found | None]:
     """The driver has ended: it reads for all that queue behind it, so that they are woken once, with the result.
 
     They began before it is sent; who comes later drives, or queues behind somebody else. ``needed``: the

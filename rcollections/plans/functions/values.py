@@ -32,7 +32,7 @@ class Raised:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def load(job: Job[Any], entry: Entry) -> tuple[bool, Any]:
+def load(job: Job[object], entry: Entry) -> tuple[bool, Any]:
     """(True, the value or what ``give`` raises), or (False, None) for bytes that nobody can read."""
     recipe = job.recipe
     try:
@@ -47,7 +47,7 @@ def load(job: Job[Any], entry: Entry) -> tuple[bool, Any]:
         return False, None
 
 
-def load_shared(job: Job[Any], found: Found) -> tuple[bool, Any]:
+def load_shared(job: Job[object], found: Found) -> tuple[bool, Any]:
     """The same for several callers of one read: decoded once, if nobody can change it (or ``share`` says so)."""
     target = job.recipe.target
     decoded = found.decoded
@@ -80,7 +80,7 @@ def dump(job: Job[R], value: R) -> tuple[bytes | None, int]:
     return recipe.target.dumps(value), ms
 
 
-def dump_error(job: Job[Any], error: BaseException) -> tuple[bytes | None, int]:
+def dump_error(job: Job[object], error: BaseException) -> tuple[bytes | None, int]:
     """The same for an exception that is cached like a result; None: it is not, or cannot be written."""
     recipe = job.recipe
     if recipe.dump_error is None or not isinstance(error, recipe.cache_errors):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import CacheError
 from ..draws import draw
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["begin", "finish"]
 
 
-def begin(job: Job[Any]) -> Plan[tuple[bytes, list[bytes]]]:
+def begin(job: Job[object]) -> Plan[tuple[bytes, list[bytes]]]:
     """U2: before the source changes: drop the entry, take over its lease, remember the stamps."""
     token = draw()
     news = tuple(draw() for _ in job.tags)
@@ -35,7 +35,7 @@ def begin(job: Job[Any]) -> Plan[tuple[bytes, list[bytes]]]:
     return token, [reply[1][at : at + 8] for at in range(0, len(reply[1]), 8)]
 
 
-def finish(job: Job[Any], token: bytes, stamps: list[bytes], data: bytes, ms: int) -> Plan[None]:
+def finish(job: Job[object], token: bytes, stamps: list[bytes], data: bytes, ms: int) -> Plan[None]:
     """After the source has changed: store under the token; refused means that somebody else wrote, so drop."""
     grace = job.recipe.grace if ms else 0
     entry = pack(Entry(data, VALUE, grace, tuple(stamps)))
