@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from .collections.keycache import KeyCache
 from .errors import ConfigError
-from .functions.face import CachedBase
+from .functions.decorated import Decorated
 from .functions.function import Function
 from .functions.many import MultiCached
 from .functions.wrap import CachedClassMethod, decorator, refuse_unusable
@@ -136,7 +136,7 @@ def multi_cached(
             return staticmethod(decorate(fn.__func__))
         if isinstance(fn, classmethod):
             return CachedClassMethod(decorate(fn.__func__))
-        if isinstance(fn, CachedBase) or not callable(fn):
+        if isinstance(fn, Decorated) or not callable(fn):
             raise TypeError("@multi_cached takes a function, and one @cached or @multi_cached is enough")
         refuse_unusable(fn, "@multi_cached")
         function = Function(fn, cls, options, method=False, decorator="@multi_cached")

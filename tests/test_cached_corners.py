@@ -54,7 +54,7 @@ def test_options_in_timedelta(store: Any) -> None:
     assert f() == 1
     assert 99 < f.get_ttl()[1] <= 100
     assert 159 < store.raw("PTTL", f.key()) / 1000 <= 160
-    recipe = f._function.recipe(None)[0]
+    recipe = f._function.bound().recipe
     assert (recipe.early, recipe.swr, recipe.sie, recipe.soft_timeout, recipe.lease_ms) == (10, 50, 60, 1, 5000)
 
 

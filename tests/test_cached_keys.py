@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 
-from rcollections import ConfigError, CounterCache, KeyCache, cached, configure
+from rcollections import ConfigError, CounterCache, KeyCache, cached, configure, multi_cached
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
@@ -420,6 +420,38 @@ def test_key_given() -> None:
             cached(key=lambda wrong=wrong: wrong)(lambda: 1)()
     with pytest.raises(TypeError, match="NoneType"):
         cached(key=lambda x: [x])(lambda x: x)(None)
+
+
+def test_a_class_that_makes_its_keys_itself() -> None:
+    """``key=`` gives what the class is called with: its own ``__init__`` and ``key`` have their say, each time."""
+
+    class Doubled(KeyCache[int]):
+        prefix = "doubled"
+
+        def __init__(self, number: int) -> None:
+            super().__init__(2 * number)
+
+    class Shouted(KeyCache[int]):
+        prefix = "shouted"
+
+        @property
+        def key(self) -> str:
+            return super().key.upper()
+
+    assert cached(Doubled, key=lambda x: [x])(lambda x: x).key(5) == "doubled.10"
+    assert multi_cached("ids", Doubled)(lambda ids: {}).key(5) == "doubled.10"
+    assert cached(Shouted, key="all")(lambda x: x).key(5) == "SHOUTED.ALL"
+    assert cached(Shouted, key=str)(lambda x: x).key(5) == "SHOUTED.5"
+
+
+@pytest.mark.parametrize("given", [None, "all", str], ids=["automatic", "fixed", "function"])
+def test_a_key_belongs_to_the_namespace_of_now(given: Any) -> None:
+    """What was made ready for one connection is made anew for the next one."""
+    of_one = cached(key=given)(lambda x: x)
+    configure("memory://?namespace=first")
+    assert of_one.key(5).startswith("first.")
+    configure("memory://?namespace=second")
+    assert of_one.key(5).startswith("second.")
 
 
 def test_a_key_function_that_fails_is_heard(caplog: Any) -> None:

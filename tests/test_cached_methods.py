@@ -133,7 +133,7 @@ def test_what_cannot_be_called_back_is_refused() -> None:
         for wrong in (later, Later()):
             with pytest.raises(TypeError, match="nobody would await"):
                 function.on_value(wrong)  # type: ignore[attr-defined]
-        assert function._function.callbacks == []  # type: ignore[attr-defined]
+        assert function._function.watching.callbacks == []  # type: ignore[attr-defined]
 
 
 def test_an_argument_called_self(store: Any) -> None:

@@ -281,7 +281,7 @@ def test_a_waiter_is_woken_by_whatever_ends_the_wait(store: Any, end: str) -> No
 
     other = cached(key="k", lease=60)(lambda: "other's")
     # As if it were another process: with flights of its own it only meets the owner on the server.
-    other._function.recipe(lambda _: Flights(Signal))
+    other._function.bound(lambda _: Flights(Signal))
     answers: list[Any] = []
 
     def own() -> None:

@@ -13,7 +13,8 @@ from ..handles.base import BaseCache
 from ..handles.edit import Edit
 from ..missing import MISSING
 from ..plans.collections import strings as plans
-from ..plans.functions.job import Job, Recipe
+from ..plans.functions.job import Job
+from ..plans.functions.recipe import Recipe
 from ..plans.guards import Refused
 from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
@@ -351,7 +352,7 @@ class KeyCache(BaseCache, Generic[V]):
         t = self._bound()
         recipe = Recipe(type(self).__name__, t, t.connection.flights, t.connection.breaker, ttl=self.ttl)
         tags = () if t.place is None else t.place.tags
-        job = Job(recipe, str(t.key), lease(t.key), channel(t.key), tags, lambda: None)
+        job: Job[V] = Job(recipe, str(t.key), tags, lambda: None)
         return Writing(job, t.connection)
 
     # -- many at once ----------------------------------------------------------------------------

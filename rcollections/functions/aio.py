@@ -15,13 +15,14 @@ from ..plans.functions.refresh import recompute
 from ..servers.drivers.aio import adrive
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
-from .face import CachedBase
-from .writing import AsyncWriting
+from .aio_writing import AsyncWriting
+from .decorated import Decorated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from ..plans.functions.job import Job
+    from ..servers.connection import Connection
     from .function import Function
 
 __all__ = ["AsyncCachedFunction"]
@@ -32,7 +33,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-class AsyncCachedFunction(CachedBase, Generic[P, R]):
+class AsyncCachedFunction(Decorated, Generic[P, R]):
     """A coroutine function whose results are kept on the server. Every method that asks it is awaited.
 
     Cancelling a caller harms nobody: those who wait for the same value go on without it.
@@ -53,20 +54,18 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
     async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call, for what the tier of this process did not answer."""
         job, connection = self._job(args, kwargs)
-        if not events.observers:
-            value = self._function.held(job)
-            return await adrive(call(job), connection) if value is ABSENT else value
+        if events.observers:
+            return await events.awatched(self._function.name, "call", job.key, self._answer(job, connection))
+        return await self._answer(job, connection)
 
-        async def run() -> Any:
-            value = self._function.held(job)
-            return await adrive(call(job), connection) if value is ABSENT else value
+    async def _answer(self, job: Job[R], connection: Connection) -> R:
+        value: R = self._function.holding.held(job)
+        return await adrive(call(job), connection) if value is ABSENT else value
 
-        return await events.awatched(self._function.name, "call", job.key, run())
-
-    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
+    def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
         function = self._function
-        recipe, connection = function.recipe(flights_of, running_loop())
-        return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
+        binding = function.bound(flights_of, running_loop())
+        return function.job(binding, (*self._bound, *args), kwargs), binding.connection
 
     # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
     @overload
@@ -92,7 +91,7 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
     async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value if it is fresh, or CacheMissError: never computes. One round trip."""
         job, connection = self._job(args, kwargs)
-        return (await adrive(peek(job, stale=False), connection))[1]  # type: ignore[no-any-return]
+        return (await adrive(peek(job, stale=False), connection))[1]
 
     async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
@@ -107,9 +106,9 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Asks nobody; not awaited."""
         function = self._function
-        function.shown()
-        _, connection = function.recipe(lambda connection: connection.flights)
-        return function.key((*self._bound, *args), kwargs, connection.namespace)
+        function.keys.shown()
+        binding = function.bound()  # of threads: a key can be asked for outside of an event loop
+        return binding.names.key((*self._bound, *args), kwargs)
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -150,15 +149,15 @@ class AsyncCachedFunction(CachedBase, Generic[P, R]):
     async def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own."""
         function = self._function
-        _, connection = function.recipe(flights_of, running_loop())
-        prefix = function.prefix(connection.namespace)
-        with function.failing(prefix):
+        connection = function.bound(flights_of, running_loop()).connection
+        prefix = function.keys.prefix(connection.namespace)
+        with function.counts.failing(prefix):
             return await adrive(keys.clean_function(prefix), connection)
 
     async def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""
         await self.clear()
-        self._function.forget_counts()
+        self._function.counts.forget()
 
     # -- in the background -----------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from ..errors import CacheMissError
 from ..plans.functions.peek import peek
@@ -15,66 +15,62 @@ from .background import once
 
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from ..plans.functions.job import Job
     from ..servers.connection import Connection
+    from .background import Cached
 
 __all__ = ["AsyncBackground", "AsyncFuture"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-A = TypeVar("A", covariant=True)
-
-
-class Face(Protocol[P, A]):
-    """What a cached coroutine function has that these calls use."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, A]: ...
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, A]: ...
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, A]: ...
-    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Connection]: ...
 
 
 class AsyncBackground(Generic[P, R]):
     """Calls that let a task in the background do the computing. What it raises goes to the log."""
 
-    def __init__(self, function: Face[P, R]) -> None:
+    def __init__(self, function: Cached[P, Coroutine[Any, Any, R]]) -> None:
         self._function = function
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
-        job, connection = self._function._job(args, kwargs)
+        job, connection = self._job(args, kwargs)
         try:
-            return await self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+            return await _at_once(job, connection, lambda: self._function(*args, **kwargs))
         except CacheMissError:
             return await self._function(*args, **kwargs)
 
     async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
-        job, connection = self._function._job(args, kwargs)
+        job, connection = self._job(args, kwargs)
         try:
-            return await self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+            return await _at_once(job, connection, lambda: self._function(*args, **kwargs))
         except CacheMissError:
             in_background(lambda: self._function(*args, **kwargs), once=once(job))
             raise
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
-        job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
+        job, connection = self._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: adrive(recompute(job), connection))
 
-    async def _at_once(self, job: Job, connection: Connection, args: Any, kwargs: Any) -> Any:
-        found, value = await adrive(peek(job, stale=True), connection)
-        if not found.fresh or is_early(job, found):
-            in_background(lambda: self._function(*args, **kwargs), once=once(job))
-        return value
+    def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
+        return self._function._job(args, kwargs)
+
+
+async def _at_once(job: Job[R], connection: Connection, again: Callable[[], Coroutine[Any, Any, object]]) -> R:
+    """What is cached, a stale value too; a task calls again for one that is not fresh, or not for long."""
+    found, value = await adrive(peek(job, stale=True), connection)
+    if not found.fresh or is_early(job, found):
+        in_background(again, once=once(job))
+    return value
 
 
 class AsyncFuture(Generic[P, R]):
     """Calls whose answer comes in a task."""
 
-    def __init__(self, function: Face[P, R]) -> None:
+    def __init__(self, function: Cached[P, Coroutine[Any, Any, R]]) -> None:
         self._function = function
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:

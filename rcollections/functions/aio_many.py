@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from ..observe import events
 from ..plans.functions import many as plans
+from ..plans.functions.many_reads import peek
 from ..servers.drivers.aio import adrive
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
-from .many import MultiFace, first_key, looked
+from .many_face import MultiFace, first_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from ..plans.functions.job import Job
+    from ..plans.effects import Plan
+    from ..plans.functions.many_leases import Compute
+    from ..plans.functions.many_reads import Jobs
+    from ..servers.connection import Connection
     from .function import Function
 
 __all__ = ["AsyncMultiCached"]
@@ -35,10 +39,15 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         jobs, compute, connection = self._jobs(args, kwargs)
-        answer = adrive(plans.many(jobs, compute), connection)
+        answer = self._drive(plans.many(jobs, compute), connection)
         if not events.observers:
-            return await answer  # type: ignore[return-value]
-        return await events.awatched(self._function.name, "call", first_key(jobs), answer)  # type: ignore[arg-type]
+            return await answer
+        return await events.awatched(self._function.name, "call", first_key(jobs), answer)
+
+    async def _drive(self, plan: Plan[Any], connection: Connection) -> R:
+        """The dict of a plan, as what the function says that it gives."""
+        found: R = await adrive(plan, connection)
+        return found
 
     # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
     @overload
@@ -56,21 +65,19 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
-    def _jobs(self, args: Any, kwargs: Any) -> tuple[dict[Any, Job], Callable[[list[Any]], Any], Any]:
-        recipe, connection = self._function.recipe(flights_of, running_loop())
-        return (*self._prepare(recipe, connection, args, kwargs), connection)
+    def _jobs(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Jobs, Compute, Connection]:
+        return self._jobs_of(self._function.bound(flights_of, running_loop()), args, kwargs)
 
     async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Those that are cached, and nothing is computed. One round trip."""
         jobs, _, connection = self._jobs(args, kwargs)
-        return await adrive(looked(jobs), connection)  # type: ignore[arg-type]
+        return await self._drive(peek(jobs), connection)
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute all of them now and store them, whatever is cached."""
         jobs, compute, connection = self._jobs(args, kwargs)
-        return await adrive(plans.recompute(jobs, compute), connection)  # type: ignore[arg-type]
+        return await self._drive(plans.recompute(jobs, compute), connection)
 
     async def invalidate(self, ids: Iterable[Any]) -> None:
         """Drop the values of these ids; those that are being computed now will not be stored. One round trip."""
-        _, connection = self._function.recipe(flights_of, running_loop())
-        await adrive(self._drop(ids), connection)
+        await adrive(self._drop(ids), self._function.bound(flights_of, running_loop()).connection)

@@ -41,7 +41,7 @@ class Arguments:
             else -1
         )
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> list[Any]:
         """All arguments in the order of the signature, defaults applied; TypeError as the call would raise."""
         if not kwargs and len(args) == self._count:
             return list(args)
@@ -52,7 +52,7 @@ class Arguments:
             for parameter, value in ((p, bound.arguments[p.name]) for p in self.parameters)
         ]
 
-    def text(self, args: tuple[Any, ...], kwargs: dict[str, Any], room: int) -> str:
+    def text(self, args: tuple[object, ...], kwargs: dict[str, object], room: int) -> str:
         """What the arguments add to the key, in at most ``room`` bytes or as a digest."""
         values = self.bind(args, kwargs)
         own = ""

@@ -12,71 +12,77 @@ from ..servers.background import in_background, submit
 from ..servers.drivers.sync import drive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future as StandardFuture
 
     from ..plans.functions.job import Job
     from ..servers.connection import Connection
 
-__all__ = ["Background", "Future", "once"]
+__all__ = ["Background", "Cached", "Future", "once"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A", covariant=True)
 
 
-class Face(Protocol[P, A]):
-    """What a cached function has that these calls use."""
+class Cached(Protocol[P, A]):
+    """What a cached function has that these calls use; ``A`` is what a call of it gives, awaited or not."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
-    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Connection]: ...
+    def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[Any], Connection]: ...
 
 
 class Background(Generic[P, R]):
     """Calls that let the background do the computing. What it raises goes to the log."""
 
-    def __init__(self, function: Face[P, R]) -> None:
+    def __init__(self, function: Cached[P, R]) -> None:
         self._function = function
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
-        job, connection = self._function._job(args, kwargs)
+        job, connection = self._job(args, kwargs)
         try:
-            return self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+            return _at_once(job, connection, lambda: self._function(*args, **kwargs))
         except CacheMissError:
             return self._function(*args, **kwargs)
 
     def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
-        job, connection = self._function._job(args, kwargs)
+        job, connection = self._job(args, kwargs)
         try:
-            return self._at_once(job, connection, args, kwargs)  # type: ignore[no-any-return]
+            return _at_once(job, connection, lambda: self._function(*args, **kwargs))
         except CacheMissError:
             in_background(lambda: self._function(*args, **kwargs), once=once(job))
             raise
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Compute and store in the background, whatever is cached."""
-        job, connection = self._function._job(args, kwargs)  # arguments that do not fit are the caller's error
+        job, connection = self._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: drive(recompute(job), connection))
 
-    def _at_once(self, job: Job, connection: Connection, args: Any, kwargs: Any) -> Any:
-        found, value = drive(peek(job, stale=True), connection)
-        if not found.fresh or is_early(job, found):
-            in_background(lambda: self._function(*args, **kwargs), once=once(job), wait=False)
-        return value
+    def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
+        return self._function._job(args, kwargs)
 
 
-def once(job: Job) -> tuple[int, str]:
+def _at_once(job: Job[R], connection: Connection, again: Callable[[], object]) -> R:
+    """What is cached, a stale value too; the background calls again for one that is not fresh, or not for long."""
+    found, value = drive(peek(job, stale=True), connection)
+    if not found.fresh or is_early(job, found):
+        in_background(again, once=once(job), wait=False)
+    return value
+
+
+def once(job: Job[object]) -> tuple[int, str]:
     """What is not computed twice at a time in the background: a hundred calls of one key need one computation."""
-    return id(job.flights), job.key
+    return id(job.recipe.flights), job.key
 
 
 class Future(Generic[P, R]):
     """Calls whose answer comes in a ``concurrent.futures.Future``."""
 
-    def __init__(self, function: Face[P, R]) -> None:
+    def __init__(self, function: Cached[P, R]) -> None:
         self._function = function
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import CacheError
 from ..handles.options import check
@@ -12,10 +12,13 @@ from ..plans.tags import bump
 from ..servers import registry
 from ..servers.drivers.sync import drive
 
+if TYPE_CHECKING:
+    from ..servers.connection import Connection
+
 __all__ = ["ainvalidate_tags", "invalidate_tags"]
 
 
-def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[tuple[Any, list[str]]]:
+def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[tuple[Connection, list[str]]]:
     if not tags:
         return []
     check("invalidate_tags()", "tags", tags)
@@ -54,12 +57,12 @@ def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
 
 async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     """``invalidate_tags`` for asyncio."""
-    from ..servers.drivers.aio import adrive  # only now: it brings asyncio
+    from .aio_invalidation import abump  # only now: it brings asyncio
 
     failure: CacheError | None = None
     for connection, keys in _by_connection(tags, connection_name):
         try:
-            await adrive(bump(keys), connection)
+            await abump(keys, connection)
         except CacheError as error:
             failure = failure or error
             _failed(keys, error)

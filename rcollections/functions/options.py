@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,26 +12,39 @@ from ..plans.target import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from ..handles.base import BaseCache
 
-__all__ = ["DEFAULTS", "checked", "refuse_unknown", "seconds"]
+    Seconds: TypeAlias = float | timedelta
 
-DEFAULTS: dict[str, Any] = {
-    "key": None,
-    "ttl": None,
-    "async_ttl": None,
-    "stale_while_revalidate": 0,
-    "stale_if_error": 0,
-    "soft_timeout": None,
-    "tags": None,
-    "version": "",
-    "lease": 10,
-    "cache_errors": (),
-    "on_error": "compute",
-    "ignore_self": False,
-    "l1": None,
-}
+__all__ = ["Options", "checked", "refuse_unknown", "seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What ``@cached`` was given, checked; see ``cached`` for what each means. None leaves it to the class."""
+
+    key: str | Callable[..., Any] | None = None
+    ttl: Seconds | Callable[[Any], Any] | None = None
+    async_ttl: Seconds | None = None
+    stale_while_revalidate: Seconds = 0
+    stale_if_error: Seconds = 0
+    soft_timeout: Seconds | None = None
+    tags: tuple[str, ...] | Callable[..., Any] | None = None
+    version: str = ""
+    lease: Seconds = 10
+    cache_errors: tuple[type[Exception], ...] = ()
+    on_error: str = "compute"
+    ignore_self: bool = False
+    l1: bool | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of them by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+DEFAULTS = Options().as_dict()
 
 
 def refuse_unknown(options: dict[str, Any]) -> None:
@@ -41,12 +55,12 @@ def refuse_unknown(options: dict[str, Any]) -> None:
         raise TypeError(f"@cached got an unknown option {name!r}: {hint}")
 
 
-def seconds(value: Any) -> Any:
+def seconds(value: Seconds) -> float:
     """A duration as seconds."""
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: str = "@cached") -> dict[str, Any]:
+def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: str = "@cached") -> Options:
     """All options, or a ConfigError that names decorator, function and option."""
     options = {**DEFAULTS, **given}
 
@@ -74,13 +88,13 @@ def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: s
     options["version"] = str(options["version"])
     if options["tags"] is not None and not callable(options["tags"]):
         options["tags"] = check(f"{decorator} of {name}", "tags", options["tags"])
-    return options
+    return Options(**options)
 
 
 def _early(refuse: Callable[[str, str], None], options: dict[str, Any], cls: type[BaseCache]) -> None:
-    early = seconds(options["async_ttl"])
-    if early is None:
+    if options["async_ttl"] is None:
         return
+    early = seconds(options["async_ttl"])
     if isinstance(early, bool) or not isinstance(early, (int, float)) or early != early:
         refuse("async_ttl", "is seconds, negative ones count from the ttl")
     if callable(options["ttl"]):

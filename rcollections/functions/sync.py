@@ -14,13 +14,14 @@ from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
 from ..servers.drivers.sync import drive
 from .background import Background, Future
-from .face import CachedBase
+from .decorated import Decorated
 from .writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..plans.functions.job import Job
+    from ..servers.connection import Connection
 
 __all__ = ["CachedFunction"]
 
@@ -30,11 +31,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-def _flights(connection: Any) -> Any:
-    return connection.flights
-
-
-class CachedFunction(CachedBase, Generic[P, R]):
+class CachedFunction(Decorated, Generic[P, R]):
     """A function whose results are kept on the server: called like the function itself.
 
     A hit is one round trip. A miss is computed once over all threads and processes: one caller gets a
@@ -52,20 +49,18 @@ class CachedFunction(CachedBase, Generic[P, R]):
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call, for what the tier of this process did not answer."""
         job, connection = self._job(args, kwargs)
-        if not events.observers:
-            value = self._function.held(job)
-            return drive(call(job), connection) if value is ABSENT else value  # type: ignore[no-any-return]
+        if events.observers:
+            return events.watched(self._function.name, "call", job.key, lambda _: self._answer(job, connection))
+        return self._answer(job, connection)
 
-        def run(_: Any) -> Any:
-            value = self._function.held(job)
-            return drive(call(job), connection) if value is ABSENT else value
+    def _answer(self, job: Job[R], connection: Connection) -> R:
+        value: R = self._function.holding.held(job)
+        return drive(call(job), connection) if value is ABSENT else value
 
-        return events.watched(self._function.name, "call", job.key, run)  # type: ignore[no-any-return]
-
-    def _job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Job, Any]:
+    def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
         function = self._function
-        recipe, connection = function.recipe(_flights)
-        return function.job(recipe, connection, (*self._bound, *args), kwargs), connection
+        binding = function.bound()
+        return function.job(binding, (*self._bound, *args), kwargs), binding.connection
 
     # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
     @overload
@@ -90,7 +85,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
         A server that fails is a miss as well, unless the function has ``on_error="raise"``.
         """
         job, connection = self._job(args, kwargs)
-        return drive(peek(job, stale=False), connection)[1]  # type: ignore[no-any-return]
+        return drive(peek(job, stale=False), connection)[1]
 
     def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The same as ``peek``; ``bg().lazy`` computes in the background as well."""
@@ -107,7 +102,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Asks nobody."""
-        self._function.shown()
+        self._function.keys.shown()
         return self._job(args, kwargs)[0].key
 
     # -- changing --------------------------------------------------------------------------------
@@ -115,7 +110,7 @@ class CachedFunction(CachedBase, Generic[P, R]):
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute now and store, whatever is cached; a computation that runs elsewhere is too late then."""
         job, connection = self._job(args, kwargs)
-        return drive(recompute(job), connection)  # type: ignore[no-any-return]
+        return drive(recompute(job), connection)
 
     def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Drop the value of this call; one that is being computed now will not be stored.
@@ -162,15 +157,15 @@ class CachedFunction(CachedBase, Generic[P, R]):
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
         function = self._function
-        _, connection = function.recipe(_flights)
-        prefix = function.prefix(connection.namespace)
-        with function.failing(prefix):
+        connection = function.bound().connection
+        prefix = function.keys.prefix(connection.namespace)
+        with function.counts.failing(prefix):
             return drive(keys.clean_function(prefix), connection)
 
     def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""
         self.clear()
-        self._function.forget_counts()
+        self._function.counts.forget()
 
     # -- in the background -----------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import ConfigError
-from .face import CachedBase
+from .decorated import Decorated
 from .function import Function
 from .options import refuse_unknown
 from .sync import CachedFunction
@@ -45,7 +45,7 @@ def decorator(cls: type[BaseCache], fn: Any, options: dict[str, Any]) -> Any:
 
 def wrap(fn: Any, cls: type[BaseCache], options: dict[str, Any]) -> Any:
     """The cached form of whatever was decorated."""
-    if isinstance(fn, CachedBase):
+    if isinstance(fn, Decorated):
         raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
     if isinstance(fn, staticmethod):
         return staticmethod(_face(fn.__func__, cls, options, method=False))
@@ -77,7 +77,7 @@ class CachedClassMethod:
 
 
 def _face(fn: Any, cls: type[BaseCache], options: dict[str, Any], *, method: bool) -> Any:
-    if isinstance(fn, CachedBase):
+    if isinstance(fn, Decorated):
         raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
     refuse_unusable(fn, "@cached")
     function = Function(fn, cls, options, method)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import CacheError
 from ..observe import events
+from ..plans.effects import Hold
 from ..plans.functions.invalidate import delete
+from ..plans.functions.values import dump
 from ..plans.functions.writing import begin, finish
-from ..servers.drivers.aio import adrive
 from ..servers.drivers.sync import drive
-from ..servers.leases import hold
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from ..plans.effects import Plan
     from ..plans.functions.job import Job
+    from ..servers.connection import Connection
 
-__all__ = ["AsyncWriting", "Writing"]
+__all__ = ["Writing", "WritingBlock"]
 
 R = TypeVar("R")
 
 
-class _Writing(Generic[R]):
+class WritingBlock(Generic[R]):
     """On entry the value is dropped and its lease taken; on exit the new value is stored, or none.
 
     If somebody else wrote the same value meanwhile (another ``writing``, an invalidation), the order of
@@ -32,7 +33,7 @@ class _Writing(Generic[R]):
     An exception inside stores nothing. If the server fails, entering or leaving raises.
     """
 
-    def __init__(self, job: Job, connection: Any) -> None:
+    def __init__(self, job: Job[R], connection: Connection) -> None:
         self._job = job
         self._connection = connection
         self._token = b""
@@ -41,20 +42,20 @@ class _Writing(Generic[R]):
         self._value: tuple[bytes | None, int] = (None, 0)
         self._open = False
 
-    def _enter(self) -> Plan[None]:
+    def _begin(self) -> Plan[None]:
         if self._token:
             raise CacheError("writing() serves one block: call it again")
         self._token, self._stamps = yield from begin(self._job)
-        self._held = hold(self._connection, self._job.lease, self._token, self._job.lease_ms)
+        self._held = yield Hold(self._job.lease, self._token, self._job.recipe.lease_ms)
         self._open = True
 
     def put(self, value: R) -> None:
         """The value that is stored when the block ends well. Refused here if it cannot be written."""
         if not self._open:
             raise CacheError("put() belongs inside the block of writing()")
-        self._value = self._job.dump(value)
+        self._value = dump(self._job, value)
 
-    def _exit(self, error: BaseException | None) -> Plan[None]:
+    def _end(self, error: BaseException | None) -> Plan[None]:
         self._open = False
         self._held.stop()
         data, ms = self._value
@@ -70,27 +71,14 @@ class _Writing(Generic[R]):
             events.log.warning("writing %r ended with an error, and the server failed too", self._job.key)
 
 
-class Writing(_Writing[R]):
-    __doc__ = _Writing.__doc__
+class Writing(WritingBlock[R]):
+    __doc__ = WritingBlock.__doc__
 
     def __enter__(self) -> Self:
-        drive(self._enter(), self._connection)
+        drive(self._begin(), self._connection)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        drive(self._exit(error), self._connection)
-
-
-class AsyncWriting(_Writing[R]):
-    __doc__ = _Writing.__doc__
-
-    async def __aenter__(self) -> Self:
-        await adrive(self._enter(), self._connection)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await adrive(self._exit(error), self._connection)
+        drive(self._end(error), self._connection)

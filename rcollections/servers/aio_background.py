@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..plans.functions.job import computing
+from ..plans.waiting import computing
 from ..wire.aio_signals import AsyncSignal
 from ..wire.clock import no_deadline
 from .background import report

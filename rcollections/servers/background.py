@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..forks import at_fork
-from ..plans.functions.job import computing
+from ..plans.waiting import computing
 from ..wire.clock import no_deadline
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcollections.errors import CacheError
 from rcollections.plans.effects import Hold
+from rcollections.plans.functions.values import dump
 from tests.interleavings.parts import KEY, Boom, Change
 from tests.interleavings.promises import BY_HAND, Broken
 
@@ -24,13 +25,13 @@ Life = Any
 def reader(**options: Any) -> Life:
     """Calls the function once."""
 
-    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+    def life(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
         return calling(w, job(**options))
 
     return life
 
 
-def calling(w: World, job: Job) -> Plan[None]:
+def calling(w: World, job: Job[Any]) -> Plan[None]:
     floor = w.promises.begins()
     try:
         value = yield from w.parts.call.call(job)
@@ -39,7 +40,7 @@ def calling(w: World, job: Job) -> Plan[None]:
     w.promises.returned(value, floor)
 
 
-def twice(w: World, job: Callable[..., Job]) -> Plan[None]:
+def twice(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
     """Calls, and calls again."""
     one = job()
     yield from calling(w, one)
@@ -55,7 +56,7 @@ def failing(**options: Any) -> Life:
     return reader(fn=fail, **options)
 
 
-def refresher(w: World, job: Callable[..., Job]) -> Plan[None]:
+def refresher(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
     """Recomputes, whatever is there."""
     one = job()
     floor = w.promises.begins()
@@ -66,7 +67,7 @@ def refresher(w: World, job: Callable[..., Job]) -> Plan[None]:
 def changer(how: str, then_calls: bool = False) -> Life:
     """Changes the source and tells the cache: ``delete`` or ``expire``."""
 
-    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+    def life(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
         one = job()
         version = yield Change()
         try:
@@ -83,7 +84,7 @@ def changer(how: str, then_calls: bool = False) -> Life:
 def bumper(*tags: str, changes: bool = True, then_calls: bool = False, then_again: tuple[str, ...] = ()) -> Life:
     """Changes the source and invalidates tags."""
 
-    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+    def life(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
         one = job()
         for each in (tags, then_again) if then_again else (tags,):
             version = (yield Change()) if changes else 0
@@ -101,7 +102,7 @@ def bumper(*tags: str, changes: bool = True, then_calls: bool = False, then_agai
 def putter(bumps: tuple[str, ...] = (), exact: bool = False) -> Life:
     """Changes the source, puts the new value by hand, and reads its own write."""
 
-    def life(w: World, job: Callable[..., Job]) -> Plan[None]:
+    def life(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
         one = job()
         if exact:  # it has read before: what it remembers of tags must not matter
             yield from calling(w, one)
@@ -122,7 +123,7 @@ def putter(bumps: tuple[str, ...] = (), exact: bool = False) -> Life:
     return life
 
 
-def writer(w: World, job: Callable[..., Job]) -> Plan[None]:
+def writer(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
     """``with f.writing() as w:`` around a change of the source, as ``Writing`` does it."""
     one = job()
     if not w.parts.strong:  # the mutation: a plain put
@@ -131,15 +132,15 @@ def writer(w: World, job: Callable[..., Job]) -> Plan[None]:
         w.promises.invalidated(version)
         return
     token, stamps = yield from w.parts.writing.begin(one)
-    held = yield Hold(one.lease, token, one.lease_ms)
+    held = yield Hold(one.lease, token, one.recipe.lease_ms)
     version = yield Change()
     held.stop()
-    data, ms = one.dump(version)
+    data, ms = dump(one, version)
     yield from w.parts.writing.finish(one, token, stamps, data, ms)
     w.promises.invalidated(version)
 
 
-def clearer(w: World, _job: Callable[..., Job]) -> Plan[None]:
+def clearer(w: World, _job: Callable[..., Job[Any]]) -> Plan[None]:
     """Changes the source and drops every entry of the function."""
     version = yield Change()
     yield from w.parts.clear(KEY)

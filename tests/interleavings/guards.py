@@ -54,11 +54,11 @@ WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": T
 GUARDS: dict[str, Guard] = {
     "join-validates": Guard(
         lambda: plans(
-            ("call", "return True, (yield from _own(job, token, stamps, seen))\n",
-             "job.flights.result = (yield from _own(job, token, stamps, seen))\n"
-             "            return True, job.flights.result\n"),
-            ("call", "                found = ticket.reply if ticket.read else",
-             "                return job.flights.result\n                found = ticket.reply if ticket.read else"),
+            ("driving", "return ((yield from _own(job, token, stamps, seen)),)\n",
+             "job.recipe.flights.result = (yield from _own(job, token, stamps, seen))\n"
+             "            return (job.recipe.flights.result,)\n"),
+            ("call", "            found = ticket.reply if ticket.read else",
+             "            return job.recipe.flights.result\n            found = ticket.reply if ticket.read else"),
         ),
         case((CALL, CALL), (DELETE,)),
     ),
@@ -70,9 +70,20 @@ GUARDS: dict[str, Guard] = {
         lambda: Parts(flights=LateFlights),
         case((CALL, CALL, changer("delete", then_calls=True)), initial=queue_behind_the_owner),
     ),
+    "share-sent-after, of a lone caller": Guard(
+        lambda: plans(
+            ("flights", "flight.current = Round(sent=True)", "flight.current = Round()\n"
+             "                flight.current.led = True"),
+        ),
+        case((CALL, changer("delete", then_calls=True)), initial=stored()),
+    ),
+    "nobody waits for a lone caller who is gone": Guard(
+        lambda: plans(("call", "        flights.gone(job.key, alone)\n        raise\n", "        raise\n")),
+        case((CALL, CALL), cancels=1, may_cancel=(0, 1), initial=stored()),
+    ),
     "the queue outlives its driver": Guard(
         lambda: plans(
-            ("reads", "        flight.answer(ticket, valid=False)\n        raise\n    flight.answer(ticket, found)\n",
+            ("sharing", "        flight.answer(ticket, valid=False)\n        raise\n    flight.answer(ticket, found)\n",
              "        raise\n    flight.answer(ticket, found)\n"),
         ),
         case((CALL, CALL), cancels=1, may_cancel=(0, 1)),
@@ -147,19 +158,19 @@ GUARDS: dict[str, Guard] = {
     ),
     "register-first": Guard(
         lambda: plans(
-            ("call", "    heard = yield Subscribe(job.channel)\n", "    heard = None\n"),
-            ("call", "    pause = FIRST_LOOK if heard.deaf else NET\n", "    pause = NET\n"),
-            ("call", "        seconds = pause * job.jitter()\n",
+            ("driving", "    heard = yield Subscribe(job.channel)\n", "    heard = None\n"),
+            ("driving", "    pause = FIRST_LOOK if heard.deaf else NET\n", "    pause = NET\n"),
+            ("driving", "        seconds = pause * job.jitter()\n",
              "        seconds = pause * job.jitter()\n        heard = heard or (yield Subscribe(job.channel))\n"),
         ),
         case((CALL,), (CALL,), prompt=True),
     ),
     "net": Guard(
-        lambda: plans(("call", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
+        lambda: plans(("driving", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
         case((CALL,), (CALL,), crashes=1, may_crash=(0,)),
     ),
     "net, for silent leases": Guard(
-        lambda: plans(("call", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
+        lambda: plans(("driving", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),
         case((CALL,), (CALL,), deaf=True),
     ),
     "in-hand-deadline": Guard(
@@ -193,11 +204,12 @@ GUARDS: dict[str, Guard] = {
     ),
     "put-stamps-from-server": Guard(
         lambda: plans(
-            ("reads", "    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look",
-             "    job.flights.known = words[1:]\n    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef look"),
+            ("reads", "    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef read_to_hold",
+             "    job.recipe.flights.known = words[1:]\n"
+             "    return valid(job, words[0], words[1:], ms, sent)\n\n\ndef read_to_hold"),
             ("put", '    yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))\n',
              "    from .effects import Command\n"
-             '    yield Command(("SET", job.key, before + b"".join(job.flights.known) + data, "PX", ms))\n'
+             '    yield Command(("SET", job.key, before + b"".join(job.recipe.flights.known) + data, "PX", ms))\n'
              '    yield Command(("UNLINK", job.lease))\n'),
         ),
         case((putter(bumps=(TAG,), exact=True),), initial=stored(tags=(TAG,)), plain_writers=1, **TAGGED),
@@ -209,7 +221,7 @@ GUARDS: dict[str, Guard] = {
         case((WRITE,), (CALL,), evict=(LEASE,)),
     ),
     "convoy": Guard(
-        lambda: plans(("call", "            flight.land(failure)\n", "            flight.land()\n")),
+        lambda: plans(("driving", "            flight.land(failure)\n", "            flight.land()\n")),
         case((failing(), failing()), fails=True),
     ),
 }  # fmt: skip

@@ -34,7 +34,7 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "not live after a loss": (tier(("        self._live = False\n        self._until", "        self._until")),
                               "cut while filling"),
     "token-before-read": (
-        lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        token = job.token()\n")), "fill | delete"),
+        lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        mine = token(job)\n")), "fill | delete"),
     "fence-seq": (tier(("            or token.seq != self._seqs[hash(token.key) % SEQS]\n", "")), "fill | delete"),
     "fence-epoch": (tier(("            or token.epoch != self._epoch\n", "")), "fill | flush"),
     "fence-epoch, after a loss": (tier(("            or token.epoch != self._epoch\n", "")), "cut while filling"),
@@ -70,7 +70,7 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
                        "        now, deadline = self._now(), 0\n        if deadline > FOREVER:\n")), "its end"),
     "deadline-from-before": (
         lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        sent = yield Now()\n")), "its end"),
-    "same-server": (lambda: plans(("reads", " and seen.server == job.tiering.server:", ":")), "two servers"),
+    "same-server": (lambda: plans(("reads", " and seen.server == tiering.server:", ":")), "two servers"),
     "clear-on-loss": (
         tier(("        self._drift = None\n        self.void()\n", "        self._drift = None\n")), "cut"),
     "fork": (lambda: Parts(fork=False), "fork"),
@@ -81,7 +81,8 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
         lambda: plans(
             ("lease", "        yield from _put(job, token, stamps, VALUE, data, ms)\n    return",
              "        yield from _put(job, token, stamps, VALUE, data, ms)\n"
-             "        if job.held_as is not None and job.token() is not None:\n"
-             "            job._keep(job.token(), data, value, 0)\n    return")),
+             "        from rcollections.plans.functions.held import token as now\n"
+             "        if now(job) is not None:\n"
+             "            job.recipe.tiering.tier.keep(now(job), *job.held_as, value, 0)\n    return")),
         "nothing stored | delete"),
 }  # fmt: skip

@@ -29,7 +29,7 @@ HALF = 500  # ms; half of the staleness
 def own(how: str) -> Any:
     """Changes the source and tells the cache, in a process that holds values, and looks again whatever came of it."""
 
-    def life(w: NearWorld, job: Callable[..., Job]) -> Plan[None]:
+    def life(w: NearWorld, job: Callable[..., Job[Any]]) -> Plan[None]:
         one = job()
         version = yield Change()
         plans: dict[str, Any] = {

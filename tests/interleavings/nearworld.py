@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rcollections.l1 import ABSENT
 from rcollections.plans.effects import Command, Look, Script, Seen
 from rcollections.plans.entries import same, unpack
+from rcollections.plans.functions.held import held
 from rcollections.plans.steps import written
 from tests.interleavings.canonical import Canon
 from tests.interleavings.links import Link
@@ -67,7 +68,7 @@ class NearProcess(Process):
     def token(self, key: str, tags: tuple[str, ...]) -> Any:
         return self.tier.token(key, tags)
 
-    def job(self, tags: tuple[str, ...] | None = None, fn: Any = None, **options: Any) -> Job:
+    def job(self, tags: tuple[str, ...] | None = None, fn: Any = None, **options: Any) -> Job[Any]:
         job = super().job(tags, fn, tiering=self, **options)
         job.held_as = OWNER, ARGS
         return job
@@ -395,16 +396,16 @@ def settler(w: NearWorld, job: Any) -> Plan[None]:
     peek(w, job())
 
 
-def peek(w: NearWorld, job: Job) -> None:
+def peek(w: NearWorld, job: Job[Any]) -> None:
     """Looks only at what is held."""
-    value = job.held()
+    value = held(job)
     if value is not ABSENT:
         w.looked(job.recipe.tiering, value)
 
 
-def calling(w: NearWorld, job: Job) -> Plan[None]:
+def calling(w: NearWorld, job: Job[Any]) -> Plan[None]:
     """One call, as ``@cached`` makes it."""
-    value = job.held()
+    value = held(job)
     if value is not ABSENT:
         return w.looked(job.recipe.tiering, value)
     floor = w.promises.begins()

@@ -84,7 +84,7 @@ class Held:
         self.stopped = True
 
 
-class StillJob(Job):
+class StillJob(Job[Any]):
     """A job whose waiters ask in step, so that every run is the same."""
 
     __slots__ = ()
@@ -117,7 +117,7 @@ class Process:
         world.named[id(self)] = f"process {number}"
         world.named[id(self.flights)] = f"flights {number}"
 
-    def job(self, tags: tuple[str, ...] | None = None, fn: Any = None, **options: Any) -> Job:
+    def job(self, tags: tuple[str, ...] | None = None, fn: Any = None, **options: Any) -> Job[Any]:
         """One call. ``options`` are those of ``Recipe``, the scenario's by default."""
         world = self.world
         target = Target(
@@ -127,7 +127,7 @@ class Process:
         settings = {"ttl": 100.0, "lease": 0.5, "note": world.promises.noted, **world.scenario.options, **options}
         recipe = world.parts.recipe("f", target, self.flights, FakeBreaker(), **settings)
         tags = world.scenario.tags if tags is None else tags
-        job = StillJob(recipe, KEY, LEASE, CHANNEL, tags, fn or (lambda: world.source))
+        job = StillJob(recipe, KEY, tags, fn or (lambda: world.source))
         self.jobs.append(job)
         world.named[id(job)] = f"job {number_of(job)}"
         return job
@@ -137,7 +137,7 @@ class Process:
         return self.flights.table, {k: v for k, v in vars(self.flights).items() if k not in ("signal", "lock", "table")}
 
 
-def number_of(job: Job) -> str:
+def number_of(job: Job[Any]) -> str:
     """What tells one job from another."""
     recipe = job.recipe
     return f"{job.tags} {recipe.swr} {recipe.sie} {recipe.early} {recipe.soft_timeout}"

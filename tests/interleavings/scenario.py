@@ -14,7 +14,7 @@ from rcollections.plans.collections import keys, loads
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
 from rcollections.plans.functions import call, invalidate, put, refresh, writing
-from rcollections.plans.functions.job import Recipe
+from rcollections.plans.functions.recipe import Recipe
 from tests.interleavings.parts import GUARD, KEY, LEASE
 from tests.interleavings.promises import Promises
 from tests.interleavings.scripts import SCRIPTS

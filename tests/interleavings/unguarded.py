@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rcollections.plans.flights import Flight, Flights
+from rcollections.plans.flight import Flight
+from rcollections.plans.flights import Flights
 from tests.interleavings.guarded_scripts import guard_open
 from tests.interleavings.scripts import SCRIPTS, put, stamps
 
@@ -120,15 +121,17 @@ def open_unseen(m: Any, keys: Any, args: Any) -> list[Any]:
 class EagerFlight(Flight):
     """Takes part in a read that is sent already."""
 
-    def join(self, wanted: Any = None) -> Any:
+    def join(self) -> Any:
         current = self.current
-        return (current, False, None) if current is not None and current.led else super().join(wanted)
+        if current is None or not current.led:
+            return super().join()
+        self._wanted(current)
+        return current, False, None
 
 
 class EagerFlights(Flights):
-    def enter(self, key: Any) -> Flight:
-        self.table.setdefault(key, EagerFlight(self, key))
-        return super().enter(key)
+    def make(self, key: str) -> Flight:
+        return EagerFlight(self, key)
 
 
 class LateFlight(Flight):
@@ -144,6 +147,5 @@ class LateFlight(Flight):
 
 
 class LateFlights(Flights):
-    def enter(self, key: Any) -> Flight:
-        self.table.setdefault(key, LateFlight(self, key))
-        return super().enter(key)
+    def make(self, key: str) -> Flight:
+        return LateFlight(self, key)

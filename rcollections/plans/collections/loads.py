@@ -6,14 +6,14 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheError
-from ..circles import CircleError
 from ..draws import draw
 from ..effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
-from ..functions.job import computing
+from ..waiting import Computation, marked, waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..circles import Waits
     from ..effects import Arg
     from ..flights import Flights
     from ..guards import Guarded
@@ -39,7 +39,7 @@ class Since:
         return "Since()"
 
 
-class Load:
+class Load(Computation):
     """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field")."""
 
     __slots__ = ("channel", "field", "flights", "key", "lease", "mode", "name", "run")
@@ -70,38 +70,21 @@ class Load:
 
     # What is being filled counts as being computed, beside the functions: each may wait for the other.
 
-    def guard(self) -> None:
-        """Refuse a read that would have to wait for itself."""
-        if (id(self.flights.waits), self.lease) in computing.get():
-            raise CacheError(
-                f"{self.name} of {str(self.key)!r} reads what it is about to fill: it would wait for itself; "
-                "read the source there, not the collection"
-            )
+    @property
+    def waits(self) -> Waits:
+        return self.flights.waits
 
-    def computing(self) -> list[str]:
-        """What waits for this: the computations and fillings that we are called by."""
-        mine = id(self.flights.waits)
-        return [key for owner, key in computing.get() if owner == mine]
+    @property
+    def known_as(self) -> str:
+        return self.lease
 
-    def marked(self) -> frozenset[tuple[int, str]]:
-        """Those, and this."""
-        return computing.get() | {(id(self.flights.waits), self.lease)}
-
-    def begin_wait(self) -> list[str]:
-        """The caller waits for whoever fills it from now on: what he computes, for ``end_wait``. Refuses circles."""
-        waiting = self.computing()
-        try:
-            self.flights.waits.begin(waiting, (self.lease,))
-        except CircleError:
-            raise self.circle() from None
-        return waiting
-
-    def end_wait(self, waiting: list[str]) -> None:
-        """The wait has ended, well or not."""
-        self.flights.waits.end(waiting, (self.lease,))
+    def recursion(self) -> CacheError:
+        return CacheError(
+            f"{self.name} of {str(self.key)!r} reads what it is about to fill: it would wait for itself; "
+            "read the source there, not the collection"
+        )
 
     def circle(self) -> CacheError:
-        """The error of a read that would wait for itself by way of others."""
         return CacheError(
             f"{self.name} of {str(self.key)!r} would wait for what waits for it: somebody fills it now, and needs "
             "what the caller is computing; read the source there, not the collection"
@@ -126,11 +109,8 @@ def fill(load: Load) -> Plan[Any]:
     try:
         ticket = flight.drive_or_queue()
         if ticket is not None:
-            waiting = load.begin_wait()
-            try:
+            with waiting_for(load):
                 yield Wait(ticket.signal)
-            finally:
-                load.end_wait(waiting)
             if ticket.error is not None:
                 raise ticket.error
             return AGAIN
@@ -184,25 +164,14 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
                 heard = None
                 continue
         left = max(reply[1] / 1000, 0.01)
-        waiting = load.begin_wait()
-        try:
+        with waiting_for(load):
             if (yield Wait(heard, min(pause * load.jitter(), left))):
                 heard = None
-        finally:
-            load.end_wait(waiting)
         pause = min(2 * pause, LAST_NET)
 
 
 def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
-    marked = load.marked()
-
-    def run() -> tuple[bool, Any]:
-        before = computing.set(marked)
-        try:
-            return load.run(seen)
-        finally:
-            computing.reset(before)
-
+    run = marked(lambda: load.run(seen), (load,))
     held = yield Hold(load.lease, token, LEASE_MS)
     try:
         result: tuple[bool, Any] = yield Call(run)

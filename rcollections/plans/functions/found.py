@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ...errors import CacheError
+    from ...l1 import Token
     from ..entries import Entry
+    from ..target import Target
 
 __all__ = ["Found", "ServerFailed"]
 
@@ -14,18 +16,22 @@ __all__ = ["Found", "ServerFailed"]
 class Found:
     """What a read saw: an entry that is valid now, how long it stays, and how long it is fresh."""
 
-    __slots__ = ("decoded", "entry", "fresh", "left", "token", "until")
+    __slots__ = ("decoded", "entry", "fresh", "left", "sent", "token")
 
     def __init__(self, entry: Entry, left: float | None, sent: float) -> None:
         self.entry = entry
-        self.token: Any = None  # the right to hold it in the process, for one of those who share the read
-        self.decoded: tuple[Any, Any] | None = None  # by which target, and the value: if nobody can change it
-        # Seconds of the physical ttl that are left (None: for ever or not asked for), and when they end.
-        self.left = left
-        self.until = None if left is None else sent + left
-        grace = entry.grace / 1000
+        self.left = left  # seconds of the physical ttl; None: for ever, or not asked for
+        self.sent = sent  # when the read was sent, if that matters
+        grace = entry.grace
         # Without the ttl at hand, grace means: ask the server, which looks again (E2).
-        self.fresh = grace == 0 or (left is not None and left > grace)
+        self.fresh = grace == 0 or (left is not None and left > grace / 1000)
+        self.token: Token | None = None  # the right to hold it in the process, for one of those who share the read
+        self.decoded: tuple[Target, Any] | None = None  # by which target, and the value: if nobody can change it
+
+    @property
+    def until(self) -> float | None:
+        """When the physical ttl ends."""
+        return None if self.left is None else self.sent + self.left
 
     @property
     def soft(self) -> float | None:

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 __all__ = ["delete", "expire", "invalidate"]
 
 
-def delete(job: Job) -> Plan[bool]:
+def delete(job: Job[object]) -> Plan[bool]:
     """D1: drop entry and lease, even if the entry is missing: somebody may be computing it."""
     reply = yield from job.change(Script("entry_delete", (job.key, job.lease), (job.channel,)))
     return bool(reply[1])
 
 
-def invalidate(job: Job) -> Plan[None]:
+def invalidate(job: Job[object]) -> Plan[None]:
     """The same, counted."""
     yield from delete(job)
     job.note("invalidate")
 
 
-def expire(job: Job) -> Plan[None]:
+def expire(job: Job[object]) -> Plan[None]:
     """Mark stale; whoever computes began before, so its result counts no more either."""
     yield from job.change(Script("entry_expire", (job.key, job.lease), (job.channel,)))
     job.note("invalidate")

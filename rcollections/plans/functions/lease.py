@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheError
 from ..draws import draw
 from ..effects import Hold, Plan, Script, Spawn
 from ..entries import ERROR, VALUE, Entry, pack
 from .found import ServerFailed
+from .values import dump, dump_error, returned
 
 if TYPE_CHECKING:
+    from ..effects import Arg
     from .found import Found
     from .job import Job
 
 __all__ = ["Failed", "compute_and_store", "fetch", "free"]
+
+R = TypeVar("R")
 
 
 class Failed(Exception):
@@ -25,12 +29,13 @@ class Failed(Exception):
         self.seen: Found | None = None  # stale, when the lease was given
 
 
-def fetch(job: Job, mode: str) -> Plan[list[Any]]:
+def fetch(job: Job[object], mode: str) -> Plan[list[Any]]:
     """L2, with a new token (L0) and new stamps (T1) for every send. ``[word, token, data, stamps, ttl]``."""
     token = draw()
     news = tuple(draw() for _ in job.tags)
-    early = -1 if job.early is None else round(job.early * 1000)
-    args = (token, job.lease_ms, job.tag_ms, mode, early, *news)
+    recipe = job.recipe
+    early = -1 if recipe.early is None else round(recipe.early * 1000)
+    args: tuple[Arg, ...] = (token, recipe.lease_ms, recipe.tag_ms, mode, early, *news)
     try:
         reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)
     except CacheError as error:
@@ -47,18 +52,18 @@ def fetch(job: Job, mode: str) -> Plan[list[Any]]:
     return [reply[0], token, None if reply[3] == -2 else reply[1], stamps, reply[3]]
 
 
-def compute_and_store(job: Job, token: bytes, stamps: list[bytes]) -> Plan[Any]:
+def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]:
     """L3 to L5: compute after the lease was given, store under the token and the stamps of that moment."""
-    held = yield Hold(job.lease, token, job.lease_ms)
+    held = yield Hold(job.lease, token, job.recipe.lease_ms)
     try:
         value = yield from job.compute()
-        data, ms = job.dump(value)
+        data, ms = dump(job, value)
     except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
         held.stop()
         raise
     except Exception as error:
         held.stop()
-        data, ms = job.dump_error(error)
+        data, ms = dump_error(job, error)
         if data is None:
             yield from free(job, token)
         else:
@@ -74,11 +79,11 @@ def compute_and_store(job: Job, token: bytes, stamps: list[bytes]) -> Plan[Any]:
         yield from free(job, token)
     else:
         yield from _put(job, token, stamps, VALUE, data, ms)
-    return job.returns(value, data)
+    return returned(job, value, data)
 
 
-def _put(job: Job, token: bytes, stamps: list[bytes], kind: int, data: bytes, ms: int) -> Plan[None]:
-    grace = job.grace if kind == VALUE and ms else 0
+def _put(job: Job[object], token: bytes, stamps: list[bytes], kind: int, data: bytes, ms: int) -> Plan[None]:
+    grace = job.recipe.grace if kind == VALUE and ms else 0
     entry = pack(Entry(data, kind, grace, tuple(stamps)))
     step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
     try:
@@ -87,14 +92,14 @@ def _put(job: Job, token: bytes, stamps: list[bytes], kind: int, data: bytes, ms
         job.unanswered = True
         job.note("error", error)
         job.failed(error)
-        if job.raises and kind == VALUE:
+        if job.recipe.raises and kind == VALUE:
             raise ServerFailed(error, told=True) from error
         return
-    job.breaker.stored()
+    job.recipe.breaker.stored()
     job.note("store" if reply[0] == b"ok" else "refused")
 
 
-def free(job: Job, token: bytes) -> Plan[None]:
+def free(job: Job[object], token: bytes) -> Plan[None]:
     """L4: somebody else may compute now. If the server cannot be told, the lease runs out by itself."""
     try:
         yield Script("lease_free", (job.lease,), (token, job.channel))

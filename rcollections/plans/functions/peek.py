@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import CacheError, CacheMissError
 from .found import Found, ServerFailed
 from .reads import read
+from .values import give, load
 
 if TYPE_CHECKING:
     from ..effects import Plan
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["lookup", "peek"]
 
+R = TypeVar("R")
 
-def lookup(job: Job) -> Plan[Found | None]:
+
+def lookup(job: Job[object]) -> Plan[Found | None]:
     """Only look: what is there and valid, or None. Raises what the server raises."""
-    if not job.breaker.allows():
-        error = job.breaker.error()
-        if job.raises:
+    breaker = job.recipe.breaker
+    if not breaker.allows():
+        error = breaker.error()
+        if job.recipe.raises:
             job.note("error", error)
         raise error
     try:
@@ -31,7 +35,7 @@ def lookup(job: Job) -> Plan[Found | None]:
     raise error
 
 
-def peek(job: Job, *, stale: bool) -> Plan[tuple[Found, Any]]:
+def peek(job: Job[R], *, stale: bool) -> Plan[tuple[Found, R]]:
     """What is found with its value, stale ones only if asked for; CacheMissError if there is none.
 
     A server that fails is a miss too, unless the function was told to raise (``on_error``).
@@ -41,14 +45,14 @@ def peek(job: Job, *, stale: bool) -> Plan[tuple[Found, Any]]:
     try:
         found = yield from lookup(job)
     except CacheError as error:
-        if job.raises or job.late():
+        if job.recipe.raises or job.recipe.late():
             raise
         cause = error
-    window = max(job.swr, job.sie)
+    window = max(job.recipe.swr, job.recipe.sie)
     if found is not None and (found.fresh or (stale and found.soft is not None and found.soft > -window)):
-        usable, result = job.load(found.entry)
+        usable, result = load(job, found.entry)
         if usable:
             job.note("hit" if found.fresh else "stale")
-            return found, job.give(result)
+            return found, give(job, result)
     job.note("miss")
     raise CacheMissError(f"there is no {'' if stale else 'fresh '}value under {job.key!r}") from cause

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from ..draws import draw
 from ..effects import Plan, Script
 from ..entries import VALUE, head
 from .invalidate import delete
+from .values import dump
 
 if TYPE_CHECKING:
+    from ..effects import Arg
     from .job import Job
 
 __all__ = ["store"]
 
+R = TypeVar("R")
 
-def store(job: Job, value: Any) -> Plan[None]:
+
+def store(job: Job[R], value: R) -> Plan[None]:
     """P1: a value given by hand takes effect at the server, under the stamps of that moment."""
-    data, ms = job.dump(value)
+    data, ms = dump(job, value)
     if data is None:  # not to be stored, says ttl=; but what is there is older
         yield from delete(job)
         return
-    grace = job.grace if ms else 0
+    grace = job.recipe.grace if ms else 0
     before = head(VALUE, grace, len(job.tags))
     news = tuple(draw() for _ in job.tags)
-    args = (before, data, ms + grace if ms else 0, job.tag_ms, job.channel, *news)
+    args: tuple[Arg, ...] = (before, data, ms + grace if ms else 0, job.recipe.tag_ms, job.channel, *news)
     yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))
     job.note("store")

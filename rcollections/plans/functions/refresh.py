@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from .found import ServerFailed
 from .invalidate import delete
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["recompute"]
 
+R = TypeVar("R")
 
-def recompute(job: Job) -> Plan[Any]:
+
+def recompute(job: Job[R]) -> Plan[R]:
     """Compute now, whatever is there and whoever else computes: the lease is taken over."""
-    if job.disabled:
+    recipe = job.recipe
+    if recipe.disabled:
         return (yield from job.compute())
-    if not job.breaker.allows():
-        failure = job.breaker.error()
-        if job.raises:
+    if not recipe.breaker.allows():
+        failure = recipe.breaker.error()
+        if recipe.raises:
             job.note("error", failure)
     else:
         try:
@@ -32,17 +35,17 @@ def recompute(job: Job) -> Plan[Any]:
             raised, failure, told = None, failed.error, failed.told
         if raised is not None:
             raise raised
-        if job.late():
+        if recipe.late():
             raise failure
         if not told:
             job.failed(failure)
             job.note("error", failure)
-    if job.raises:
+    if recipe.raises:
         raise failure
     return (yield from job.compute())
 
 
-def _recompute(job: Job) -> Plan[Any]:
+def _recompute(job: Job[R]) -> Plan[R]:
     answer = yield from fetch(job, "force")
     result = yield from compute_and_store(job, answer[1], answer[3])
     if job.unkept:  # the older value counts no more, and there is none to put in its place

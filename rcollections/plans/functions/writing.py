@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["begin", "finish"]
 
 
-def begin(job: Job) -> Plan[tuple[bytes, list[bytes]]]:
+def begin(job: Job[object]) -> Plan[tuple[bytes, list[bytes]]]:
     """U2: before the source changes: drop the entry, take over its lease, remember the stamps."""
     token = draw()
     news = tuple(draw() for _ in job.tags)
     try:
-        step = Script("entry_begin", (job.key, job.lease, *job.tags), (token, job.lease_ms, job.tag_ms, *news))
+        step = Script(
+            "entry_begin", (job.key, job.lease, *job.tags), (token, job.recipe.lease_ms, job.recipe.tag_ms, *news)
+        )
         reply = yield from job.change(step)
     except GeneratorExit:
         raise
@@ -33,9 +35,9 @@ def begin(job: Job) -> Plan[tuple[bytes, list[bytes]]]:
     return token, [reply[1][at : at + 8] for at in range(0, len(reply[1]), 8)]
 
 
-def finish(job: Job, token: bytes, stamps: list[bytes], data: bytes, ms: int) -> Plan[None]:
+def finish(job: Job[object], token: bytes, stamps: list[bytes], data: bytes, ms: int) -> Plan[None]:
     """After the source has changed: store under the token; refused means that somebody else wrote, so drop."""
-    grace = job.grace if ms else 0
+    grace = job.recipe.grace if ms else 0
     entry = pack(Entry(data, VALUE, grace, tuple(stamps)))
     step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
     reply = yield from job.change(step)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheTimeout
 from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Sleep, Spawn, Subscribe, Wait
-from ...plans.functions.job import computing
+from ...plans.waiting import computing
 from ...wire.aio_signals import AsyncSignal
 from ...wire.clock import no_deadline, until
 from ..aio_background import AsyncHandle

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheTimeout
 from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Sleep, Spawn, Subscribe, Wait
-from ...plans.functions.job import computing
+from ...plans.waiting import computing
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
 from ..background import Handle, try_submit

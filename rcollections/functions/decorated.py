@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from .function import CacheInfo, Function
+    from .counts import CacheInfo
+    from .function import Function
 
-__all__ = ["CachedBase"]
+__all__ = ["Decorated"]
 
 
-class CachedBase(Hit):
+class Decorated(Hit):
     """A callable that stands in the place of the function, with its name, signature and docstring."""
 
     _bound: tuple[Any, ...] = ()
@@ -77,19 +77,13 @@ class CachedBase(Hit):
 
         That of an ``async def`` may be one too: it is awaited before the result is stored.
         """
-        function = self._function
-        if not callable(callback):
-            raise TypeError(f"{function.name}.on_value takes a function, not {type(callback).__name__}")
-        called: Any = type(callback).__call__  # of an object
-        if not function.owner.asynchronous and any(map(inspect.iscoroutinefunction, (callback, called))):
-            raise TypeError(f"{function.name} is no async def: nobody would await this on_value callback")
-        function.callbacks.append(callback)
+        self._function.watching.add(callback)
         return callback
 
     def cache_info(self) -> CacheInfo:
         """What the calls did in this process: hits, misses and more. Asks nobody; not awaited."""
-        return self._function.info()
+        return self._function.counts.info()
 
     def cache_parameters(self) -> dict[str, Any]:
         """The options, and the class as ``cls``. Not awaited."""
-        return {**self._function.options, "cls": self._function.cls}
+        return {**self._function.options.as_dict(), "cls": self._function.cls}

@@ -1,0 +1,114 @@
+"""Binding a function to its connection: anew after every ``configure()``, and for each event loop."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ..plans.functions.recipe import Recipe
+from ..plans.scripts import source
+from ..servers import registry
+from ..values.exceptions import dump_error, load_error
+from ..wire.clock import passed
+from .keys import Names
+from .options import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..handles.base import BaseCache
+    from ..plans.flights import Flights
+    from ..servers.connection import Connection
+    from .counts import Counts
+    from .holding import Holding
+    from .keys import Keys
+    from .options import Options
+    from .watching import Watching
+
+__all__ = ["Binding", "Bindings", "flights_of_threads"]
+
+
+class Parts(Protocol):
+    """What a function is made of."""
+
+    name: str
+    cls: type[BaseCache]
+    options: Options
+    keys: Keys
+    counts: Counts
+    holding: Holding
+    watching: Watching
+
+
+class Binding(NamedTuple):
+    """One function on one connection, for threads or for one event loop, since the last ``configure()``."""
+
+    generation: int
+    recipe: Recipe
+    connection: Connection
+    names: Names
+
+
+def flights_of_threads(connection: Connection) -> Flights:
+    """What the calls of all threads share on this connection."""
+    return connection.flights
+
+
+class Bindings:
+    """The bindings of one function."""
+
+    def __init__(self) -> None:
+        self._threads: Binding | None = None
+        # An event loop has flights of its own; weak, since loops come and go.
+        self._loops: weakref.WeakKeyDictionary[object, Binding] = weakref.WeakKeyDictionary()
+
+    def get(self, parts: Parts, flights: Callable[[Connection], Flights], loop: object = None) -> Binding:
+        """That of all threads, or of this event loop; ``flights`` are those of a connection there."""
+        known = self._threads if loop is None else self._loops.get(loop)
+        if known is not None and known.generation == registry.generation:
+            return known
+        made = _bind(parts, flights)
+        if loop is None:
+            self._threads = made
+        else:
+            self._loops[loop] = made
+        return made
+
+
+def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
+    """Options, connection and class brought together."""
+    generation = registry.generation
+    cls, options = parts.cls, parts.options
+    parts.keys.announce()
+    prototype = object.__new__(cls)
+    prototype.__dict__["_own_key"] = parts.name
+    target = prototype._bound()
+    connection: Connection = target.connection
+    if not connection.disabled:
+        source("entry_store")  # read now, not when all wait for the result that was just computed
+    recipe = Recipe(
+        parts.name,
+        target,
+        flights(connection),
+        connection.breaker,
+        ttl=cls.ttl if options.ttl is None else options.ttl,
+        async_ttl=None if options.async_ttl is None else seconds(options.async_ttl),
+        swr=seconds(options.stale_while_revalidate),
+        sie=seconds(options.stale_if_error),
+        soft_timeout=None if options.soft_timeout is None else seconds(options.soft_timeout),
+        lease=seconds(options.lease),
+        cache_errors=options.cache_errors,
+        raises=options.on_error == "raise",
+        # What later callers get is what the first one gets, where reading may not give the same again.
+        round_trip=cls.serializer is not None or not cls.serialize or hasattr(cls, "normalize"),
+        note=parts.counts.note,
+        lost=parts.watching.lost,
+        dump_error=lambda error: dump_error(error, target.dumps),
+        load_error=lambda data: load_error(data, target.load),
+        late=passed,
+        disabled=connection.disabled,
+        tiering=parts.holding.arm(connection),
+        share=cls.share,
+        awaits=parts.watching.asynchronous,
+    )
+    return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace))

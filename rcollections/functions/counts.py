@@ -1,0 +1,78 @@
+"""What the calls of one function did in this process, counted."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import CacheError
+from ..observe import events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..l1 import Owner
+
+__all__ = ["CacheInfo", "Counts"]
+
+
+class CacheInfo(NamedTuple):
+    """What the calls of one function did in this process; the first four as functools has them.
+
+    ``maxsize`` is None (the server has no limit of ours) and ``currsize`` 0 (nobody counts the entries).
+    """
+
+    hits: int
+    misses: int
+    maxsize: None
+    currsize: int
+    stale: int
+    waits: int
+    computes: int
+    stores: int
+    refused: int
+    errors: int
+    invalidations: int
+
+
+class Counts:
+    """The counts of one function. ``owner`` counts the hits that its quick calls had in this process."""
+
+    def __init__(self, name: str, owner: Owner) -> None:
+        self.name = name
+        self.owner = owner
+        self._words: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def note(self, word: str, key: str, error: BaseException | None = None) -> None:
+        """Count what happened to a call, and tell observers (of a computation when it has ended)."""
+        with self._lock:
+            self._words[word] += 1
+        if events.observers and word != "compute":
+            events.noted(self.name, word, key, error=error)
+
+    @contextmanager
+    def failing(self, key: str) -> Iterator[None]:
+        """Around a change: an error of the server is counted and told, and raised."""
+        try:
+            yield
+        except CacheError as error:
+            self.note("error", key, error)
+            raise
+
+    def info(self) -> CacheInfo:
+        """The counts so far."""
+        with self._lock:
+            c = self._words.copy()
+        return CacheInfo(
+            c["hit"] + c["stale"] + self.owner.hits, c["miss"], None, 0, c["stale"], c["wait"], c["compute"],
+            c["store"], c["refused"], c["error"], c["invalidate"],
+        )  # fmt: skip
+
+    def forget(self) -> None:
+        """Count from zero again."""
+        with self._lock:
+            self._words.clear()
+            self.owner.hits = 0

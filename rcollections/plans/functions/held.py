@@ -1,0 +1,48 @@
+"""What is held of a call in the tier of this process: looking it up, and holding what was read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...l1 import ABSENT, Packed, estimate, is_immutable
+from ..entries import VALUE
+
+if TYPE_CHECKING:
+    from ...l1 import Token
+    from .found import Found
+    from .job import Job
+
+__all__ = ["held", "hold", "token"]
+
+
+def held(job: Job[object]) -> Any:
+    """What is held in the process for this call, or ABSENT."""
+    tiering = job.recipe.tiering
+    if job.held_as is None or tiering is None:
+        return ABSENT
+    return tiering.tier.held(*job.held_as, ABSENT)
+
+
+def token(job: Job[object]) -> Token | None:
+    """To be taken before a read whose reply may be held; None if it may not."""
+    tiering = job.recipe.tiering
+    return None if job.held_as is None or tiering is None else tiering.token(job.key, job.tags)
+
+
+def hold(job: Job[object], found: Found, result: Any) -> None:
+    """Hold what was read until it is no longer fresh, or until it shall be refreshed ahead."""
+    mine, found.token = found.token, None
+    recipe = job.recipe
+    if mine is None or job.held_as is None or recipe.tiering is None or found.entry.kind != VALUE:
+        return
+    fresh = found.soft
+    if fresh is not None and recipe.early is not None:
+        fresh -= recipe.early
+    # Of the clock of ``Now``, on which the read was sent.
+    deadline = 0 if fresh is None else round((found.sent + fresh) * 1e9)
+    owner, args = job.held_as
+    data = found.entry.value
+    shared = recipe.share or is_immutable(result)
+    value = result if shared else Packed(data, recipe.target.load)
+    size = estimate(args, result) if shared else estimate(args, data)
+    recipe.tiering.tier.keep(mine, owner, args, value, deadline, size)

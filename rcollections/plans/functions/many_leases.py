@@ -1,0 +1,157 @@
+"""The leases of many values: one each, one computation for all of those that are ours, one store each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ...errors import CacheError
+from ..draws import draw
+from ..effects import Batch, Call, Hold, Plan, Script
+from ..entries import VALUE, Entry, pack
+from ..waiting import marked
+from .found import ServerFailed
+from .lease import free
+from .many_reads import entries_in
+from .values import dump, returned
+
+if TYPE_CHECKING:
+    from ..effects import Arg
+    from .many_reads import Jobs, Values
+
+__all__ = ["Compute", "compute_all", "compute_owned", "leases"]
+
+Compute: TypeAlias = Callable[[list[Hashable]], Any]  # the user's function: ids to a mapping of ids to values
+
+
+class Own:
+    """A lease of ours: its token, and the stamps of the moment when it was given."""
+
+    __slots__ = ("held", "stamps", "token")
+
+    def __init__(self, token: bytes, stamps: bytes) -> None:
+        self.token = token
+        self.stamps = tuple(stamps[at : at + 8] for at in range(0, len(stamps), 8))
+        self.held: Any = None
+
+
+def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Own], list[Hashable]]]:
+    """L2 for each in one round trip: those whose lease is ours, and those that others compute; what is there by now
+    goes to ``found``."""
+    steps, tokens = [], []
+    for job in jobs.values():
+        tokens.append(draw())
+        news = (draw() for _ in job.tags)
+        args: tuple[Arg, ...] = (tokens[-1], job.recipe.lease_ms, job.recipe.tag_ms, mode, -1, *news)
+        steps.append(Script("entry_fetch", (job.key, job.lease, *job.tags), args))
+    try:
+        replies = yield Batch(steps)
+    except CacheError as error:  # some may be ours: nobody shall wait for a token that no one knows to have
+        yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
+        raise ServerFailed(error) from error
+    except GeneratorExit:
+        raise
+    except BaseException:  # cancelled or interrupted
+        yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
+        raise
+    mine: dict[Hashable, Own] = {}
+    others: list[Hashable] = []
+    unreadable: Jobs = {}
+    for (each, job), token, (word, data, stamps, *_) in zip(jobs.items(), tokens, replies, strict=True):
+        if word == b"lease":
+            mine[each] = Own(token, stamps)
+        elif word == b"wait":
+            others.append(each)
+        else:
+            seen = entries_in({each: job}, [data, *(stamps[at : at + 8] for at in range(0, len(stamps), 8))])
+            if seen:
+                found.update(seen)
+            else:
+                unreadable[each] = job
+    if unreadable:
+        more, _ = yield from leases(unreadable, "force", found)
+        mine.update(more)
+    return mine, others
+
+
+def compute_owned(
+    jobs: Jobs, mine: dict[Hashable, Own], found: Values, left_out: set[Hashable], compute: Compute
+) -> Plan[None]:
+    """Compute all of ours in one call, store each under its token; what was left out is given back."""
+    wanted = [each for each in jobs if each in mine]
+    steps: list[Script] = []
+    try:
+        for each in wanted:
+            mine[each].held = yield Hold(jobs[each].lease, mine[each].token, jobs[each].recipe.lease_ms)
+        values = yield from compute_all(jobs, wanted, compute)
+        for each in wanted:
+            job, own = jobs[each], mine[each]
+            data, ms = dump(job, values[each]) if each in values else (None, 0)
+            if each in values:
+                found[each] = returned(job, values[each], data)
+            else:
+                left_out.add(each)
+            if data is None:
+                steps.append(Script("lease_free", (job.lease,), (own.token, job.channel)))
+            else:
+                entry = pack(Entry(data, VALUE, 0, own.stamps))
+                steps.append(Script("entry_store", (job.key, job.lease), (own.token, entry, ms, job.channel)))
+    except GeneratorExit:  # the plan was dropped: nobody is left to act; the leases run out
+        _stop(mine)
+        raise
+    except BaseException:  # it failed, or was cancelled or interrupted: somebody else may compute at once
+        _stop(mine)
+        yield from _free_all(jobs, {each: own.token for each, own in mine.items()})
+        raise
+    _stop(mine)  # L4: renewing ends before the STORE is sent
+    yield from _store(jobs, wanted, steps)
+
+
+def _store(jobs: Jobs, wanted: list[Hashable], steps: list[Script]) -> Plan[None]:
+    try:
+        replies = yield Batch(steps, keep_errors=True)
+    except CacheError as error:
+        replies = [error] * len(steps)
+    for each, step, reply in zip(wanted, steps, replies, strict=True):
+        job = jobs[each]
+        if isinstance(reply, CacheError):
+            job.note("error", reply)
+            job.failed(reply)
+            if job.recipe.raises:
+                raise ServerFailed(reply, told=True)
+        elif step.name == "entry_store":
+            job.note("store" if reply[0] == b"ok" else "refused")
+
+
+def _stop(mine: dict[Hashable, Own]) -> None:
+    for own in mine.values():
+        if own.held is not None:
+            own.held.stop()
+
+
+def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> Plan[None]:
+    """Give leases back; if the server cannot be told, they run out by themselves."""
+    if len(tokens) == 1:
+        for each, token in tokens.items():
+            yield from free(jobs[each], token)
+        return
+    steps = [Script("lease_free", (jobs[each].lease,), (token, jobs[each].channel)) for each, token in tokens.items()]
+    try:
+        yield Batch(steps, keep_errors=True)
+    except CacheError as error:
+        next(iter(jobs.values())).note("error", error)
+
+
+# -- the user's function -----------------------------------------------------------------------------
+
+
+def compute_all(jobs: Jobs, wanted: list[Hashable], compute: Compute) -> Plan[Mapping[Hashable, object]]:
+    """One call for all of them, with their keys marked as being computed."""
+    for each in wanted:
+        jobs[each].guard()
+        jobs[each].note("compute")
+    first = jobs[wanted[0]]
+    values = yield Call(marked(lambda: first.checked(compute(wanted)), [jobs[each] for each in wanted]))
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{first.recipe.name} gave a {type(values).__name__}: it gives a mapping of ids to values")
+    return values

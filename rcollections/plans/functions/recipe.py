@@ -1,0 +1,103 @@
+"""``Recipe``: what all calls of one cached function share on one connection."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..tags import DAY_MS
+from ..target import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from ...errors import CacheError
+    from ...l1 import Tier, Token
+    from ..flights import Flights
+    from ..target import Target
+
+__all__ = ["Breaker", "Recipe", "Tiering"]
+
+
+class Breaker(Protocol):
+    """Who knows whether the server is worth asking at present."""
+
+    def allows(self) -> bool: ...
+    def error(self) -> CacheError: ...
+    def failed(self, error: CacheError, /) -> None: ...
+    def worked(self) -> None: ...
+    def stored(self) -> None: ...
+
+
+class Tiering(Protocol):
+    """The in-process tier of one connection, and the tokens without which nothing is held there."""
+
+    @property
+    def tier(self) -> Tier: ...
+    @property
+    def server(self) -> bytes: ...
+    def token(self, key: str, watched: tuple[str, ...], /) -> Token | None: ...
+
+
+def _untold(_word: str, _key: str, _error: BaseException | None) -> None:
+    """For recipes that nobody counts the calls of."""
+
+
+def _unlogged(_error: BaseException) -> None:
+    """For recipes without background work."""
+
+
+def _endless() -> bool:
+    """For recipes that know no deadlines."""
+    return False
+
+
+@dataclass(slots=True, eq=False)
+class Recipe:
+    """The options of one function, and the target that reads and writes its values. Durations are in seconds."""
+
+    name: str
+    target: Target
+    flights: Flights
+    breaker: Breaker
+    _: KW_ONLY
+    ttl: float | timedelta | Callable[[Any], Any]
+    async_ttl: float | None = None
+    swr: float = 0.0
+    sie: float = 0.0
+    soft_timeout: float | None = None
+    lease: float = 10.0
+    cache_errors: tuple[type[Exception], ...] = ()
+    raises: bool = False
+    round_trip: bool = False
+    note: Callable[[str, str, BaseException | None], None] = _untold
+    lost: Callable[[BaseException], None] = _unlogged
+    dump_error: Callable[[BaseException], bytes] | None = None
+    load_error: Callable[[bytes], BaseException] | None = None
+    late: Callable[[], bool] = _endless  # whether the deadline around this call has passed
+    disabled: bool = False
+    tiering: Tiering | None = None  # None: nothing is held in the process
+    share: bool = False
+    awaits: bool = True  # whether the function is an async def
+
+    early: float | None = field(init=False)
+    grace: int = field(init=False)
+    needs_ttl: bool = field(init=False)
+    lease_ms: int = field(init=False)
+    tag_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        whole = None if callable(self.ttl) else milliseconds(self.ttl) / 1000
+        # chorde: below this much freshness the value is refreshed ahead; negative counts from the ttl.
+        ahead = self.async_ttl
+        self.early = None if ahead is None else ahead if ahead >= 0 else max(0.0, (whole or 0) + ahead)
+        self.grace = round(max(self.swr, self.sie) * 1000)
+        self.needs_ttl = bool(self.swr or self.sie) or self.soft_timeout is not None or self.early is not None
+        self.lease_ms = milliseconds(self.lease)
+        self.tag_ms = 0 if whole == 0 else max(DAY_MS, 2 * (round((whole or 86_400) * 1000) + self.grace))
+
+    def saw(self, ms: int) -> None:
+        """T3: tags outlive the entries that carry them, else these would be missed; ``ms`` 0 is for ever."""
+        if self.tag_ms and (not ms or self.tag_ms < 2 * (ms + self.grace)):
+            self.tag_ms = 2 * (ms + self.grace) if ms else 0

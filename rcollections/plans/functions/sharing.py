@@ -1,0 +1,84 @@
+"""Which callers may share one read: all that began before it is sent (rule W2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..effects import Plan, Wait
+from .found import Found, ServerFailed
+from .reads import read_to_hold
+
+if TYPE_CHECKING:
+    from ..flight import Flight
+    from ..rounds import Round, Signal
+    from .job import Job
+
+__all__ = ["queue_read", "shared_read"]
+
+
+def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
+    """What is there, by a read that all share who began before it is sent."""
+    while True:
+        turn, leads, ahead = flight.join()
+        if not leads or not (yield from _gather(flight, turn, ahead)):
+            yield Wait(turn.done)
+            if not turn.valid:
+                continue
+            if turn.error is not None:
+                raise ServerFailed(turn.error)
+            shared: Found | None = turn.reply
+            return shared
+        try:
+            found = yield from read_to_hold(job)
+        except ServerFailed as failed:
+            if job.recipe.late():  # it was the leader's own deadline that has passed: no news for the others
+                flight.end(turn, valid=False)
+            else:
+                flight.end(turn, error=failed.error)
+            raise
+        except BaseException:  # this caller goes away (cancelled, interrupted): the others go on without it
+            flight.end(turn, valid=False)
+            raise
+        flight.end(turn, found)
+        return found
+
+
+def _gather(flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
+    """The leader lets others join its round. True: it sends the read now; False: a driver that ended does."""
+    try:
+        if ahead is not None:
+            yield Wait(ahead)
+        gathering = flight.gather(turn)
+        if gathering is not None:  # it is being computed: many may come now, so wait a little for them
+            yield Wait(*gathering)
+    except BaseException:  # as above
+        if flight.sending(turn):
+            flight.end(turn, valid=False)
+        raise
+    return flight.sending(turn)
+
+
+def queue_read(job: Job[object], flight: Flight, needed: bool) -> Plan[Found | None]:
+    """The driver has ended: it reads for all that queue behind it, so that they are woken once, with the result.
+
+    They began before it is sent; who comes later drives, or queues behind somebody else. ``needed``: the
+    driver wants to know what is there too.
+    """
+    ticket = flight.land_reading()
+    if ticket is None:
+        return (yield from shared_read(job, flight)) if needed else None
+    try:
+        found = yield from read_to_hold(job)
+    except ServerFailed as failed:
+        if job.recipe.late():  # the driver's own deadline has passed: no news for the others
+            flight.answer(ticket, valid=False)
+        else:
+            flight.answer(ticket, error=failed.error)
+        if needed:
+            raise
+        return None
+    except BaseException:  # this caller goes away: the others read for themselves
+        flight.answer(ticket, valid=False)
+        raise
+    flight.answer(ticket, found)
+    return found

@@ -1,0 +1,116 @@
+"""The values of a call: from bytes to what the caller gets, and back, with the ttl that its result asks for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...errors import DecodeError, EncodeError
+from ...l1 import is_immutable
+from ..entries import ERROR
+
+if TYPE_CHECKING:
+    from ..entries import Entry
+    from .found import Found
+    from .job import Job
+    from .recipe import Recipe
+
+__all__ = ["dump", "dump_error", "give", "load", "load_shared", "returned"]
+
+R = TypeVar("R")
+
+
+class Raised:
+    """A cached exception that was loaded: ``give`` raises it."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def load(job: Job[object], entry: Entry) -> tuple[bool, Any]:
+    """(True, the value or what ``give`` raises), or (False, None) for bytes that nobody can read."""
+    recipe = job.recipe
+    try:
+        if entry.kind == ERROR:
+            if recipe.load_error is None:
+                return False, None
+            error = recipe.load_error(entry.value)
+            return isinstance(error, recipe.cache_errors), Raised(error)
+        return True, recipe.target.load(entry.value)
+    except DecodeError:
+        job.note("unreadable")
+        return False, None
+
+
+def load_shared(job: Job[object], found: Found) -> tuple[bool, Any]:
+    """The same for several callers of one read: decoded once, if nobody can change it (or ``share`` says so)."""
+    target = job.recipe.target
+    decoded = found.decoded
+    if decoded is not None and decoded[0] is target:
+        return True, decoded[1]
+    usable, result = load(job, found.entry)
+    if usable and (job.recipe.share or is_immutable(result)):
+        found.decoded = target, result
+    return usable, result
+
+
+def give(_job: Job[R], loaded: Any) -> R:
+    """Hand what was loaded to the caller of this job: a cached exception is raised."""
+    if type(loaded) is Raised:
+        raise loaded.error
+    value: R = loaded
+    return value
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def dump(job: Job[R], value: R) -> tuple[bytes | None, int]:
+    """The bytes of a result and its ttl in ms; None: this result is not to be stored."""
+    recipe = job.recipe
+    ms = _ttl(recipe, value)
+    if ms is None:
+        return None, 0
+    recipe.saw(ms)
+    return recipe.target.dumps(value), ms
+
+
+def dump_error(job: Job[object], error: BaseException) -> tuple[bytes | None, int]:
+    """The same for an exception that is cached like a result; None: it is not, or cannot be written."""
+    recipe = job.recipe
+    if recipe.dump_error is None or not isinstance(error, recipe.cache_errors):
+        return None, 0
+    try:
+        data = recipe.dump_error(error)
+    except EncodeError:
+        job.note("unwritable")
+        return None, 0
+    return data, recipe.target.ms() if callable(recipe.ttl) else recipe.target.ms(recipe.ttl)
+
+
+def _ttl(recipe: Recipe, value: object) -> int | None:
+    ttl = recipe.ttl
+    if not callable(ttl):
+        return recipe.target.ms(ttl)
+    chosen = ttl(value)
+    if isinstance(chosen, timedelta):
+        chosen = chosen.total_seconds()
+    if chosen is None or (isinstance(chosen, (int, float)) and chosen < 0):
+        return None
+    try:
+        return recipe.target.ms(chosen)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"ttl= of {recipe.name} gave {chosen!r}: {error}") from None
+
+
+def returned(job: Job[R], value: R, data: bytes | None) -> R:
+    """What the owner's caller gets: with a serializer of the user's, what every later caller will get."""
+    if not job.recipe.round_trip or data is None:
+        return value
+    read: R = job.recipe.target.load(data)
+    return read
