@@ -38,7 +38,7 @@ COLLECTION_GUARDS: dict[str, Guard] = {
         shelf("", (filler(),), (clearer,)),
     ),
     "load-since": Guard(
-        lambda: plans(("loads", "return load.run(seen)", 'return load.run(b"")')),
+        lambda: plans(("loads", "load.make(seen)", 'load.make(b"")')),
         shelf("", (looker,), (BUMP,), **LOADS),
     ),
     "guard-first": Guard(

@@ -10,6 +10,8 @@ from ..circles import CircleError
 from ..draws import draw
 from ..effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
 from ..functions.job import computing
+from ..guards import Refused, through
+from ..op import as_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ..effects import Arg
     from ..flights import Flights
     from ..guards import Guarded
+    from ..op import Operation
 
 __all__ = ["AGAIN", "Load", "Since", "fill", "mark"]
 
@@ -40,9 +43,12 @@ class Since:
 
 
 class Load:
-    """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field")."""
+    """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field").
 
-    __slots__ = ("channel", "field", "flights", "key", "lease", "mode", "name", "run")
+    ``make`` calls the user; of what he gave and the mark of before it makes the operation that stores it.
+    """
+
+    __slots__ = ("channel", "field", "flights", "key", "lease", "make", "mode", "name")
 
     def __init__(
         self,
@@ -51,7 +57,7 @@ class Load:
         lease: str,
         channel: str,
         flights: Flights,
-        run: Callable[[bytes], tuple[bool, Any]],
+        make: Callable[[bytes], tuple[Any, Operation[Any]]],
         *,
         field: bytes | None = None,
     ) -> None:
@@ -60,7 +66,7 @@ class Load:
         self.lease = lease
         self.channel = channel
         self.flights = flights
-        self.run = run  # calls the user, and stores; gets the mark, gives whether it was stored, and what
+        self.make = make
         self.mode = "load" if field is None else "field"
         self.field = b"" if field is None else field
 
@@ -194,18 +200,9 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
 
 
 def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
-    marked = load.marked()
-
-    def run() -> tuple[bool, Any]:
-        before = computing.set(marked)
-        try:
-            return load.run(seen)
-        finally:
-            computing.reset(before)
-
     held = yield Hold(load.lease, token, LEASE_MS)
     try:
-        result: tuple[bool, Any] = yield Call(run)
+        result = yield from _stored(*(yield _making(load, seen)))
     except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
         held.stop()
         raise
@@ -216,6 +213,29 @@ def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
     held.stop()
     yield from _free(load, token)
     return result
+
+
+def _making(load: Load, seen: bytes) -> Call:
+    """A call of the user, who is computing this meanwhile."""
+    marked = load.marked()
+
+    def run() -> Any:
+        before = computing.set(marked)
+        try:
+            return load.make(seen)
+        finally:
+            computing.reset(before)
+
+    return Call(run)
+
+
+def _stored(content: Any, op: Operation[Any]) -> Plan[tuple[bool, Any]]:
+    """Whether it was stored, and what is there now; of what was refused what the user gave."""
+    try:
+        value = yield from through(as_plan(op))
+    except Refused:
+        return False, content
+    return True, value
 
 
 def _free(load: Load, token: bytes) -> Plan[None]:

@@ -214,11 +214,11 @@ async def _many(connection: Connection, steps: Sequence[Step], atomic: bool, kee
     return replies
 
 
-async def _look(connection: Connection, key: str, steps: Sequence[Step]) -> Seen:
+async def _look(connection: Connection, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
     """Reads whose replies may be held in the process, behind the ttl of the key; and who answered."""
     used = noting()
-    ms, *replies = await _many(connection, (Command(("PTTL", key)), *steps), False, False)
-    return Seen(replies, ms, used.server)
+    ms, *replies = await _many(connection, (Command(("PTTL", key)), *steps), False, keep_errors)
+    return Seen(replies, None if isinstance(ms, Exception) else ms, used.server)
 
 
 async def _attempt(connection: Connection, steps: Sequence[Step], atomic: bool) -> list[Any]:
