@@ -238,7 +238,7 @@ def test_the_protocol_option_changes_nothing_that_users_see(server: Server) -> N
     configure(server.dsn + "?protocol=3")
     d = DictCache[str, int]("d", data={str(n): n for n in range(20)})
     assert d.to_dict() == {str(n): n for n in range(20)}
-    assert dict(d._run(rcollections.collections.dictcache.plans.page(d._bound(), 0))[1])
+    assert dict(d._run(rcollections.collections.dictcache.hashes.page(d._bound(), 0))[1])
     assert d.get_many(["1", "2", "x"]) == {"1": 1, "2": 2}
     assert d.getmany("1", "x") == [1, None]
     k = KeyCache[int]("k", data=1)

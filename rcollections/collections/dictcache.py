@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..handles.edit import Edit
 from ..l1 import ABSENT
 from ..missing import MISSING
-from ..plans.collections import hashes as plans
-from ..plans.collections.loads import AGAIN
+from ..plans.collections import fields as plans
+from ..plans.collections import hashes
+from ..plans.op import More, Trips
 from .hashcache import HashCache, plain
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
-    from ..plans.collections.strings import Token
+    from ..plans.collections.reader import Token
+    from ..plans.effects import Plan
+    from ..plans.op import Operation
 
     K = TypeVarWithDefault("K", default=Any)
     V = TypeVarWithDefault("V", default=Any)
@@ -49,10 +53,10 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     {'visits': 2, 'age': 30}
     """
 
-    def _replace(self, data: Any) -> None:
-        self._replace_items(_mapping(data).items())
+    def _replacement(self, data: object) -> Operation[None]:
+        return hashes.replace(self._bound(), _mapping(data).items())
 
-    def _merge(self, data: Any) -> None:
+    def _merge(self, data: object) -> None:
         self.update(data)
 
     # -- one field -------------------------------------------------------------------------------
@@ -61,29 +65,16 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         if self._near is not None:
             found = self._near.part(self._near_name, field)
             if found is not ABSENT:
-                return found if found is not MISSING else self._absent(field)  # type: ignore[no-any-return]
-        op = plans.get(self._bound(), field, lambda: self._absent(field))
-        op.part = field
-        return self._run(op)  # type: ignore[no-any-return]
+                return found if found is not MISSING else self._run(Trips("load", self._made(field)))
+        return self._run(plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field))
 
-    def _absent(self, field: K) -> Any:
+    def _made(self, field: K) -> Plan[V]:
+        """The plan that makes a missing field, or KeyError."""
         hook = getattr(type(self), "__missing__", None)
         if hook is None:
             raise KeyError(field)
         handle = self._outside()
-        t = handle._bound()
-
-        # Whoever stored the field first while the hook ran has made the value that counts.
-        def keep(fenced: Any, value: Any) -> Any:
-            return fenced.setdefault(field, value)
-
-        while True:
-            plan = handle._field_loader(t.encode(field), lambda: hook(handle, field), keep)
-            value = handle._drive("load", plan)
-            if value is AGAIN:  # somebody else has made it meanwhile
-                value = handle._run(plans.get(t, field, lambda: MISSING))
-            if value is not MISSING:
-                return value
+        return handle._field_loader(field, partial(hook, handle, field))
 
     def __setitem__(self, field: K, value: V) -> None:
         self._run(plans.set_field(self._bound(), field, value))
@@ -101,9 +92,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
             found = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return default if found is MISSING else found
-        op = plans.get(self._bound(), field, lambda: default)
-        op.part = field
-        return self._run(op)
+        return self._run(plans.get(self._bound(), field, lambda: default, part=field))
 
     def set(self, field: K, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a field; with ``ttl`` (seconds) the field expires by itself. True if it is new.
@@ -111,20 +100,16 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         A ttl of its own needs Valkey 9 or Redis 7.4 and later; on others CacheError, nothing stored.
         Storing the field again without ``ttl`` lets it live as long as the dict.
         """
-        t = self._bound()
-        op = plans.set_field(t, field, value) if ttl is None else plans.set_field_ttl(t, field, value, ttl)
-        return self._run(op)
+        return self._run(plans.set_field(self._bound(), field, value, ttl))
 
     def delete(self, field: K) -> None:
         """Remove a field, or KeyError: ``del d[field]`` under a name."""
-        op: Any = plans.delete(self._bound(), (field,))
 
-        def decode(removed: int) -> None:
+        def check(removed: bool) -> None:
             if not removed:
                 raise KeyError(field)
 
-        op.decode = decode
-        self._run(op)
+        self._run(plans.delete(self._bound(), field).then(check))
 
     def setdefault(self, field: K, default: Any = None) -> Any:
         """The value of a field, which is stored first if it is missing; atomic."""
@@ -150,7 +135,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         def absent() -> Any:
             raise KeyError("popitem(): dictionary is empty")
 
-        return self._run(plans.popitem(self._bound(), absent))  # type: ignore[no-any-return]
+        return self._run(plans.popitem(self._bound(), absent))
 
     def increment(self, field: K, by: float = 1) -> Any:
         """Add to the number in a field, atomically; a missing one starts at 0. Gives the sum.
@@ -170,17 +155,17 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
                 raise KeyError(field)
             return default, -1.0
 
-        return self._run(plans.get_ttl(self._bound(), field, absent))  # type: ignore[no-any-return]
+        return self._run(plans.get_ttl(self._bound(), field, absent))
 
     def gets(self, field: K, default: Any = None) -> tuple[Any, Token]:
         """The value of a field (or the default) and a token for ``cas``."""
-        return self._run(plans.gets(self._bound(), field, lambda: default))  # type: ignore[no-any-return]
+        return self._run(plans.gets(self._bound(), field, lambda: default))
 
     def cas(self, field: K, value: V, token: Token) -> bool:
         """Store a field if nobody changed it since ``gets`` gave the token; False if somebody did."""
         return self._run(plans.cas(self._bound(), field, value, token))
 
-    def edit(self, field: K, default: Any = MISSING) -> Edit:
+    def edit(self, field: K, default: Any = MISSING) -> Edit[V]:
         """``with d.edit(field) as v:`` gives a copy of the value to change, and writes it back, or raises.
 
         CacheError if somebody changed the field meanwhile (nothing is written then); KeyError if it
@@ -194,16 +179,13 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         ['apple', 'pear']
         """
 
-        def load() -> tuple[Any, Token]:
-            value, token = self._run(plans.gets(self._bound(), field, lambda: MISSING))
-            if value is not MISSING:
-                return value, token
+        def absent() -> Any:
             if default is MISSING:
                 raise KeyError(field)
-            return default, token
+            return default
 
-        where = f"field {field!r} of {self.key!r}"
-        return Edit(load, lambda value, token: self.cas(field, value, token), self._bound().dumps, where)
+        t, where = self._bound(), f"field {field!r} of {self.key!r}"
+        return Edit(self, plans.gets(t, field, absent), partial(plans.cas, t, field), where)
 
     # -- many fields -----------------------------------------------------------------------------
 
@@ -215,18 +197,22 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
                 return {field: value for field, value in found.items() if value is not MISSING}
             return {field: default if value is MISSING else value for field, value in found.items()}
 
-        return self._many(fields, build)
+        return self._run(plans.get_many(self._bound(), fields, build))
 
     def getmany(self, *fields: K) -> list[Any]:
         """Several fields in one round trip, as a list in their order, None for missing ones."""
-        return self._many(fields, lambda found: [None if found[f] is MISSING else found[f] for f in fields])
+
+        def build(found: dict[Any, Any]) -> list[Any]:
+            return [None if found[field] is MISSING else found[field] for field in fields]
+
+        return self._run(plans.get_many(self._bound(), fields, build))
 
     def set_many(self, values: Any, *, ttl: float | timedelta | None = None) -> None:
         """Store several fields; like ``update``, or each with a ttl of its own. Atomic up to 5,000."""
         if ttl is None:
             self.update(values)
         else:
-            self._store(_mapping(values).items(), ttl)
+            self._run(hashes.update(self._bound(), _mapping(values).items(), ttl))
 
     def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
@@ -234,12 +220,12 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         More are sent in steps of 10,000: not atomic, what is stored stays if a later step fails.
         Another DictCache of the same connection and serializer is read on the server.
         """
-        if isinstance(other, DictCache) and not fields:
-            mine, theirs = self._bound(), other._bound()
-            if mine.connection is theirs.connection and _writes_alike(self, other):
-                self._run(plans.merge(mine, theirs, lambda: self._store(other.to_dict().items())))
-                return
-        self._store((other if type(other) is dict and not fields else {**_mapping(other), **fields}).items())
+        t = self._bound()
+        if isinstance(other, DictCache) and not fields and _writes_alike(self, other):
+            self._run(hashes.merge(t, other._bound()))
+        else:
+            items = other if type(other) is dict and not fields else {**_mapping(other), **fields}
+            self._run(hashes.update(t, items.items()))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
         self.update(other)
@@ -254,7 +240,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
 
     def to_dict(self) -> dict[K, V]:
         """The content as a plain dict; one round trip up to 10,000 fields, then one a page."""
-        return self._whole(dict)
+        return self._run(hashes.content(self._bound()))
 
     copy = to_dict
 
@@ -262,8 +248,6 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         if not isinstance(other, Mapping):
             return NotImplemented
         return bool(self.to_dict() == plain(other))
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
         if not isinstance(other, Mapping):
@@ -283,4 +267,7 @@ def _mapping(other: Any) -> dict[Any, Any]:
 
 
 def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:
+    """Whether the fields of one can be stored in the other as they are, on their server."""
+    if a._bound().connection is not b._bound().connection:
+        return False
     return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import total_ordering
+from functools import partial
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from ..errors import CacheMissError, ConfigError, KeyExistsError
 from ..functions.wrap import decorator
 from ..functions.writing import Writing
-from ..handles.base import BaseCache
 from ..handles.edit import Edit
 from ..missing import MISSING
+from ..plans.collections import many
 from ..plans.collections import strings as plans
+from ..plans.collections.reader import Reader, Token
 from ..plans.functions.job import Job
 from ..plans.functions.recipe import Recipe
 from ..plans.guards import Refused
@@ -20,6 +21,7 @@ from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
 from ..servers import registry
+from .keyvalue import KeyValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from ..functions.sync import CachedFunction
     from ..functions.wrap import Decorator
     from ..handles.filling import Since
-    from ..plans.target import Op, Target
+    from ..plans.op import Operation
+    from ..plans.target import Target
+    from ..servers.connection import Connection
 
     V = TypeVarWithDefault("V", default=Any)
 else:
@@ -44,8 +48,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@total_ordering
-class KeyCache(BaseCache, Generic[V]):
+class KeyCache(KeyValue[V]):
     """One value under one key: any value that the codec carries, ``None``, False and "" included.
 
     A missing key reads as ``default`` (a class attribute or override: a value, or a function that
@@ -64,7 +67,6 @@ class KeyCache(BaseCache, Generic[V]):
     (5, 'price.apple')
     """
 
-    __hash__ = None
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
 
@@ -92,13 +94,13 @@ class KeyCache(BaseCache, Generic[V]):
         decorate: Any = decorator(cls, None, options)
         return decorate if fn is None else decorate(fn)
 
-    def _replace(self, data: Any) -> None:
-        self._run(plans.set(self._bound(), data))
+    def _replacement(self, data: object) -> Operation[Any]:
+        return plans.set(self._bound(), data)
 
     def _copy_onto(self, new: KeyCache[V]) -> None:
         self._run(plans.copy(self._bound(), new.key))
 
-    def _bind(self, connection: Any) -> Target:
+    def _bind(self, connection: Connection) -> Target:
         t = super()._bind(connection)
         if self.tags or self._since:
             names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
@@ -113,21 +115,11 @@ class KeyCache(BaseCache, Generic[V]):
         t = self._bound()
         return t.place or Place(lease(t.key), guard(t.key), channel(t.key), (), 0, b"")
 
-    def _reader(self) -> plans.Reader:
-        return plans.reader(self._bound(), self._unreadable)
+    def _reader(self) -> Reader:
+        return Reader(self._bound(), self._unreadable)
 
-    def _read(self, read: plans.Reader, absent: Callable[[], Any]) -> Any:
-        """What is there, in one round trip; a second one for what a function stored with stale windows."""
-
-        def missing() -> Any:
-            if read.soft:
-                me = self._outside()
-                found = me._run(plans.get_ttl(me._bound(), me._reader(), lambda: MISSING))
-                if found is not MISSING:
-                    return found[0]
-            return absent()
-
-        return self._run(plans.get(self._bound(), read, missing))
+    def _found(self) -> Any:
+        return self._run(plans.get(self._bound(), self._reader(), lambda: MISSING))
 
     def _default(self) -> Any:
         default = _raw_default(self)
@@ -138,7 +130,7 @@ class KeyCache(BaseCache, Generic[V]):
     @property
     def data(self) -> V:
         """The value; assigning replaces it, ``del`` removes it. A missing key reads as ``default``."""
-        return self._read(self._reader(), self._default)  # type: ignore[no-any-return]
+        return self._run(plans.get(self._bound(), self._reader(), self._default))
 
     @data.setter
     def data(self, value: V) -> None:
@@ -155,12 +147,13 @@ class KeyCache(BaseCache, Generic[V]):
     def get(self, default: Any = MISSING) -> Any:
         """The value; a missing key gives ``default``, or without one the class's default. One round trip."""
         absent = self._default if default is MISSING else lambda: default
-        return self._read(self._reader(), absent)
+        t = self._bound()
+        return self._run(plans.get(t, Reader(t, self._unreadable), absent))
 
     def peek(self, *, strict: bool = False) -> V:
         """The value, or CacheMissError. With ``strict`` bytes that cannot be read are a DecodeError."""
-        reader = plans.reader(self._bound(), None if strict else self._unreadable)
-        return self._read(reader, self._miss)  # type: ignore[no-any-return]
+        t = self._bound()
+        return self._run(plans.get(t, Reader(t, None if strict else self._unreadable), self._miss))
 
     def _miss(self) -> Any:
         raise CacheMissError(f"there is nothing under {self.key!r}")
@@ -179,24 +172,18 @@ class KeyCache(BaseCache, Generic[V]):
                 return bool(self._fenced(since).set(value, nx=nx, ttl=ttl))
             except Refused:
                 return False
-        if nx:
-            return self._run(self._adding(value, ttl, lambda: False))
-        return self._run(plans.set(self._bound(), value, ttl=ttl))
-
-    def _adding(self, value: V, ttl: float | timedelta | None, taken: Callable[[], bool]) -> Op[bool]:
-        read, run = self._reader(), lambda op: self._outside()._run(op)
         t = self._bound()
-        return plans.add(t, lease(t.key), value, ttl, read, run, taken)
+        return self._run(plans.add(t, value, ttl, self._reader()) if nx else plans.set(t, value, ttl=ttl))
 
     def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a value only if there is none, else KeyExistsError. One round trip."""
 
-        def taken() -> bool:
-            raise KeyExistsError(f"there is a value under {self.key!r} already: use set() to replace it")
+        def new(stored: bool) -> bool:
+            if not stored:
+                raise KeyExistsError(f"there is a value under {self.key!r} already: use set() to replace it")
+            return stored
 
-        op = self._adding(value, ttl, taken)
-        op.name = "add"
-        return self._run(op)
+        return self._run(plans.add(self._bound(), value, ttl, self._reader()).named("add").then(new))
 
     def getdel(self, default: Any = MISSING) -> Any:
         """Take the value out: give and remove it in one step. A missing key gives the default."""
@@ -213,20 +200,13 @@ class KeyCache(BaseCache, Generic[V]):
         A missing key raises CacheMissError, or gives ``(default, -1.0)`` if a default is given.
         """
         absent = self._miss if default is MISSING else lambda: (default, -1.0)
-        return self._run(plans.get_ttl(self._bound(), self._reader(), absent))  # type: ignore[no-any-return]
+        return self._run(plans.get_ttl(self._bound(), self._reader(), absent))
 
-    def gets(self) -> tuple[V, plans.Token]:
+    def gets(self) -> tuple[V, Token]:
         """The value and a token for ``cas``. A missing key gives the default, and a token as well."""
-        return self._gets(self._default)  # type: ignore[no-any-return]
+        return self._run(plans.gets(self._bound(), self._reader(), self._default))
 
-    def _gets(self, default: Callable[[], Any]) -> Any:
-        def soft() -> Any:
-            me = self._outside()
-            return me._run(plans.gets_ttl(me._bound(), me._reader(), default))
-
-        return self._run(plans.gets(self._bound(), self._reader(), default, soft))
-
-    def cas(self, value: V, token: plans.Token) -> bool:
+    def cas(self, value: V, token: Token) -> bool:
         """Store a value if nobody changed the key since ``gets`` gave the token (compare and set).
 
         False, and nothing stored, if the key holds other bytes now; a token of a missing key wants it
@@ -234,18 +214,15 @@ class KeyCache(BaseCache, Generic[V]):
         """
         return self._run(plans.cas(self._bound(), value, token))
 
-    def edit(self, default: Any = MISSING) -> Edit:
+    def edit(self, default: Any = MISSING) -> Edit[V]:
         """``with c.edit() as v:`` gives a copy to change in place, and writes it back, or raises.
 
         CacheError if somebody changed the value meanwhile (nothing is written then), CacheMissError
         if there is none and no ``default``. Two round trips.
         """
-
-        def load() -> tuple[Any, plans.Token]:
-            value, token = self._gets(lambda: MISSING)
-            return ((self._miss() if default is MISSING else default) if value is MISSING else value), token
-
-        return Edit(load, lambda value, token: self.cas(value, token), self._bound().dumps, repr(self.key))
+        t = self._bound()
+        read = plans.gets(t, self._reader(), self._miss if default is MISSING else lambda: default)
+        return Edit(self, read, partial(plans.cas, t), repr(self.key))
 
     # -- numbers ---------------------------------------------------------------------------------
 
@@ -258,42 +235,6 @@ class KeyCache(BaseCache, Generic[V]):
         """
         return self._run(plans.increment(self._bound(), by))
 
-    def __iadd__(self, by: float) -> Any:
-        self.increment(by)
-        return self
-
-    def __isub__(self, by: float) -> Any:
-        self.increment(_negative(by))
-        return self
-
-    def __int__(self) -> int:
-        return int(self._number() or 0)
-
-    def __float__(self) -> float:
-        return float(self._number() or 0)
-
-    def _number(self) -> Any:
-        return self.data
-
-    def __str__(self) -> str:
-        value = self.data
-        return "" if value is None else str(value)
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self.data == _value(other))
-
-    def __lt__(self, other: Any) -> bool:
-        mine, theirs = self._found(), other._found() if isinstance(other, KeyCache) else other
-        if mine is MISSING or theirs is MISSING:
-            return mine is MISSING and theirs is not MISSING
-        return bool(mine < theirs)
-
-    def _found(self) -> Any:
-        return self._read(self._reader(), lambda: MISSING)
-
     # -- how long it stays -----------------------------------------------------------------------
 
     def exists(self, ttl: float | None = None) -> bool:
@@ -302,14 +243,7 @@ class KeyCache(BaseCache, Generic[V]):
         It reads the value, so that it never differs from ``get()``. One round trip. ``has`` is another name of it.
         """
         t, read = self._bound(), self._reader()
-        if ttl is not None:
-            return self._run(plans.lives_longer(t, read, ttl))
-
-        def soft() -> Any:
-            me = self._outside()
-            return me._run(plans.lives_longer(me._bound(), me._reader(), 0))
-
-        return self._run(plans.exists(t, read, soft))  # type: ignore[no-any-return]
+        return self._run(plans.exists(t, read) if ttl is None else plans.lives_longer(t, read, ttl))
 
     has = exists
 
@@ -375,23 +309,8 @@ class KeyCache(BaseCache, Generic[V]):
         if not wanted:
             return {}
         handles = [_handle(cls, parts) for parts in wanted]
-        targets = [handle._bound() for handle in handles]
         readers = [handle._reader() for handle in handles]
-        op: Any = plans.get_many_ttl(targets, readers) if with_ttl else plans.get_many(targets, readers)
-        entries = handles[0]._run(op)
-        soft = [n for n, read in enumerate(readers) if read.soft]  # only their ttl tells whether they are fresh
-        if soft:
-            op = plans.get_many_ttl([targets[n] for n in soft], [handles[n]._reader() for n in soft])
-            for n, entry in zip(soft, handles[0]._run(op), strict=True):
-                entries[n] = entry[0]
-        found: dict[Any, Any] = {}
-        for parts, entry in zip(wanted, entries, strict=True):
-            value = entry[0] if with_ttl else entry
-            if value is not MISSING:
-                found[parts] = entry
-            elif default is not MISSING:
-                found[parts] = (default, -1.0) if with_ttl else default
-        return found
+        return handles[0]._run(many.get_many(wanted, readers, default, with_ttl))
 
     @classmethod
     def set_many(cls, values: Mapping[Any, V], *, ttl: float | timedelta | None = None) -> None:
@@ -399,14 +318,10 @@ class KeyCache(BaseCache, Generic[V]):
 
         Over 5,000 keys it is one step per 5,000: not atomic then.
         """
-        handles = [(_handle(cls, parts), value) for parts, value in values.items()]
-        encoded = [(handle, handle._bound(), value) for handle, value in handles]
-        ops = [
-            (part[0][0], plans.set_many([t for _, t, _ in part], [v for _, _, v in part], ttl))
-            for part in (encoded[n : n + 5000] for n in range(0, len(encoded), 5000))
-        ]
-        for handle, op in ops:
-            handle._run(op)
+        handles = [_handle(cls, parts) for parts in values]
+        if handles:
+            targets = [handle._bound() for handle in handles]
+            handles[0]._run(many.set_many(targets, list(values.values()), ttl))
 
     @classmethod
     def delete_many(cls, keys: Iterable[Any]) -> int:
@@ -415,19 +330,11 @@ class KeyCache(BaseCache, Generic[V]):
         if not handles:
             return 0
         targets = [handle._bound() for handle in handles]
-        return handles[0]._run(plans.delete_many(targets, [lease(str(t.key)) for t in targets]))
+        return handles[0]._run(many.delete_many(targets, [lease(str(t.key)) for t in targets]))
 
 
 def _handle(cls: type[KeyCache[Any]], parts: Any) -> KeyCache[Any]:
     return cls(*parts) if isinstance(parts, tuple) else cls(parts)
-
-
-def _value(other: Any) -> Any:
-    return other.data if isinstance(other, KeyCache) else other
-
-
-def _negative(by: Any) -> Any:
-    return -by if isinstance(by, (int, float)) and not isinstance(by, bool) else by
 
 
 def _raw_default(cache: KeyCache[Any]) -> Any:

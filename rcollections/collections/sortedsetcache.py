@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from math import inf
 from operator import index
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from ..handles.base import BaseCache
-from ..handles.pipeline import Pipelined
 from ..missing import MISSING
+from ..plans.collections import ranks
+from ..plans.collections import sortedalgebra as algebra
 from ..plans.collections import sortedsets as plans
-from ..plans.collections.scores import AGGREGATES, in_order, met, score_of, united, without
-from ..plans.collections.sets import member as member_of
-from ..plans.target import PAGE
+from .sortedalgebra import SortedAlgebra, pairs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
     from typing_extensions import TypeVar as TypeVarWithDefault
+
+    from ..plans.op import Operation
+    from ..plans.target import Read, Write
 
     T = TypeVarWithDefault("T", default=Any)
 else:
@@ -29,12 +29,9 @@ else:
 __all__ = ["SortedSetCache"]
 
 D = TypeVar("D")
-R = TypeVar("R")
-
-_RANKS = 2**62  # beyond any rank, and within what the server reads as a number
 
 
-class SortedSetCache(BaseCache, Generic[T]):
+class SortedSetCache(SortedAlgebra[T], Generic[T]):
     """Elements that each have a score, sorted by score and then by the bytes of the element.
 
     An element is what a set takes and the codec carries, a score a float (an int that a float holds
@@ -53,19 +50,12 @@ class SortedSetCache(BaseCache, Generic[T]):
     ([('ann', 3.0), ('bob', 6.0)], 0, ('bob', 6.0))
     """
 
-    def _elements(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()
 
-    def _replace(self, data: Any) -> None:
+    def _replacement(self, data: Any) -> Operation[None]:
         t = self._bound()
-        if self._with(data):
-            self._run(plans.replace_by(t, data._bound().key))
-            return
-        content = plans.encoded(t, _items(data))
-        if plans.is_small(content):
-            self._run(plans.replace(t, content))
-        else:
-            self._drive("replace", plans.replace_big(t, content))
+        return algebra.replace_by(t, data._bound().key) if self._meets(data) else algebra.replace(t, pairs_of(data))
 
     def _copy_onto(self, new: Self) -> None:
         # Not by COPY, after which the two keys of an in-memory server (fakeredis) share one content.
@@ -88,8 +78,7 @@ class SortedSetCache(BaseCache, Generic[T]):
         if (nx and (xx or gt or lt)) or (gt and lt):
             raise ValueError("add() takes nx alone, and only one of gt and lt")
         flags = " ".join(word for word, on in (("nx", nx), ("xx", xx), ("gt", gt), ("lt", lt)) if on)
-        t = self._bound()
-        return self._run(plans.add(t, "add", flags, plans.encoded(t, ((elem, score),)), bool))
+        return self._run(plans.add(self._bound(), elem, score, flags))
 
     def addnx(self, elem: T, score: float = 1) -> bool:
         """Store an element only if it is new; tells whether it was."""
@@ -101,7 +90,7 @@ class SortedSetCache(BaseCache, Generic[T]):
 
     def score(self, elem: Any) -> float:
         """The score of an element, or KeyError."""
-        return self._run(plans.score(self._bound(), _frozen(elem), _absent(elem)))  # type: ignore[no-any-return]
+        return self._run(plans.score(self._bound(), _frozen(elem), _absent(elem)))
 
     @overload
     def get(self, elem: Any) -> float | None: ...
@@ -113,7 +102,7 @@ class SortedSetCache(BaseCache, Generic[T]):
 
     def rank(self, elem: Any, *, reverse: bool = False) -> int:
         """How many elements come before this one, with ``reverse`` after it; KeyError if it is missing."""
-        return self._run(plans.rank(self._bound(), _frozen(elem), reverse, _absent(elem)))  # type: ignore[no-any-return]
+        return self._run(plans.rank(self._bound(), _frozen(elem), reverse, _absent(elem)))
 
     def remove(self, elem: Any) -> None:
         """Remove an element, or KeyError. A set means its frozenset here, as in ``set``."""
@@ -141,7 +130,7 @@ class SortedSetCache(BaseCache, Generic[T]):
         def absent() -> Any:
             raise KeyError("pop from an empty sorted set")
 
-        return self._run(plans.pop(self._bound(), last, absent))  # type: ignore[no-any-return]
+        return self._run(plans.pop(self._bound(), last, absent))
 
     def rpop(self) -> tuple[T, float]:
         """Take out the element with the highest score, as ``(element, score)``; KeyError if there is none."""
@@ -176,10 +165,7 @@ class SortedSetCache(BaseCache, Generic[T]):
         As on a list sorted by score and element, IndexError included; a slice is one reply, however long.
         """
         if isinstance(rank, slice):
-            first, last, step = _window(rank)
-            if first is None:
-                return []
-            return self._run(plans.window(self._bound(), first, last, step))
+            return self._run(ranks.window(self._bound(), rank))
 
         def absent() -> Any:
             raise IndexError("sorted set index out of range")
@@ -190,7 +176,7 @@ class SortedSetCache(BaseCache, Generic[T]):
             raise TypeError(
                 f"sorted set indices are ranks, integers or slices, not {type(rank).__name__}: score() takes an element"
             ) from None
-        return self._run(plans.at(self._bound(), _bounded(place), absent))
+        return self._run(ranks.at(self._bound(), place, absent))
 
     def chunk(self, limit: int, offset: int = 0, last: bool = False) -> list[tuple[T, float]]:
         """Up to ``limit`` pairs from rank ``offset`` on, lowest first; with ``last`` from the highest down."""
@@ -206,8 +192,7 @@ class SortedSetCache(BaseCache, Generic[T]):
 
     def remove_range_by_rank(self, start: int, stop: int) -> int:
         """Remove what ``z[start:stop]`` would give; gives how many were removed. O(log n + removed)."""
-        first, last, _ = _window(slice(start, stop))
-        return 0 if first is None else self._run(plans.remove_ranks(self._bound(), first, last))
+        return self._run(ranks.remove_ranks(self._bound(), start, stop))
 
     # -- by score --------------------------------------------------------------------------------
 
@@ -226,19 +211,15 @@ class SortedSetCache(BaseCache, Generic[T]):
         """
         if offset < 0 or (limit is not None and limit < 0):
             raise ValueError("range() takes a limit and an offset of 0 or more")
-        low, high = _bound(min), _bound(max)
-        if limit == 0:
-            return []
-        step = plans.between(self._bound(), low, high, reverse, offset, -1 if limit is None else limit)
-        return self._run(step)
+        return self._run(plans.between(self._bound(), min, max, reverse, offset, limit))
 
     def count(self, min: float = -inf, max: float = inf) -> int:  # noqa: A002
         """How many elements have scores from ``min`` to ``max``, both included. O(log n)."""
-        return self._run(plans.count(self._bound(), _bound(min), _bound(max)))
+        return self._run(plans.count(self._bound(), min, max))
 
     def remove_range_by_score(self, min: float, max: float) -> int:  # noqa: A002
         """Remove the elements with scores from ``min`` to ``max``, both included; gives how many they were."""
-        return self._run(plans.remove_scores(self._bound(), _bound(min), _bound(max)))
+        return self._run(plans.remove_scores(self._bound(), min, max))
 
     # -- whole reads -----------------------------------------------------------------------------
 
@@ -248,58 +229,27 @@ class SortedSetCache(BaseCache, Generic[T]):
         Larger ones are read page by page in constant memory, by score and element: whatever others
         change meanwhile, an element that stays where it is comes exactly once.
         """
-        return self._walk(reverse=False)
+        return self._iterate(plans.items(self._bound(), reverse=False))
 
     def __reversed__(self) -> Iterator[tuple[T, float]]:
-        return self._walk(reverse=True)
+        return self._iterate(plans.items(self._bound(), reverse=True))
 
     def elements(self) -> Iterator[T]:
         """The elements alone, lowest score first."""
-        return (elem for elem, _ in self._walk(reverse=False))
-
-    def _walk(self, reverse: bool) -> Iterator[tuple[T, float]]:
-        t = self._bound()
-        found = self._run(plans.read(t))
-        if found is not MISSING:
-            for member, score in reversed(found) if reverse else found:
-                yield t.read(member), float(score)
-            return
-        seen = None
-        while True:
-            some = self._run(plans.page(t, reverse, seen))
-            for member, score in some:
-                yield t.read(member), float(score)
-            if len(some) < PAGE:
-                return
-            seen = some[-1]
+        return self._iterate(plans.elements(self._bound()))
 
     def to_dict(self) -> dict[T, float]:
         """The content as a plain dict, lowest score first; one round trip up to 10,000, then one a page."""
-        return self._whole("to_dict", self._decoded)
+        return self._run(algebra.content(self._bound(), "to_dict"))
 
     copy = to_dict
-
-    def _decoded(self, content: Mapping[bytes, float]) -> dict[Any, float]:
-        read = self._bound().read
-        return {read(member): score for member, score in content.items()}
-
-    def _whole(self, name: str, finish: Callable[[dict[bytes, float]], R]) -> R:
-        t = self._bound()
-        if isinstance(self, Pipelined):
-            # A pipeline cannot ask for a second page: one reply, whatever the size.
-            return self._run(plans.algebra(t, name, "ZUNION", (), "sum", finish))  # type: ignore[no-any-return]
-        return finish(self._drive(name, plans.whole(t)))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, SortedSetCache):
             return dict(self) == dict(other)
         if not isinstance(other, Mapping):
             return NotImplemented
-        t = self._bound()
-        theirs = {member_of(t, elem): score for elem, score in _items(other)}
-        return self._whole("==", lambda mine: mine == theirs and len(mine) == len(other))
-
-    __hash__ = None
+        return self._run(algebra.equal(self._bound(), other))
 
     # -- many elements ---------------------------------------------------------------------------
 
@@ -309,13 +259,7 @@ class SortedSetCache(BaseCache, Generic[T]):
         Atomic and one round trip up to 5,000. More are sent in steps of 2,500: not atomic, what is
         stored stays if a later step fails.
         """
-        t = self._bound()
-        content = plans.encoded(t, _items(data))
-        if not content:
-            return 0
-        if plans.is_small(content):
-            return self._run(plans.add(t, "add", "", content, int))
-        return self._drive("add", plans.add_big(t, content))
+        return self._run(plans.add_many(self._bound(), pairs_of(data)))
 
     def update(self, data: Mapping[T, float] | Iterable[tuple[T, float]]) -> None:
         """Store several elements, as ``add_many`` does, without counting the new ones."""
@@ -328,157 +272,14 @@ class SortedSetCache(BaseCache, Generic[T]):
         >>> SortedSetCache("prices", data={"tea": 2.5}).get_many(["tea", "milk"], 0.0)
         {'tea': 2.5, 'milk': 0.0}
         """
-        t = self._bound()
-        wanted = list(dict.fromkeys(elems))
-        if not wanted:
-            return {}
-
-        def finish(found: list[float | None]) -> dict[T, Any]:
-            pairs = zip(wanted, found, strict=True)
-            return {
-                elem: default if score is None else score
-                for elem, score in pairs
-                if score is not None or default is not MISSING
-            }
-
-        return self._run(plans.scores(t, "get_many", [t.encode(elem) for elem in wanted], finish))
+        return self._run(plans.get_many(self._bound(), elems, default))
 
     scores = get_many
 
     def delete_many(self, elems: Iterable[Any]) -> int:
         """Remove several elements; gives how many were there."""
         t = self._bound()
-        members = [t.encode(elem) for elem in elems]
-        return self._run(plans.remove(t, "remove", members, int)) if members else 0
-
-    # -- algebra ---------------------------------------------------------------------------------
-    # Operands are SortedSetCaches, mappings or pairs, and sets, whose elements have the score 1.
-
-    def union(self, *others: Any, aggregate: str = "sum") -> dict[Any, float]:
-        """The elements of this one and of all others; ``aggregate`` (sum, min, max) where several have one."""
-        keys, plain = self._operands(others, aggregate)
-        return self._algebra("union", "ZUNION", keys, aggregate, lambda mine: united((mine, *plain), aggregate))
-
-    def intersection(self, *others: Any, aggregate: str = "sum") -> dict[T, float]:
-        """The elements that all have, with the sum, minimum or maximum of their scores."""
-        keys, plain = self._operands(others, aggregate)
-        if keys or not plain:
-            return self._algebra("intersection", "ZINTER", keys, aggregate, lambda mine: met((mine, *plain), aggregate))
-        # Plain elements travel, the whole sorted set does not.
-        theirs = met(plain, aggregate)
-        members = list(theirs)
-        if not members:
-            return {}
-
-        def finish(found: list[float | None]) -> dict[Any, float]:
-            mine = {member: score for member, score in zip(members, found, strict=True) if score is not None}
-            return self._decoded(in_order(met((mine, theirs), aggregate)))
-
-        return self._run(plans.scores(self._bound(), "intersection", members, finish))
-
-    def difference(self, *others: Any) -> dict[T, float]:
-        """The elements that no other has, with their scores."""
-        keys, plain = self._operands(others, "sum")
-        return self._algebra("difference", "ZDIFF", keys, "sum", lambda mine: without(mine, plain))
-
-    def _algebra(
-        self,
-        name: str,
-        command: str,
-        keys: Sequence[str],
-        aggregate: str,
-        combine: Callable[[dict[bytes, float]], dict[bytes, float]],
-    ) -> dict[Any, float]:
-        def finish(mine: dict[bytes, float]) -> dict[Any, float]:
-            return self._decoded(in_order(combine(mine)))
-
-        if not keys:
-            return self._whole(name, finish)
-        return self._run(plans.algebra(self._bound(), name, command, keys, aggregate, finish))
-
-    def union_update(self, *others: Any, aggregate: str = "sum") -> None:
-        """Bring in the elements of all others, by sum, minimum or maximum of the scores. Atomic."""
-        keys, plain = self._operands(others, aggregate)
-        content = united(plain, aggregate)
-        if not keys and content and plans.is_small(content):
-            self._run(plans.merge(self._bound(), aggregate, content))
-        elif keys or content:
-            self._combine("union_update", "union", aggregate, keys, content or None)
-
-    def intersection_update(self, *others: Any, aggregate: str = "sum") -> None:
-        """Keep the elements that all others have, with the sum, minimum or maximum of the scores. Atomic."""
-        keys, plain = self._operands(others, aggregate)
-        if keys or plain:
-            content = met(plain, aggregate) if plain else None
-            self._combine("intersection_update", "inter", aggregate, keys, content)
-
-    def difference_update(self, *others: Any) -> None:
-        """Remove the elements that any other has. Atomic."""
-        keys, plain = self._operands(others, "sum")
-        content = united(plain, "max")
-        if not keys and content and plans.is_small(content):
-            self._run(plans.remove(self._bound(), "difference_update", list(content), _none))
-        elif keys or content:
-            self._combine("difference_update", "diff", "sum", keys, content or None)
-
-    def _combine(
-        self, name: str, op: str, aggregate: str, keys: Sequence[str], content: dict[bytes, float] | None
-    ) -> None:
-        t = self._bound()
-        if content is None or plans.is_small(content):
-            self._run(plans.combine(t, name, op, aggregate, keys, content))
-        else:
-            self._drive(name, plans.combine_big(t, op, aggregate, keys, content))
-
-    def _with(self, other: Any) -> bool:
-        """Whether the two can meet on the server: one connection, members written alike."""
-        if not isinstance(other, SortedSetCache) and not (
-            isinstance(other, BaseCache) and isinstance(other, AbstractSet)
-        ):
-            return False
-        return self.serialize == other.serialize and self._bound().connection is other._bound().connection
-
-    def _operands(self, others: Iterable[Any], aggregate: str) -> tuple[list[str], list[dict[bytes, float]]]:
-        """The operands that are on our server, as keys, and the rest, as members and scores."""
-        if aggregate not in AGGREGATES:
-            raise ValueError(f"aggregate is one of {', '.join(AGGREGATES)}, not {aggregate!r}")
-        t = self._bound()
-        keys = [other._bound().key for other in others if self._with(other)]
-        return keys, [plans.encoded(t, _items(other)) for other in others if not self._with(other)]
-
-
-def _items(data: Any) -> Iterable[Any]:
-    """A mapping, a set or pairs as pairs; the items of a mapping are pairs, and a set by type only."""
-    if isinstance(data, Mapping):
-        return data.items()
-    if isinstance(data, AbstractSet) and not isinstance(data, ItemsView):
-        return ((elem, 1.0) for elem in data)
-    pairs: Iterable[Any] = data
-    return pairs
-
-
-def _window(ranks: slice) -> tuple[int | None, int, int]:
-    """A slice as the first and last rank to read, counted from either end, and the step through them.
-
-    The first is None where the slice is empty whatever the length.
-    """
-    step = 1 if ranks.step is None else index(ranks.step)
-    start, stop = (None if end is None else _bounded(index(end)) for end in (ranks.start, ranks.stop))
-    if step == 0:
-        raise ValueError("slice step cannot be zero")
-    if step > 0:
-        first, last = start or 0, -1 if stop is None else stop - 1
-        return (None if stop == 0 else first), last, step
-    first, last = 0 if stop is None else stop + 1, -1 if start is None else start
-    return (None if stop == -1 else first), last, step
-
-
-def _bounded(rank: int) -> int:
-    return max(-_RANKS, min(rank, _RANKS))
-
-
-def _bound(value: Any) -> float:
-    return score_of(value)
+        return self._run(plans.remove(t, "remove", [t.encode(elem) for elem in elems], int))
 
 
 def _frozen(elem: Any) -> Any:
@@ -490,7 +291,3 @@ def _absent(elem: Any) -> Callable[[], Any]:
         raise KeyError(elem)
 
     return absent
-
-
-def _none(_: int) -> None:
-    return None

@@ -7,33 +7,34 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigError, DecodeError
 from ..l1 import users
-from ..missing import MISSING, Missing
+from ..missing import MISSING
 from ..observe import collector, events
 from ..plans.collections import keys as plans
 from ..plans.naming import guard, join, lease, namespaced
-from ..plans.target import Op, Target
-from ..plans.through import one, through
+from ..plans.target import Target
 from ..servers import registry
 from ..servers.drivers.sync import drive
 from ..values import decode_field, decode_raw, encode_field, encode_raw
 from .filling import Fillable
-from .held import Nearby
 from .options import OPTIONS, check, near_miss
 from .pipeline import Pipeline
+from .running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import timedelta
     from typing import Self
 
-    from ..plans.effects import Plan
+    from ..plans.op import Operation
+    from ..plans.target import Read, Write
+    from ..servers.connection import Connection
 
 __all__ = ["BaseCache"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-class BaseCache(Fillable, Nearby):
+class BaseCache(Fillable, Running):
     """A handle on one key of the server: the key, and the options of its class.
 
     ``Type(*parts, data=MISSING, **overrides)``: the key is ``prefix`` and the parts joined with dots
@@ -157,7 +158,7 @@ class BaseCache(Fillable, Nearby):
         self.__dict__["_target"] = (registry.generation, target)
         return target
 
-    def _bind(self, connection: Any) -> Target:
+    def _bind(self, connection: Connection) -> Target:
         dumps, load = self._content(connection)
         encode, decode = self._elements()
         key = namespaced(connection.namespace, self._own_key, self.prefix)
@@ -176,16 +177,16 @@ class BaseCache(Fillable, Nearby):
             jitter=self.jitter,
         )
 
-    def _content(self, connection: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    def _content(self, connection: Connection) -> tuple[Write, Read]:
         """How values are written and read."""
         codec = connection.codec(self.serializer if self.serialize else "raw")
         return codec.dumps, self._normalized(codec.loads)
 
-    def _elements(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    def _elements(self) -> tuple[Write, Read]:
         """How fields or members are written and read; fields are canonical whatever ``serialize`` says."""
         return encode_field, decode_field
 
-    def _raw_elements(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    def _raw_elements(self) -> tuple[Write, Read]:
         """For types whose members are what ``serialize=False`` is about."""
         if self.serializer is not None:
             raise ConfigError(
@@ -196,47 +197,11 @@ class BaseCache(Fillable, Nearby):
             return encode_field, self._normalized(decode_field)
         return encode_raw, self._normalized(decode_raw)
 
-    def _normalized(self, load: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def _normalized(self, load: Read) -> Read:
         hook = getattr(self, "normalize", None)
         if hook is None:
             return load
         return lambda data: hook(load(data))
-
-    def _run(self, op: Op[T]) -> T:
-        """Carry out one operation now. Pipelines override this: they keep it."""
-        target = self._bound()
-        near = self._nearby(target) if self.l1 else None
-        if not events.observers:
-            if near is not None:
-                return op.finish(self._near_value(near, target, op))
-            return op.finish(op.decode(self._reply(target, op)))
-
-        def run(event: events.Event) -> T:
-            value = op.decode(self._reply(target, op)) if near is None else self._near_value(near, target, op)
-            if op.reads:
-                event.hit = _is_hit(value)
-            return op.finish(value)
-
-        return events.watched(type(self).__name__, op.name, target.key, run)
-
-    def _reply(self, target: Target, op: Op[Any]) -> Any:
-        if target.guarded or op.operands:
-            return drive(one(op.step), target.connection)
-        if op.ahead is not None:
-            return target.connection.many((op.ahead, op.step), False, False)[1]
-        return target.connection.one(op.step)
-
-    def _drive(self, name: str, plan: Plan[T]) -> T:
-        """Carry out an operation that takes several round trips."""
-        target = self._bound()
-        plan = through(plan)
-        if not events.observers:
-            return drive(plan, target.connection)
-        return events.watched(type(self).__name__, name, target.key, lambda _: drive(plan, target.connection))
-
-    def _now(self, value: T) -> T:
-        """A result that needs no server. Pipelines override this: theirs are pending results, all of them."""
-        return value
 
     def _outside(self) -> Self:
         """This handle, for what is asked when the reply is there. In a pipeline: the one outside of it."""
@@ -247,8 +212,11 @@ class BaseCache(Fillable, Nearby):
         if events.observers:
             events.unreadable(type(self).__name__, self.key, error)
 
-    def _replace(self, data: Any) -> None:  # noqa: ARG002 - the types override it
+    def _replacement(self, data: object) -> Operation[None]:  # noqa: ARG002 - the types override it
         raise TypeError(f"{type(self).__name__} is no type of its own: use one of the five")
+
+    def _merge(self, data: object) -> None:  # noqa: ARG002 - the types override it that have elements
+        raise TypeError(f"{type(self).__name__} holds one value: there is nothing to merge")
 
     # -- what every type can ---------------------------------------------------------------------
 
@@ -349,12 +317,6 @@ C = TypeVar("C", bound=BaseCache)
 
 # What a handle remembers for quickness, and what ``Type[int](…)`` leaves on it for type checkers.
 _NOT_STATE = frozenset(("_target", "_near", "_near_name", "__orig_class__"))
-
-
-def _is_hit(value: Any) -> bool:
-    if value is MISSING or value is False:
-        return False
-    return not isinstance(value, Missing)
 
 
 def _unknown(owner: str, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import CacheError
 
@@ -10,41 +10,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from ..plans.collections.strings import Token
+    from ..plans.collections.reader import Token
+    from ..plans.op import Op
+    from .handle import Handle
 
 __all__ = ["Edit"]
 
+V = TypeVar("V")
 
-class Edit:
+
+class Edit(Generic[V]):
     """Reads on entry, compares and writes on exit: optimistic, no lock is held in between."""
 
     def __init__(
-        self,
-        load: Callable[[], tuple[Any, Token]],
-        store: Callable[[Any, Token], bool],
-        dumps: Callable[[Any], bytes],
-        where: str,
+        self, handle: Handle, read: Op[tuple[V, Token]], write: Callable[[V, Token], Op[bool]], where: str
     ) -> None:
-        self._load = load
-        self._store = store
-        self._dumps = dumps
+        self._handle = handle
+        self._read = read
+        self._write = write
         self._where = where
-        self._value: Any = None
-        self._token: Token | None = None
+        self._seen: tuple[V, Token] | None = None
 
-    def __enter__(self) -> Any:
-        self._value, self._token = self._load()
-        return self._value
+    def __enter__(self) -> V:
+        value, token = self._handle._run(self._read)
+        self._seen = value, token
+        return value
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        token, self._token = self._token, None
-        if kind is not None or token is None:
+        seen, self._seen = self._seen, None
+        if kind is not None or seen is None:
             return
-        if self._dumps(self._value) == token.value:
+        if self._handle._bound().dumps(seen[0]) == seen[1].value:
             return
-        if not self._store(self._value, token):
+        if not self._handle._run(self._write(*seen)):
             raise CacheError(
                 f"{self._where} was changed by somebody else during edit(), so nothing was written: "
                 "do it again from what is there now"

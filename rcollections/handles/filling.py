@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from ..plans.collections import loads
+from ..plans.collections import fields, loads
 from ..plans.collections.loads import Load, Since
 from ..plans.guards import Guarded, Refused
 from ..plans.naming import channel, guard, lease, tag
+from ..plans.op import Trips
 from ..plans.tags import tag_ms
 from ..plans.target import milliseconds
+from .handle import Handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     from ..plans.effects import Plan
+    from ..plans.op import Operation
+    from ..servers.connection import Connection
 
 __all__ = ["Fillable", "Since"]
 
 
-class Fillable:
+class Loading(Protocol):
+    """A collection whose class knows how to fill it."""
+
+    def load(self) -> object:
+        """The content, from the source."""
+
+
+class Fillable(Handle):
     """The part of a collection that knows about its source. Not a type of its own."""
 
     _guards = True
@@ -30,10 +42,9 @@ class Fillable:
 
     def since(self) -> Since:
         """A token of this moment, to be taken before a slow read of the source: see ``fill``. One round trip."""
-        me: Any = self
-        t = me._bound()
+        t = self._bound()
         key = self._guarded_key(t.connection, str(t.key))
-        return Since(str(key), me._drive("since", loads.mark(key, lease(key), self._open_mode)))
+        return Since(str(key), self._run(Trips("since", loads.mark(key, lease(key), self._open_mode))))
 
     def fill(self, data: Any, *, since: Since, merge: bool = False) -> bool:
         """Make ``data`` the content, unless it is out of date; with ``merge`` add it to what is there.
@@ -58,27 +69,28 @@ class Fillable:
             return False
         return True
 
-    def _fenced(self, since: Any) -> Any:
+    def _replace(self, data: object) -> None:
+        """Make ``data`` the whole content."""
+        self._run(self._replacement(data))
+
+    def _fenced(self, since: Since) -> Self:
         """Another handle of this key, whose writes are refused if ``since`` is out of date."""
-        me: Any = self
         if not isinstance(since, Since):
             raise TypeError("since= takes what since() of this collection gave")
-        if since.key != str(me._bound().key):
-            raise ValueError(f"since= belongs to {since.key!r}, and this is {str(me._bound().key)!r}")
+        if since.key != str(self._bound().key):
+            raise ValueError(f"since= belongs to {since.key!r}, and this is {str(self._bound().key)!r}")
         if hasattr(self, "_pipeline"):
             raise TypeError("since= needs its answer at once: it cannot be part of a pipeline")
         return self._marked(since.mark)
 
-    def _marked(self, seen: bytes) -> Any:
-        me: Any = self
-        handle = me._like(me._own_key)
+    def _marked(self, seen: bytes) -> Self:
+        handle = self._like(self._own_key)
         handle.__dict__["_since"] = seen
         return handle
 
-    def _guarded_key(self, connection: Any, key: str) -> Guarded:
-        me: Any = self
-        ms = milliseconds(me.ttl)
-        names = tuple(tag(connection.namespace, name) for name in sorted(set(me.tags)))
+    def _guarded_key(self, connection: Connection, key: str) -> Guarded:
+        ms = milliseconds(self.ttl)
+        names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
         filler = self._loader if self._loads_itself else None
         return Guarded.make(key, guard(key), names, tag_ms(ms), ms, filler, self._since)
 
@@ -86,34 +98,28 @@ class Fillable:
 
     def _loader(self) -> Plan[None]:
         """Fill this collection by its ``load``, under one lease over all threads and processes."""
-        me: Any = self
-        t = me._bound()
-        name = f"{type(self).__name__}.load()"
+        t = self._bound()
+        key, name = self._guarded_key(t.connection, str(t.key)), f"{type(self).__name__}.load()"
 
-        def run(seen: bytes) -> tuple[bool, Any]:
-            content = me.load()
-            try:
-                self._marked(seen)._replace(() if content is None else content)
-            except Refused:
-                return False, None
-            return True, None
+        def make(seen: bytes) -> tuple[object, Operation[None]]:
+            content = cast("Loading", self).load()
+            return content, self._marked(seen)._replacement(() if content is None else content)
 
-        load = Load(name, t.key, lease(t.key), channel(t.key), t.connection.flights, run)
-        return loads.fill(load)
+        return loads.fill(Load(name, key, lease(key), channel(key), t.connection.flights, make))
 
-    def _field_loader(self, field: bytes, compute: Callable[[], Any], keep: Callable[[Any, Any], Any]) -> Plan[Any]:
-        """Make one field by ``__missing__``, under a lease of its own."""
-        me: Any = self
-        t = me._bound()
+    def _field_loader(self, field: object, compute: Callable[[], Any]) -> Plan[Any]:
+        """Make one field by ``__missing__``, under a lease of its own; who stored it first has made what counts."""
+        t = self._bound()
         key = self._guarded_key(t.connection, str(t.key))
-        own = f"{lease(key)}:{blake2b(field, digest_size=8).hexdigest()}"
-
-        def run(seen: bytes) -> tuple[bool, Any]:
-            value = compute()
-            try:
-                return True, keep(self._marked(seen), value)
-            except Refused:  # it was right when it was asked for: this caller gets it, nobody else
-                return False, value
-
+        own = f"{lease(key)}:{blake2b(t.encode(field), digest_size=8).hexdigest()}"
         name = f"{type(self).__name__}.__missing__()"
-        return loads.fill(Load(name, key, own, channel(own), t.connection.flights, run, field=field))
+
+        def make(seen: bytes) -> tuple[object, Operation[Any]]:
+            value = compute()
+            return value, fields.setdefault(self._marked(seen)._bound(), field, value)
+
+        def load() -> Plan[Any]:
+            flights = t.connection.flights
+            return loads.fill(Load(name, key, own, channel(own), flights, make, field=t.encode(field)))
+
+        return fields.made(t, field, load)

@@ -5,70 +5,71 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import CacheError
-from ..missing import MISSING
 from ..observe import events
-from ..plans.effects import Batch, Command
-from ..plans.expanded import Expanded, expand, folded
-from ..plans.target import Op
+from ..plans.effects import Command
+from ..plans.multi import Outcome, together
+from ..plans.op import Op, Ready, Trips, several
+from ..plans.target import as_is
 from ..servers.drivers.sync import drive
+from .handle import Handle
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
+
+    from ..plans.op import Operation
 
 __all__ = ["Pending", "Pipeline"]
 
-C = TypeVar("C")
+C = TypeVar("C", bound=Handle)
 
 
 class Pending:
     """A result that is not there yet: ``value`` gives it after the pipeline's block, or raises its error."""
 
-    __slots__ = ("_hit", "_op", "_outcome", "_sent")
+    __slots__ = ("_op", "_outcome")
 
     def __init__(self, op: Op[Any]) -> None:
         self._op = op
-        self._sent = False
-        self._hit = False
-        self._outcome: Any = None
+        self._outcome: Outcome | None = None
 
     @property
     def value(self) -> Any:
         """The result of the call, as it would have been outside; CacheError before it was sent."""
-        if not self._sent:
+        if self._outcome is None:
             raise CacheError("this result is pending: it is there when the pipeline's block has ended")
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        return self._outcome
+        if isinstance(self._outcome.value, Exception):
+            raise self._outcome.value
+        return self._outcome.value
 
-    def settle(self, reply: Any) -> None:
-        """Take the raw reply (or error) that came for this operation."""
-        self._sent = True
-        try:
-            value = reply if isinstance(reply, Exception) else self._op.decode(reply)
-            self._hit = not (value is MISSING or value is False or isinstance(value, Exception))
-            self._outcome = self._op.finish(value)
-        except Exception as error:  # kept: it belongs to this result alone
-            self._outcome = error
+    def settle(self, outcome: Outcome) -> None:
+        """Take what came of this operation."""
+        self._outcome = outcome
 
-    def report(self, op: Op[Any], handle: Any) -> None:
+    def report(self, op: Op[Any], handle: Handle) -> None:
         """Tell observers of this operation; the time is the pipeline's."""
+        outcome = self._outcome
+        if outcome is None:
+            return
 
         def run(event: events.Event) -> None:
             if op.reads:
-                event.hit = self._hit
-            if isinstance(self._outcome, Exception):
-                event.error = self._outcome
+                event.hit = outcome.hit
+            if isinstance(outcome.value, Exception):
+                event.error = outcome.value
+            if outcome.more:
+                events.watched(name, outcome.more, key, lambda _: None)
 
-        events.watched(type(handle).__name__, op.name, handle._bound().key, run)
+        name, key = type(handle).__name__, str(handle._bound().key)
+        events.watched(name, op.name, key, run)
 
     @property
     def outcome(self) -> Any:
         """The result, or the exception that stands for it."""
-        return self._outcome
+        return None if self._outcome is None else self._outcome.value
 
     def __repr__(self) -> str:
-        return f"<{'sent' if self._sent else 'pending'} {self._op.name}>"
+        return f"<{'pending' if self._outcome is None else 'sent'} {self._op.name}>"
 
     def __bool__(self) -> bool:
         raise TypeError(f"the result of {self._op.name} is pending: use its .value after the block")
@@ -95,16 +96,16 @@ class Done(Pending):
 
     __slots__ = ()
 
-    def __init__(self, value: Any) -> None:
-        super().__init__(Op("nothing", Command(()), lambda _: value))
-        self.settle(None)
+    def __init__(self, value: object) -> None:
+        super().__init__(Op("nothing", Command(()), as_is))
+        self.settle(Outcome(value))
 
 
 class Pipeline(Generic[C]):
     """The block of ``pipeline()``: its ``with`` gives the handle whose calls are kept."""
 
     def __init__(self, handle: C) -> None:
-        self._handle: Any = handle
+        self._handle = handle
         self._connection: Any = None
         self._open = False
         self.kept: list[tuple[Pending, Op[Any], Any]] = []
@@ -156,22 +157,11 @@ class Pipeline(Generic[C]):
                 pending.report(op, handle)
 
     def _send(self) -> None:
-        replies = drive(self._plan(), self._connection)
-        first: Exception | None = None
-        for (pending, _, _), reply in zip(self.kept, replies, strict=True):
-            pending.settle(reply)
-            if isinstance(reply, Exception) and first is None:
-                first = reply
-        if first is not None:
-            raise first
-
-    def _plan(self) -> Generator[Any, Any, list[Any]]:
-        forms = [_form(op) for _, op, _ in self.kept]
-        sent: list[Any] = []
-        for form, (_, op, _) in zip(forms, self.kept, strict=True):
-            sent += (op.step,) if form is None else form.steps
-        replies = yield Batch(sent, atomic=True, keep_errors=True)
-        return folded(forms, replies)
+        outcomes, failed = drive(together([op for _, op, _ in self.kept]), self._connection)
+        for (pending, _, _), outcome in zip(self.kept, outcomes, strict=True):
+            pending.settle(outcome)
+        if failed is not None:
+            raise failed
 
     @property
     def results(self) -> list[Any]:
@@ -181,43 +171,37 @@ class Pipeline(Generic[C]):
         return [pending.outcome for pending, _, _ in self.kept]
 
 
-def _form(op: Op[Any]) -> Expanded | None:
-    """What is sent for an operation, if that is not its step alone."""
-    if op.ahead is not None:
-        return Expanded((op.ahead, op.step), lambda replies: replies[1])
-    return expand(op.step, waits=False)
-
-
-class Pipelined:
+class Pipelined(Handle):
     """Mixed into a collection's class for handles inside a pipeline: operations are kept, not run."""
 
     _pipeline: Pipeline[Any] | None = None
 
-    def _run(self, op: Op[Any]) -> Any:
-        return self._here().keep(op, self)
+    def _run(self, op: Operation[Any]) -> Any:
+        here = self._here()
+        if isinstance(op, Ready):
+            return Done(op.value)
+        if isinstance(op, Trips):
+            op.plan.close()
+            if op.inside is None:
+                raise several(op.name)
+            op = op.inside()
+        return here.keep(op, self)
+
+    def _iterate(self, op: Op[Iterable[Any]]) -> Iterator[Any]:
+        return iter(self._run(op))
 
     def _here(self) -> Pipeline[Any]:
         if self._pipeline is None:
             raise TypeError("class methods serve other keys, so they cannot be part of a pipeline")
         return self._pipeline
 
-    def _now(self, value: Any) -> Any:
-        return Done(value)
-
     def _outside(self) -> Any:
         plain: Any = object.__new__(type(self).__bases__[1])
         plain.__dict__.update({name: value for name, value in self.__dict__.items() if name != "_pipeline"})
         return plain
 
-    def _pages(self) -> Any:
-        raise CacheError("there are more elements than one reply takes: read them outside of the pipeline")
-
     def pipeline(self) -> Any:
         raise TypeError("this is a pipeline already: its block ends before another one begins")
-
-    def _drive(self, name: str, plan: Any) -> Any:
-        plan.close()
-        raise TypeError(f"{name} needs more than one round trip, or an answer at once: it cannot be part of a pipeline")
 
     def __call__(self, other: C) -> C:
         """The handle of another collection, inside the same pipeline."""

@@ -7,12 +7,12 @@ order. An effect that fails is thrown into the plan at its ``yield``, as one of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
-    "Arg", "Batch", "Call", "Command", "Effect", "Hold", "Look", "Now", "Plan", "Script", "Seen", "Sleep", "Spawn",
-    "Step", "Subscribe", "Wait",
+    "Arg", "Batch", "Call", "Command", "Effect", "Give", "Hold", "Look", "Now", "Plan", "Script", "Seen", "Sleep",
+    "Spawn", "Step", "Subscribe", "Wait",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -52,10 +52,12 @@ class Look(NamedTuple):
     """Reads whose replies may be held in the process. Gives a ``Seen``.
 
     The ttl of ``key`` is asked for before them, in the same round trip, so that it can only be too short.
+    ``keep_errors`` as in ``Batch``.
     """
 
     key: str
     steps: Sequence[Step]
+    keep_errors: bool = False
 
 
 class Seen(NamedTuple):
@@ -118,5 +120,11 @@ class Spawn(NamedTuple):
     apart: bool = True
 
 
-Effect: TypeAlias = "Command | Script | Batch | Look | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn"
+class Give(NamedTuple):
+    """Hand these items to whoever iterates; carried out by drivers that do. Gives nothing, when more are wanted."""
+
+    items: Iterable[Any]
+
+
+Effect: TypeAlias = "Command | Script | Batch | Look | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn | Give"
 Plan: TypeAlias = Generator[Effect, Any, T]

@@ -1,69 +1,29 @@
-"""What an operation works on: a resolved key with its codec, and the operation as data.
-
-An ``Op`` is one round trip: a step to send and a function that reads the reply. Faces run it at once,
-pipelines keep it until they are sent, observers see its name. What needs several round trips is a
-plan instead (see ``effects``).
-"""
+"""What an operation works on: a resolved key with its codec."""
 
 from __future__ import annotations
 
 import random
 from datetime import timedelta
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import CacheError, DecodeError, EncodeError, WrongTypeError
-from ..missing import MISSING
 from .guards import Guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .effects import Command, Script
+__all__ = [
+    "ATOMIC", "PAGE", "SNAPSHOT", "Place", "Read", "Target", "Write", "as_is", "expect_ok", "milliseconds",
+    "seconds_left",
+]  # fmt: skip
 
-__all__ = ["ATOMIC", "SNAPSHOT", "Op", "Place", "Target", "as_is", "milliseconds", "seconds_left"]
-
-T = TypeVar("T")
+Write: TypeAlias = "Callable[[Any], bytes]"  # a value, field or member as bytes
+Read: TypeAlias = "Callable[[bytes], Any]"
 
 SNAPSHOT = 10_000  # elements that a whole read takes in one reply; more are read page by page
 ATOMIC = 5_000  # elements that one script writes; more are built aside, or chunked where docs say so
 PAGE = 1_000  # elements of a page
-
-
-class Op(Generic[T]):
-    """One operation of one round trip: what is sent, how its reply reads, what a miss means."""
-
-    __slots__ = ("absent", "ahead", "decode", "instead", "name", "operands", "part", "plus", "reads", "step")
-
-    def __init__(
-        self,
-        name: str,
-        step: Command | Script,
-        decode: Callable[[Any], T],
-        *,
-        reads: bool = False,
-        absent: Callable[[], T] | None = None,
-        operands: bool = False,
-        ahead: Command | None = None,
-    ) -> None:
-        self.name = name
-        self.step = step
-        self.decode = decode
-        self.reads = reads
-        self.absent = absent
-        self.part: Any = None  # the one field that is read, where its value may be held decoded in the process
-        self.ahead = ahead  # sent before the step, in the same trip; nobody asks for its reply
-        self.operands = operands  # other collections take part, which may be guarded even if this one is not
-        # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
-        # (counters), and the pending read that such an operation makes superfluous.
-        self.plus: Callable[[Any, int], Any] | None = None
-        self.instead: Any = None
-
-    def finish(self, value: T) -> T:
-        """The decoded value as the caller gets it: a miss becomes the default, or a KeyError."""
-        if value is MISSING and self.absent is not None:
-            return self.absent()
-        return value
 
 
 class Place(NamedTuple):
@@ -91,10 +51,10 @@ class Target:
         name: str,
         connection: Any,
         *,
-        dumps: Callable[[Any], bytes],
-        load: Callable[[bytes], Any],
-        encode: Callable[[Any], bytes],
-        read: Callable[[bytes], Any],
+        dumps: Write,
+        load: Read,
+        encode: Write,
+        read: Read,
         ttl: float | timedelta,
         mode: str,
         jitter: float,
@@ -126,8 +86,8 @@ class Target:
         return self.ms(), self.mode
 
 
-def _naming(write: Callable[[Any], bytes], key: str) -> Callable[[Any], bytes]:
-    def dumps(value: Any) -> bytes:
+def _naming(write: Write, key: str) -> Write:
+    def dumps(value: object) -> bytes:
         try:
             return write(value)
         except EncodeError as error:
@@ -136,7 +96,7 @@ def _naming(write: Callable[[Any], bytes], key: str) -> Callable[[Any], bytes]:
     return dumps
 
 
-def _reading(read: Callable[[bytes], Any], key: str) -> Callable[[bytes], Any]:
+def _reading(read: Read, key: str) -> Read:
     def load(data: bytes) -> Any:
         try:
             return read(data)

@@ -1,23 +1,26 @@
 """``Count``: what ``counter[field]`` gives. An int that knows where it came from, so that ``+=`` is atomic.
 
 ``c[k] += 1`` is three steps in Python: read ``c[k]``, add, store. The sum remembers field and
-difference; when it is stored where it came from, the difference is what is sent.
+difference; when it is stored where it came from, the difference is what is sent. ``PendingSum`` is the
+same for pipelines, where the count is not there yet.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import EncodeError
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Count", "Place"]
+__all__ = ["Count", "PendingSum", "Place"]
 
 
 class Place(NamedTuple):
     """One field of one counter of one connection."""
 
-    connection: Any
+    connection: object
     key: str
     field: bytes
 
@@ -53,11 +56,40 @@ class Count(int):
         step, self._step = self._step, None
         return step
 
-    def __reduce_ex__(self, _protocol: Any) -> Any:
+    def __reduce_ex__(self, _protocol: object) -> tuple[type[int], tuple[int]]:
         return int, (int(self),)
 
     def __copy__(self) -> int:
         return int(self)
 
-    def __deepcopy__(self, _memo: Any) -> int:
+    def __deepcopy__(self, _memo: object) -> int:
         return int(self)
+
+
+class PendingSum:
+    """``p[field] += 1`` in a pipeline: what a pending count and a step make, until it is stored."""
+
+    __slots__ = ("_place", "_step", "pending")
+
+    def __init__(self, pending: object, place: Place, step: int) -> None:
+        self.pending = pending
+        self._place = place
+        self._step = _int(step)
+
+    def take(self, place: Place) -> int:
+        """What was added; TypeError for another field than the one that was read."""
+        if self._place != place:
+            raise TypeError("a pending count can only be stored in the field that it was read from")
+        return self._step
+
+    def __iadd__(self, by: int) -> PendingSum:
+        return PendingSum(self.pending, self._place, self._step + _int(by))
+
+    def __isub__(self, by: int) -> PendingSum:
+        return PendingSum(self.pending, self._place, self._step - _int(by))
+
+
+def _int(step: object) -> int:
+    if not isinstance(step, int):
+        raise EncodeError(f"counts are int, not {type(step).__name__}")
+    return int(step)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from rcollections.plans.collections import keys, sets
 from rcollections.plans.collections.loads import Load
+from rcollections.plans.op import Op
 from rcollections.plans.tags import DAY_MS
 from rcollections.plans.target import Target
 from tests.interleavings.collection_promises import ADDED, REPLACED
@@ -59,20 +59,20 @@ class Collection:
 
     def run(self, op: Any) -> Plan[Any]:
         """One operation."""
-        return op.decode((yield from unfolded(self.world.parts.through.one(op.step))))
+        return op.decode((yield from self.world.parts.through.one(op.step)))
 
     def members(self) -> Plan[set[int]]:
         """``c.to_set()``"""
-        found: set[int] = yield from unfolded(self.world.parts.through.through(sets.whole(self.plain)))
+        found: set[int] = yield from self.world.parts.through.through(sets.whole(self.plain))
         return found
 
     def add(self, version: int) -> Plan[Any]:
         """``c.add(version)``"""
-        return self.run(sets.add(self.plain, "add", [b"%d" % version], bool))
+        return self.run(added(self.plain, version))
 
     def replace(self, version: int) -> Plan[Any]:
         """``c.data = {version}``"""
-        return self.run(sets.replace(self.plain, [b"%d" % version]))
+        return self.run(replaced(self.plain, version))
 
     def clear(self) -> Plan[Any]:
         """``c.clear()``"""
@@ -84,47 +84,35 @@ class Collection:
 
     def fill(self, version: int, seen: bytes, merge: bool = False) -> Plan[bool]:
         """``c.fill({version}, since=…, merge=…)``"""
-        target, members = self.target(seen), [b"%d" % version]
+        target = self.target(seen)
         try:
-            yield from self.run(sets.add(target, "add", members, bool) if merge else sets.replace(target, members))
+            yield from self.run(added(target, version) if merge else replaced(target, version))
         except self.world.parts.guards.Refused:
             return False
         return True
 
     def load(self) -> Plan[None]:
         """What a read of a class with ``load`` does when there is nothing."""
-        load = StillLoad("load()", self.plain.key, LEASE, CHANNEL, self.process.flights, self.run_load)  # type: ignore[arg-type]
+        load = StillLoad("load()", self.plain.key, LEASE, CHANNEL, self.process.flights, self.make)  # type: ignore[arg-type]
         return self.world.parts.loads.fill(self.name(load, "load"))  # type: ignore[no-any-return]
 
-    def run_load(self, seen: bytes) -> Any:
+    def make(self, seen: bytes) -> tuple[int, Op[Any]]:
         """The user's load() reads the source; then, steps of their own, what it gave is stored."""
         if self.fails:
             raise Boom
-        return self.stored(self.world.source, seen)
-
-    def stored(self, version: int, seen: bytes) -> Plan[tuple[bool, None]]:
-        return (yield from self.fill(version, seen)), None
+        return self.world.source, replaced(self.target(seen), self.world.source)
 
 
-def unfolded(plan: Plan[Any]) -> Plan[Any]:
-    """The plan; where a reply is a plan itself (what a called function goes on to do), that is carried out first."""
-    reply: Any = None
-    failed: BaseException | None = None
-    while True:
-        try:
-            effect = plan.send(reply) if failed is None else plan.throw(failed)
-        except StopIteration as end:
-            return end.value
-        reply, failed = None, None
-        try:
-            reply = yield effect
-            if isinstance(reply, GeneratorType):
-                reply = yield from reply
-        except GeneratorExit:
-            plan.close()
-            raise
-        except BaseException as error:
-            failed = error
+def added(t: Target, version: int) -> Op[bool]:
+    """Adds this version."""
+    return sets.add_many(t, "add", [b"%d" % version], bool)
+
+
+def replaced(t: Target, version: int) -> Op[Any]:
+    """Makes this version the whole content."""
+    op = sets.replace(t, [b"%d" % version])
+    assert isinstance(op, Op)
+    return op
 
 
 # -- lives -----------------------------------------------------------------------------------------

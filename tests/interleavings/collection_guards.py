@@ -38,7 +38,7 @@ COLLECTION_GUARDS: dict[str, Guard] = {
         shelf("", (filler(),), (clearer,)),
     ),
     "load-since": Guard(
-        lambda: plans(("loads", "lambda: load.run(seen)", 'lambda: load.run(b"")')),
+        lambda: plans(("loads", "lambda: load.make(seen)", 'lambda: load.make(b"")')),
         shelf("", (looker,), (BUMP,), **LOADS),
     ),
     "guard-first": Guard(

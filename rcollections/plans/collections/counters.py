@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EncodeError, WrongTypeError
 from ...missing import MISSING
-from ...values.count import Count
+from ...values.count import Count, PendingSum
 from ..effects import Batch, Command, Script
-from ..target import ATOMIC, Op, Target
+from ..op import More, Op, Ready, Trips, as_plan, several
+from ..target import ATOMIC
 from . import hashes
 
 if TYPE_CHECKING:
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
 
     from ...values.count import Place
     from ..effects import Arg, Plan
+    from ..op import Operation
+    from ..target import Target
 
-__all__ = ["add", "add_all", "add_big", "combine", "combine_big", "get", "pop", "popitem", "read_count", "write_count"]
+__all__ = [
+    "add", "combine", "combine_by", "count", "count_by", "get", "pop", "popitem", "read_count", "words", "write_count",
+]  # fmt: skip
 
 _INT = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
@@ -51,45 +57,53 @@ def read_count(data: bytes) -> int:
 # -- one field -----------------------------------------------------------------------------------
 
 
-def get(t: Target, place: Place, absent: Callable[[], int]) -> Op[Any]:
+def get(t: Target, place: Place, absent: Callable[[], object]) -> Op[int]:
     """The count as a ``Count`` of its place, so that ``+=`` on it can be an increment."""
+    load = t.load
 
     def decode(data: bytes | None) -> Any:
-        return MISSING if data is None else Count(t.load(data), place)
+        return MISSING if data is None else Count(load(data), place)
 
-    def finish() -> int:
-        count = absent()
-        # A ``__missing__`` that starts elsewhere than at 0: the server would not know, so it is a plain int.
-        return Count(0, place) if type(count) is int and count == 0 else count
+    def missed() -> object:
+        found = absent()
+        return found.then(partial(_of_place, place)) if type(found) is More else _of_place(place, found)
 
-    return Op("get", Command(("HGET", t.key, place.field)), decode, reads=True, absent=finish)
+    def plus(pending: Any, step: int) -> PendingSum:
+        return PendingSum(pending, place, step)
+
+    return Op("get", Command(("HGET", t.key, place.field)), decode, True, missed, plus=plus)
 
 
-def add(t: Target, field: bytes, step: int) -> Op[Any]:
-    """Add to one count; gives the new one."""
+def _of_place(place: Place, found: object) -> object:
+    # A ``__missing__`` that starts elsewhere than at 0: the server would not know, so it is a plain int.
+    return Count(0, place) if type(found) is int and found == 0 else found
 
-    def decode(reply: list[Any]) -> int:
+
+def add(t: Target, field: bytes, step: int, instead: object = None) -> Op[int]:
+    """Add to one count; gives the new one. ``instead`` of a pending read, in a pipeline."""
+
+    def decode(reply: list[Any]) -> Any:
         _check(t, reply)
-        return t.load(reply[1])  # type: ignore[no-any-return]
+        return t.load(reply[1])
 
     script = Script("counter_incr", (t.key,), (*t.arm(), field, t.dumps(step)))
-    return Op("increment", script, decode)
+    return Op("increment", script, decode, instead=instead)
 
 
-def pop(t: Target, field: Any, absent: Callable[[], Any]) -> Op[Any]:
+def pop(t: Target, field: object, absent: Callable[[], object]) -> Op[int]:
     def decode(reply: list[Any]) -> Any:
         _check(t, reply)
         return t.load(reply[1]) if reply[0] == b"ok" else MISSING
 
-    return Op("pop", Script("counter_pop", (t.key,), (t.encode(field),)), decode, reads=True, absent=absent)
+    return Op("pop", Script("counter_pop", (t.key,), (t.encode(field),)), decode, True, absent)
 
 
-def popitem(t: Target, absent: Callable[[], Any]) -> Op[Any]:
+def popitem(t: Target, absent: Callable[[], object]) -> Op[tuple[Any, int]]:
     def decode(reply: list[Any]) -> Any:
         _check(t, reply)
         return (t.read(reply[1]), t.load(reply[2])) if reply[0] == b"ok" else MISSING
 
-    return Op("popitem", Script("counter_popitem", (t.key,), ()), decode, reads=True, absent=absent)
+    return Op("popitem", Script("counter_popitem", (t.key,), ()), decode, True, absent)
 
 
 def _check(t: Target, reply: list[Any]) -> None:
@@ -104,50 +118,97 @@ def _check(t: Target, reply: list[Any]) -> None:
 # -- many fields ---------------------------------------------------------------------------------
 
 
+def words(t: Target, counts: Mapping[Any, int], more: Mapping[Any, int]) -> list[bytes]:
+    """Fields and counts of both, flat; of a field in both the sum, after each was found to be a count."""
+    flat = hashes.encoded(t, counts.items())
+    if not more:
+        return flat
+    merged = dict(zip(flat[::2], map(int, flat[1::2]), strict=True))
+    added = hashes.encoded(t, more.items())
+    for field, count in zip(added[::2], map(int, added[1::2]), strict=True):
+        merged[field] = merged.get(field, 0) + count
+    return [word for field, count in merged.items() for word in (field, t.dumps(count))]
+
+
 def _script(name: str, t: Target, other: Target | None, words: Iterable[Arg]) -> Script:
     keys = (t.key,) if other is None else (t.key, other.key)
     return Script(name, keys, (*t.arm(), *words))
 
 
-def _decoder(t: Target) -> Callable[[list[Any]], Any]:
+def _decoder(t: Target, name: str, big: Callable[[], Plan[None]]) -> Callable[[list[Any]], Any]:
+    """Reads the reply of a step; ``big`` does the same step by step, where it would be too much for one."""
+
     def decode(reply: list[Any]) -> Any:
         _check(t, reply)
-        return MISSING if reply[0] == b"big" else None
+        return More(big(), alone=several(name)) if reply[0] == b"big" else None
 
     return decode
 
 
-def add_all(
-    t: Target, words: list[bytes], other: Target | None, sign: str, absent: Callable[[], Any] | None = None
-) -> Op[Any]:
-    """Add or subtract many counts (those of ``words``, or those of ``other``), all or nothing."""
-    script = _script("counter_add", t, other, (sign, ATOMIC, *words))
-    return Op("update" if sign == "add" else "subtract", script, _decoder(t), absent=absent, operands=other is not None)
+def count(t: Target, flat: list[bytes], sign: str) -> Operation[None]:
+    """Add or subtract these counts: all or nothing for up to ``ATOMIC``, more step by step."""
+    name = "update" if sign == "add" else "subtract"
+    if not flat:
+        return Ready(None)
+    if hashes.is_small(flat):
+        return Op(name, _script("counter_add", t, None, (sign, ATOMIC, *flat)), lambda reply: _check(t, reply))
+    return Trips(name, _add_big(t, flat, sign))
 
 
-def add_big(t: Target, words: list[bytes], sign: str) -> Plan[None]:
-    """The same for very many, step by step: what was counted stays if a later step fails."""
-    scripts = (_script("counter_add", t, None, (sign, ATOMIC, *some)) for some in _chunks(words))
+def count_by(t: Target, other: Target, sign: str) -> Op[None]:
+    """Add or subtract the counts of another counter of the same server."""
+    name = "update" if sign == "add" else "subtract"
+
+    def big() -> Plan[None]:
+        found = yield from as_plan(hashes.content(other))
+        yield from as_plan(count(t, words(t, found, {}), sign))
+
+    script = _script("counter_add", t, other, (sign, ATOMIC))
+    return Op(name, script, _decoder(t, name, big), operands=True)
+
+
+def _add_big(t: Target, flat: list[bytes], sign: str) -> Plan[None]:
+    """What is counted stays if a later step fails."""
+    scripts = (_script("counter_add", t, None, (sign, ATOMIC, *some)) for some in _chunks(flat))
     yield from _in_batches(t, scripts)
 
 
-def combine(t: Target, words: list[bytes], other: Target | None, op: str, absent: Callable[[], Any]) -> Op[Any]:
-    """``+= -= |= &=`` (add, sub, or, and) of whole counters, in one step that keeps positive counts."""
-    script = _script("counter_combine", t, other, (op, ATOMIC, "whole", *words))
-    return Op(op, script, _decoder(t), absent=absent, operands=other is not None)
+def combine(t: Target, flat: list[bytes], op: str) -> Operation[None]:
+    """``+= -= |= &=`` (add, sub, or, and) with these counts, in one step that keeps positive counts.
+
+    A page at a time where this or that counter is big: each step is atomic then, the whole is not.
+    """
+
+    def big() -> Plan[None]:
+        at = iter(flat)
+        return _combine_big(t, dict(zip(at, at, strict=True)), op)
+
+    if not hashes.is_small(flat):
+        return Trips(op, big())
+    script = _script("counter_combine", t, None, (op, ATOMIC, "whole", *flat))
+    return Op(op, script, _decoder(t, op, big))
 
 
-def combine_big(t: Target, counts: Mapping[bytes, bytes], op: str) -> Plan[None]:
-    """The same for big counters, a page at a time: each step is atomic, the whole is not."""
+def combine_by(t: Target, other: Target, op: str) -> Op[None]:
+    """The same with another counter of the same server."""
+
+    def big() -> Plan[None]:
+        found = yield from as_plan(hashes.content(other))
+        at = iter(words(t, found, {}))
+        yield from _combine_big(t, dict(zip(at, at, strict=True)), op)
+
+    script = _script("counter_combine", t, other, (op, ATOMIC, "whole"))
+    return Op(op, script, _decoder(t, op, big), operands=True)
+
+
+def _combine_big(t: Target, counts: Mapping[bytes, bytes], op: str) -> Plan[None]:
     if op != "and":
-        words = [word for pair in counts.items() for word in pair]
-        yield from _in_batches(t, (_these(t, op, some) for some in _chunks(words)))
-    cursor: Any = 0
+        flat = [word for pair in counts.items() for word in pair]
+        yield from _in_batches(t, (_these(t, op, some) for some in _chunks(flat)))
+    cursor = 0
     while True:
-        reply = yield hashes.page(t, cursor).step
-        cursor = int(reply[0])
         # What the other counter lacks is 0 there; adding 0 looks once more at what is not above 0.
-        pairs = hashes.pairs(reply[1])
+        cursor, pairs = yield from as_plan(hashes.page(t, cursor))
         if op == "and":
             mine = [word for field, _ in pairs for word in (field, counts.get(field, b"0"))]
             yield from _in_batches(t, (_these(t, "and", some) for some in _chunks(mine)))
@@ -158,13 +219,13 @@ def combine_big(t: Target, counts: Mapping[bytes, bytes], op: str) -> Plan[None]
             return
 
 
-def _these(t: Target, op: str, words: list[bytes]) -> Script:
-    return _script("counter_combine", t, None, (op, ATOMIC, "these", *words))
+def _these(t: Target, op: str, flat: list[bytes]) -> Script:
+    return _script("counter_combine", t, None, (op, ATOMIC, "these", *flat))
 
 
-def _chunks(words: list[bytes]) -> Iterator[list[bytes]]:
+def _chunks(flat: list[bytes]) -> Iterator[list[bytes]]:
     size = 2 * _AT_ONCE
-    return (words[start : start + size] for start in range(0, len(words), size))
+    return (flat[start : start + size] for start in range(0, len(flat), size))
 
 
 def _in_batches(t: Target, scripts: Iterator[Script]) -> Plan[None]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..effects import Step
-    from ..target import Op, Target
+    from ..op import Op
+    from ..target import Target
 
 __all__ = ["Held", "held_read", "is_soft"]
 

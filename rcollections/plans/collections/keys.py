@@ -7,24 +7,26 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from ..effects import Command, Script
-from ..target import Op, Target, expect_ok, milliseconds
+from ..op import Op
+from ..target import expect_ok, milliseconds
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from ..effects import Arg, Plan
+    from ..target import Target
 
 __all__ = ["clean", "clear", "commit", "copy", "exists", "expire", "renew", "staging", "touch"]
 
 
 def exists(t: Target) -> Op[bool]:
-    return Op("exists", Command(("EXISTS", t.key)), bool, reads=True)
+    return Op("exists", Command(("EXISTS", t.key)), bool, True)
 
 
 def lives_longer(t: Target, ttl: float) -> Op[bool]:
     """Whether the key is there and stays for more than ``ttl`` seconds."""
     limit = ttl * 1000
-    return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, reads=True)
+    return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, True)
 
 
 def clear(t: Target, *beside: str) -> Op[bool]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CacheError
 from ..draws import draw
 from ..effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
+from ..guards import Refused
+from ..op import as_plan
+from ..through import through
 from ..waiting import Computation, marked, waiting_for
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from ..effects import Arg
     from ..flights import Flights
     from ..guards import Guarded
+    from ..op import Operation
 
 __all__ = ["AGAIN", "Load", "Since", "fill", "mark"]
 
@@ -40,9 +44,12 @@ class Since:
 
 
 class Load(Computation):
-    """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field")."""
+    """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field").
 
-    __slots__ = ("channel", "field", "flights", "key", "lease", "mode", "name", "run")
+    ``make`` calls the user; of what the user gave and the mark of before, it makes the operation that stores it.
+    """
+
+    __slots__ = ("channel", "field", "flights", "key", "lease", "make", "mode", "name")
 
     def __init__(
         self,
@@ -51,7 +58,7 @@ class Load(Computation):
         lease: str,
         channel: str,
         flights: Flights,
-        run: Callable[[bytes], tuple[bool, Any]],
+        make: Callable[[bytes], tuple[Any, Operation[Any]]],
         *,
         field: bytes | None = None,
     ) -> None:
@@ -60,7 +67,7 @@ class Load(Computation):
         self.lease = lease
         self.channel = channel
         self.flights = flights
-        self.run = run  # calls the user, and stores; gets the mark, gives whether it was stored, and what
+        self.make = make
         self.mode = "load" if field is None else "field"
         self.field = b"" if field is None else field
 
@@ -171,10 +178,10 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
 
 
 def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
-    run = marked(lambda: load.run(seen), (load,))
+    make = marked(lambda: load.make(seen), (load,))
     held = yield Hold(load.lease, token, LEASE_MS)
     try:
-        result: tuple[bool, Any] = yield Call(run)
+        result = yield from _stored(*(yield Call(make)))
     except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
         held.stop()
         raise
@@ -192,3 +199,12 @@ def _free(load: Load, token: bytes) -> Plan[None]:
         yield Script("lease_free", (load.lease,), (token, load.channel))
     except CacheError:
         return  # the lease runs out by itself
+
+
+def _stored(content: Any, op: Operation[Any]) -> Plan[tuple[bool, Any]]:
+    """Whether it was stored, and what is there now; of what was refused, what the user gave."""
+    try:
+        value = yield from through(as_plan(op))
+    except Refused:
+        return False, content
+    return True, value

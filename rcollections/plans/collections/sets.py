@@ -1,4 +1,4 @@
-"""The operations of ``SetCache``: members of one set, and sets against sets."""
+"""The operations of ``SetCache`` on elements, and whole sets."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheError
 from ...missing import MISSING
-from ..effects import Batch, Command, Script
-from ..target import ATOMIC, PAGE, SNAPSHOT, Op, Target
+from ..effects import Batch, Command, Give, Script
+from ..op import More, Op, Ready, Trips
+from ..pieces import gather
+from ..target import ATOMIC, PAGE, SNAPSHOT
 from .keys import staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..effects import Plan
+    from ..op import Operation
+    from ..target import Target
 
 __all__ = [
-    "add", "algebra", "combine", "combine_big", "common", "common_big", "compare", "contains", "contains_many",
-    "contains_many_big", "encoded", "is_small", "known", "length", "member", "page", "pop", "read", "remove",
-    "replace", "replace_big", "replace_by", "sample", "whole", "xor",
+    "add", "add_many", "ask", "ask_each", "chunks", "combine", "contains", "encoded", "grow", "is_small", "known",
+    "length", "member", "members", "pop", "remove", "replace", "sample", "shrink", "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -33,11 +36,16 @@ def length(t: Target) -> Op[int]:
     return Op("length", Command(("SCARD", t.key)), int)
 
 
-def contains(t: Target, member: Any) -> Op[bool]:
-    return Op("contains", Command(("SISMEMBER", t.key, t.encode(member))), bool, reads=True)
+def contains(t: Target, elem: object) -> Op[bool]:
+    return Op("contains", Command(("SISMEMBER", t.key, t.encode(elem))), bool, True)
 
 
-def add(t: Target, name: str, members: Sequence[bytes], decode: Callable[[int], T]) -> Op[T]:
+def add(t: Target, elem: object) -> Op[bool]:
+    """Add one element; True if it is new."""
+    return add_many(t, "add", (t.encode(elem),), bool)
+
+
+def add_many(t: Target, name: str, members: Sequence[bytes], decode: Callable[[int], T]) -> Op[T]:
     """Add at most ``ATOMIC`` members; ``decode`` gets how many were new."""
     step = Script("set_add", (t.key,), (*t.arm(), *members))
     return Op(name, step, lambda reply: decode(int(reply[1])))
@@ -48,11 +56,11 @@ def remove(t: Target, name: str, members: Sequence[bytes], decode: Callable[[int
     return Op(name, Command(("SREM", t.key, *members)), decode)
 
 
-def pop(t: Target, absent: Callable[[], Any]) -> Op[Any]:
+def pop(t: Target, absent: Callable[[], object]) -> Op[T]:
     def decode(data: bytes | None) -> Any:
         return MISSING if data is None else t.read(data)
 
-    return Op("pop", Command(("SPOP", t.key)), decode, reads=True, absent=absent)
+    return Op("pop", Command(("SPOP", t.key)), decode, True, absent)
 
 
 def sample(t: Target, k: int) -> Op[list[Any]]:
@@ -62,12 +70,12 @@ def sample(t: Target, k: int) -> Op[list[Any]]:
 # -- members as bytes ----------------------------------------------------------------------------
 
 
-def encoded(t: Target, elems: Iterable[Any]) -> list[bytes]:
+def encoded(t: Target, elems: Iterable[object]) -> list[bytes]:
     """Elements as members, equal ones once; all are encoded before the first is sent."""
     return list(dict.fromkeys(map(t.encode, elems)))
 
 
-def member(t: Target, elem: Any) -> bytes | None:
+def member(t: Target, elem: object) -> bytes | None:
     """An element as a member; None for one that no set here can hold, so that it is in none."""
     try:
         return t.encode(elem)
@@ -76,7 +84,7 @@ def member(t: Target, elem: Any) -> bytes | None:
         return None
 
 
-def known(t: Target, elems: Iterable[Any]) -> list[bytes]:
+def known(t: Target, elems: Iterable[object]) -> list[bytes]:
     """Elements as members, equal ones once, without those that no set here can hold."""
     return [data for data in dict.fromkeys(member(t, elem) for elem in elems) if data is not None]
 
@@ -86,7 +94,8 @@ def is_small(members: Sequence[bytes]) -> bool:
     return len(members) <= ATOMIC
 
 
-def _chunks(members: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+def chunks(members: Sequence[bytes], size: int = ATOMIC) -> Iterator[Sequence[bytes]]:
+    """The members, some at a time."""
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
@@ -94,88 +103,77 @@ def _chunks(members: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
 # -- reading -------------------------------------------------------------------------------------
 
 
-def read(t: Target) -> Op[Any]:
-    """All members in one snapshot, as bytes; MISSING where there are too many for one reply."""
+def members(t: Target) -> Op[Iterable[Any]]:
+    """All elements, to be iterated: one snapshot, or page by page where they are too many for one reply."""
 
     def decode(reply: list[Any]) -> Any:
-        return MISSING if reply[0] == b"big" else reply[1]
+        return More(_pages(t)) if reply[0] == b"big" else map(t.read, reply[1])
 
     return Op("members", Script("set_read", (t.key,), (SNAPSHOT,)), decode)
 
 
-def page(t: Target, cursor: Any) -> Op[tuple[int, list[bytes]]]:
-    """One page of members, and the cursor of the next (0: that was the last)."""
-    return Op("page", Command(("SSCAN", t.key, cursor, "COUNT", PAGE)), lambda reply: (int(reply[0]), reply[1]))
+def _pages(t: Target) -> Plan[Iterable[Any]]:
+    cursor: Any = 0
+    while True:
+        cursor, found = yield Command(("SSCAN", t.key, cursor, "COUNT", PAGE))
+        if int(cursor) == 0:
+            return map(t.read, found)
+        yield Give(map(t.read, found))
 
 
 def whole(t: Target) -> Plan[set[Any]]:
-    """All elements as a set: one snapshot, or page by page where they are too many for one reply."""
-    first = read(t)
-    found = first.decode((yield first.step))
-    if found is not MISSING:
-        return set(map(t.read, found))
+    """All elements as a set."""
+    op = members(t)
+    first: Any = op.decode((yield op.step))
+    if type(first) is not More:
+        return set(first)
     elems: set[Any] = set()
-    cursor = 0
-    while True:
-        op = page(t, cursor)
-        cursor, some = op.decode((yield op.step))
-        elems.update(map(t.read, some))
-        if cursor == 0:
-            return elems
+    yield from gather(first.plan, elems.update)
+    return elems
 
 
-def algebra(t: Target, name: str, command: str, others: Sequence[str], finish: Callable[[set[Any]], T]) -> Op[T]:
-    """SUNION, SINTER or SDIFF of this set and others; ``finish`` does the rest in Python."""
-    step = Command((command, t.key, *others))
-    return Op(name, step, lambda reply: finish(set(map(t.read, reply))), operands=True)
+def ask(t: Target, name: str, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Operation[T]:
+    """Which of these members are there, at one moment; ``finish`` does the rest in Python."""
+    if not asked:
+        return Ready(finish([]))
+    if is_small(asked):
+        step = Command(("SMISMEMBER", t.key, *asked))
+        return Op(name, step, lambda reply: finish([bool(there) for there in reply]))
+    return Trips(name, _ask_big(t, asked, finish))
 
 
-def xor(t: Target, other: str) -> Op[set[Any]]:
-    def decode(reply: list[Any]) -> set[Any]:
-        return set(map(t.read, (*reply[1], *reply[2])))
-
-    return Op("symmetric_difference", Script("set_xor", (t.key, other), ()), decode, operands=True)
-
-
-def contains_many(t: Target, name: str, members: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Op[T]:
-    step = Command(("SMISMEMBER", t.key, *members))
-    return Op(name, step, lambda reply: finish([bool(there) for there in reply]))
+def _ask_big(t: Target, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Plan[T]:
+    """For more members than one command should carry: still one round trip and one moment."""
+    replies = yield Batch([Command(("SMISMEMBER", t.key, *chunk)) for chunk in chunks(asked)], atomic=True)
+    return finish([bool(there) for reply in replies for there in reply])
 
 
-def contains_many_big(t: Target, members: Sequence[bytes]) -> Plan[list[bool]]:
-    """The same for more members than one command should carry: still one round trip and one moment."""
-    steps = tuple(Command(("SMISMEMBER", t.key, *chunk)) for chunk in _chunks(members, ATOMIC))
-    replies = yield Batch(steps, atomic=True)
-    return [bool(there) for reply in replies for there in reply]
-
-
-# -- comparing: the sizes of a set, of another, and of what they have in common ----------------------
-
-
-def compare(t: Target, other: str, judge: Callable[[int, int, int], bool]) -> Op[bool]:
-    """Judge two sets of the server by their sizes and how much they have in common."""
-    step = Script("set_compare", (t.key, other), ())
-    return Op("compare", step, lambda reply: judge(*map(int, reply[1:])), operands=True)
-
-
-def common(t: Target, members: Sequence[bytes], size: int, judge: Callable[[int, int, int], bool]) -> Op[bool]:
-    """The same with a plain set of ``size`` elements, of which these can be members."""
-    step = Script("set_compare", (t.key,), tuple(members))
-    return Op("compare", step, lambda reply: judge(int(reply[1]), size, int(reply[3])))
-
-
-def common_big(t: Target, members: Sequence[bytes], size: int, judge: Callable[[int, int, int], bool]) -> Plan[bool]:
-    """The same for many: nothing is sent where the number of members decides alone."""
-    count = yield Command(("SCARD", t.key))
-    answer = judge(count, size, 0)
-    if answer == judge(count, size, min(count, size)):
-        return answer
-    steps = tuple(Script("set_compare", (t.key,), tuple(chunk)) for chunk in _chunks(members, ATOMIC))
-    replies = yield Batch(steps, atomic=True)
-    return judge(int(replies[0][1]), size, sum(int(reply[3]) for reply in replies))
+def ask_each(t: Target, elems: Iterable[object]) -> Operation[dict[Any, bool]]:
+    """For each of several elements, whether it is there."""
+    wanted = list(dict.fromkeys(elems))
+    asked = list(map(t.encode, wanted))
+    return ask(t, "contains_many", asked, lambda there: dict(zip(wanted, there, strict=True)))
 
 
 # -- changing whole sets -------------------------------------------------------------------------
+
+
+def grow(t: Target, name: str, added: Sequence[bytes], decode: Callable[[int], T]) -> Operation[T]:
+    """Add any number of members, atomically; ``decode`` gets how many were new."""
+    if not added:
+        return Ready(decode(0))
+    if is_small(added):
+        return add_many(t, name, added, decode)
+    return combine(t, name, "union", (), added, lambda before, after: decode(after - before))
+
+
+def shrink(t: Target, name: str, gone: Sequence[bytes], decode: Callable[[int], T]) -> Operation[T]:
+    """Remove any number of members, atomically; ``decode`` gets how many were there."""
+    if not gone:
+        return Ready(decode(0))
+    if is_small(gone):
+        return remove(t, name, gone, decode)
+    return combine(t, name, "diff", (), gone, lambda before, after: decode(before - after))
 
 
 def combine(
@@ -183,29 +181,31 @@ def combine(
     name: str,
     op: str,
     others: Sequence[str],
-    members: Sequence[bytes] | None,
+    own: Sequence[bytes] | None,
     decode: Callable[[int, int], T],
-) -> Op[T]:
-    """Change a set by others of the server and by at most ``ATOMIC`` members (None: no such operand).
+) -> Operation[T]:
+    """Change a set by others of the server and by any number of members (None: no such operand), atomically.
 
     ``decode`` gets the sizes before and after.
     """
+    if own is not None and not is_small(own):
+        return Trips(name, _combine_big(t, op, others, own, decode))
     aside = staging(t.key)
-    operands = (*others, aside) if members is not None else tuple(others)
-    step = _combined(t, op, aside, operands, len(members or ()), members or ())
+    operands = (*others, aside) if own is not None else tuple(others)
+    step = _combined(t, op, aside, operands, len(own or ()), own or ())
     return Op(name, step, _sizes(t, decode), operands=True)
 
 
-def combine_big(
-    t: Target, op: str, others: Sequence[str], members: Sequence[bytes], decode: Callable[[int, int], T]
+def _combine_big(
+    t: Target, op: str, others: Sequence[str], own: Sequence[bytes], decode: Callable[[int, int], T]
 ) -> Plan[T]:
-    """The same with more members: they are sent to a staging key first, then one step changes the set."""
+    """The members are sent to a staging key first, then one step changes the set."""
     aside = staging(t.key)
-    steps = (Script("set_add", (aside,), (_STAGED_MS, "last", *chunk)) for chunk in _chunks(members, _AT_ONCE))
+    steps = (Script("set_add", (aside,), (_STAGED_MS, "last", *chunk)) for chunk in chunks(own, _AT_ONCE))
     try:
         while batch := tuple(islice(steps, 4)):
             yield Batch(batch)
-        reply = yield _combined(t, op, aside, (*others, aside), len(members), ())
+        reply = yield _combined(t, op, aside, (*others, aside), len(own), ())
         return _sizes(t, decode)(reply)
     except GeneratorExit:
         raise
@@ -215,10 +215,8 @@ def combine_big(
         raise
 
 
-def _combined(
-    t: Target, op: str, aside: str, operands: tuple[str, ...], staged: int, members: Sequence[bytes]
-) -> Script:
-    return Script("set_combine", (t.key, aside, staging(t.key), *operands), (*t.arm(), op, staged, *members))
+def _combined(t: Target, op: str, aside: str, operands: tuple[str, ...], staged: int, own: Sequence[bytes]) -> Script:
+    return Script("set_combine", (t.key, aside, staging(t.key), *operands), (*t.arm(), op, staged, *own))
 
 
 def _sizes(t: Target, decode: Callable[[int, int], T]) -> Callable[[list[Any]], T]:
@@ -232,16 +230,8 @@ def _sizes(t: Target, decode: Callable[[int, int], T]) -> Callable[[list[Any]], 
     return read_sizes
 
 
-def replace(t: Target, members: Sequence[bytes]) -> Op[None]:
-    """Make these members the whole content, atomically: for at most ``ATOMIC`` of them."""
-    return Op("replace", Script("set_replace", (t.key,), (t.ms(), *members)), lambda _: None)
-
-
-def replace_big(t: Target, members: Sequence[bytes]) -> Plan[None]:
-    """The same for more: built under a staging key that dies by itself, then renamed."""
-    yield from combine_big(t, "move", (), members, lambda _before, _after: None)
-
-
-def replace_by(t: Target, other: str) -> Op[None]:
-    """Make another set of the server the whole content."""
-    return combine(t, "replace", "copy", (other,), None, lambda _before, _after: None)
+def replace(t: Target, content: Sequence[bytes]) -> Operation[None]:
+    """Make these members the whole content, atomically."""
+    if not is_small(content):
+        return Trips("replace", _combine_big(t, "move", (), content, lambda _before, _after: None))
+    return Op("replace", Script("set_replace", (t.key,), (t.ms(), *content)), lambda _: None)

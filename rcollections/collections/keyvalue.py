@@ -1,0 +1,70 @@
+"""What the value under a key can stand for: a number, a text, a truth, something to compare with."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import total_ordering
+from typing import Any, Generic, TypeVar
+
+from ..handles.base import BaseCache
+from ..missing import MISSING
+
+__all__ = ["KeyValue"]
+
+V = TypeVar("V")
+
+
+@total_ordering
+class KeyValue(BaseCache, Generic[V]):
+    """The part of a ``KeyCache`` that is used like its value. Not a type of its own."""
+
+    __hash__ = None
+
+    @property
+    @abstractmethod
+    def data(self) -> V:
+        """The value."""
+
+    @abstractmethod
+    def increment(self, by: float = 1) -> Any:
+        """Add to the number under the key."""
+
+    @abstractmethod
+    def _found(self) -> Any:
+        """The value, or MISSING."""
+
+    def __iadd__(self, by: float) -> Any:
+        self.increment(by)
+        return self
+
+    def __isub__(self, by: float) -> Any:
+        self.increment(-by if isinstance(by, (int, float)) and not isinstance(by, bool) else by)
+        return self
+
+    def __int__(self) -> int:
+        value: Any = self.data
+        return int(value or 0)
+
+    def __float__(self) -> float:
+        value: Any = self.data
+        return float(value or 0)
+
+    def __str__(self) -> str:
+        value = self.data
+        return "" if value is None else str(value)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.data == _value(other))
+
+    def __lt__(self, other: Any) -> bool:
+        mine, theirs = self._found(), other._found() if isinstance(other, KeyValue) else other
+        if mine is MISSING or theirs is MISSING:
+            return mine is MISSING and theirs is not MISSING
+        return bool(mine < theirs)
+
+
+def _value(other: object) -> object:
+    return other.data if isinstance(other, KeyValue) else other

@@ -1,0 +1,75 @@
+"""What a sorted set on the server does with others, with mappings and with sets: algebra, in place or not."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..handles.base import BaseCache
+from ..plans.collections import sortedalgebra as plans
+from ..plans.collections.sortedsets import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeGuard
+
+__all__ = ["SortedAlgebra", "pairs_of"]
+
+T = TypeVar("T")
+
+
+class SortedAlgebra(BaseCache, Generic[T]):
+    """The part of a sorted set that has several sides. Not a type of its own.
+
+    Operands are SortedSetCaches, mappings or pairs, and sets, whose elements have the score 1.
+    """
+
+    def union(self, *others: Any, aggregate: str = "sum") -> dict[Any, float]:
+        """The elements of this one and of all others; ``aggregate`` (sum, min, max) where several have one."""
+        return self._run(plans.union(self._bound(), *self._operands(others, aggregate), aggregate))
+
+    def intersection(self, *others: Any, aggregate: str = "sum") -> dict[T, float]:
+        """The elements that all have, with the sum, minimum or maximum of their scores."""
+        return self._run(plans.intersection(self._bound(), *self._operands(others, aggregate), aggregate))
+
+    def difference(self, *others: Any) -> dict[T, float]:
+        """The elements that no other has, with their scores."""
+        return self._run(plans.difference(self._bound(), *self._operands(others, "sum")))
+
+    def union_update(self, *others: Any, aggregate: str = "sum") -> None:
+        """Bring in the elements of all others, by sum, minimum or maximum of the scores. Atomic."""
+        self._run(plans.union_update(self._bound(), *self._operands(others, aggregate), aggregate))
+
+    def intersection_update(self, *others: Any, aggregate: str = "sum") -> None:
+        """Keep the elements that all others have, with the sum, minimum or maximum of the scores. Atomic."""
+        self._run(plans.intersection_update(self._bound(), *self._operands(others, aggregate), aggregate))
+
+    def difference_update(self, *others: Any) -> None:
+        """Remove the elements that any other has. Atomic."""
+        self._run(plans.difference_update(self._bound(), *self._operands(others, "sum")))
+
+    def _meets(self, other: object) -> TypeGuard[BaseCache]:
+        """Whether the two can meet on the server: one connection, members written alike."""
+        if not isinstance(other, SortedAlgebra) and not (
+            isinstance(other, BaseCache) and isinstance(other, AbstractSet)
+        ):
+            return False
+        return self.serialize == other.serialize and self._bound().connection is other._bound().connection
+
+    def _operands(self, others: Iterable[Any], aggregate: str) -> tuple[list[str], list[dict[bytes, float]]]:
+        """The operands that are on our server, as keys, and the rest, as members and scores."""
+        plans.check_aggregate(aggregate)
+        t = self._bound()
+        keys = [other._bound().key for other in others if self._meets(other)]
+        return keys, [encoded(t, pairs_of(other)) for other in others if not self._meets(other)]
+
+
+def pairs_of(data: Any) -> Iterable[Any]:
+    """A mapping, a set or pairs as pairs; the items of a mapping are pairs, and a set by type only."""
+    if isinstance(data, Mapping):
+        return data.items()
+    if isinstance(data, AbstractSet) and not isinstance(data, ItemsView):
+        return ((elem, 1.0) for elem in data)
+    pairs: Iterable[Any] = data
+    return pairs

@@ -1,0 +1,52 @@
+"""``Handle``: what the parts of a collection may ask of the handle that they are part of."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from typing import Self
+
+    from ..plans.op import Operation
+    from ..plans.target import Target
+
+__all__ = ["Handle"]
+
+T = TypeVar("T")
+
+
+class Handle:
+    """A key of the server, and the options of its class. Not a type of its own."""
+
+    prefix: str
+    ttl: float | timedelta
+    connection_name: str
+    tags: tuple[str, ...]
+    l1: bool | None
+    share: bool
+
+    _own_key: str
+    _guards: bool
+    _loads_itself: bool
+
+    @abstractmethod
+    def _bound(self) -> Target:
+        """Key, connection and codec."""
+
+    @abstractmethod
+    def _like(self, own_key: str) -> Self:
+        """Another handle of this class and these options."""
+
+    @abstractmethod
+    def _run(self, op: Operation[T]) -> T:
+        """Carry out one operation."""
+
+    @abstractmethod
+    def _replacement(self, data: object) -> Operation[None]:
+        """What makes ``data`` the whole content."""
+
+    @abstractmethod
+    def _merge(self, data: object) -> None:
+        """Add ``data`` to what is there."""

@@ -1,0 +1,152 @@
+"""The operations of ``DictCache`` on single fields, and what ``CounterCache`` shares with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...errors import CacheError
+from ...missing import MISSING
+from ..effects import Command, Script
+from ..op import Op, Ready, as_plan
+from ..target import seconds_left
+from .loads import AGAIN
+from .numbers import number, summed
+from .reader import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import timedelta
+
+    from ..effects import Plan
+    from ..op import Operation
+    from ..target import Target
+
+__all__ = [
+    "cas", "check_able", "contains", "delete", "delete_many", "get", "get_many", "get_ttl", "gets", "increment",
+    "length", "made", "pop", "popitem", "set_field", "setdefault",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+
+def length(t: Target) -> Op[int]:
+    return Op("length", Command(("HLEN", t.key)), int)
+
+
+def contains(t: Target, field: object) -> Op[bool]:
+    return Op("contains", Command(("HEXISTS", t.key, t.encode(field))), bool, True)
+
+
+def get(t: Target, field: object, absent: Callable[[], object], part: object = None) -> Op[T]:
+    load = t.load
+
+    def decode(data: bytes | None) -> Any:
+        return MISSING if data is None else load(data)
+
+    return Op("get", Command(("HGET", t.key, t.encode(field))), decode, True, absent, part=part)
+
+
+def get_many(t: Target, fields: Iterable[Any], build: Callable[[dict[Any, Any]], T]) -> Operation[T]:
+    """What ``build`` makes of ``{field: value or MISSING}``."""
+    wanted = list(dict.fromkeys(fields))
+    if not wanted:
+        return Ready(build({}))
+
+    def decode(replies: list[bytes | None]) -> T:
+        values = [MISSING if data is None else t.load(data) for data in replies]
+        return build(dict(zip(wanted, values, strict=True)))
+
+    return Op("get_many", Command(("HMGET", t.key, *map(t.encode, wanted))), decode, True)
+
+
+def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[T, float]]:
+    def decode(reply: list[Any]) -> Any:
+        return (t.load(reply[1]), seconds_left(reply[2])) if reply[0] == b"ok" else MISSING
+
+    return Op("get_ttl", Script("hash_get_ttl", (t.key,), (t.encode(field),)), decode, True, absent)
+
+
+def gets(t: Target, field: object, default: Callable[[], Any]) -> Op[tuple[Any, Token]]:
+    def decode(data: bytes | None) -> tuple[Any, Token]:
+        return (default() if data is None else t.load(data)), Token(data, data)
+
+    return Op("gets", Command(("HGET", t.key, t.encode(field))), decode, True)
+
+
+def cas(t: Target, field: object, value: object, token: Token) -> Op[bool]:
+    if not isinstance(token, Token):
+        raise TypeError("cas takes the token that gets() gave together with the value")
+    args = (*t.arm(), t.encode(field), *token.words(), t.dumps(value))
+    return Op("cas", Script("hash_cas", (t.key,), args), lambda reply: bool(reply[0] == b"ok"))
+
+
+def set_field(t: Target, field: object, value: object, ttl: float | timedelta | None = None) -> Op[bool]:
+    """Store one field, with ``ttl`` one that expires by itself; True if it is new."""
+    if ttl is None:
+        step = Script("hash_set", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
+        return Op("set", step, lambda reply: bool(reply[1]))
+
+    def decode(reply: list[Any]) -> bool:
+        check_able(t, reply)
+        return bool(reply[1])
+
+    step = Script("hash_set_ttl", (t.key,), (*t.arm(), t.ms(ttl), t.encode(field), t.dumps(value)))
+    return Op("set", step, decode)
+
+
+def check_able(t: Target, reply: list[Any]) -> None:
+    """CacheError if the server has no ttl for single fields."""
+    if reply[0] == b"unsupported":
+        raise CacheError(
+            f"{t.key!r}: this server has no ttl for single fields, nothing was stored: use Valkey 9 or "
+            "Redis 7.4 and later, or give the values that expire on their own a KeyCache each"
+        )
+
+
+def delete_many(t: Target, fields: Iterable[Any]) -> Operation[int]:
+    gone = list(fields)
+    if not gone:
+        return Ready(0)
+    return Op("delete", Command(("HDEL", t.key, *map(t.encode, gone))), int)
+
+
+def delete(t: Target, field: object) -> Op[bool]:
+    """Remove one field; whether it was there."""
+    return Op("delete", Command(("HDEL", t.key, t.encode(field))), bool)
+
+
+def setdefault(t: Target, field: object, value: object) -> Op[T]:
+    def decode(reply: list[Any]) -> Any:
+        return value if reply[0] == b"set" else t.load(reply[1])
+
+    step = Script("hash_setdefault", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
+    return Op("setdefault", step, decode)
+
+
+def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[Any]:
+    """The value that ``load`` makes for a missing field, or whoever stored it first while that ran."""
+    while True:
+        value = yield from load()
+        if value is AGAIN:  # somebody else has made it meanwhile
+            value = yield from as_plan(get(t, field, lambda: MISSING))
+        if value is not MISSING:
+            return value
+
+
+def pop(t: Target, field: object, absent: Callable[[], object]) -> Op[T]:
+    def decode(reply: list[Any]) -> Any:
+        return t.load(reply[1]) if reply[0] == b"ok" else MISSING
+
+    return Op("pop", Script("hash_pop", (t.key,), (t.encode(field),)), decode, True, absent)
+
+
+def popitem(t: Target, absent: Callable[[], object]) -> Op[tuple[Any, Any]]:
+    def decode(reply: list[Any]) -> Any:
+        return (t.read(reply[1]), t.load(reply[2])) if reply[0] == b"ok" else MISSING
+
+    return Op("popitem", Script("hash_popitem", (t.key,), ()), decode, True, absent)
+
+
+def increment(t: Target, field: object, by: float) -> Op[Any]:
+    step = Script("hash_incr", (t.key,), (*t.arm(), t.encode(field), *number(by, t.key)))
+    return Op("increment", step, summed(t, "the field"))

@@ -1,0 +1,100 @@
+"""Reads of collections that this process may hold: looked for here first, else read so that they are held.
+
+The rules F are those of ``docs/protocol.md``; see ``holding.py`` for which reads can be held, and under what.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from ...l1 import ABSENT, Packed, estimate, is_immutable
+from ..effects import Look
+from ..guards import Unloaded
+from ..through import one
+from .holding import held_read, is_soft
+
+if TYPE_CHECKING:
+    from ...l1 import Near, Tier, Token
+    from ...missing import Missing
+    from ..effects import Plan
+    from ..op import More, Op
+    from ..target import Target
+    from .holding import Held
+
+__all__ = ["Shelf", "Unheld", "find"]
+
+T = TypeVar("T")
+READS = 1  # the owner of all that is held of collections
+
+
+class Shelf(Protocol):
+    """What a connection knows of the tier of this process."""
+
+    @property
+    def field_ttls(self) -> bool:
+        """Whether fields may expire by themselves."""
+
+    @property
+    def server(self) -> bytes:
+        """Who must have answered a read for its reply to be held (F2)."""
+
+    def token(self, key: str, watched: tuple[str, ...]) -> Token | None:
+        """To be taken before a read is sent whose reply may be held; None if it may not (F1)."""
+
+
+def find(near: Near, shelf: Shelf, t: Target, op: Op[T], name: str) -> Any:
+    """The value as it is held; ``Unheld`` if it is to be read and held; ABSENT if it has to be asked as ever.
+
+    ``name`` is the one under which values of single fields are held decoded, "" if they are not.
+    """
+    held = held_read(t, op, shelf.field_ttls)
+    if held is None:
+        return ABSENT
+    words, part = held.words, op.part
+    decoded = part is not None and name != "" and type(part) in (str, int)
+    if decoded:
+        words = (held.key, name, part)
+    found = near.reply(words)
+    if found is not ABSENT:
+        return found if decoded else op.decode(found)
+    token = shelf.token(held.key, held.watched)
+    return ABSENT if token is None else Unheld(t, op, held, words, decoded, token)
+
+
+class Unheld(Generic[T]):
+    """A read that was not held, with the token that was taken before it is sent."""
+
+    __slots__ = ("decoded", "held", "op", "t", "token", "words")
+
+    def __init__(self, t: Target, op: Op[T], held: Held, words: tuple[Any, ...], decoded: bool, token: Token) -> None:
+        self.t = t
+        self.op = op
+        self.held = held
+        self.words = words
+        self.decoded = decoded
+        self.token = token
+
+    def read(self, tier: Tier, shelf: Shelf, share: bool) -> Plan[T | Missing | More[T]]:
+        """Read it, and hold it unless something has changed meanwhile. ``share``: every caller may have the same."""
+        held, op = self.held, self.op
+        began = tier.instant()[0]
+        seen = yield Look(held.key, held.steps, keep_errors=True)
+        reply = held.reply(seen.replies)
+        if isinstance(reply, Unloaded):
+            return op.decode((yield from one(op.step)))
+        if isinstance(reply, Exception):
+            raise reply
+        value = op.decode(reply)
+        ms = None if seen.ms is None or seen.server != shelf.server else held.ms(seen.ms, seen.replies)
+        if ms is not None and not is_soft(reply):
+            deadline = began + ms * 1_000_000 if ms else 0
+            kept, size = self._to_hold(reply, value, share)
+            tier.keep(self.token, READS, self.words, kept, deadline, size + estimate(self.words, None))
+        return value
+
+    def _to_hold(self, reply: Any, value: object, share: bool) -> tuple[Any, int]:
+        if not self.decoded:
+            return reply, estimate(None, reply)
+        if share or is_immutable(value) or reply is None:
+            return value, estimate(None, value)
+        return Packed(reply, self.t.load), estimate(None, reply)

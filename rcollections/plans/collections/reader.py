@@ -1,0 +1,118 @@
+"""How the value under one key is asked for and read: its bytes, and what stands beside them where there are tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DecodeError
+from ...missing import MISSING
+from ..effects import Command, Script
+from ..entries import VALUE, unpack
+from ..op import More
+from ..target import seconds_left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..effects import Plan
+    from ..target import Target
+
+__all__ = ["SOFT", "Reader", "Token", "look", "look_timed", "tags_of"]
+
+ENTRY = b"\xc0"  # the first byte of an entry with metadata
+SOFT = object()  # a value of which only the ttl tells whether it is fresh
+
+
+class Token:
+    """What ``gets`` saw: hand it to ``cas``. Its content is private."""
+
+    __slots__ = ("seen", "value")
+
+    def __init__(self, seen: bytes | None, value: bytes | None) -> None:
+        self.seen = seen
+        self.value = value  # what was given, without the metadata of an entry; None where nothing counts
+
+    def __repr__(self) -> str:
+        return "Token()"
+
+    def words(self) -> tuple[str, bytes]:
+        """The two script arguments that say what the server must still hold."""
+        return ("absent", b"") if self.seen is None else ("there", self.seen)
+
+
+class Reader:
+    """Reads a value, or MISSING; what cannot be read is a miss that ``unreadable`` is told of.
+
+    A value that a function stored comes without its metadata; it is a miss if its tags are not those of
+    this class, or if they were invalidated. Of one with stale windows only the ttl tells whether it is
+    fresh: without it that is SOFT, and has to be asked again.
+    """
+
+    __slots__ = ("t", "unreadable")
+
+    def __init__(self, t: Target, unreadable: Callable[[DecodeError], None] | None) -> None:
+        self.t = t
+        self.unreadable = unreadable
+
+    def __call__(self, reply: Any) -> Any:
+        """The reply of ``look``: the value, MISSING, or More where the ttl has to be asked."""
+        value = self.of(reply)
+        return value if value is not SOFT else More(self._again())
+
+    def of(self, reply: Any) -> Any:
+        """The reply of ``look``: the value, MISSING, or SOFT."""
+        return self.value(reply) if self.t.place is None else self.value(reply[0], tuple(reply[1:]))
+
+    def _again(self) -> Plan[Any]:
+        reply = yield look_timed((self.t,))
+        found = self.timed(reply[1:])
+        return MISSING if found is MISSING else found[0]
+
+    def value(self, data: bytes | None, stamps: tuple[Any, ...] = (), ms: int | None = None) -> Any:
+        """The value in these bytes, MISSING, or SOFT. ``ms`` is what the key has left."""
+        if data is None:
+            return MISSING
+        if stamps or data[:1] == ENTRY:
+            entry = unpack(data)
+            if entry is None:  # it begins like an entry, and is none
+                return self._unreadable(DecodeError(f"{str(self.t.key)!r}: the stored bytes are no whole entry"))
+            if entry.kind != VALUE or entry.stamps != stamps:
+                return MISSING
+            if entry.grace and (ms is None or 0 <= ms <= entry.grace):
+                return SOFT if ms is None else MISSING
+            data = entry.value
+        try:
+            return self.t.load(data)
+        except DecodeError as error:
+            return self._unreadable(error)
+
+    def _unreadable(self, error: DecodeError) -> Any:
+        if self.unreadable is None:
+            raise error
+        self.unreadable(error)
+        return MISSING
+
+    def timed(self, words: Sequence[Any]) -> Any:
+        """Value and seconds left, of value, ms, and the stamps each followed by its ms; or MISSING."""
+        data, ms = words[0], words[1]
+        stamps = tuple(None if left == -2 else each for each, left in zip(words[2::2], words[3::2], strict=True))
+        value = MISSING if ms == -2 else self.value(data, stamps, ms)
+        if value is MISSING:
+            return MISSING
+        entry = unpack(data) if data[:1] == ENTRY else None
+        return value, seconds_left(ms if entry is None or ms < 0 else ms - entry.grace)
+
+
+def look(t: Target) -> Command:
+    """Reads the value, with the tags where it has some: what a ``Reader`` takes."""
+    return Command(("GET", t.key)) if t.place is None else Command(("MGET", t.key, *t.place.tags))
+
+
+def look_timed(ts: Sequence[Target]) -> Script:
+    """Reads values with what their keys have left, behind them the tags with theirs: what ``timed`` takes."""
+    return Script("key_get_ttls", (*(t.key for t in ts), *tags_of(ts)), ())
+
+
+def tags_of(ts: Sequence[Target]) -> tuple[str, ...]:
+    """The tags of several values of one class."""
+    return () if ts[0].place is None else ts[0].place.tags

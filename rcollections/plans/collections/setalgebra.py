@@ -1,0 +1,163 @@
+"""Sets against sets: algebra that gives plain sets, algebra that changes a set, and comparing.
+
+Operands come as ``keys``, those that are sets of the same server, and ``plain``, those that are sets in Python.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..effects import Batch, Command, Script
+from ..op import Op, Ready, Trips, then
+from .sets import ask, chunks, combine, encoded, grow, is_small, known, member, shrink, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ..effects import Plan
+    from ..op import Operation
+    from ..target import Target
+
+__all__ = [
+    "compare", "compare_plain", "difference", "difference_update", "intersection", "intersection_update",
+    "plain_set", "replace_by", "reverse_difference", "symmetric_difference", "symmetric_difference_update", "union",
+    "union_update", "whole_set",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+
+def plain_set(t: Target, elems: Iterable[object]) -> set[Any]:
+    """These elements as they would be if they were read from here."""
+    pairs = ((elem, member(t, elem)) for elem in elems)
+    return {elem if data is None else t.read(data) for elem, data in pairs}
+
+
+# -- algebra that gives plain sets ---------------------------------------------------------------
+
+
+def whole_set(t: Target, name: str, finish: Callable[[set[Any]], T]) -> Operation[T]:
+    """What ``finish`` makes of all elements. A pipeline cannot ask for a second page: one reply, whatever the size."""
+    return Trips(name, then(whole(t), finish), lambda: _algebra(t, name, "SUNION", (), finish))
+
+
+def _algebra(t: Target, name: str, command: str, keys: Sequence[str], finish: Callable[[set[Any]], T]) -> Op[T]:
+    step = Command((command, t.key, *keys))
+    return Op(name, step, lambda reply: finish(set(map(t.read, reply))), operands=True)
+
+
+def _with_others(
+    t: Target, name: str, command: str, keys: Sequence[str], finish: Callable[[set[Any]], T]
+) -> Operation[T]:
+    return _algebra(t, name, command, keys, finish) if keys else whole_set(t, name, finish)
+
+
+def union(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
+    return _with_others(t, "union", "SUNION", keys, lambda found: found.union(*plain))
+
+
+def intersection(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
+    if not plain or keys:
+        return _with_others(t, "intersection", "SINTER", keys, lambda found: found.intersection(*plain))
+    # Plain elements travel, the whole set does not.
+    members = known(t, plain[0].intersection(*plain[1:]))
+
+    def finish(there: list[bool]) -> set[Any]:
+        return {t.read(data) for data, yes in zip(members, there, strict=True) if yes}
+
+    return ask(t, "intersection", members, finish)
+
+
+def difference(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
+    return _with_others(t, "difference", "SDIFF", keys, lambda found: found.difference(*plain))
+
+
+def reverse_difference(t: Target, elems: Iterable[T]) -> Operation[set[T]]:
+    """Those of the elements that are not in this set."""
+    pairs = [(elem, member(t, elem)) for elem in elems]
+
+    def finish(there: list[bool]) -> set[T]:
+        flags = iter(there)
+        return {elem for elem, data in pairs if data is None or not next(flags)}
+
+    return ask(t, "difference", [data for _, data in pairs if data is not None], finish)
+
+
+def symmetric_difference(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
+    """With one operand, of the server or plain."""
+    if not keys:
+        return whole_set(t, "symmetric_difference", lambda found: found ^ plain[0])
+
+    def decode(reply: list[Any]) -> set[Any]:
+        return set(map(t.read, (*reply[1], *reply[2])))
+
+    return Op("symmetric_difference", Script("set_xor", (t.key, keys[0]), ()), decode, operands=True)
+
+
+# -- algebra that changes this set: atomic, on the server ----------------------------------------
+
+
+def union_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[Any]]) -> Operation[None]:
+    members = encoded(t, (elem for other in plain for elem in other))
+    if keys:
+        return combine(t, "update", "union", keys, members or None, _none)
+    return grow(t, "update", members, _none)
+
+
+def intersection_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[Any]]) -> Operation[None]:
+    others = [known(t, other) for other in plain]
+    if others:
+        members = list(set(others[0]).intersection(*others[1:]))
+        return combine(t, "intersection_update", "inter", keys, members, _none)
+    return combine(t, "intersection_update", "inter", keys, None, _none) if keys else Ready(None)
+
+
+def difference_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[Any]]) -> Operation[None]:
+    members = known(t, (elem for other in plain for elem in other))
+    if keys:
+        return combine(t, "difference_update", "diff", keys, members or None, _none)
+    return shrink(t, "difference_update", members, _none)
+
+
+def symmetric_difference_update(t: Target, keys: Sequence[str], plain: Sequence[Iterable[Any]]) -> Operation[None]:
+    members = encoded(t, plain[0]) if plain else None
+    if keys or members:
+        return combine(t, "symmetric_difference_update", "xor", keys, members, _none)
+    return Ready(None)
+
+
+def replace_by(t: Target, other: str) -> Operation[None]:
+    """Make another set of the server the whole content."""
+    return combine(t, "replace", "copy", (other,), None, _none)
+
+
+def _none(*_: int) -> None:
+    return None
+
+
+# -- comparing: the sizes of a set, of another, and of what they have in common ----------------------
+
+
+def compare(t: Target, other: str, judge: Callable[[int, int, int], bool]) -> Op[bool]:
+    """Judge two sets of the server by their sizes and how much they have in common."""
+    step = Script("set_compare", (t.key, other), ())
+    return Op("compare", step, lambda reply: judge(*map(int, reply[1:])), operands=True)
+
+
+def compare_plain(t: Target, plain: set[Any], judge: Callable[[int, int, int], bool]) -> Operation[bool]:
+    """The same with a plain set."""
+    members, size = known(t, plain), len(plain)
+    if not is_small(members):
+        return Trips("compare", _compare_big(t, members, size, judge))
+    step = Script("set_compare", (t.key,), tuple(members))
+    return Op("compare", step, lambda reply: judge(int(reply[1]), size, int(reply[3])))
+
+
+def _compare_big(t: Target, members: Sequence[bytes], size: int, judge: Callable[[int, int, int], bool]) -> Plan[bool]:
+    """Nothing is sent where the number of members decides alone."""
+    count = yield Command(("SCARD", t.key))
+    answer = judge(count, size, 0)
+    if answer == judge(count, size, min(count, size)):
+        return answer
+    replies = yield Batch([Script("set_compare", (t.key,), tuple(chunk)) for chunk in chunks(members)], atomic=True)
+    return judge(int(replies[0][1]), size, sum(int(reply[3]) for reply in replies))

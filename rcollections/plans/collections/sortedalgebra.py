@@ -1,0 +1,197 @@
+"""Sorted sets against sorted sets: algebra that gives plain dicts, algebra that changes one, and comparing.
+
+Operands come as ``keys``, those that are on the same server, and ``plain``, those that are members with scores here.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...errors import CacheError
+from ..effects import Batch, Command, Script
+from ..op import Op, Ready, Trips, then
+from .keys import staging
+from .scores import AGGREGATES, in_order, met, pairs, united, without
+from .sets import member
+from .sortedsets import batches, chunks, encoded, flat, is_small, remove, scores, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ..effects import Plan
+    from ..op import Operation
+    from ..target import Target
+
+__all__ = [
+    "check_aggregate", "content", "difference", "difference_update", "equal", "intersection", "intersection_update",
+    "replace", "replace_by", "union", "union_update",
+]  # fmt: skip
+
+T = TypeVar("T")
+Content = dict[bytes, float]
+
+_STAGED_MS = 60_000
+
+
+def check_aggregate(aggregate: str) -> None:
+    """ValueError for what joins no scores."""
+    if aggregate not in AGGREGATES:
+        raise ValueError(f"aggregate is one of {', '.join(AGGREGATES)}, not {aggregate!r}")
+
+
+# -- algebra that gives plain dicts --------------------------------------------------------------
+
+
+def content(t: Target, name: str) -> Operation[dict[Any, float]]:
+    """All elements with their scores, lowest first."""
+    return _whole(t, name, lambda mine: _decoded(t, mine))
+
+
+def _decoded(t: Target, found: Mapping[bytes, float]) -> dict[Any, float]:
+    return {t.read(member): score for member, score in found.items()}
+
+
+def _whole(t: Target, name: str, finish: Callable[[Content], T]) -> Operation[T]:
+    """What ``finish`` makes of all. A pipeline cannot ask for a second page: one reply, whatever the size."""
+    return Trips(name, then(whole(t), finish), lambda: _algebra(t, name, "ZUNION", (), "sum", finish))
+
+
+def _algebra(
+    t: Target, name: str, command: str, keys: Sequence[str], aggregate: str, finish: Callable[[Content], T]
+) -> Op[T]:
+    how = () if command == "ZDIFF" else ("AGGREGATE", aggregate)
+    step = Command((command, 1 + len(keys), t.key, *keys, *how, "WITHSCORES"))
+    return Op(name, step, lambda reply: finish({m: float(score) for m, score in pairs(reply)}), operands=True)
+
+
+def _with_others(
+    t: Target, name: str, command: str, keys: Sequence[str], aggregate: str, join: Callable[[Content], Content]
+) -> Operation[dict[Any, float]]:
+    def finish(mine: Content) -> dict[Any, float]:
+        return _decoded(t, in_order(join(mine)))
+
+    return _algebra(t, name, command, keys, aggregate, finish) if keys else _whole(t, name, finish)
+
+
+def union(t: Target, keys: Sequence[str], plain: Sequence[Content], aggregate: str) -> Operation[dict[Any, float]]:
+    return _with_others(t, "union", "ZUNION", keys, aggregate, lambda mine: united((mine, *plain), aggregate))
+
+
+def intersection(
+    t: Target, keys: Sequence[str], plain: Sequence[Content], aggregate: str
+) -> Operation[dict[Any, float]]:
+    if keys or not plain:
+        return _with_others(t, "intersection", "ZINTER", keys, aggregate, lambda mine: met((mine, *plain), aggregate))
+    # Plain elements travel, the whole sorted set does not.
+    theirs = met(plain, aggregate)
+    members = list(theirs)
+
+    def finish(found: list[float | None]) -> dict[Any, float]:
+        mine = {member: score for member, score in zip(members, found, strict=True) if score is not None}
+        return _decoded(t, in_order(met((mine, theirs), aggregate)))
+
+    return scores(t, "intersection", members, finish)
+
+
+def difference(t: Target, keys: Sequence[str], plain: Sequence[Content]) -> Operation[dict[Any, float]]:
+    return _with_others(t, "difference", "ZDIFF", keys, "sum", lambda mine: without(mine, plain))
+
+
+def equal(t: Target, other: Mapping[Any, Any]) -> Operation[bool]:
+    """Whether this holds what the mapping does."""
+    theirs = {member(t, elem): score for elem, score in other.items()}
+    return _whole(t, "==", lambda mine: mine == theirs and len(mine) == len(other))
+
+
+# -- algebra that changes this one: atomic, on the server ----------------------------------------
+
+
+def union_update(t: Target, keys: Sequence[str], plain: Sequence[Content], aggregate: str) -> Operation[None]:
+    own = united(plain, aggregate)
+    if keys:
+        return _combine(t, "union_update", "union", aggregate, keys, own or None)
+    if not own:
+        return Ready(None)
+    if not is_small(own):
+        return _combine(t, "union_update", "union", aggregate, keys, own)
+    step = Script("zset_merge", (t.key,), (*t.arm(), aggregate, *flat(own.items())))
+    return Op("union_update", step, lambda _: None)
+
+
+def intersection_update(t: Target, keys: Sequence[str], plain: Sequence[Content], aggregate: str) -> Operation[None]:
+    if not keys and not plain:
+        return Ready(None)
+    own = met(plain, aggregate) if plain else None
+    return _combine(t, "intersection_update", "inter", aggregate, keys, own)
+
+
+def difference_update(t: Target, keys: Sequence[str], plain: Sequence[Content]) -> Operation[None]:
+    own = united(plain, "max")
+    if not keys and is_small(own):
+        return remove(t, "difference_update", list(own), lambda _: None)
+    return _combine(t, "difference_update", "diff", "sum", keys, own or None)
+
+
+def _combine(
+    t: Target, name: str, op: str, aggregate: str, keys: Sequence[str], own: Content | None
+) -> Operation[None]:
+    """Change by others of the server and by any number of scores (None: no such operand), atomically."""
+    if own is not None and not is_small(own):
+        return Trips(name, _combine_big(t, op, aggregate, keys, own))
+    aside = staging(t.key)
+    operands = (*keys, aside) if own is not None else tuple(keys)
+    step = _combined(t, op, aggregate, aside, operands, len(own or ()), flat((own or {}).items()))
+    return Op(name, step, _arrived(t), operands=True)
+
+
+def _combine_big(t: Target, op: str, aggregate: str, keys: Sequence[str], own: Content) -> Plan[None]:
+    """The scores are sent to a staging key first, then one step does the change."""
+    aside = staging(t.key)
+    steps = (Script("zset_add", (aside,), (_STAGED_MS, "last", "", *chunk)) for chunk in chunks(own))
+    try:
+        for batch in batches(steps):
+            yield Batch(batch)
+        _arrived(t)((yield _combined(t, op, aggregate, aside, (*keys, aside), len(own), ())))
+    except GeneratorExit:
+        raise
+    except BaseException:
+        with suppress(CacheError):  # then its ttl removes it
+            yield Command(("UNLINK", aside))
+        raise
+
+
+def _combined(
+    t: Target,
+    op: str,
+    aggregate: str,
+    aside: str,
+    operands: tuple[str, ...],
+    staged: int,
+    words: tuple[str | bytes, ...],
+) -> Script:
+    keys = (t.key, aside, staging(t.key), *operands)
+    return Script("zset_combine", keys, (*t.arm(), op, aggregate, staged, *words))
+
+
+def _arrived(t: Target) -> Callable[[list[Any]], None]:
+    def check(reply: list[Any]) -> None:
+        if reply[0] == b"lost":
+            raise CacheError(
+                f"{t.key!r}: what was sent ahead expired before the last of it arrived; nothing was changed: try again"
+            )
+
+    return check
+
+
+def replace(t: Target, items: Iterable[Any]) -> Operation[None]:
+    """Make these pairs the whole content, atomically."""
+    own = encoded(t, items)
+    if not is_small(own):
+        return Trips("replace", _combine_big(t, "move", "sum", (), own))
+    return Op("replace", Script("zset_replace", (t.key,), (t.ms(), *flat(own.items()))), lambda _: None)
+
+
+def replace_by(t: Target, other: str) -> Operation[None]:
+    """Make another set of the server, sorted or not, the whole content."""
+    return _combine(t, "replace", "copy", "sum", (other,), None)

@@ -1,0 +1,73 @@
+"""The plan of a pipeline: its operations in one MULTI, and behind it whatever their replies still ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..missing import MISSING
+from .effects import Batch
+from .expanded import Expanded, expand, folded
+from .op import More
+from .through import through
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .effects import Plan, Step
+    from .op import Op
+
+__all__ = ["Outcome", "together"]
+
+
+class Outcome(NamedTuple):
+    """What became of one operation: its value or the exception that stands for it, and what observers are told."""
+
+    value: Any
+    hit: bool = False
+    more: str = ""  # the name of what was done behind the MULTI
+
+
+def together(ops: Sequence[Op[Any]]) -> Plan[tuple[list[Outcome], Exception | None]]:
+    """The outcome of each operation, and the first error with which the server answered one of them."""
+    forms = [_form(op) for op in ops]
+    sent: list[Step] = []
+    for form, op in zip(forms, ops, strict=True):
+        sent += (op.step,) if form is None else form.steps
+    replies = folded(forms, (yield Batch(sent, atomic=True, keep_errors=True)))
+    outcomes = []
+    for op, reply in zip(ops, replies, strict=True):
+        outcomes.append((yield from _outcome(op, reply)))
+    return outcomes, next((reply for reply in replies if isinstance(reply, Exception)), None)
+
+
+def _form(op: Op[Any]) -> Expanded | None:
+    """What is sent for an operation, if that is not its step alone."""
+    if op.ahead is not None:
+        return Expanded((op.ahead, op.step), lambda replies: replies[1])
+    return expand(op.step, waits=False)
+
+
+def _outcome(op: Op[Any], reply: Any) -> Plan[Outcome]:
+    hit, name = False, ""
+    try:
+        if isinstance(reply, Exception):
+            return Outcome(reply)
+        value = op.decode(reply)
+        if type(value) is More:
+            name, value = value.name, (yield from _behind(value))
+        hit = value is not MISSING and value is not False
+        if value is MISSING and op.absent is not None:
+            value = op.absent()
+            if type(value) is More:
+                name, value = value.name, (yield from _behind(value))
+        return Outcome(value, hit, name)
+    except Exception as error:  # kept: it belongs to this result alone
+        return Outcome(error, hit, name)
+
+
+def _behind(more: More[Any]) -> Plan[Any]:
+    """What a reply asks for besides, now that the MULTI was answered."""
+    if more.alone is not None:
+        more.plan.close()
+        raise more.alone
+    return (yield from through(more.plan))

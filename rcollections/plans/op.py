@@ -1,0 +1,188 @@
+"""An operation as data: what is sent, how its reply reads, what a miss means. Frozen, and without any I/O.
+
+Faces carry operations out at once, pipelines keep them until they are sent, observers see their names. Most are an
+``Op``, one round trip. What always takes several is a ``Trips``, what needs the server not at all a ``Ready``.
+Where only the reply tells that something else has to be asked, it reads as ``More``: a plan that goes on from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from ..missing import MISSING, Missing
+from .effects import Batch, Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .effects import Command, Plan, Step
+
+__all__ = ["More", "Op", "Operation", "Ready", "Trips", "as_plan", "called", "several", "then"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Fields apart from the generic classes: before Python 3.11 a NamedTuple cannot be generic itself.
+
+
+class _Op(NamedTuple):
+    name: str
+    step: Step
+    decode: Callable[[Any], Any]  # the reply as the value, as MISSING, or as More
+    reads: bool = False  # observers are told whether it was a hit
+    absent: Callable[[], object] | None = None  # what a miss gives: a value, an exception that it raises, or More
+    operands: bool = False  # other collections take part, which may be guarded even if this one is not
+    ahead: Command | None = None  # sent before the step, in the same trip; nobody asks for its reply
+    part: object = None  # the one field that is read, where its value may be held decoded in the process
+    # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
+    # (counters), and the pending read that such an operation makes superfluous.
+    plus: Callable[[Any, int], object] | None = None
+    instead: object = None
+
+
+class Op(_Op, Generic[T]):
+    """One operation of one round trip."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __new__(
+            cls,
+            name: str,
+            step: Step,
+            decode: Callable[[Any], T | Missing | More[T]],
+            reads: bool = False,
+            absent: Callable[[], object] | None = None,
+            operands: bool = False,
+            ahead: Command | None = None,
+            part: object = None,
+            plus: Callable[[Any, int], object] | None = None,
+            instead: object = None,
+        ) -> Op[T]: ...
+
+        @property
+        def decode(self) -> Callable[[Any], T | Missing | More[T]]: ...
+
+        @property
+        def absent(self) -> Callable[[], T | Missing | More[T]] | None: ...
+
+    def then(self, fn: Callable[[T], R]) -> Op[R]:
+        """This operation, whose value goes through ``fn``: what was found, not what stands for a miss."""
+        decode = self.decode
+
+        def through(reply: Any) -> R | Missing | More[R]:
+            value = decode(reply)
+            if value is MISSING:
+                return value
+            return value.then(fn) if isinstance(value, More) else fn(value)
+
+        return Op(self.name, self.step, through, *self[3:])
+
+    def named(self, name: str) -> Op[T]:
+        """This operation under another name for observers."""
+        return Op(name, *self[1:])
+
+
+class _More(NamedTuple):
+    plan: Plan[Any]
+    name: str = ""
+    alone: Exception | None = None
+
+
+class More(_More, Generic[T]):
+    """The reply was not all: ``plan`` asks for the rest, and gives what ``decode`` or ``absent`` should have given.
+
+    With a ``name`` observers see it as an operation inside of the first one. A pipeline carries it out when
+    its MULTI was answered; ``alone`` is its error where that would not do.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, plan: Plan[T | Missing], name: str = "", alone: Exception | None = None) -> More[T]: ...
+
+        @property
+        def plan(self) -> Plan[T]: ...
+
+    def then(self, fn: Callable[[T], R]) -> More[R]:
+        """The same, whose value goes through ``fn`` unless it is MISSING."""
+        return More(_unless_missing(self.plan, fn), self.name, self.alone)
+
+
+class _Trips(NamedTuple):
+    name: str
+    plan: Plan[Any]
+    inside: Callable[[], Op[Any]] | None = None
+
+
+class Trips(_Trips, Generic[T]):
+    """An operation of several round trips. A pipeline refuses it, unless there is a form of it for ``inside``."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, name: str, plan: Plan[T], inside: Callable[[], Op[T]] | None = None) -> Trips[T]: ...
+
+        @property
+        def plan(self) -> Plan[T]: ...
+
+
+class _Ready(NamedTuple):
+    value: Any
+
+
+class Ready(_Ready, Generic[T]):
+    """An operation that needs no server: its value is there already."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, value: T) -> Ready[T]: ...
+
+        @property
+        def value(self) -> T: ...
+
+
+Operation: TypeAlias = "Op[T] | Trips[T] | Ready[T]"
+
+
+def as_plan(op: Operation[T]) -> Plan[Any]:
+    """An operation as a part of a plan."""
+    if isinstance(op, Ready):
+        return op.value
+    if isinstance(op, Trips):
+        return (yield from op.plan)
+    reply = (yield op.step) if op.ahead is None else (yield Batch((op.ahead, op.step)))[1]
+    value = op.decode(reply)
+    if isinstance(value, More):
+        value = yield from value.plan
+    if value is MISSING and op.absent is not None:
+        value = op.absent()
+        if isinstance(value, More):
+            value = yield from value.plan
+    return value
+
+
+def then(plan: Plan[T], fn: Callable[[T], R]) -> Plan[R]:
+    """The plan, whose result goes through ``fn``."""
+    return fn((yield from plan))
+
+
+def _unless_missing(plan: Plan[Any], fn: Callable[[Any], R]) -> Plan[Any]:
+    value = yield from plan
+    return value if value is MISSING else fn(value)
+
+
+def called(fn: Callable[[], T]) -> Plan[T]:
+    """What a function of the user gives."""
+    value: T = yield Call(fn)
+    return value
+
+
+def several(name: str) -> TypeError:
+    """The error of a pipeline for what cannot be one of its steps."""
+    return TypeError(f"{name} needs more than one round trip, or an answer at once: it cannot be part of a pipeline")
