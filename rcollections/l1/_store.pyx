@@ -305,6 +305,9 @@ cdef class Store:
             i = self.head[queue]
             while i != NIL:
                 e = &self.entries[i]
+    def __reduce__(self):
+        raise TypeError(f"a {type(self).__name__} is neither copied nor pickled: its entries are here alone")
+
                 assert e.key != NULL and e.value != NULL and e.queue == queue and e.before == before and e.uses <= 3
                 at = tag_of(e.hash) >> self.table.shift
                 while self.table.places[at].item != i:

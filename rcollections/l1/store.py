@@ -153,7 +153,7 @@ class Store(Generic[K, V]):
         self._ttl = nanoseconds(ttl)
         self._callback = eviction_callback
         self._clock = clock
-        self._most = bytes or 0
+        self._most = int(bytes or 0)
         self._sizer: Callable[[Any, Any], int] | None = size
         if size is None and bytes is not None:
             self._sizer = estimate
@@ -244,7 +244,7 @@ class Store(Generic[K, V]):
         hash_ = hash(key)
         room = 0
         if size is not None or self._sizer is not None:
-            room = size if size is not None else self._sizer(key, value)  # type: ignore[misc]
+            room = int(size if size is not None else self._sizer(key, value))  # type: ignore[misc]
             if room < 0:
                 raise ConfigError(f"size={room}: the bytes of an entry cannot be negative")
         now = self._now() if lasts or self._timed else 0
@@ -318,6 +318,9 @@ class Store(Generic[K, V]):
     def stats(self) -> StoreStats:
         """What was counted, and what there is."""
         return StoreStats(self._hits, self._misses, self._evictions, self._expirations, self._n, self._bytes)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a {type(self).__name__} is neither copied nor pickled: its entries are here alone")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._n} of {self._limit} entries>"
@@ -713,7 +716,10 @@ class _Report:
 def nanoseconds(ttl: float | timedelta) -> int:
     """0: for ever."""
     total: Callable[[], float] | None = getattr(ttl, "total_seconds", None)
-    seconds = float(ttl if total is None else total())  # type: ignore[arg-type]
+    given: Any = ttl if total is None else total()
+    if isinstance(given, (str, bytes, bytearray)):  # float() would read them
+        raise TypeError(f"must be real number, not {type(given).__name__}")
+    seconds = float(given)
     if not seconds >= 0:
         raise ConfigError(f"ttl={ttl!r}: seconds from now, 0 for ever")
     if seconds == 0 or seconds >= FOREVER:
