@@ -179,7 +179,7 @@ class Store(Generic[K, V]):
                     entry.uses += 1
                 self._hits += 1
                 return entry.value
-            self._remove(key, EXPIRED)
+            self._remove(key, EXPIRED, over=True)
         self._misses += 1
         if default is ABSENT:
             raise CacheMissError(f"nothing is stored under {key!r}")
@@ -200,7 +200,7 @@ class Store(Generic[K, V]):
                     entry.uses += 1
                 self._hits += 1
                 return entry.value, (expires - now) / 1e9 if expires else float("inf")
-            self._remove(key, EXPIRED)
+            self._remove(key, EXPIRED, over=True)
         self._misses += 1
         if default is ABSENT:
             raise CacheMissError(f"nothing is stored under {key!r}")
@@ -222,12 +222,12 @@ class Store(Generic[K, V]):
     def keys(self) -> list[K]:
         """The keys of this moment that are not expired, in no order."""
         now = self._now() if self._timed else 0
-        while True:
-            try:
-                entries = [*self._queues[SMALL], *self._queues[MAIN]]
-                break
-            except RuntimeError:  # changed by another thread
-                continue
+        entered = self._enter()
+        try:
+            entries = [*self._queues[SMALL], *self._queues[MAIN]]
+        finally:
+            if entered:
+                self._leave()
         return [entry.key for entry in entries if not entry.expires or entry.expires > now]
 
     def __iter__(self) -> Iterator[K]:
@@ -366,7 +366,8 @@ class Store(Generic[K, V]):
                 if why:
                     _tell(self._callback, key, value, REASONS[why])
 
-    def _remove(self, key: Any, why: int) -> bool:
+    def _remove(self, key: Any, why: int, over: bool = False) -> bool:
+        """Whether it was there; ``over``: not to be taken out then, if another thread has put it anew."""
         now = self._now() if self._timed else 0
         hash_ = hash(key)
         dead: Dead = []
@@ -376,12 +377,13 @@ class Store(Generic[K, V]):
             if entry is None:
                 return False
             if not self._enter():
-                self._later.append(partial(self._remove, key, why))
+                self._later.append(partial(self._remove, key, why, over))
                 return False
             try:
                 if version == self._version:
                     there = not entry.expires or entry.expires > now
-                    self._take(entry, dead, why if there else EXPIRED)
+                    if not (over and there):
+                        self._take(entry, dead, why if there else EXPIRED)
                     break
             except BaseException:
                 self._forget()
@@ -489,6 +491,7 @@ class Store(Generic[K, V]):
         entry.uses = min(3, entry.uses + 1)
         if entry.expires:
             self._untime(entry)
+            entry.expires = 0
         if expires:
             self._time(entry, expires, now)
 
@@ -632,8 +635,7 @@ class Store(Generic[K, V]):
             entry.sooner.later = entry.later
         if entry.later is not None:
             entry.later.sooner = entry.sooner
-        entry.sooner = entry.later = None
-        entry.expires = 0
+        entry.sooner = entry.later = None  # its end stays: another thread may have found it, and looks at that now
         self._timed -= 1
 
     def _advance(self, now: int, dead: Dead, slots: int) -> bool:
