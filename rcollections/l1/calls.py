@@ -16,9 +16,13 @@ __all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_
 ABSENT: Any = type("ABSENT", (), {"__repr__": lambda _: "ABSENT", "__slots__": ()})()
 
 # What the first argument of a function is: like the others; of no account; an instance that tells what it is.
+HOOK = "__cache_key__"  # the method by which an instance tells what it is
+
 PLAIN, SKIP, TOLD = 0, 1, 2
 
-EXACT = frozenset({int, str, bool, float, bytes, type(None)})
+# The classes of what is compared by value, known by their ids: asking whether a class is in a set of classes runs
+# what its metaclass says of equality and of hashes.
+EXACT = frozenset(map(id, (int, str, bool, float, bytes, type(None))))
 
 bypassed: ContextVar[bool] = ContextVar("rcollections_no_l1", default=False)
 # Of owners, each of which has a second one, for calls that are held under their key on the server. 1: collections.
@@ -32,7 +36,12 @@ async def soon(value: Any) -> Any:
 
 def is_exact(args: tuple[Any, ...]) -> bool:
     """Whether all of these can be compared by type and value, without running code of others."""
-    return all(type(each) in EXACT for each in args)
+    return EXACT.issuperset(map(id, map(type, args)))
+
+
+def is_class(each: Any) -> bool:
+    """Whether it really is one: ``isinstance`` believes what an object says of its class."""
+    return issubclass(type(each), type)
 
 
 def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -45,7 +54,7 @@ def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
             told = _told(first)
             if told is ABSENT:
                 return None
-    if not is_exact(args) or not is_exact(tuple(kwargs.values())):
+    if not is_exact(args):
         return None
     if kwargs:
         args = (*args, tuple(kwargs), *kwargs.values())
@@ -53,10 +62,18 @@ def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def _told(instance: Any) -> Any:
-    """What an instance says that it is, or the class itself of which a class method is called; else ABSENT."""
-    if isinstance(instance, type):
+    """What an instance says that it is, or the class itself of which a class method is called; else ABSENT.
+
+    Only a class makes its instances tell; what they have may still be another hook, or None, which is none.
+    """
+    if is_class(instance):
+        if not is_exact(tuple(kwargs.values())) or any(type(name) is not str for name in kwargs):
+            return None
         return instance
-    if getattr(type(instance), "__cache_key__", None) is None:
+    if getattr(type(instance), HOOK, None) is None:
         return ABSENT
-    own = instance.__cache_key__()
-    return own if type(own) in EXACT else ABSENT
+    hook = getattr(instance, HOOK, None)
+    if hook is None:
+        return ABSENT
+    own = hook()
+    return own if id(type(own)) in EXACT else ABSENT

@@ -74,7 +74,7 @@ class Owner:
 class Hit:
     """A callable that looks before it calls ``_call``."""
 
-    _owner: Owner
+    _owner: Owner | None = None
     _bound: tuple[Any, ...] = ()
 
     _call: Any  # the long way
@@ -95,8 +95,10 @@ class Hit:
         return self._call(*args, **kwargs)
 
 
-def enable(_cls: type) -> None:
-    """Make calls of this class's objects quick; nothing to do here."""
+def enable(cls: type) -> None:
+    """Make calls of this class's objects quick: it must not define ``__call__``."""
+    if not issubclass(cls, Hit) or "__call__" in cls.__dict__:
+        raise TypeError(f"{cls.__name__} has a __call__ of its own")
 
 
 class Near:

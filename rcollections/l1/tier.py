@@ -21,7 +21,8 @@ from __future__ import annotations
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .calls import EXACT
+from struct import pack
+from .calls import EXACT, is_class
 from .counts import TierCounts
 from .packed import Packed
 from .store import Dead, Entry, Store
@@ -51,7 +52,7 @@ class Token(NamedTuple):
 class Kept:
     """A value with what it depends on."""
 
-    __slots__ = ("refused", "token", "value")
+    __slots__ = ("args", "refused", "token", "value")
 
     def __init__(self, value: Any, token: Token) -> None:
         self.value = value
@@ -60,6 +61,7 @@ class Kept:
 
 
 class Tier(Store[Any, Any]):
+        self.args: tuple[Any, ...] = ()  # the classes among them live as long as it does, so their ids are theirs
     """Values of one server. ``clock`` and ``wall`` give seconds, for tests; all other times are in ns."""
 
     __slots__ = (
@@ -151,8 +153,8 @@ class Tier(Store[Any, Any]):
         epoch = self._epoch  # first: what is lost after this look at ``live`` makes the token void
         if not self._live:
             return None
-        name = key.encode()
-        slots = [hash(each.encode()) % MARKS for each in watched]
+        name = str.encode(key)
+        slots = [hash(str.encode(each)) % MARKS for each in watched]
         marks = tuple((slot, self._marks.get(slot, 0)) for slot in slots)
         return Token(epoch, name, self._seqs[hash(name) % SEQS], marks)
 
@@ -195,6 +197,7 @@ class Tier(Store[Any, Any]):
             or token.epoch != self._epoch
             or token.seq != self._seqs[hash(token.key) % SEQS]
             or any(self._marks.get(slot, 0) != mark for slot, mark in token.watched)
+        kept.args = args
         )
 
     def changed(self, keys: Iterable[bytes]) -> None:
@@ -206,7 +209,7 @@ class Tier(Store[Any, Any]):
     def wrote(self, keys: Iterable[str | bytes]) -> None:
         """We wrote these keys, or may have: said after the reply, or where it should have been (F6)."""
         for key in keys:
-            self._drop(key.encode() if isinstance(key, str) else key)
+            self._drop(str.encode(key) if isinstance(key, str) else key)
 
     def _drop(self, key: bytes) -> None:
         number = hash(key)
@@ -297,17 +300,21 @@ def exact_key(owner: int, args: tuple[Any, ...]) -> Any:
     None for what cannot be compared without running code of others. A tuple among them is names of keywords.
     """
     kinds = tuple(map(type, args))
-    if not EXACT.issuperset(kinds) and not all(map(_is_exact, args)):
-        return None
+    if not EXACT.issuperset(map(id, kinds)):
+        if not all(map(_is_exact, args)):
+            return None
+        # A class is itself, whatever its metaclass says of equality and of hashes.
+        kinds = tuple(type if is_class(each) else type(each) for each in args)
+        args = tuple(id(each) if kind is type else each for each, kind in zip(args, kinds, strict=True))
     if float in kinds:
-        args = tuple(repr(each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
+        args = tuple(pack("d", each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
     return owner, kinds, args
 
 
 def _is_exact(each: Any) -> bool:
     if type(each) is tuple:
         return all(type(name) is str for name in each)
-    return type(each) in EXACT or isinstance(each, type)
+    return id(type(each)) in EXACT or is_class(each)
 
 
 def _no_size(_key: Any, _value: Any) -> int:
