@@ -1,6 +1,6 @@
 """What a look-up needs beside the tier: which arguments may be looked up as they are, and when not to look at all.
 
-The three switches are plain numbers, so that a hit pays next to nothing for them: the generation changes when
+A hit pays next to nothing for the three switches, which any thread may turn: the generation changes when
 connections are configured anew, ``watched`` says that somebody observes every operation, ``bypasses`` how many
 ``no_l1()`` blocks are open anywhere in the process.
 """

@@ -14,6 +14,9 @@ The proof (rules Q): values are served until ``staleness`` seconds after the las
 that all changes acknowledged before it were heard. Two clocks must agree on that: the one that only goes
 forward stands still while a machine sleeps, so the wall clock is asked as well, and if it jumped, nothing is
 served until the next proof.
+
+Threads may do all of this at once, without the GIL too: what must not be seen by halves is a step of the store, or
+one object. Only the counts may then miss a few, which the compiled twin's do not.
 """
 
 from __future__ import annotations
@@ -65,8 +68,8 @@ class Tier(Store[Any, Any]):
     """Values of one server. ``clock`` and ``wall`` give seconds, for tests; all other times are in ns."""
 
     __slots__ = (
-        "_at", "_cut", "_drift", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks", "_origins",
-        "_refused", "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
+        "_at", "_cut", "_drift", "_emptying", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks",
+        "_origins", "_refused", "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +87,7 @@ class Tier(Store[Any, Any]):
         self._cut = CUT if clock is None else 0
         self._staleness = round(staleness * 1e9)
         self._epoch = 0
-        self._live = self._local = False
+        self._live = self._local = self._emptying = False
         self._until = self._until_wall = self._at = 0
         self._drift: int | None = None
         self._seqs = [0] * SEQS
@@ -101,7 +104,7 @@ class Tier(Store[Any, Any]):
     @property
     def serves(self) -> bool:
         """Whether values may be served at this moment."""
-        if not self._live:
+        if not self._live or self._emptying:
             return False
         return self._local or (self._now() < self._until and self._wall_now() < self._until_wall)
 
@@ -116,18 +119,34 @@ class Tier(Store[Any, Any]):
 
     def begin(self, *, local: bool = False) -> None:
         """From now on changes are heard (F5). ``local``: all that change anything say so themselves."""
-        self._live = True
-        self._local = local
+        entered = self._enter()
+        try:
+            if not self._live:
+                self._until = 0  # of a proof that came between the parts of ``lost``
+            self._local = local
+            self._live = True
+        finally:
+            if entered:
+                self._leave()
 
     def prove(self, instant: tuple[int, int]) -> None:
         """All changes that were acknowledged before this instant have been heard (Q3)."""
         now, wall = instant
         drift = wall - now
-        if self._drift is not None and drift - self._drift > SLEPT:
+        try:
+            slept = drift - self._drift > SLEPT  # type: ignore[operator]
+        except TypeError:  # None: the first since changes are heard; asked once, for ``lost`` may come between
+            slept = False
+        if slept:
             self.void()  # we slept, and so may have done whoever should have told us
-        self._drift = drift
-        if self._live:
-            self._at, self._until, self._until_wall = now, now + self._staleness, wall + self._staleness
+        entered = self._enter()
+        try:
+            self._drift = drift
+            if self._live:
+                self._at, self._until, self._until_wall = now, now + self._staleness, wall + self._staleness
+        finally:
+            if entered:
+                self._leave()
 
     def lost(self) -> None:
         """Changes may have been missed (F4): nothing that was read before counts any more."""
@@ -141,6 +160,8 @@ class Tier(Store[Any, Any]):
         entered = self._enter()  # False: it interrupts a step, and nobody else is in one
         try:
             self._epoch += 1
+            if not entered:
+                self._emptying = True  # which waits until that step is over
         finally:
             if entered:
                 self._leave()
@@ -177,8 +198,8 @@ class Tier(Store[Any, Any]):
             return False
         kept = Kept(value, token)
         self._store(key, kept, hash(key), size, deadline, now)
-        if kept.refused or self._is_void(token):  # meanwhile; then it is not there, or not there any more
-            self._refused += 1
+        if kept.refused or self._is_void(token):
+            self._refused += 1  # meanwhile; then it is not there, or not there any more
             return False
         self._fills += 1
         return True
@@ -219,6 +240,9 @@ class Tier(Store[Any, Any]):
             if any(each in key for each in SPECIAL):
                 slot = number % MARKS
                 self._marks[slot] = self._marks.get(slot, 0) + 1
+            if not entered:  # it interrupts a step, perhaps the fill of this key: then all goes once that is over
+                self._emptying = True
+                self.clear()
         finally:
             if entered:
                 self._leave()
@@ -285,6 +309,7 @@ class Tier(Store[Any, Any]):
     def _forget(self) -> None:
         super()._forget()
         self._origins.clear()
+        self._emptying = False
 
     def _check(self) -> Any:
         found = super()._check()
