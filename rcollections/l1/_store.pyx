@@ -12,7 +12,7 @@ clock, the size function) runs only outside of the lock. An entry is taken out f
 ``Dead`` and is let go after unlocking. ``find`` is the one place that unlocks in between, for ``__eq__``,
 and begins anew if anything moved meanwhile.
 With the GIL there is no lock: nothing between ``lock`` and ``unlock`` gives it up. On free-threaded builds
-it is a PyMutex.
+it is a PyMutex, and numbers that are read without it are read and written with ``rc_read`` and its like.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
@@ -248,11 +248,19 @@ cdef class Store:
         cdef Entry *entries
         cdef uint32_t touched
         rc_lock(&self.mutex)
-        entries = self.entries
-        touched = self.touched
-        self.entries = NULL
-        self.forget()
+        entries = self.take_all(&touched)
         rc_unlock(&self.mutex)
+        self.let_go(entries, touched)
+
+    cdef Entry *take_all(self, uint32_t *touched) noexcept:
+        """Everything out, for ``let_go``. Called locked."""
+        cdef Entry *entries = self.entries
+        touched[0] = self.touched
+        self.forget()
+        return entries
+
+    cdef void let_go(self, Entry *entries, uint32_t touched) noexcept:
+        """Unlocked: what was taken out."""
         drop_all(entries, touched)
 
     # -- what there is
@@ -275,7 +283,14 @@ cdef class Store:
     @property
     def stats(self):
         """What was counted, and what there is."""
-        return StoreStats(self.hits, self.misses, self.evictions, self.expirations, self.n, self.used)
+        cdef uint64_t hits, misses, evictions, expirations
+        cdef uint32_t n
+        cdef size_t used
+        rc_lock(&self.mutex)
+        hits, misses, evictions, expirations = self.hits, self.misses, self.evictions, self.expirations
+        n, used = self.n, self.used
+        rc_unlock(&self.mutex)
+        return StoreStats(hits, misses, evictions, expirations, n, used)
 
     def __sizeof__(self):
         cdef size_t total = object.__sizeof__(self)
@@ -289,6 +304,9 @@ cdef class Store:
         if self.wheel != NULL:
             total += WHEEL * sizeof(uint32_t)
         return total
+
+    def __reduce__(self):
+        raise TypeError(f"a {type(self).__name__} is neither copied nor pickled: its entries are here alone")
 
     def __repr__(self):
         return f"<{type(self).__name__}: {self.n} of {self.limit} entries>"
@@ -305,9 +323,6 @@ cdef class Store:
             i = self.head[queue]
             while i != NIL:
                 e = &self.entries[i]
-    def __reduce__(self):
-        raise TypeError(f"a {type(self).__name__} is neither copied nor pickled: its entries are here alone")
-
                 assert e.key != NULL and e.value != NULL and e.queue == queue and e.before == before and e.uses <= 3
                 at = tag_of(e.hash) >> self.table.shift
                 while self.table.places[at].item != i:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from itertools import count
+from threading import RLock
 from typing import Any
 
-__all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_exact", "numbers", "soon"]
+__all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_class", "is_exact", "number", "soon"]
 
 ABSENT: Any = type("ABSENT", (), {"__repr__": lambda _: "ABSENT", "__slots__": ()})()
 
-# What the first argument of a function is: like the others; of no account; an instance that tells what it is.
 HOOK = "__cache_key__"  # the method by which an instance tells what it is
 
+# What the first argument of a function is: like the others; of no account; an instance that tells what it is.
 PLAIN, SKIP, TOLD = 0, 1, 2
 
 # The classes of what is compared by value, known by their ids: asking whether a class is in a set of classes runs
@@ -25,8 +26,14 @@ PLAIN, SKIP, TOLD = 0, 1, 2
 EXACT = frozenset(map(id, (int, str, bool, float, bytes, type(None))))
 
 bypassed: ContextVar[bool] = ContextVar("rcollections_no_l1", default=False)
-# Of owners, each of which has a second one, for calls that are held under their key on the server. 1: collections.
-numbers = count(2, 2)
+_numbers = count(2, 2)
+_numbering = RLock()  # a counter of itertools may give two threads the same number where there is no GIL
+
+
+def number() -> int:
+    """Of an owner; the next one is its too, for calls that are held under their key on the server. 1: collections."""
+    with _numbering:
+        return next(_numbers)
 
 
 async def soon(value: Any) -> Any:
@@ -57,6 +64,8 @@ def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     if not is_exact(args):
         return None
     if kwargs:
+        if not is_exact(tuple(kwargs.values())) or any(type(name) is not str for name in kwargs):
+            return None
         args = (*args, tuple(kwargs), *kwargs.values())
     return (type(first), told, *args) if mode == TOLD else args
 
@@ -67,8 +76,6 @@ def _told(instance: Any) -> Any:
     Only a class makes its instances tell; what they have may still be another hook, or None, which is none.
     """
     if is_class(instance):
-        if not is_exact(tuple(kwargs.values())) or any(type(name) is not str for name in kwargs):
-            return None
         return instance
     if getattr(type(instance), HOOK, None) is None:
         return ABSENT

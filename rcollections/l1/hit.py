@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
-from .calls import ABSENT, PLAIN, bypassed, call_arguments, numbers
+from .calls import ABSENT, PLAIN, bypassed, call_arguments, number
 
 if TYPE_CHECKING:
     from .tier import Tier
@@ -50,7 +50,7 @@ class Owner:
     __slots__ = ("_armed", "asynchronous", "by_key", "hits", "number")
 
     def __init__(self, asynchronous: bool = False) -> None:
-        self.number = next(numbers)
+        self.number = number()
         self.by_key = self.number + 1  # the owner of what is held under its key on the server
         self.asynchronous = asynchronous
         self.hits = 0

@@ -21,10 +21,10 @@ one object. Only the counts may then miss a few, which the compiled twin's do no
 
 from __future__ import annotations
 
+from struct import pack
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from struct import pack
 from .calls import EXACT, is_class
 from .counts import TierCounts
 from .packed import Packed
@@ -61,10 +61,10 @@ class Kept:
         self.value = value
         self.token = token
         self.refused = False
+        self.args: tuple[Any, ...] = ()  # the classes among them live as long as it does, so their ids are theirs
 
 
 class Tier(Store[Any, Any]):
-        self.args: tuple[Any, ...] = ()  # the classes among them live as long as it does, so their ids are theirs
     """Values of one server. ``clock`` and ``wall`` give seconds, for tests; all other times are in ns."""
 
     __slots__ = (
@@ -197,6 +197,7 @@ class Tier(Store[Any, Any]):
         if key is None:
             return False
         kept = Kept(value, token)
+        kept.args = args
         self._store(key, kept, hash(key), size, deadline, now)
         if kept.refused or self._is_void(token):
             self._refused += 1  # meanwhile; then it is not there, or not there any more
@@ -218,7 +219,6 @@ class Tier(Store[Any, Any]):
             or token.epoch != self._epoch
             or token.seq != self._seqs[hash(token.key) % SEQS]
             or any(self._marks.get(slot, 0) != mark for slot, mark in token.watched)
-        kept.args = args
         )
 
     def changed(self, keys: Iterable[bytes]) -> None:
