@@ -199,6 +199,7 @@ cdef class Store:
     cdef bint refuses(self, void *note) noexcept
     cdef void placed(self, uint32_t i, void *note) noexcept
     cdef void taken(self, uint32_t i) noexcept
+    cdef bint more_room(self, uint32_t entries) noexcept
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept
 
     # ``inline`` must be said here as well, or these are called through the table of methods. Another module may

@@ -517,6 +517,10 @@ cdef class Store:
     cdef void taken(self, uint32_t i) noexcept:
         """This entry is about to leave."""
 
+    cdef bint more_room(self, uint32_t entries) noexcept:
+        """There is memory for so many now; False if there is none for what stands beside them."""
+        return True
+
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept:
         """``take`` for who cannot call it directly."""
         self.take(i, dead, why)
@@ -602,6 +606,8 @@ cdef class Store:
             if entries == NULL:
                 return False
             self.entries = entries
+            if rc_rarely(self.hooked) and not self.more_room(<uint32_t>more):
+                return False
             self.allocated = <uint32_t>more
         if not has_place(&self.table, self.n):
             self.version += 1

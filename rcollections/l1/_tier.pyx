@@ -344,11 +344,19 @@ cdef class Tier(Store):
         cdef Token token = <Token>note
         self.link(i, token)
 
+    cdef bint more_room(self, uint32_t entries) noexcept:
+        cdef Link *links = <Link *>PyMem_RawRealloc(self.links, entries * sizeof(Link))
+        if links == NULL:
+            return False
+        self.links = links
+        if entries > self.linked:
+            memset(links + self.linked, 0, (entries - self.linked) * sizeof(Link))
+            self.linked = entries
+        return True
+
     cdef void taken(self, uint32_t i) noexcept:
         cdef Link *link
         cdef uint32_t tag
-        if i >= self.linked:
-            return
         link = &self.links[i]
         PyMem_RawFree(link.marks)
         link.marks = NULL
@@ -370,17 +378,8 @@ cdef class Tier(Store):
 
     cdef void link(self, uint32_t i, Token token) noexcept:
         """This entry belongs to the token's key."""
-        cdef Link *links
         cdef Link *link
         cdef uint32_t first, tag
-        if i >= self.linked:
-            links = <Link *>PyMem_RawRealloc(self.links, self.allocated * sizeof(Link))
-            if links == NULL:
-                self.linkless = True
-                return
-            memset(links + self.linked, 0, (self.allocated - self.linked) * sizeof(Link))
-            self.links = links
-            self.linked = self.allocated
         self.taken(i)   # of its older value
         link = &self.links[i]
         if token.watched:
