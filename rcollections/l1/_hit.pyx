@@ -9,9 +9,9 @@ Cython has no word for it, so the slots of the types are set by hand, below.
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ._store cimport Py_INCREF, PyObject, rc_lock, rc_now, rc_unlock
+from ._store cimport Py_INCREF, PyObject, rc_add, rc_lock, rc_mutex, rc_now, rc_read, rc_unlock, rc_write
 from ._tier cimport (
-    Tier, counts_still, mix_call, rc_kind, rc_mix_one, seek_call, seek_one, serves,
+    Tier, counts_still, mix_call, rc_is_class, rc_kind, rc_mix_one, seek_call, seek_one, serves,
 )
 
 import sys as _sys
@@ -20,7 +20,7 @@ from collections.abc import Coroutine as _Coroutine
 from .calls import ABSENT as _ABSENT
 from .calls import bypassed as _bypassed
 from .calls import call_arguments as _call_arguments
-from .calls import numbers as _numbers
+from .calls import number as _number
 from .calls import soon as _soon
 from .packed import Packed as _Packed
 
@@ -61,34 +61,37 @@ cdef enum:
     READS = 1
     MOST = 12       # arguments that are looked up without a tuple where something stands before them
 
-cdef uint64_t generation = 0
-cdef bint watched = False
-cdef int bypasses = 0
+# Read in every call, by any thread, without a lock.
+cdef int64_t generation = 0
+cdef int64_t watched = False
+cdef int64_t bypasses = 0
 # From Python 3.12 on only real coroutines are awaited without an exception that carries the result.
 cdef bint REAL = _sys.version_info >= (3, 12)
 cdef object ABSENT = _ABSENT
 cdef object PACKED = _Packed
 cdef object BYPASSED = _bypassed
 cdef str HOOK = "__cache_key__"
-cdef object READS_OBJECT = 1
+cdef object READS_OBJECT = READS
 
 
 def renew():
     """Connections were configured: nobody is armed any more."""
-    global generation
-    generation += 1
+    rc_add(&generation, 1)
 
 
 def watch(bint on):
     """Whether somebody observes operations: then every call goes the long way, which tells."""
-    global watched
-    watched = on
+    rc_write(&watched, on)
 
 
 def bypass(int by):
     """One ``no_l1()`` block more, or one less."""
-    global bypasses
-    bypasses += by
+    rc_add(&bypasses, by)
+
+
+cdef inline bint passed_by():
+    """Whether this thread or task is in a ``no_l1()`` block."""
+    return rc_read(&bypasses) != 0 and BYPASSED.get()
 
 
 cdef class Owner:
@@ -98,39 +101,58 @@ cdef class Owner:
     cdef readonly object by_key     # the owner of what is held under its key on the server
     cdef uint64_t id
     cdef public bint asynchronous
-    cdef public uint64_t hits
+    cdef public int64_t hits
+    cdef rc_mutex mutex             # of the next three, which belong together
     cdef Tier armed
     cdef int mode
-    cdef uint64_t generation
+    cdef int64_t generation
 
     def __init__(self, asynchronous=False):
-        self.number = next(_numbers)
+        self.number = _number()
         self.by_key = self.number + 1
         self.id = self.number
         self.asynchronous = asynchronous
 
     def arm(self, Tier tier, int mode):
         """From now on calls are looked up in this tier; None: in none."""
+        cdef Tier old
+        rc_lock(&self.mutex)
+        old = self.armed        # let go below, unlocked: it may be the last who holds it
         self.armed = tier
         self.mode = mode
-        self.generation = generation
+        self.generation = rc_read(&generation)
+        rc_unlock(&self.mutex)
 
     @property
     def tier(self):
         """Where to look now, if anywhere."""
-        if self.armed is None or self.generation != generation or (bypasses and BYPASSED.get()):
-            return None
-        return self.armed
+        cdef int mode
+        return armed(self, &mode)
 
     def arguments(self, tuple args not None, dict kwargs not None):
         """Under what the result of this call is held, or None."""
-        return _call_arguments(self.mode, args, kwargs)
+        cdef int mode
+        rc_lock(&self.mutex)
+        mode = self.mode
+        rc_unlock(&self.mutex)
+        return _call_arguments(mode, args, kwargs)
+
+
+cdef inline Tier armed(Owner owner, int *mode):
+    """The tier to look into now, or None."""
+    cdef Tier tier = None
+    rc_lock(&owner.mutex)
+    if owner.generation == rc_read(&generation):
+        tier = owner.armed
+        mode[0] = owner.mode
+    rc_unlock(&owner.mutex)
+    return None if tier is None or passed_by() else tier
 
 
 cdef inline object taken(Tier tier, int64_t i, int64_t now):
     """The end of a look-up: the value, or ABSENT. Called locked."""
     if i < 0 or not counts_still(tier, <unsigned int>i, now):
-        tier.gone(i)
+        tier.gone(i, now)
         return ABSENT
     value = <object>tier.entries[i].value
     rc_unlock(&tier.mutex)
@@ -144,30 +166,36 @@ cdef inline int64_t serving(Tier tier) except -1:
             return tier.clock_now()
     elif serves(tier):
         return rc_now()
-    tier.misses += 1
+    tier.missed()
     return 0
 
 
-cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
-    """What is held for these arguments (``n`` of them, the last ``named`` by name), or ABSENT."""
+cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named,
+                    Py_ssize_t classes):
+    """What is held for these arguments (``n`` of them, the last ``named`` by name), or ABSENT.
+
+    The first ones may be ``classes``. What is not compared here is no look-up, and not counted as one.
+    """
     cdef uint64_t h
     cdef int kind
     cdef int64_t now, i
+    cdef bint alone = n == 1 and names == NULL
+    if alone:
+        kind = rc_kind(args[0])
+        if kind == 0 or kind >= 7:
+            return ABSENT
+        h = rc_mix_one(owner.id, args[0], kind)
+    else:
+        h = mix_call(owner.id, args, n, names, named, classes)
+        if h == 0:
+            return ABSENT
     now = serving(tier)
     if now == 0:
         return ABSENT
-    if n == 1 and names == NULL:
-        kind = rc_kind(args[0])
-        if kind == 0 or kind == 7:
-            return ABSENT
-        h = rc_mix_one(owner.id, args[0], kind)
-        rc_lock(&tier.mutex)
+    rc_lock(&tier.mutex)
+    if alone:
         i = seek_one(tier, h, args[0])
     else:
-        h = mix_call(owner.id, args, n, names, named)
-        if h == 0:
-            return ABSENT
-        rc_lock(&tier.mutex)
         i = seek_call(tier, h, <PyObject *>owner.number, args, n, names, named)
     return taken(tier, i, now)
 
@@ -177,27 +205,32 @@ cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, 
     cdef PyObject *given[MOST + 2]
     cdef Py_ssize_t k
     cdef object own
-    if n - named < 1:
-        return ABSENT
-    if isinstance(<object>args[0], type):
+    if rc_is_class(args[0]):
         own = <object>args[0]
-    elif hasattr(<object>rc_type_of(args[0]), HOOK):
-        own = (<object>args[0]).__cache_key__()
     else:
-        return ABSENT
+        if getattr(<object>rc_type_of(args[0]), HOOK, None) is None:
+            return ABSENT
+        try:
+            own = (<object>args[0]).__cache_key__()
+        except (AttributeError, TypeError):
+            if getattr(<object>args[0], HOOK, None) is not None:
+                raise
+            return ABSENT   # None is no hook, nor is that of a metaclass
+        if rc_is_class(<PyObject *>own):
+            return ABSENT
     given[0] = rc_type_of(args[0])
     given[1] = <PyObject *>own
     for k in range(1, n):
         given[k + 1] = args[k]
-    return look_up(owner, tier, given, n + 1, names, named)
+    return look_up(owner, tier, given, n + 1, names, named, 2)
 
 
 cdef class Hit:
     """A callable that looks before it calls ``_call``."""
 
     cdef void *quick
-    cdef public Owner _owner
-    cdef object first       # the instance of a bound method, else ABSENT
+    cdef public Owner _owner    # this and the next are set before another thread sees the object, and stay
+    cdef object first           # the instance of a bound method, else ABSENT
 
     def __cinit__(self, *args, **kwargs):
         self.quick = <void *>called
@@ -220,14 +253,16 @@ cdef class Hit:
 cdef object found_or_called(Hit self, tuple args, dict kwargs):
     """The way of who comes without vectorcall."""
     cdef Owner owner = self._owner
-    if owner is not None and not watched:
-        tier = owner.tier
+    cdef Tier tier
+    cdef int mode
+    if owner is not None and not rc_read(&watched):
+        tier = armed(owner, &mode)
         if tier is not None:
-            held = _call_arguments(owner.mode, args if self.first is ABSENT else (self.first, *args), kwargs)
+            held = _call_arguments(mode, args if self.first is ABSENT else (self.first, *args), kwargs)
             if held is not None:
                 value = tier.held(owner.number, held, ABSENT)
                 if value is not ABSENT:
-                    owner.hits += 1
+                    rc_add(&owner.hits, 1)
                     return made_ready(value) if owner.asynchronous else value
     return self._call(*args, **kwargs)
 
@@ -249,15 +284,24 @@ cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
     cdef Tier tier
     cdef PyObject *given[MOST]
     cdef PyObject **all_args = args
-    cdef Py_ssize_t n, named, k
+    cdef Py_ssize_t n, named = 0, k
+    cdef int mode
+    cdef bint current
     cdef object value
     if owner is not None:
+        rc_lock(&owner.mutex)   # as ``armed``, which would hand a reference on
         tier = owner.armed
-        if tier is not None and owner.generation == generation and not watched and (
-                bypasses == 0 or not BYPASSED.get()):
-            named = 0 if names == NULL else PyTuple_GET_SIZE(names)
+        mode = owner.mode
+        current = owner.generation == rc_read(&generation)
+        rc_unlock(&owner.mutex)
+        if tier is not None and current and not rc_read(&watched) and (
+                rc_read(&bypasses) == 0 or not BYPASSED.get()):
+            if names != NULL:
+                named = PyTuple_GET_SIZE(names)
+                if named == 0:
+                    names = NULL
             n = PyVectorcall_NARGS(flagged) + named
-            if n >= MOST and (self.first is not ABSENT or owner.mode == TOLD):
+            if n >= MOST and (self.first is not ABSENT or mode == TOLD):
                 return called_with_many(self, args, n, names, named)
             if self.first is not ABSENT:
                 given[0] = <PyObject *>self.first
@@ -265,16 +309,16 @@ cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
                     given[k + 1] = args[k]
                 all_args = given
                 n += 1
-            if owner.mode == PLAIN:
-                value = look_up(owner, tier, all_args, n, names, named)
+            if mode == PLAIN:
+                value = look_up(owner, tier, all_args, n, names, named, 0)
             elif n - named < 1:
                 value = ABSENT
-            elif owner.mode == SKIP:
-                value = look_up(owner, tier, all_args + 1, n - 1, names, named)
+            elif mode == SKIP:
+                value = look_up(owner, tier, all_args + 1, n - 1, names, named, 0)
             else:
                 value = look_up_told(owner, tier, all_args, n, names, named)
             if value is not ABSENT:
-                owner.hits += 1
+                rc_add(&owner.hits, 1)
                 return made_ready(value) if owner.asynchronous else value
     return handed_on(self, args, flagged, names)
 
@@ -299,17 +343,17 @@ cdef class Near:
 
     cdef readonly Tier tier
     cdef str key
-    cdef uint64_t generation
+    cdef int64_t generation
 
     def __init__(self, Tier tier not None, str key not None):
         self.tier = tier
         self.key = key
-        self.generation = generation
+        self.generation = rc_read(&generation)
 
     @property
     def usable(self):
         """Whether to look at all."""
-        return self.generation == generation and not (bypasses and BYPASSED.get())
+        return self.generation == rc_read(&generation) and not passed_by()
 
     def part(self, str name not None, part):
         """What is held of a field or member under this name, or ABSENT."""
@@ -317,7 +361,7 @@ cdef class Near:
         cdef int64_t now, i
         cdef uint64_t h
         cdef Tier tier = self.tier
-        if watched or self.generation != generation or (bypasses and BYPASSED.get()):
+        if rc_read(&watched) or self.generation != rc_read(&generation) or passed_by():
             return ABSENT
         if type(part) is not str and type(part) is not int:
             return ABSENT
@@ -327,7 +371,7 @@ cdef class Near:
         given[0] = <PyObject *>self.key
         given[1] = <PyObject *>name
         given[2] = <PyObject *>part
-        h = mix_call(READS, given, 3, NULL, 0)
+        h = mix_call(READS, given, 3, NULL, 0, 0)
         rc_lock(&tier.mutex)
         i = seek_call(tier, h, <PyObject *>READS_OBJECT, given, 3, NULL, 0)
         return taken(tier, i, now)

@@ -58,6 +58,21 @@ cdef extern from *:
     #define rc_unlock(m) ((void)(m))
     #endif
 
+    /* Numbers that are read without the lock, all of them int64_t. With the GIL nobody comes between. */
+    #ifndef Py_GIL_DISABLED
+    #define rc_read(p) (*(p))
+    #define rc_write(p, v) ((void)(*(p) = (v)))
+    #define rc_add(p, v) ((void)(*(p) += (v)))
+    #elif defined(__GNUC__)
+    #define rc_read(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+    #define rc_write(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+    #define rc_add(p, v) ((void)__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
+    #else       /* what Python brings for other compilers */
+    #define rc_read(p) _Py_atomic_load_int64_acquire(p)
+    #define rc_write(p, v) _Py_atomic_store_int64_release((p), (v))
+    #define rc_add(p, v) ((void)_Py_atomic_add_int64((p), (v)))
+    #endif
+
     /* The hash of a str that knows it already, without a call. */
     static inline Py_hash_t rc_hash(PyObject *o) {
         if (PyUnicode_CheckExact(o)) {
@@ -87,6 +102,9 @@ cdef extern from *:
     int64_t rc_now() noexcept nogil
     void rc_lock(rc_mutex *) noexcept
     void rc_unlock(rc_mutex *) noexcept
+    int64_t rc_read(int64_t *) noexcept
+    void rc_write(int64_t *, int64_t) noexcept
+    void rc_add(int64_t *, int64_t) noexcept
     Py_hash_t rc_hash(PyObject *) except -1
     int rc_same(PyObject *, PyObject *) noexcept
     void Py_INCREF(PyObject *) noexcept
@@ -181,11 +199,14 @@ cdef class Store:
     cdef bint refuses(self, void *note) noexcept
     cdef void placed(self, uint32_t i, void *note) noexcept
     cdef void taken(self, uint32_t i) noexcept
+    cdef bint more_room(self, uint32_t entries) noexcept
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept
 
     # ``inline`` must be said here as well, or these are called through the table of methods. Another module may
     # call any of them; there it is a call through the table.
     cdef void empty(self) noexcept
+    cdef Entry *take_all(self, uint32_t *touched) noexcept
+    cdef void let_go(self, Entry *entries, uint32_t touched) noexcept
     @cython.final
     cdef inline int64_t now(self) except? -1
     cdef int end_expired(self, int64_t i) except -1

@@ -12,7 +12,7 @@ clock, the size function) runs only outside of the lock. An entry is taken out f
 ``Dead`` and is let go after unlocking. ``find`` is the one place that unlocks in between, for ``__eq__``,
 and begins anew if anything moved meanwhile.
 With the GIL there is no lock: nothing between ``lock`` and ``unlock`` gives it up. On free-threaded builds
-it is a PyMutex.
+it is a PyMutex, and numbers that are read without it are read and written with ``rc_read`` and its like.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
@@ -248,11 +248,19 @@ cdef class Store:
         cdef Entry *entries
         cdef uint32_t touched
         rc_lock(&self.mutex)
-        entries = self.entries
-        touched = self.touched
-        self.entries = NULL
-        self.forget()
+        entries = self.take_all(&touched)
         rc_unlock(&self.mutex)
+        self.let_go(entries, touched)
+
+    cdef Entry *take_all(self, uint32_t *touched) noexcept:
+        """Everything out, for ``let_go``. Called locked."""
+        cdef Entry *entries = self.entries
+        touched[0] = self.touched
+        self.forget()
+        return entries
+
+    cdef void let_go(self, Entry *entries, uint32_t touched) noexcept:
+        """Unlocked: what was taken out."""
         drop_all(entries, touched)
 
     # -- what there is
@@ -275,7 +283,14 @@ cdef class Store:
     @property
     def stats(self):
         """What was counted, and what there is."""
-        return StoreStats(self.hits, self.misses, self.evictions, self.expirations, self.n, self.used)
+        cdef uint64_t hits, misses, evictions, expirations
+        cdef uint32_t n
+        cdef size_t used
+        rc_lock(&self.mutex)
+        hits, misses, evictions, expirations = self.hits, self.misses, self.evictions, self.expirations
+        n, used = self.n, self.used
+        rc_unlock(&self.mutex)
+        return StoreStats(hits, misses, evictions, expirations, n, used)
 
     def __sizeof__(self):
         cdef size_t total = object.__sizeof__(self)
@@ -289,6 +304,9 @@ cdef class Store:
         if self.wheel != NULL:
             total += WHEEL * sizeof(uint32_t)
         return total
+
+    def __reduce__(self):
+        raise TypeError(f"a {type(self).__name__} is neither copied nor pickled: its entries are here alone")
 
     def __repr__(self):
         return f"<{type(self).__name__}: {self.n} of {self.limit} entries>"
@@ -499,6 +517,10 @@ cdef class Store:
     cdef void taken(self, uint32_t i) noexcept:
         """This entry is about to leave."""
 
+    cdef bint more_room(self, uint32_t entries) noexcept:
+        """There is memory for so many now; False if there is none for what stands beside them."""
+        return True
+
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept:
         """``take`` for who cannot call it directly."""
         self.take(i, dead, why)
@@ -584,6 +606,8 @@ cdef class Store:
             if entries == NULL:
                 return False
             self.entries = entries
+            if rc_rarely(self.hooked) and not self.more_room(<uint32_t>more):
+                return False
             self.allocated = <uint32_t>more
         if not has_place(&self.table, self.n):
             self.version += 1

@@ -4,8 +4,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from ._store cimport (
-    GOLDEN, NIL, Dead, Entry, Py_DECREF, Py_EQ, Py_INCREF, PyObject, PyObject_RichCompareBool, Store, Table, rc_hash,
-    rc_lock, rc_now, rc_same, rc_unlock, tag_of,
+    GOLDEN, NIL, Dead, Entry, Py_DECREF, Py_EQ, Py_INCREF, PyObject, PyObject_RichCompareBool, Store, Table, rc_add,
+    rc_hash, rc_lock, rc_now, rc_read, rc_same, rc_unlock, rc_write, tag_of,
 )
 
 cdef extern from *:
@@ -55,6 +55,14 @@ cdef extern from *:
         return 0;
     }
 
+    /* Names of keywords may be a little more than text; then their hash is code of others. */
+    static inline int rc_are_names(PyObject *names) {
+        Py_ssize_t i;
+        for (i = 0; i < PyTuple_GET_SIZE(names); i++)
+            if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i))) return 0;
+        return 1;
+    }
+
     static inline uint64_t rc_number(PyObject *o, int kind) {
         uint64_t h;
         Py_ssize_t i;
@@ -62,7 +70,7 @@ cdef extern from *:
         case 7:
             h = 7;
             for (i = 0; i < PyTuple_GET_SIZE(o); i++)
-                h = (h ^ (uint64_t)rc_hash(PyTuple_GET_ITEM(o, i))) * 0x9E3779B97F4A7C15u;
+                h = (h ^ (uint64_t)rc_hash(PyTuple_GET_ITEM(o, i))) * GOLDEN;
             return h;
         case 5:     /* by its bits, as it is compared: the hash of a nan is that of the object */
             memcpy(&h, &((PyFloatObject *)o)->ob_fval, sizeof h);
@@ -76,7 +84,7 @@ cdef extern from *:
 
     /* One argument alone: no two owners or kinds give one number for equal arguments. */
     static inline uint64_t rc_mix_one(uint64_t owner, PyObject *o, int kind) {
-        return rc_number(o, kind) * 0xD6E8FEB86659FD93u + (owner * 16 + kind) * 0x9E3779B97F4A7C15u;
+        return rc_number(o, kind) * 0xD6E8FEB86659FD93u + (owner * 16 + kind) * GOLDEN;
     }
 
     static inline uint64_t rc_mix(uint64_t h, PyObject *o, int kind) {
@@ -122,6 +130,8 @@ cdef extern from *:
     int64_t rc_wall() noexcept nogil
     int64_t rc_coarse() noexcept nogil
     int rc_kind(PyObject *) noexcept
+    bint rc_are_names(PyObject *) noexcept
+    bint rc_is_class "PyType_Check" (PyObject *) noexcept
     uint64_t rc_mix_one(uint64_t, PyObject *, int) noexcept
     uint64_t rc_mix(uint64_t, PyObject *, int) noexcept
     int rc_exact(PyObject *, PyObject *) noexcept
@@ -155,11 +165,12 @@ cdef class Tier(Store):
     cdef uint64_t *seqs
     cdef uint32_t *mark
     cdef uint64_t epoch
-    cdef readonly bint live
-    cdef bint local
+    # these four are read without the lock, and written with it
+    cdef int64_t hears              # whether changes are heard
+    cdef int64_t local
+    cdef int64_t until, until_wall  # serve before these instants of the two clocks; until is 0 unless it hears
     cdef bint foreign_wall
     cdef bint linkless
-    cdef int64_t until, until_wall  # serve before these instants of the two clocks
     cdef int64_t at                 # the proven instant
     cdef int64_t staleness, coarse, cut, drift
     cdef bint drifts
@@ -168,18 +179,21 @@ cdef class Tier(Store):
 
     cdef bint proven(self) except -1
     cdef bint is_void(self, Token token) noexcept
+    cdef bint counted_void(self, Token token) noexcept
+    cdef bint counted_fill(self, Token token, bint refused) noexcept
     cdef void link(self, uint32_t i, Token token) noexcept
     cdef uint32_t first(self, uint64_t origin) noexcept
-    cdef int drop(self, object key) except -1
-    cdef object gone(self, int64_t i)
+    cdef int drop(self, object key, bint told) except -1
+    cdef void missed(self) noexcept
+    cdef object gone(self, int64_t i, int64_t now)
     cdef void forget_links(self) noexcept
 
 
 cdef inline bint serves(Tier t) noexcept:
     """For the real clocks: two cheap reads."""
-    if t.local:
-        return t.live
-    return rc_now() < t.until and rc_wall() < t.until_wall
+    if rc_read(&t.local):
+        return rc_read(&t.hears) != 0
+    return rc_now() < rc_read(&t.until) and rc_wall() < rc_read(&t.until_wall)
 
 
 cdef inline int64_t seek_one(Tier t, uint64_t h, PyObject *arg) noexcept:
@@ -216,16 +230,19 @@ cdef inline int64_t seek_call(Tier t, uint64_t h, PyObject *owner, PyObject **ar
         at = (at + 1) & t.table.mask
 
 
-cdef inline uint64_t mix_call(uint64_t owner, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named) noexcept:
-    """The number of a call, or 0 if one of its arguments cannot be compared here."""
+cdef inline uint64_t mix_call(uint64_t owner, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named,
+                              Py_ssize_t classes) noexcept:
+    """The number of a call, or 0 if one of its arguments is not compared here; the first ones may be classes."""
     cdef uint64_t h = owner * GOLDEN + <uint64_t>n
     cdef Py_ssize_t i
     cdef int kind
     for i in range(n):
         kind = rc_kind(args[i])
-        if kind == 0 or kind == 7:
+        if kind == 0 or kind == 7 or (kind == 8 and i >= classes):
             return 0
         if names != NULL and i == n - named:
+            if not rc_are_names(names):
+                return 0
             h = rc_mix(h, names, 7)
         h = rc_mix(h, args[i], kind)
     return h | 1

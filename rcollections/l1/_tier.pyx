@@ -8,12 +8,17 @@ it watches. The origins are a table of first entries. A key on the server is kno
 name: two names of one number would cost each other an invalidation too many, never one too few.
 
 Keys here are exact: an argument alone, or a tuple that begins with the owner. Comparing them runs no code of others.
+
+All that changes is changed under the lock of the store. A look-up asks before it locks whether anything may be
+served: ``hears``, ``local``, ``until`` and ``until_wall`` are read one by one (``rc_read``). Who ends that (``lost``,
+``void``, ``prove`` after a sleep) takes the entries out in the same step, so who was too early finds nothing to serve.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.unicode cimport PyUnicode_AsUTF8String
 from libc.string cimport memcpy, memset
 
-from ._store cimport BATCH, empty_table, enter, grow, has_place, leave
+from ._store cimport BATCH, EXPIRED, empty_table, enter, grow, has_place, leave
 
 from time import monotonic_ns as _monotonic_ns
 from time import time_ns as _time_ns
@@ -24,6 +29,7 @@ from .packed import Packed as _Packed
 cdef object FOREVER = 1 << 62
 cdef int64_t CUT = 1_000_000        # ns by which a ttl may be too long: servers cut their clock to ms
 cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
+cdef tuple SPECIAL = (b"rc:t:", b"rc:g:")   # in the keys of tags and guards
 
 
 cdef class Token:
@@ -64,11 +70,18 @@ cdef class Tier(Store):
     # -- the proof
 
     cdef bint proven(self) except -1:
-        if not self.live:
+        if not rc_read(&self.hears):
             return False
         if self.foreign_clock or self.foreign_wall:
-            return self.local or (self.clock_now() < self.until and self.wall_now() < self.until_wall)
+            if rc_read(&self.local):
+                return True
+            return self.clock_now() < rc_read(&self.until) and self.wall_now() < rc_read(&self.until_wall)
         return serves(self)
+
+    @property
+    def live(self):
+        """Whether changes are heard: whoever wants to bring something in gets a token."""
+        return rc_read(&self.hears) != 0
 
     @property
     def serves(self):
@@ -78,7 +91,13 @@ cdef class Tier(Store):
     @property
     def age(self):
         """Seconds since the proven instant; None before the first."""
-        return None if self.local or not self.until else (self.clock_now() - self.at) / 1e9
+        cdef int64_t at
+        cdef bint proven
+        rc_lock(&self.mutex)
+        proven = self.until != 0 and not self.local
+        at = self.at
+        rc_unlock(&self.mutex)
+        return (self.clock_now() - at) / 1e9 if proven else None
 
     def clock_now(self):
         return int(self.clock() * 1e9) if self.foreign_clock else _monotonic_ns()
@@ -92,61 +111,85 @@ cdef class Tier(Store):
 
     def begin(self, *, local=False):
         """From now on changes are heard (F5). ``local``: all that change anything say so themselves."""
-        self.live = True
-        self.local = local
+        cdef bint is_local = local
+        rc_lock(&self.mutex)
+        rc_write(&self.local, is_local)
+        rc_write(&self.hears, True)
+        rc_unlock(&self.mutex)
 
     def prove(self, instant):
         """All changes that were acknowledged before this instant have been heard (Q3)."""
         cdef int64_t now = instant[0]
         cdef int64_t wall = instant[1]
         cdef int64_t drift = wall - now
+        cdef Entry *entries = NULL
+        cdef uint32_t touched = 0
+        rc_lock(&self.mutex)
         if self.drifts and drift - self.drift > SLEPT:
-            self.void()
+            self.epoch += 1
+            entries = self.take_all(&touched)
         self.drift = drift
         self.drifts = True
-        if self.live:
-            # The cheap clocks may be behind: never by more than this.
+        if self.hears:
+            # The cheap clocks may be behind: never by more than this. Who reads one of the two ends of the older
+            # proof and one of this serves for no longer than this allows: what is void by it is out already.
             self.at = now
-            self.until = now + self.staleness - self.coarse
-            self.until_wall = wall + self.staleness - self.coarse
+            rc_write(&self.until, now + self.staleness - self.coarse)
+            rc_write(&self.until_wall, wall + self.staleness - self.coarse)
+        rc_unlock(&self.mutex)
+        self.let_go(entries, touched)
 
     def lost(self):
         """Changes may have been missed (F4): nothing that was read before counts any more."""
-        self.live = False
-        self.until = 0
+        cdef Entry *entries
+        cdef uint32_t touched
+        rc_lock(&self.mutex)
+        rc_write(&self.hears, False)
+        rc_write(&self.until, 0)
         self.drifts = False
-        self.void()
+        self.epoch += 1
+        entries = self.take_all(&touched)
+        rc_unlock(&self.mutex)
+        self.let_go(entries, touched)
 
     def void(self):
         """Everything changed: nothing that was read before counts any more."""
+        cdef Entry *entries
+        cdef uint32_t touched
+        rc_lock(&self.mutex)    # one step: a fill comes before it, and is taken out, or after it, and is refused
         self.epoch += 1
-        self.empty()
+        entries = self.take_all(&touched)
+        rc_unlock(&self.mutex)
+        self.let_go(entries, touched)
 
     # -- the fence
 
-    def token(self, str key, watched=()):
+    def token(self, key, watched=()):
         """To be taken before the read is sent; None while changes are not heard (F1)."""
         cdef Token token
-        cdef uint32_t k = 0
-        cdef uint32_t slot
-        cdef uint64_t epoch = self.epoch    # first: what is lost after this look at ``live`` makes the token void
-        if not self.live:
+        cdef tuple names
+        cdef Py_ssize_t k
+        cdef bint hears
+        if not rc_read(&self.hears):
             return None
         token = Token()
-        token.origin = origin_of(key.encode())
-        if watched:
-            token.marks = <Mark *>PyMem_RawMalloc(len(watched) * sizeof(Mark))
+        token.origin = origin_of(PyUnicode_AsUTF8String(key))
+        names = tuple(watched)  # nobody makes it longer meanwhile
+        if names:
+            token.marks = <Mark *>PyMem_RawMalloc(len(names) * sizeof(Mark))
             if token.marks == NULL:
                 raise MemoryError
-        for each in watched:
-            slot = <uint32_t>(origin_of(each.encode()) % MARKS)
-            token.marks[k].slot = slot
-            token.marks[k].mark = self.mark[slot]
-            k += 1
-        token.watched = k
-        token.epoch = epoch
+        for k in range(len(names)):
+            token.marks[k].slot = <uint32_t>(origin_of(PyUnicode_AsUTF8String(names[k])) % MARKS)
+        rc_lock(&self.mutex)
+        hears = self.hears != 0
+        for k in range(len(names)):
+            token.marks[k].mark = self.mark[token.marks[k].slot]
+        token.watched = <uint32_t>len(names)
+        token.epoch = self.epoch
         token.seq = self.seqs[token.origin % SEQS]
-        return token
+        rc_unlock(&self.mutex)
+        return token if hears else None
 
     def keep(self, Token token not None, owner, tuple args not None, value, deadline=0, size=0):
         """Hold what was read, until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
@@ -154,8 +197,7 @@ cdef class Tier(Store):
         cdef int64_t now
         cdef int64_t expires = 0 if deadline > FOREVER else deadline
         cdef object key
-        if self.is_void(token):
-            self.refused += 1
+        if self.counted_void(token):
             return False
         now = self.clock_now()
         if expires:
@@ -171,11 +213,7 @@ cdef class Tier(Store):
         if self.linkless:           # without memory for its link nobody could tell it to go
             self.linkless = False
             self.void()
-        if refused or self.is_void(token):
-            self.refused += 1
-            return False
-        self.fills += 1
-        return True
+        return self.counted_fill(token, refused)
 
     def put(self, key, value, ttl=None, size=None):
         """Not here: ``keep`` knows what a value depends on."""
@@ -184,9 +222,27 @@ cdef class Tier(Store):
     cdef bint refuses(self, void *note) noexcept:
         return self.is_void(<Token>note)
 
+    cdef bint counted_void(self, Token token) noexcept:
+        """Whether the token is void by now."""
+        cdef bint void
+        rc_lock(&self.mutex)
+        void = self.is_void(token)
+        self.refused += void
+        rc_unlock(&self.mutex)
+        return void
+
+    cdef bint counted_fill(self, Token token, bint refused) noexcept:
+        """Whether it was brought in and has not become void since."""
+        rc_lock(&self.mutex)
+        refused = refused or self.is_void(token)
+        self.refused += refused
+        self.fills += not refused
+        rc_unlock(&self.mutex)
+        return not refused
+
     cdef bint is_void(self, Token token) noexcept:
         cdef uint32_t k
-        if not self.live or token.epoch != self.epoch or token.seq != self.seqs[token.origin % SEQS]:
+        if not self.hears or token.epoch != self.epoch or token.seq != self.seqs[token.origin % SEQS]:
             return True
         for k in range(token.watched):
             if self.mark[token.marks[k].slot] != token.marks[k].mark:
@@ -196,21 +252,24 @@ cdef class Tier(Store):
     def changed(self, keys):
         """The server says that these keys changed."""
         for key in keys:
-            self.invalidations += 1
-            self.drop(key)
+            self.drop(key, True)
 
     def wrote(self, keys):
         """We wrote these keys, or may have: said after the reply, or where it should have been (F6)."""
         for key in keys:
-            self.drop(key.encode() if isinstance(key, str) else key)
+            self.drop(PyUnicode_AsUTF8String(key) if isinstance(key, str) else key, False)
 
-    cdef int drop(self, object key) except -1:
+    cdef int drop(self, object key, bint told) except -1:
         cdef Dead dead
         cdef uint64_t origin = origin_of(key)
         cdef uint32_t i
-        cdef bint special = b"rc:t:" in key or b"rc:g:" in key
+        cdef bint special = False
+        for each in SPECIAL:
+            if each in key:
+                special = True
         rc_lock(&self.mutex)
         self.seqs[origin % SEQS] += 1
+        self.invalidations += told
         if special:
             self.mark[origin % MARKS] += 1
         rc_unlock(&self.mutex)
@@ -234,34 +293,47 @@ cdef class Tier(Store):
         cdef int64_t now, i
         exact = exact_key(owner, args) if self.proven() else None
         if exact is None:
-            self.misses += 1
+            self.missed()
             return default
         h, key = exact
         now = self.clock_now() if self.foreign_clock else rc_now()
         rc_lock(&self.mutex)
         i = self.seek(<PyObject *>key, <Py_hash_t><uint64_t>h)
         if i < 0 or not counts_still(self, <uint32_t>i, now):
-            self.gone(i)
+            self.gone(i, now)
             return default
         value = <object>self.entries[i].value
         rc_unlock(&self.mutex)
         return value.open() if type(value) is _Packed else value
 
-    cdef object gone(self, int64_t i):
-        """The end of a look-up in vain; what it found is void. Called locked."""
+    cdef void missed(self) noexcept:
+        rc_lock(&self.mutex)
+        self.misses += 1
+        rc_unlock(&self.mutex)
+
+    cdef object gone(self, int64_t i, int64_t now):
+        """The end of a look-up in vain; what it found is over, or void. Called locked."""
         cdef Dead dead
+        cdef int64_t expires
         dead.n = 0
         self.misses += 1
         if i >= 0:
-            self.take_out(<uint32_t>i, &dead, 0)
+            expires = self.entries[i].expires
+            self.take_out(<uint32_t>i, &dead, EXPIRED if expires and expires <= now else 0)
         rc_unlock(&self.mutex)
         self.bury(&dead)
 
     @property
     def counts(self):
         """What was counted, and what there is."""
-        return TierCounts(
-            self.hits, self.misses, self.fills, self.refused, self.invalidations, self.evictions, self.n, self.used)
+        cdef uint64_t hits, misses, fills, refused, invalidations, evictions
+        cdef uint32_t n
+        cdef size_t used
+        rc_lock(&self.mutex)
+        hits, misses, fills, refused = self.hits, self.misses, self.fills, self.refused
+        invalidations, evictions, n, used = self.invalidations, self.evictions, self.n, self.used
+        rc_unlock(&self.mutex)
+        return TierCounts(hits, misses, fills, refused, invalidations, evictions, n, used)
 
     # -- what the store calls, locked
 
@@ -272,11 +344,19 @@ cdef class Tier(Store):
         cdef Token token = <Token>note
         self.link(i, token)
 
+    cdef bint more_room(self, uint32_t entries) noexcept:
+        cdef Link *links = <Link *>PyMem_RawRealloc(self.links, entries * sizeof(Link))
+        if links == NULL:
+            return False
+        self.links = links
+        if entries > self.linked:
+            memset(links + self.linked, 0, (entries - self.linked) * sizeof(Link))
+            self.linked = entries
+        return True
+
     cdef void taken(self, uint32_t i) noexcept:
         cdef Link *link
         cdef uint32_t tag
-        if i >= self.linked:
-            return
         link = &self.links[i]
         PyMem_RawFree(link.marks)
         link.marks = NULL
@@ -298,17 +378,8 @@ cdef class Tier(Store):
 
     cdef void link(self, uint32_t i, Token token) noexcept:
         """This entry belongs to the token's key."""
-        cdef Link *links
         cdef Link *link
         cdef uint32_t first, tag
-        if i >= self.linked:
-            links = <Link *>PyMem_RawRealloc(self.links, self.allocated * sizeof(Link))
-            if links == NULL:
-                self.linkless = True
-                return
-            memset(links + self.linked, 0, (self.allocated - self.linked) * sizeof(Link))
-            self.links = links
-            self.linked = self.allocated
         self.taken(i)   # of its older value
         link = &self.links[i]
         if token.watched:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
-from .calls import ABSENT, PLAIN, bypassed, call_arguments, numbers
+from .calls import ABSENT, PLAIN, bypassed, call_arguments, number
 
 if TYPE_CHECKING:
     from .tier import Tier
@@ -18,15 +18,16 @@ __all__ = ["Hit", "Near", "Owner", "Ready", "bypass", "enable", "renew", "watch"
 
 READS = 1  # the owner of reads of collections
 
-_generation = 0
+# Told by any thread and read in every call, so without a lock: two threads that add to a number may lose one.
+_generation = object()
 _watched = False
-_bypasses = 0
+_blocks: list[None] = []  # as long as there are blocks
 
 
 def renew() -> None:
     """Connections were configured: nobody is armed any more."""
     global _generation
-    _generation += 1
+    _generation = object()
 
 
 def watch(on: bool) -> None:
@@ -37,44 +38,50 @@ def watch(on: bool) -> None:
 
 def bypass(by: int) -> None:
     """One ``no_l1()`` block more, or one less."""
-    global _bypasses
-    _bypasses += by
+    if by > 0:
+        _blocks.extend([None] * by)
+    elif by < 0:
+        del _blocks[by:]
 
 
 class Owner:
-    """One function, as far as the tier knows it."""
+    """One function, as far as the tier knows it. Without the GIL ``hits`` may be a few too few."""
 
-    __slots__ = ("_generation", "_mode", "_tier", "asynchronous", "by_key", "hits", "number")
+    __slots__ = ("_armed", "asynchronous", "by_key", "hits", "number")
 
     def __init__(self, asynchronous: bool = False) -> None:
-        self.number = next(numbers)
+        self.number = number()
         self.by_key = self.number + 1  # the owner of what is held under its key on the server
         self.asynchronous = asynchronous
         self.hits = 0
-        self._tier: Tier | None = None
-        self._mode = PLAIN
-        self._generation = -1
+        self._armed: tuple[Tier | None, int, object] = None, PLAIN, None  # one object: nobody sees half of it
 
     def arm(self, tier: Tier | None, mode: int) -> None:
         """From now on calls are looked up in this tier; None: in none."""
-        self._tier, self._mode, self._generation = tier, mode, _generation
+        self._armed = tier, mode, _generation
 
     @property
     def tier(self) -> Tier | None:
         """Where to look now, if anywhere."""
-        if self._tier is None or self._generation != _generation or (_bypasses and bypassed.get()):
-            return None
-        return self._tier
+        return _armed(self)[0]
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
         """Under what the result of this call is held, or None."""
-        return call_arguments(self._mode, args, kwargs)
+        return call_arguments(self._armed[1], args, kwargs)
+
+
+def _armed(owner: Owner) -> tuple[Tier | None, int]:
+    """The tier to look into now, or None, and how."""
+    tier, mode, generation = owner._armed
+    if generation is not _generation or (_blocks and bypassed.get()):
+        tier = None
+    return tier, mode
 
 
 class Hit:
     """A callable that looks before it calls ``_call``."""
 
-    _owner: Owner
+    _owner: Owner | None = None
     _bound: tuple[Any, ...] = ()
 
     _call: Any  # the long way
@@ -84,10 +91,10 @@ class Hit:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         owner = self._owner
-        tier = None if _watched else owner.tier
-        if tier is not None:
-            held = owner.arguments((*self._bound, *args), kwargs)
-            if held is not None:
+        if owner is not None and not _watched:
+            tier, mode = _armed(owner)
+            held = None if tier is None else call_arguments(mode, (*self._bound, *args), kwargs)
+            if tier is not None and held is not None:
                 value = tier.held(owner.number, held, ABSENT)
                 if value is not ABSENT:
                     owner.hits += 1
@@ -95,8 +102,10 @@ class Hit:
         return self._call(*args, **kwargs)
 
 
-def enable(_cls: type) -> None:
-    """Make calls of this class's objects quick; nothing to do here."""
+def enable(cls: type) -> None:
+    """Make calls of this class's objects quick: it must not define ``__call__``."""
+    if not issubclass(cls, Hit) or "__call__" in cls.__dict__:
+        raise TypeError(f"{cls.__name__} has a __call__ of its own")
 
 
 class Near:
@@ -112,7 +121,7 @@ class Near:
     @property
     def usable(self) -> bool:
         """Whether to look at all."""
-        return self._generation == _generation and not (_bypasses and bypassed.get())
+        return self._generation is _generation and not (_blocks and bypassed.get())
 
     def part(self, name: str, part: Any) -> Any:
         """What is held of a field or member under this name, or ABSENT."""

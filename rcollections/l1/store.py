@@ -153,7 +153,7 @@ class Store(Generic[K, V]):
         self._ttl = nanoseconds(ttl)
         self._callback = eviction_callback
         self._clock = clock
-        self._most = bytes or 0
+        self._most = int(bytes or 0)
         self._sizer: Callable[[Any, Any], int] | None = size
         if size is None and bytes is not None:
             self._sizer = estimate
@@ -179,7 +179,7 @@ class Store(Generic[K, V]):
                     entry.uses += 1
                 self._hits += 1
                 return entry.value
-            self._remove(key, EXPIRED)
+            self._remove(key, EXPIRED, over=True)
         self._misses += 1
         if default is ABSENT:
             raise CacheMissError(f"nothing is stored under {key!r}")
@@ -200,7 +200,7 @@ class Store(Generic[K, V]):
                     entry.uses += 1
                 self._hits += 1
                 return entry.value, (expires - now) / 1e9 if expires else float("inf")
-            self._remove(key, EXPIRED)
+            self._remove(key, EXPIRED, over=True)
         self._misses += 1
         if default is ABSENT:
             raise CacheMissError(f"nothing is stored under {key!r}")
@@ -222,12 +222,12 @@ class Store(Generic[K, V]):
     def keys(self) -> list[K]:
         """The keys of this moment that are not expired, in no order."""
         now = self._now() if self._timed else 0
-        while True:
-            try:
-                entries = [*self._queues[SMALL], *self._queues[MAIN]]
-                break
-            except RuntimeError:  # changed by another thread
-                continue
+        entered = self._enter()
+        try:
+            entries = [*self._queues[SMALL], *self._queues[MAIN]]
+        finally:
+            if entered:
+                self._leave()
         return [entry.key for entry in entries if not entry.expires or entry.expires > now]
 
     def __iter__(self) -> Iterator[K]:
@@ -244,7 +244,7 @@ class Store(Generic[K, V]):
         hash_ = hash(key)
         room = 0
         if size is not None or self._sizer is not None:
-            room = size if size is not None else self._sizer(key, value)  # type: ignore[misc]
+            room = int(size if size is not None else self._sizer(key, value))  # type: ignore[misc]
             if room < 0:
                 raise ConfigError(f"size={room}: the bytes of an entry cannot be negative")
         now = self._now() if lasts or self._timed else 0
@@ -319,6 +319,9 @@ class Store(Generic[K, V]):
         """What was counted, and what there is."""
         return StoreStats(self._hits, self._misses, self._evictions, self._expirations, self._n, self._bytes)
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a {type(self).__name__} is neither copied nor pickled: its entries are here alone")
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._n} of {self._limit} entries>"
 
@@ -363,7 +366,8 @@ class Store(Generic[K, V]):
                 if why:
                     _tell(self._callback, key, value, REASONS[why])
 
-    def _remove(self, key: Any, why: int) -> bool:
+    def _remove(self, key: Any, why: int, over: bool = False) -> bool:
+        """Whether it was there; ``over``: not to be taken out then, if another thread has put it anew."""
         now = self._now() if self._timed else 0
         hash_ = hash(key)
         dead: Dead = []
@@ -373,12 +377,13 @@ class Store(Generic[K, V]):
             if entry is None:
                 return False
             if not self._enter():
-                self._later.append(partial(self._remove, key, why))
+                self._later.append(partial(self._remove, key, why, over))
                 return False
             try:
                 if version == self._version:
                     there = not entry.expires or entry.expires > now
-                    self._take(entry, dead, why if there else EXPIRED)
+                    if not (over and there):
+                        self._take(entry, dead, why if there else EXPIRED)
                     break
             except BaseException:
                 self._forget()
@@ -486,6 +491,7 @@ class Store(Generic[K, V]):
         entry.uses = min(3, entry.uses + 1)
         if entry.expires:
             self._untime(entry)
+            entry.expires = 0
         if expires:
             self._time(entry, expires, now)
 
@@ -629,8 +635,7 @@ class Store(Generic[K, V]):
             entry.sooner.later = entry.later
         if entry.later is not None:
             entry.later.sooner = entry.sooner
-        entry.sooner = entry.later = None
-        entry.expires = 0
+        entry.sooner = entry.later = None  # its end stays: another thread may have found it, and looks at that now
         self._timed -= 1
 
     def _advance(self, now: int, dead: Dead, slots: int) -> bool:
@@ -713,7 +718,10 @@ class _Report:
 def nanoseconds(ttl: float | timedelta) -> int:
     """0: for ever."""
     total: Callable[[], float] | None = getattr(ttl, "total_seconds", None)
-    seconds = float(ttl if total is None else total())  # type: ignore[arg-type]
+    given: Any = ttl if total is None else total()
+    if isinstance(given, (str, bytes, bytearray)):  # float() would read them
+        raise TypeError(f"must be real number, not {type(given).__name__}")
+    seconds = float(given)
     if not seconds >= 0:
         raise ConfigError(f"ttl={ttl!r}: seconds from now, 0 for ever")
     if seconds == 0 or seconds >= FOREVER:

@@ -14,14 +14,18 @@ The proof (rules Q): values are served until ``staleness`` seconds after the las
 that all changes acknowledged before it were heard. Two clocks must agree on that: the one that only goes
 forward stands still while a machine sleeps, so the wall clock is asked as well, and if it jumped, nothing is
 served until the next proof.
+
+Threads may do all of this at once, without the GIL too: what must not be seen by halves is a step of the store, or
+one object. Only the counts may then miss a few, which the compiled twin's do not.
 """
 
 from __future__ import annotations
 
+from struct import pack
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .calls import EXACT
+from .calls import EXACT, is_class
 from .counts import TierCounts
 from .packed import Packed
 from .store import Dead, Entry, Store
@@ -51,20 +55,21 @@ class Token(NamedTuple):
 class Kept:
     """A value with what it depends on."""
 
-    __slots__ = ("refused", "token", "value")
+    __slots__ = ("args", "refused", "token", "value")
 
     def __init__(self, value: Any, token: Token) -> None:
         self.value = value
         self.token = token
         self.refused = False
+        self.args: tuple[Any, ...] = ()  # the classes among them live as long as it does, so their ids are theirs
 
 
 class Tier(Store[Any, Any]):
     """Values of one server. ``clock`` and ``wall`` give seconds, for tests; all other times are in ns."""
 
     __slots__ = (
-        "_at", "_cut", "_drift", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks", "_origins",
-        "_refused", "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
+        "_at", "_cut", "_drift", "_emptying", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks",
+        "_origins", "_refused", "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
     )  # fmt: skip
 
     def __init__(
@@ -82,7 +87,7 @@ class Tier(Store[Any, Any]):
         self._cut = CUT if clock is None else 0
         self._staleness = round(staleness * 1e9)
         self._epoch = 0
-        self._live = self._local = False
+        self._live = self._local = self._emptying = False
         self._until = self._until_wall = self._at = 0
         self._drift: int | None = None
         self._seqs = [0] * SEQS
@@ -99,7 +104,7 @@ class Tier(Store[Any, Any]):
     @property
     def serves(self) -> bool:
         """Whether values may be served at this moment."""
-        if not self._live:
+        if not self._live or self._emptying:
             return False
         return self._local or (self._now() < self._until and self._wall_now() < self._until_wall)
 
@@ -114,18 +119,34 @@ class Tier(Store[Any, Any]):
 
     def begin(self, *, local: bool = False) -> None:
         """From now on changes are heard (F5). ``local``: all that change anything say so themselves."""
-        self._live = True
-        self._local = local
+        entered = self._enter()
+        try:
+            if not self._live:
+                self._until = 0  # of a proof that came between the parts of ``lost``
+            self._local = local
+            self._live = True
+        finally:
+            if entered:
+                self._leave()
 
     def prove(self, instant: tuple[int, int]) -> None:
         """All changes that were acknowledged before this instant have been heard (Q3)."""
         now, wall = instant
         drift = wall - now
-        if self._drift is not None and drift - self._drift > SLEPT:
+        try:
+            slept = drift - self._drift > SLEPT  # type: ignore[operator]
+        except TypeError:  # None: the first since changes are heard; asked once, for ``lost`` may come between
+            slept = False
+        if slept:
             self.void()  # we slept, and so may have done whoever should have told us
-        self._drift = drift
-        if self._live:
-            self._at, self._until, self._until_wall = now, now + self._staleness, wall + self._staleness
+        entered = self._enter()
+        try:
+            self._drift = drift
+            if self._live:
+                self._at, self._until, self._until_wall = now, now + self._staleness, wall + self._staleness
+        finally:
+            if entered:
+                self._leave()
 
     def lost(self) -> None:
         """Changes may have been missed (F4): nothing that was read before counts any more."""
@@ -139,6 +160,8 @@ class Tier(Store[Any, Any]):
         entered = self._enter()  # False: it interrupts a step, and nobody else is in one
         try:
             self._epoch += 1
+            if not entered:
+                self._emptying = True  # which waits until that step is over
         finally:
             if entered:
                 self._leave()
@@ -151,8 +174,8 @@ class Tier(Store[Any, Any]):
         epoch = self._epoch  # first: what is lost after this look at ``live`` makes the token void
         if not self._live:
             return None
-        name = key.encode()
-        slots = [hash(each.encode()) % MARKS for each in watched]
+        name = str.encode(key)
+        slots = [hash(str.encode(each)) % MARKS for each in watched]
         marks = tuple((slot, self._marks.get(slot, 0)) for slot in slots)
         return Token(epoch, name, self._seqs[hash(name) % SEQS], marks)
 
@@ -174,9 +197,10 @@ class Tier(Store[Any, Any]):
         if key is None:
             return False
         kept = Kept(value, token)
+        kept.args = args
         self._store(key, kept, hash(key), size, deadline, now)
-        if kept.refused or self._is_void(token):  # meanwhile; then it is not there, or not there any more
-            self._refused += 1
+        if kept.refused or self._is_void(token):
+            self._refused += 1  # meanwhile; then it is not there, or not there any more
             return False
         self._fills += 1
         return True
@@ -206,7 +230,7 @@ class Tier(Store[Any, Any]):
     def wrote(self, keys: Iterable[str | bytes]) -> None:
         """We wrote these keys, or may have: said after the reply, or where it should have been (F6)."""
         for key in keys:
-            self._drop(key.encode() if isinstance(key, str) else key)
+            self._drop(str.encode(key) if isinstance(key, str) else key)
 
     def _drop(self, key: bytes) -> None:
         number = hash(key)
@@ -216,6 +240,9 @@ class Tier(Store[Any, Any]):
             if any(each in key for each in SPECIAL):
                 slot = number % MARKS
                 self._marks[slot] = self._marks.get(slot, 0) + 1
+            if not entered:  # it interrupts a step, perhaps the fill of this key: then all goes once that is over
+                self._emptying = True
+                self.clear()
         finally:
             if entered:
                 self._leave()
@@ -282,6 +309,7 @@ class Tier(Store[Any, Any]):
     def _forget(self) -> None:
         super()._forget()
         self._origins.clear()
+        self._emptying = False
 
     def _check(self) -> Any:
         found = super()._check()
@@ -297,17 +325,21 @@ def exact_key(owner: int, args: tuple[Any, ...]) -> Any:
     None for what cannot be compared without running code of others. A tuple among them is names of keywords.
     """
     kinds = tuple(map(type, args))
-    if not EXACT.issuperset(kinds) and not all(map(_is_exact, args)):
-        return None
+    if not EXACT.issuperset(map(id, kinds)):
+        if not all(map(_is_exact, args)):
+            return None
+        # A class is itself, whatever its metaclass says of equality and of hashes.
+        kinds = tuple(type if is_class(each) else type(each) for each in args)
+        args = tuple(id(each) if kind is type else each for each, kind in zip(args, kinds, strict=True))
     if float in kinds:
-        args = tuple(repr(each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
+        args = tuple(pack("d", each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
     return owner, kinds, args
 
 
 def _is_exact(each: Any) -> bool:
     if type(each) is tuple:
         return all(type(name) is str for name in each)
-    return type(each) in EXACT or isinstance(each, type)
+    return id(type(each)) in EXACT or is_class(each)
 
 
 def _no_size(_key: Any, _value: Any) -> int:

@@ -11,64 +11,16 @@ import pytest
 
 from rcollections.l1 import PLAIN, SKIP, TOLD, Packed
 from rcollections.l1.calls import bypassed
-from tests.contract.tiers import KINDS, hit_module, live_tier
+from tests.contract.hits import LONG, World
+from tests.contract.tiers import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-LONG = "the long way"
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-class World:
-    """A tier, and functions that look into it."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.hit = hit_module(kind)
-        self.tier = live_tier(kind, 10_000)[0]
-        hit = self.hit.Hit
-
-        class Function(hit):  # type: ignore[misc,valid-type]
-            """As small as it can be; what it cannot find it calls by its name."""
-
-            _bound: tuple[Any, ...] = ()
-
-            def __init__(self, owner: Any) -> None:
-                self._owner = owner
-                self.calls: list[Any] = []
-
-            def _call(self, /, *args: Any, **kwargs: Any) -> Any:
-                self.calls.append((self._bound, args, kwargs))
-                return LONG
-
-            def __get__(self, instance: Any, owner: Any) -> Any:
-                if instance is None:
-                    return self
-                new = type(self).__new__(type(self))
-                new.__dict__.update(self.__dict__)
-                new._owner = self._owner
-                new._bound = (instance,)
-                new._set_first(instance)
-                return new
-
-        self.hit.enable(Function)
-        self.cls = Function
-
-    def function(self, mode: int = PLAIN, asynchronous: bool = False) -> Any:
-        function = self.cls(self.hit.Owner(asynchronous))
-        function._owner.arm(self.tier, mode)
-        return function
-
-    def hold(self, function: Any, value: Any, *args: Any, **kwargs: Any) -> bool:
-        """As the long way does it: whether it could be held under its arguments."""
-        owner = function._owner
-        exact = owner.arguments(args, kwargs)
-        return exact is not None and self.tier.keep(self.tier.token("k"), owner.number, exact, value)
 
 
 @pytest.fixture

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
 import os
+import pickle
 import random
 import subprocess
 import sys
 import threading
 import weakref
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +131,36 @@ def test_the_limits_are_checked(make: Any) -> None:
     with pytest.raises(TypeError):
         make(5).__init__(6)
     assert make().capacity == 10_000
+
+
+def test_a_text_is_no_ttl(make: Any) -> None:
+    """A number as text comes from a file that was read wrongly; whatever gives a number is one."""
+    for wrong in ("5", b"5", None):
+        with pytest.raises(TypeError):
+            make(5, ttl=wrong)
+    with pytest.raises(TypeError, match="must be real number, not str"):
+        make(5).put("a", 1, ttl="5")
+    assert make(5, ttl=Decimal("1.5")).capacity == 5
+
+
+def test_bytes_are_counted_as_whole_numbers(make: Any) -> None:
+    """What a size function gives as a fraction is cut."""
+    store = make(10, bytes=100.5, size=lambda key, value: 1.75)
+    store.put("a", 1)
+    store.put("b", 1, size=2.5)
+    assert store.bytes == 3
+    assert type(store.bytes) is int
+    store.put("c", 1, size=97.9)
+    store.put("d", 1, size=100.4)
+    assert store.keys() == ["d"]
+    store._check()
+
+
+def test_a_store_is_neither_copied_nor_pickled(make: Any) -> None:
+    """A shallow copy would share the entries, but neither the lock nor the counts."""
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="neither copied nor pickled"):
+            attempt(make(5))
 
 
 def test_it_explains_itself(make: Any) -> None:

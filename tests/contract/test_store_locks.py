@@ -17,22 +17,26 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+SUITES = ("store", "tier", "tier_proof", "hit", "twins", "twin_threads")
+
 WATCHED = """
 import importlib.util, sys
 sys.path.insert(0, {root!r})
 import pytest
 import rcollections.l1
-spec = importlib.util.spec_from_file_location("rcollections.l1._store", {built!r})
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-sys.modules["rcollections.l1._store"] = rcollections.l1._store = module
-which = "compiled and not million and not environment and not child and not real_time"
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", {root!r}, {tests!r}, "-k", which]))
+for name, path in {built!r}.items():
+    spec = importlib.util.spec_from_file_location("rcollections.l1." + name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules["rcollections.l1." + name] = module
+    setattr(rcollections.l1, name, module)
+which = "(compiled or both_twins) and not million and not environment and not child and not real_time"
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", {root!r}, *{tests!r}, "-k", which]))
 """
 
 
 def test_every_step_locks_once_and_unlocks(tmp_path: Path) -> None:
-    """The suite of the store on the watched build: keys, values and callbacks that use the store at every moment."""
+    """The suites of store, tier and quick call on the watched build: code of others that uses them at every moment."""
     pytest.importorskip("Cython")
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
@@ -46,11 +50,16 @@ def test_every_step_locks_once_and_unlocks(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    found = [*(tmp_path / "built").rglob("_store.*.so"), *(tmp_path / "built").rglob("_store.*.pyd")]
+    names = ("_store", "_tier", "_hit")  # each stands upon those before it
+    found = {
+        name: each for name in names for end in ("so", "pyd") for each in (tmp_path / "built").rglob(f"{name}.*{end}")
+    }
     if build.returncode or not found:
         pytest.skip("the store cannot be compiled here")
-    assert b"locked twice" in found[0].read_bytes()
-    code = WATCHED.format(root=str(ROOT), built=str(found[0]), tests=str(ROOT / "tests/contract/test_store.py"))
+    for each in found.values():
+        assert b"locked twice" in each.read_bytes()
+    tests = [str(ROOT / f"tests/contract/test_{name}.py") for name in SUITES]
+    code = WATCHED.format(root=str(ROOT), built={name: str(found[name]) for name in names}, tests=tests)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
