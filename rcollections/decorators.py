@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from .collections.keycache import KeyCache
 from .errors import ConfigError
-from .functions.decorated import Decorated
-from .functions.function import Function
-from .functions.many import MultiCached
-from .functions.wrap import CachedClassMethod, decorator, refuse_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -18,6 +13,7 @@ if TYPE_CHECKING:
 
     from .functions.aio import AsyncCachedFunction
     from .functions.aio_many import AsyncMultiCached
+    from .functions.many import MultiCached
     from .functions.sync import CachedFunction
     from .functions.wrap import Decorator
 
@@ -74,6 +70,8 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
         cls, fn_or_cls = fn_or_cls, None
     elif isinstance(fn_or_cls, type):
         raise TypeError(f"@cached takes a KeyCache class or a function, not the class {fn_or_cls.__name__}")
+    from .functions.wrap import decorator  # with the first function that is decorated
+
     return decorator(cls, fn_or_cls, options)
 
 
@@ -131,19 +129,6 @@ def multi_cached(
         raise ConfigError("multi_cached: key is a function of an id")
     options = {"ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error}
 
-    def decorate(fn: Any) -> Any:
-        if isinstance(fn, staticmethod):
-            return staticmethod(decorate(fn.__func__))
-        if isinstance(fn, classmethod):
-            return CachedClassMethod(decorate(fn.__func__))
-        if isinstance(fn, Decorated) or not callable(fn):
-            raise TypeError("@multi_cached takes a function, and one @cached or @multi_cached is enough")
-        refuse_unusable(fn, "@multi_cached")
-        function = Function(fn, cls, options, method=False, decorator="@multi_cached")
-        if not inspect.iscoroutinefunction(fn):
-            return MultiCached(function, arg, key)
-        from .functions.aio_many import AsyncMultiCached  # only now: it brings asyncio
+    from .functions.wrap import wrap_many  # with the first function that is decorated
 
-        return AsyncMultiCached(function, arg, key)
-
-    return decorate
+    return lambda fn: wrap_many(fn, cls, options, arg, key)

@@ -7,15 +7,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from ..errors import CacheMissError, ConfigError, KeyExistsError
-from ..functions.wrap import decorator
-from ..functions.writing import Writing
 from ..handles.edit import Edit
 from ..missing import MISSING
 from ..plans.collections import many
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
-from ..plans.functions.job import Job
-from ..plans.functions.recipe import Recipe
 from ..plans.guards import Refused
 from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
@@ -32,6 +28,7 @@ if TYPE_CHECKING:
     from ..functions.aio import AsyncCachedFunction
     from ..functions.sync import CachedFunction
     from ..functions.wrap import Decorator
+    from ..functions.writing import Writing
     from ..handles.filling import Since
     from ..plans.op import Operation
     from ..plans.target import Target
@@ -91,6 +88,8 @@ class KeyCache(KeyValue[V]):
     @classmethod
     def cached(cls, fn: Any = None, /, **options: Any) -> Any:
         """``@MyCache.cached`` or ``@MyCache.cached(ttl=60, …)``: the same as ``@cached(MyCache, …)``."""
+        from ..functions.wrap import decorator  # with the first function that is decorated
+
         decorate: Any = decorator(cls, None, options)
         return decorate if fn is None else decorate(fn)
 
@@ -283,11 +282,9 @@ class KeyCache(KeyValue[V]):
         >>> price.data
         4
         """
-        t = self._bound()
-        recipe = Recipe(type(self).__name__, t, t.connection.flights, t.connection.breaker, ttl=self.ttl)
-        tags = () if t.place is None else t.place.tags
-        job: Job[V] = Job(recipe, str(t.key), tags, lambda: None)
-        return Writing(job, t.connection)
+        from ..functions.writing import of_value
+
+        return of_value(type(self).__name__, self._bound(), self.ttl)
 
     # -- many at once ----------------------------------------------------------------------------
 

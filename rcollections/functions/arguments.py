@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import struct
 from base64 import urlsafe_b64encode
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EncodeError
@@ -29,6 +27,8 @@ class Arguments:
 
     def __init__(self, fn: Callable[..., Any], *, method: bool, ignore_self: bool) -> None:
         self.fn = fn
+        import inspect  # when something is decorated
+
         self.signature = inspect.signature(fn)
         self.parameters = list(self.signature.parameters.values())
         self.method = method
@@ -70,6 +70,8 @@ class Arguments:
                 ) from error
         text = f"{own};{text}" if own else text
         if len(text) > room:
+            from hashlib import blake2b  # only for long arguments
+
             text = "#" + blake2b(text.encode(), digest_size=16).hexdigest()
         return text
 

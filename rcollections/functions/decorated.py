@@ -86,4 +86,4 @@ class Decorated(Hit):
 
     def cache_parameters(self) -> dict[str, Any]:
         """The options, and the class as ``cls``. Not awaited."""
-        return {**self._function.options.as_dict(), "cls": self._function.cls}
+        return {**self._function.options._asdict(), "cls": self._function.cls}

@@ -8,9 +8,7 @@ cannot be told: that is what ``key=`` is for.
 
 from __future__ import annotations
 
-import dis
 import sys
-from hashlib import blake2b
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +44,8 @@ def _defined_before(fn: Callable[..., Any]) -> Any:
 
 
 def _digest(fn: Callable[..., Any]) -> str:
+    from hashlib import blake2b  # only for functions that need a digest
+
     told = _told(fn, set())
     return blake2b(repr(told).encode(), digest_size=4).hexdigest() if told else "0"
 
@@ -71,6 +71,8 @@ def _code(code: CodeType) -> tuple[object, ...]:
 
 
 def _captured(fn: Any, code: CodeType, seen: set[int]) -> list[tuple[str, object]]:
+    import dis
+
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
     own = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_DEREF"}
     found: list[tuple[str, object]] = []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigError
 from ..handles.options import check, near_miss
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "checked", "refuse_unknown", "seconds"]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What ``@cached`` was given, checked; see ``cached`` for what each means. None leaves it to the class."""
 
     key: str | Callable[..., Any] | None = None
@@ -39,12 +37,8 @@ class Options:
     ignore_self: bool = False
     l1: bool | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """All of them by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
-
-DEFAULTS = Options().as_dict()
+DEFAULTS = Options()._asdict()
 
 
 def refuse_unknown(options: dict[str, Any]) -> None:

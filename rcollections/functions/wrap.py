@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 from ..errors import ConfigError
 from .decorated import Decorated
 from .function import Function
+from .many import MultiCached
 from .options import refuse_unknown
 from .sync import CachedFunction
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..handles.base import BaseCache
     from .aio import AsyncCachedFunction
 
-__all__ = ["CachedClassMethod", "Decorator", "decorator", "refuse_unusable", "wrap"]
+__all__ = ["CachedClassMethod", "Decorator", "decorator", "wrap", "wrap_many"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,6 +87,25 @@ def _face(fn: Any, cls: type[BaseCache], options: dict[str, Any], *, method: boo
     from .aio import AsyncCachedFunction  # only now: it brings asyncio
 
     return AsyncCachedFunction(function)
+
+
+def wrap_many(
+    fn: Any, cls: type[BaseCache], options: dict[str, Any], arg: str, key: Callable[[Any], Any] | None
+) -> Any:
+    """The form of ``multi_cached`` of whatever was decorated."""
+    if isinstance(fn, staticmethod):
+        return staticmethod(wrap_many(fn.__func__, cls, options, arg, key))
+    if isinstance(fn, classmethod):
+        return CachedClassMethod(wrap_many(fn.__func__, cls, options, arg, key))
+    if isinstance(fn, Decorated) or not callable(fn):
+        raise TypeError("@multi_cached takes a function, and one @cached or @multi_cached is enough")
+    refuse_unusable(fn, "@multi_cached")
+    function = Function(fn, cls, options, method=False, decorator="@multi_cached")
+    if not inspect.iscoroutinefunction(fn):
+        return MultiCached(function, arg, key)
+    from .aio_many import AsyncMultiCached  # only now: it brings asyncio
+
+    return AsyncMultiCached(function, arg, key)
 
 
 def refuse_unusable(fn: Any, decorator: str) -> None:

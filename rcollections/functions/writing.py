@@ -8,19 +8,22 @@ from ..errors import CacheError
 from ..observe import events
 from ..plans.effects import Hold
 from ..plans.functions.invalidate import delete
+from ..plans.functions.job import Job
+from ..plans.functions.recipe import Recipe
 from ..plans.functions.values import dump
 from ..plans.functions.writing import begin, finish
 from ..servers.drivers.sync import drive
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from types import TracebackType
     from typing import Self
 
     from ..plans.effects import Plan
-    from ..plans.functions.job import Job
+    from ..plans.target import Target
     from ..servers.connection import Connection
 
-__all__ = ["Writing", "WritingBlock"]
+__all__ = ["Writing", "WritingBlock", "of_value"]
 
 R = TypeVar("R")
 
@@ -82,3 +85,12 @@ class Writing(WritingBlock[R]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         drive(self._end(error), self._connection)
+
+
+def of_value(name: str, t: Target, ttl: float | timedelta) -> Writing[Any]:
+    """The block around a change of the source of one value, of the class with this name."""
+    connection = t.connection
+    recipe = Recipe(name, t, connection.flights, connection.breaker, ttl=ttl)
+    tags = () if t.place is None else t.place.tags
+    job: Job[Any] = Job(recipe, str(t.key), tags, lambda: None)
+    return Writing(job, connection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigError, DecodeError
@@ -86,7 +85,7 @@ class BaseCache(Fillable, Running):
 
     @classmethod
     def _check_class(cls) -> None:
-        names = {**get_annotations(cls), **cls.__dict__}
+        names = {**cls.__annotations__, **cls.__dict__}
         for name in names:
             if name.startswith("_"):
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..plans.collections import fields, loads
@@ -111,6 +110,8 @@ class Fillable(Handle):
         """Make one field by ``__missing__``, under a lease of its own; who stored it first has made what counts."""
         t = self._bound()
         key = self._guarded_key(t.connection, str(t.key))
+        from hashlib import blake2b  # only for dicts that make missing fields
+
         own = f"{lease(key)}:{blake2b(t.encode(field), digest_size=8).hexdigest()}"
         name = f"{type(self).__name__}.__missing__()"
 

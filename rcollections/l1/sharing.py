@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -42,5 +41,7 @@ def is_immutable(value: Any, depth: int = 0) -> bool:
         return hasattr(kind, "_fields") and not hasattr(value, "__dict__") and is_immutable(tuple(value), depth + 1)
     parameters = getattr(kind, "__dataclass_params__", None)
     if parameters is not None and parameters.frozen:
+        import dataclasses  # it is loaded: somebody has made this class
+
         return all(is_immutable(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value))
     return False

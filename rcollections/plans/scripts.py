@@ -5,7 +5,6 @@ The guarded form of a script is the script behind a look at the guards of its ke
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +84,8 @@ def original(step: Script) -> Script:
 
 
 def _sha(text: str) -> str:
+    import hashlib  # only where a script is read
+
     return hashlib.sha1(text.encode("ascii"), usedforsecurity=False).hexdigest()
 
 

@@ -9,14 +9,15 @@ import os
 import threading
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import l1
 from ..errors import ConfigError
-from ..values.signing import Keyring, parse_keys
-from ..wire.dsn import dsn as dsns
-from ..wire.links import memory
-from .connection import Connection
+
+if TYPE_CHECKING:
+    from ..values.signing import Keyring
+    from ..wire.dsn.dsn import Dsn
+    from .connection import Connection
 
 __all__ = [
     "computes",
@@ -61,8 +62,12 @@ def configure(
     >>> connections()
     {'': Connection('memory://')}
     """
+    # What reads DSNs and opens connections is imported when there is one: `import rcollections` shall be quick.
+    from ..values.signing import parse_keys
+    from ..wire.dsn import dsn as dsns
+
     keys = None if signing_key is None else parse_keys(signing_key)
-    parsed: dict[str, dsns.Dsn] = {}
+    parsed: dict[str, Dsn] = {}
     if isinstance(dsn, str):
         one = dsns.parse(dsn)
         one = one.replace(**options) if options else one
@@ -83,7 +88,9 @@ def configure(
             _install(name, each)
 
 
-def _from_mapping(mapping: Mapping[str, Any]) -> dict[str, dsns.Dsn]:
+def _from_mapping(mapping: Mapping[str, Any]) -> dict[str, Dsn]:
+    from ..wire.dsn.dsn import from_mapping
+
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"configure() takes a DSN or a mapping of names to DSNs, not {type(mapping).__name__}")
     if not mapping:
@@ -91,14 +98,16 @@ def _from_mapping(mapping: Mapping[str, Any]) -> dict[str, dsns.Dsn]:
     if len(mapping) > 1 and "default" not in mapping:
         names = ", ".join(sorted(mapping))
         raise ConfigError(f"configure() with several connections needs one called 'default', not only {names}")
-    parsed: dict[str, dsns.Dsn] = {}
+    parsed: dict[str, Dsn] = {}
     for alias, given in mapping.items():
         name = "" if alias == "default" else alias
-        parsed[name] = dsns.from_mapping(name, {"dsn": given} if isinstance(given, str) else given)
+        parsed[name] = from_mapping(name, {"dsn": given} if isinstance(given, str) else given)
     return parsed
 
 
-def _install(name: str, dsn: dsns.Dsn) -> None:
+def _install(name: str, dsn: Dsn) -> None:
+    from .connection import Connection
+
     global generation
     old = _connections.get(name)
     if old is not None:
@@ -144,7 +153,9 @@ def _read_environment() -> None:
     global _environment_read
     if _environment_read:
         return
-    for name, dsn in dsns.from_environ(os.environ).items():
+    from ..wire.dsn.dsn import from_environ
+
+    for name, dsn in from_environ(os.environ).items():
         if name not in _connections:  # configure() has the last word
             _install(name, dsn)
     _environment_read = True
@@ -161,7 +172,9 @@ def _nothing_configured(name: str) -> Connection:
         UserWarning,
         stacklevel=2,
     )
-    _install("", dsns.parse("memory://"))
+    from ..wire.dsn.dsn import parse
+
+    _install("", parse("memory://"))
     return _connections[""]
 
 
@@ -189,6 +202,8 @@ def keyring() -> Keyring | None:
     """The signing keys: of ``configure(signing_key=)``, else of ``CACHES_SIGNING_KEY``, else none."""
     global _keyring, _keyring_known
     if not _keyring_known:
+        from ..values.signing import parse_keys
+
         written = os.environ.get("CACHES_SIGNING_KEY", "")
         _keyring, _keyring_known = (parse_keys(written) if written else None), True
     return _keyring
@@ -202,13 +217,15 @@ def ignore_environment() -> None:
 
 def reset() -> None:
     """Close and forget everything, the memory servers' data too; the environment is read again on use."""
+    from ..wire.links.memory import forget_fake_servers
+
     global generation, _environment_read, _keyring, _keyring_known, _computed
     with _lock:
         _computed = frozenset()  # functions announce their keys again when they are used
         for each in _connections.values():
             each.close()
         _connections.clear()
-        memory.forget_fake_servers()
+        forget_fake_servers()
         _environment_read, _keyring, _keyring_known = False, None, False
         generation += 1
         l1.renew()

@@ -7,7 +7,6 @@ dictionary lookups (no ``getattr``, which can run code or load lazy modules).
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from enum import Enum
 from types import ModuleType
@@ -94,7 +93,7 @@ def is_namedtuple(cls: type) -> bool:
 
 def is_dataclass(cls: type) -> bool:
     """Whether ``cls`` itself, not only a base of it, was decorated as a dataclass."""
-    return "__dataclass_fields__" in cls.__dict__ and dataclasses.is_dataclass(cls)
+    return "__dataclass_fields__" in cls.__dict__
 
 
 def _own_path(cls: type) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ..errors import ConfigError, DecodeError, EncodeError
@@ -123,6 +122,8 @@ class Codec:
         if keys is None:
             raise EncodeError("a value is pickled only with a signing key: set CACHES_SIGNING_KEY")
         try:
+            import pickle  # only with a signing key
+
             return PICKLED + keys.sign(pickle.dumps(value, PICKLE_PROTOCOL))
         except Exception as error:
             raise EncodeError(f"a value of type {type(value).__qualname__} cannot be pickled") from error
@@ -134,6 +135,8 @@ class Codec:
         pickled = keys.verified(data[len(PICKLED) :])
         if pickled is None:
             raise DecodeError("a stored pickle is not signed by any of our keys, so it is not opened")
+        import pickle
+
         return pickle.loads(pickled)  # noqa: S301 (signed by us)
 
     def _keys(self) -> Keyring | None:

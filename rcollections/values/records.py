@@ -7,7 +7,6 @@ nor ``__post_init__``: what comes back is the state that was written.
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import suppress
 from functools import cached_property
 from types import MemberDescriptorType
@@ -89,6 +88,8 @@ def _class_and_fields(items: list[Any]) -> tuple[type, tuple[str, ...]]:
 
 
 def _field_names(cls: Any) -> tuple[str, ...]:
+    import dataclasses  # it is loaded: somebody has made this class
+
     return tuple(field.name for field in dataclasses.fields(cls))
 
 

@@ -6,7 +6,6 @@ carries what its format carries: json and msgpack make lists of tuples.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Protocol, runtime_checkable
 
 import ormsgpack
@@ -29,9 +28,13 @@ class Serializer(Protocol):
 
 class _Json:
     def dumps(self, value: Any) -> str:
+        import json  # only where it was chosen
+
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     def loads(self, data: bytes) -> Any:
+        import json
+
         return json.loads(data.decode())
 
 

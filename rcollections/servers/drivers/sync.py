@@ -10,13 +10,12 @@ from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Slee
 from ...plans.waiting import computing
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
-from ..background import Handle, try_submit
-from ..leases import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...plans.effects import Effect, Plan
+    from ..background import Handle
     from ..connection import Connection
 
 __all__ = ["drive"]
@@ -57,6 +56,8 @@ def _do(effect: Any, connection: Connection) -> Any:
     if kind is Wait:
         return wait(effect.signal, effect.seconds)
     if kind is Hold:
+        from ..leases import hold  # with the first computation: `import rcollections` shall be quick
+
         return hold(connection, *effect)
     if kind is Subscribe:
         signal = Signal()
@@ -83,6 +84,7 @@ def wait(signal: Signal, seconds: float | None) -> bool:
 
 def spawn(effect: Spawn, connection: Connection) -> Handle | None:
     """Run another plan on the background pool, in a copy of this context, past the deadline around it."""
+    from ..background import Handle, try_submit
 
     def run() -> Any:
         no_deadline()
