@@ -37,6 +37,26 @@ cdef extern from "Python.h":
         ((PyTypeObject *)type)->tp_vectorcall_offset = offset;
     }
     static inline PyObject *rc_type_of(PyObject *o) { return (PyObject *)Py_TYPE(o); }
+    static inline PyObject *rc_raised(void) { return NULL; }     /* the exception that is set */
+    /* After an exception of calling a method: whether there is none, or None; then the exception is forgotten. */
+    static int rc_lacks(PyObject *o, PyObject *name) {
+        PyObject *kind, *error, *trace, *method;
+        int lacks;
+        if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_AttributeError)) return 0;
+        PyErr_Fetch(&kind, &error, &trace);
+        method = PyObject_GetAttr(o, name);
+        lacks = method == Py_None || (method == NULL && PyErr_ExceptionMatches(PyExc_AttributeError));
+        PyErr_Clear();
+        Py_XDECREF(method);
+        if (!lacks) {
+            PyErr_Restore(kind, error, trace);
+            return 0;
+        }
+        Py_DECREF(kind);
+        Py_XDECREF(error);
+        Py_XDECREF(trace);
+        return 1;
+    }
     static inline void rc_am_send(PyObject *type, sendfunc send) {
         ((PyTypeObject *)type)->tp_as_async->am_send = send;
     }
@@ -53,6 +73,10 @@ cdef extern from "Python.h":
     object PyObject_Vectorcall(object, PyObject **, size_t, PyObject *)
     Py_ssize_t PyTuple_GET_SIZE(PyObject *) noexcept
     PyObject *rc_type_of(PyObject *) noexcept
+    bint rc_lacks(PyObject *, object) noexcept
+    object rc_raised()
+    PyObject *PyObject_VectorcallMethod(object, PyObject **, size_t, PyObject *) noexcept
+    void Py_DECREF(PyObject *) noexcept
 
 cdef enum:
     PLAIN = 0
@@ -204,19 +228,19 @@ cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, 
     """The same for a method: the instance tells what it is, by ``__cache_key__``; a class is itself."""
     cdef PyObject *given[MOST + 2]
     cdef Py_ssize_t k
+    cdef PyObject *told
     cdef object own
     if rc_is_class(args[0]):
         own = <object>args[0]
     else:
         if getattr(<object>rc_type_of(args[0]), HOOK, None) is None:
             return ABSENT
-        try:
-            own = (<object>args[0]).__cache_key__()
-        except (AttributeError, TypeError):
-            if getattr(<object>args[0], HOOK, None) is not None:
-                raise
-            return ABSENT   # None is no hook, nor is that of a metaclass
-        if rc_is_class(<PyObject *>own):
+        told = PyObject_VectorcallMethod(HOOK, args, 1, NULL)
+        if told == NULL:    # None is no hook, nor is that of a metaclass
+            return ABSENT if rc_lacks(args[0], HOOK) else rc_raised()
+        own = <object>told
+        Py_DECREF(told)
+        if rc_is_class(told):
             return ABSENT
     given[0] = rc_type_of(args[0])
     given[1] = <PyObject *>own
