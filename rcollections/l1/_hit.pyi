@@ -1,7 +1,6 @@
 from .hit import Hit as Hit
 from .hit import Near as Near
 from .hit import Owner as Owner
-from .hit import Ready as Ready
 from .hit import bypass as bypass
 from .hit import enable as enable
 from .hit import renew as renew

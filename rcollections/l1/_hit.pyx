@@ -9,13 +9,11 @@ Cython has no word for it, so the slots of the types are set by hand, below.
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ._store cimport Py_INCREF, PyObject, rc_add, rc_lock, rc_mutex, rc_now, rc_read, rc_unlock, rc_write
+from ._store cimport PyObject, rc_add, rc_lock, rc_mutex, rc_now, rc_read, rc_unlock, rc_write
 from ._tier cimport (
     Tier, counts_still, mix_call, rc_is_class, rc_kind, rc_mix_one, seek_call, seek_one, serves,
 )
 
-import sys as _sys
-from collections.abc import Coroutine as _Coroutine
 
 from .calls import ABSENT as _ABSENT
 from .calls import bypassed as _bypassed
@@ -57,18 +55,9 @@ cdef extern from "Python.h":
         Py_XDECREF(trace);
         return 1;
     }
-    static inline void rc_am_send(PyObject *type, sendfunc send) {
-        ((PyTypeObject *)type)->tp_as_async->am_send = send;
-    }
     """
-    ctypedef enum PySendResult:
-        PYGEN_RETURN
-        PYGEN_ERROR
-        PYGEN_NEXT
-    ctypedef PySendResult (*sendfunc)(PyObject *, PyObject *, PyObject **)
     void rc_flag(object) noexcept
     void rc_offset(object, Py_ssize_t) noexcept
-    void rc_am_send(object, sendfunc) noexcept
     Py_ssize_t PyVectorcall_NARGS(size_t) noexcept
     object PyObject_Vectorcall(object, PyObject **, size_t, PyObject *)
     Py_ssize_t PyTuple_GET_SIZE(PyObject *) noexcept
@@ -89,8 +78,6 @@ cdef enum:
 cdef int64_t generation = 0
 cdef int64_t watched = False
 cdef int64_t bypasses = 0
-# From Python 3.12 on only real coroutines are awaited without an exception that carries the result.
-cdef bint REAL = _sys.version_info >= (3, 12)
 cdef object ABSENT = _ABSENT
 cdef object PACKED = _Packed
 cdef object BYPASSED = _bypassed
@@ -287,7 +274,7 @@ cdef object found_or_called(Hit self, tuple args, dict kwargs):
                 value = tier.held(owner.number, held, ABSENT)
                 if value is not ABSENT:
                     rc_add(&owner.hits, 1)
-                    return made_ready(value) if owner.asynchronous else value
+                    return _soon(value) if owner.asynchronous else value
     return self._call(*args, **kwargs)
 
 
@@ -343,7 +330,7 @@ cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
                 value = look_up_told(owner, tier, all_args, n, names, named)
             if value is not ABSENT:
                 rc_add(&owner.hits, 1)
-                return made_ready(value) if owner.asynchronous else value
+                return _soon(value) if owner.asynchronous else value
     return handed_on(self, args, flagged, names)
 
 
@@ -405,54 +392,9 @@ cdef class Near:
         return self.tier.held(READS, words, ABSENT)
 
 
-cdef class Ready:
-    """A coroutine that has its result: awaiting it switches to nobody."""
-
-    cdef object value
-
-    def __init__(self, value):
-        self.value = value
-
-    def __await__(self):
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        raise StopIteration(self.value)
-
-    def send(self, _value):
-        raise StopIteration(self.value)
-
-    def throw(self, kind, value=None, trace=None):
-        raise kind if value is None else value
-
-    def close(self):
-        """Nothing to close."""
-
-
-cdef inline object made_ready(object value):
-    cdef Ready ready
-    if REAL:
-        return _soon(value)
-    ready = Ready.__new__(Ready)
-    ready.value = value
-    return ready
-
-
-cdef PySendResult ready_send(PyObject *self, PyObject *_value, PyObject **result) noexcept:
-    cdef object value = (<Ready>self).value
-    Py_INCREF(<PyObject *>value)
-    result[0] = <PyObject *>value
-    return PYGEN_RETURN
-
-
 cdef void set_slots():
     cdef Hit hit = Hit.__new__(Hit)
     rc_offset(Hit, <char *>&hit.quick - <char *><PyObject *>hit)
-    rc_am_send(Ready, ready_send)
 
 
 set_slots()
-_Coroutine.register(Ready)

@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-__all__ = ["COMPILED", "Hit", "Near", "Owner", "Ready", "Store", "Tier", "Token", "bypass", "enable", "renew", "watch"]
+__all__ = ["COMPILED", "Hit", "Near", "Owner", "Store", "Tier", "Token", "bypass", "enable", "renew", "watch"]
 
 COMPILED = False
 
 if TYPE_CHECKING or os.environ.get("RCOLLECTIONS_PURE"):
-    from .hit import Hit, Near, Owner, Ready, bypass, enable, renew, watch
+    from .hit import Hit, Near, Owner, bypass, enable, renew, watch
     from .store import Store
     from .tier import Tier, Token
 else:
     try:
-        from ._hit import Hit, Near, Owner, Ready, bypass, enable, renew, watch
+        from ._hit import Hit, Near, Owner, bypass, enable, renew, watch
         from ._store import Store
         from ._tier import Tier, Token
     except ImportError:  # not built: no compiler, or a bare checkout
-        from .hit import Hit, Near, Owner, Ready, bypass, enable, renew, watch
+        from .hit import Hit, Near, Owner, bypass, enable, renew, watch
         from .store import Store
         from .tier import Tier, Token
     else:

@@ -6,15 +6,14 @@ bound methods) share an ``Owner``, which is armed with a tier by the first call 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
-from .calls import ABSENT, PLAIN, bypassed, call_arguments, number
+from .calls import ABSENT, PLAIN, bypassed, call_arguments, number, soon
 
 if TYPE_CHECKING:
     from .tier import Tier
 
-__all__ = ["Hit", "Near", "Owner", "Ready", "bypass", "enable", "renew", "watch"]
+__all__ = ["Hit", "Near", "Owner", "bypass", "enable", "renew", "watch"]
 
 READS = 1  # the owner of reads of collections
 
@@ -98,7 +97,7 @@ class Hit:
                 value = tier.held(owner.number, held, ABSENT)
                 if value is not ABSENT:
                     owner.hits += 1
-                    return Ready(value) if owner.asynchronous else value
+                    return soon(value) if owner.asynchronous else value
         return self._call(*args, **kwargs)
 
 
@@ -134,25 +133,3 @@ class Near:
     def reply(self, words: tuple[Any, ...]) -> Any:
         """The reply that is held for this step, or ABSENT."""
         return self.tier.held(READS, words, ABSENT)
-
-
-class Ready(Coroutine[Any, Any, Any]):
-    """A coroutine that has its result: awaiting it switches to nobody."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def send(self, _value: Any) -> Any:
-        raise StopIteration(self._value)
-
-    def throw(self, kind: Any, value: Any = None, _trace: Any = None) -> Any:
-        raise kind if value is None else value
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        yield from ()
-        return self._value

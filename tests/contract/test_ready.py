@@ -1,4 +1,4 @@
-"""A hit of an ``async def``: a coroutine that has its result, compiled or not."""
+"""A hit of an ``async def``: a real coroutine that has its result, compiled or not."""
 
 from __future__ import annotations
 
@@ -6,17 +6,28 @@ import asyncio
 import collections.abc
 import gc
 import inspect
+import itertools
 import warnings
 from typing import Any
 
 import pytest
 
-from tests.contract.tiers import KINDS, hit_module
+from tests.contract.hits import World
+from tests.contract.tiers import KINDS
 
 
 @pytest.fixture(params=KINDS)
 def ready(request: pytest.FixtureRequest) -> Any:
-    return hit_module(str(request.param)).Ready
+    """What a held ``async def`` gives for a call whose value this is."""
+    world = World(str(request.param))
+    function, numbers = world.function(asynchronous=True), itertools.count()
+
+    def make(value: Any) -> Any:
+        number = next(numbers)
+        assert world.hold(function, value, number)
+        return function(number)
+
+    return make
 
 
 def test_it_is_awaited_in_every_way(ready: Any) -> None:
@@ -62,8 +73,10 @@ def test_it_is_a_coroutine_for_those_who_ask(ready: Any) -> None:
     one = ready(1)
     assert isinstance(one, collections.abc.Coroutine)
     assert asyncio.iscoroutine(one)
+    assert inspect.iscoroutine(one)
     assert inspect.isawaitable(one)
     assert asyncio.isfuture(one) is False
+    one.close()
 
 
 def test_by_hand(ready: Any) -> None:
@@ -86,12 +99,13 @@ async def _awaiting(awaitable: Any) -> Any:
     return await awaitable
 
 
-def test_nobody_has_to_await_it(ready: Any) -> None:
-    """No warning, and its value goes with it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+def test_a_forgotten_await_is_told(ready: Any) -> None:
+    """As of any coroutine: Python warns when it goes without having been awaited."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         ready(1)
         gc.collect()
+    assert ["never awaited" in str(each.message) for each in told] == [True]
 
 
 def test_a_task_of_it_may_be_cancelled(ready: Any) -> None:
