@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,19 +22,19 @@ log = logging.getLogger("rcollections")
 # Of each a function that gives what to call, or None when its object is gone.
 _in_child: dict[int, Callable[[], Any]] = {}
 _around: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
-_count = 0
+_numbers = count()  # of an object that threads may share
 _hooked = False
 
 
 def at_fork(function: Callable[[], None]) -> None:
     """Call this function of a module in every child."""
-    _add(lambda: function)
+    _add(lambda: function, next(_numbers))
 
 
 def after_fork(method: Callable[[], None]) -> None:
     """Call this bound method in every child, as long as its object lives."""
-    number = _count
-    _add(weakref.WeakMethod(method, lambda _: _in_child.pop(number, None)))
+    number = next(_numbers)
+    _add(weakref.WeakMethod(method, lambda _: _in_child.pop(number, None)), number)
 
 
 def around_fork(before: Callable[[], Any], after: Callable[[], Any]) -> None:
@@ -52,11 +53,9 @@ def at_worker(owner: Any, function: Callable[[Any], None]) -> None:
     util.register_after_fork(owner, function)
 
 
-def _add(found: Callable[[], Any]) -> None:
-    global _count
+def _add(found: Callable[[], Any], number: int) -> None:
     _hook()
-    _in_child[_count] = found
-    _count += 1
+    _in_child[number] = found
 
 
 def _hook() -> None:

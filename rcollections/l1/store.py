@@ -22,7 +22,6 @@ what they call may call the store: then it waits in ``_later`` until the step is
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict, deque
 from functools import partial
 from threading import RLock
@@ -30,6 +29,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from ..errors import CacheMissError, ConfigError
+from ..forks import after_fork
 from .size import estimate
 from .stats import StoreStats
 
@@ -118,7 +118,6 @@ class Store(Generic[K, V]):
         "_misses",
         "_most",
         "_n",
-        "_pid",
         "_queues",
         "_remembered",
         "_ring",
@@ -163,6 +162,7 @@ class Store(Generic[K, V]):
         self._later: deque[Callable[[], object]] = deque()
         self._unlock_all()
         self._forget()
+        after_fork(self._after_fork)
 
     # -- reading
 
@@ -333,15 +333,16 @@ class Store(Generic[K, V]):
     def _unlock_all(self) -> None:
         self._lock = RLock()
         self._busy = False
-        self._pid = os.getpid()
+
+    def _after_fork(self) -> None:
+        """In a child: whoever held the lock is a thread of the parent, and may have been in the midst of a step."""
+        half = self._busy
+        self._unlock_all()
+        if half:
+            self._forget()
 
     def _enter(self) -> bool:
         """Begin a step. False: this thread is in one, and was interrupted."""
-        if self._pid != os.getpid():  # a child: whoever held the lock is not here
-            half = self._busy
-            self._unlock_all()
-            if half:
-                self._forget()
         self._lock.acquire()
         if self._busy:
             self._lock.release()
