@@ -35,11 +35,11 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     """Keep a function's results on the server: computed once, over all threads and processes.
 
     ``@cached``, ``@cached(ttl=60, …)``, ``@cached(MyKeyCache, …)`` and ``MyKeyCache.cached(…)``; on
-    functions, methods, class and static methods, properties and ``async def``. Options, of which the class
-    gives the defaults for ``ttl`` and ``tags``:
+    functions, methods, class and static methods, properties and ``async def``. The class gives the defaults
+    of ``ttl`` and ``tags``. The options:
 
     ``key``: a str (one key for all calls) or a function of the call's arguments, which gives a str or
-    key parts; without it the key is made of module, name, ``version`` and the exact arguments.
+    key parts. Without ``key`` the key is made of module, name, ``version`` and the exact arguments.
     ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result (None or negative:
     not stored). ``async_ttl``: below this much freshness the value is refreshed in the background;
     negative counts from ``ttl``. ``stale_while_revalidate``, ``stale_if_error``: seconds past ``ttl``
@@ -76,7 +76,7 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
 
 
 class MultiDecorator(Protocol):
-    """What ``multi_cached(...)`` gives."""
+    """The decorator that ``multi_cached(...)`` gives."""
 
     @overload
     def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]]) -> AsyncMultiCached[P, R]: ...  # type: ignore[overload-overlap]
@@ -96,14 +96,14 @@ def multi_cached(
 ) -> MultiDecorator:
     """Keep the results of a function of many ids, each under a key of its own.
 
-    ``arg`` names the parameter that takes the ids. The function gets those that are not cached, in order
-    and without repeats, as a list, and returns a mapping of ids to values; ids that it leaves out are
-    neither cached nor in the result. The result is a dict in the order asked.
+    ``arg`` names the parameter that takes the ids. The function gets a list of the ids that are not cached,
+    in order and without repeats. It returns a mapping of ids to values; ids that it leaves out are neither
+    cached nor in the result. The result is a dict in the order asked.
 
-    Without ``key`` the value of an id is ``cls(id)`` (a tuple means key parts), so give the class a prefix;
+    Without ``key`` the value of an id is ``cls(id)`` (a tuple means key parts), so give the class a prefix.
     ``key`` is a function of the id that gives a str or key parts. Other arguments are not part of the key.
-    ``ttl``, ``tags``, ``lease`` and ``on_error`` are those of ``cached``. All that is cached is one round trip,
-    all that is missing one call; of several callers each computes what nobody else is computing.
+    ``ttl``, ``tags``, ``lease`` and ``on_error`` are those of ``cached``. One round trip reads all cached values,
+    one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
 
     >>> from rcollections import KeyCache, multi_cached
     >>> class Name(KeyCache[str]):

@@ -1,4 +1,4 @@
-"""What a counter does with another one, or with a ``Counter`` or mapping: comparing, operators, in place."""
+"""What a counter does with another counter, a ``Counter`` or a mapping: comparing, operators, in place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ K = TypeVar("K")
 
 
 class CounterAlgebra(HashCache[K, int]):
-    """The part of a counter that has two sides. Operators give plain ``Counter``. Not a type of its own."""
+    """The part of a counter that takes an operand. Operators give a plain ``Counter``. Not a type of its own."""
 
     @abstractmethod
     def to_counter(self) -> Counter[K]:
@@ -93,7 +93,7 @@ class CounterAlgebra(HashCache[K, int]):
         return self._combine(other, "and")
 
     def _combine(self, other: Any, name: str) -> Self:
-        """One atomic step as long as both counters have at most 5,000 fields; above it a page at a time."""
+        """One atomic step as long as both counters have at most 5,000 fields; larger ones go page by page."""
         if not isinstance(other, Mapping):
             return NotImplemented  # type: ignore[no-any-return]
         t = self._bound()
@@ -104,7 +104,7 @@ class CounterAlgebra(HashCache[K, int]):
         return self
 
     def _meets(self, other: object) -> TypeGuard[CounterAlgebra[Any]]:
-        """Whether the two can meet on the server."""
+        """Whether the server can combine the two counters."""
         return isinstance(other, CounterAlgebra) and other._bound().connection is self._bound().connection
 
 

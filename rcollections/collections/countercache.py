@@ -38,10 +38,10 @@ D = TypeVar("D")
 class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
     """A ``collections.Counter`` on the server: a missing field counts 0, and adding is atomic.
 
-    ``c[field] += 1`` reads and then sends one increment, so that nobody's counting is lost; so does
-    ``-=``. Every other assignment sets. ``increment`` is the same in one round trip. Counts are ints
-    of 64 bits: others are an EncodeError (a TypeError) before anything is sent, a sum that would not
-    fit is one too and changes nothing. A field that holds no count is a WrongTypeError.
+    ``c[field] += 1`` reads and then sends one increment, so that no caller's counting is lost; so does
+    ``-=``. Every other assignment sets. ``increment`` adds in one round trip. Counts are ints of 64 bits:
+    any other value is an EncodeError (a TypeError) before anything is sent. A sum that would not fit is an
+    EncodeError, too, and changes nothing. A field that holds no count is a WrongTypeError.
 
     Operations are atomic and one round trip unless they say otherwise. Operators and ``copy()`` give
     plain ``Counter``; the in-place forms run on the server.
@@ -117,8 +117,8 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
     def increment(self, field: K, n: int = 1) -> int:
         """Add ``n`` to the count of a field, atomically; gives the new count. One round trip.
 
-        With 0 this reads: a missing field counts 0 and is not stored. It is never repeated after a
-        failure, so a lost reply raises instead of counting twice. ``inc`` is another name of it.
+        With 0 this reads: a missing field counts 0 and is not stored. An increment is never repeated after
+        a failure, so a lost reply raises instead of counting twice. ``inc`` is another name of this method.
         """
         t = self._bound()
         if type(n) is int and n == 0:
@@ -178,14 +178,14 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
     def update(self, iterable: Any = None, /, **counts: int) -> None:
         """Count the elements of an iterable, or add the counts of a mapping; one round trip.
 
-        All or nothing up to 5,000 different elements. More are sent in steps of 2,500: what was
-        counted stays if a later step fails. Another CounterCache of the same connection is read on
-        the server. Adding 0 to a count that is there changes nothing, so it does not re-arm the ttl.
+        All or nothing up to 5,000 different elements. More are sent in steps of 2,500: counts that were
+        added stay if a later step fails. The server reads another CounterCache of the same connection
+        itself. Adding 0 to a count that is there changes nothing, so it does not re-arm the ttl.
         """
         self._count(iterable, counts, "add")
 
     def subtract(self, iterable: Any = None, /, **counts: int) -> None:
-        """Like ``update``, but subtracts; counts may get to 0 and below, and stay. One round trip."""
+        """Like ``update``, but subtracts; counts of 0 and below stay in the counter. One round trip."""
         self._count(iterable, counts, "sub")
 
     def _count(self, iterable: Any, more: Mapping[Any, int], sign: str) -> None:
@@ -197,7 +197,7 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
 
     @classmethod
     def fromkeys(cls, fields: Iterable[Any], value: Any = None) -> NoReturn:
-        """Not there, as in Counter: what a count made of keys should be is not obvious."""
+        """Not defined, as in Counter: it is not obvious which counts the fields should get."""
         raise NotImplementedError(f"{cls.__name__}.fromkeys() is undefined. Use {cls.__name__}(*parts, data=iterable)")
 
     # -- what a Counter knows --------------------------------------------------------------------
@@ -207,11 +207,11 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
         return self._run(hashes.content(self._bound()).then(lambda found: Counter(found).most_common(n)))
 
     def elements(self) -> Iterator[K]:
-        """Each field as often as it counts; those not above 0 are left out. Reads all before the first."""
+        """Each field as often as its count says, with a count of 0 or less not at all. Reads all fields first."""
         return self._run(hashes.content(self._bound()).then(lambda found: Counter(found).elements()))
 
     def total(self) -> int:
-        """The sum of all counts. Reads all of them, O(n)."""
+        """The sum of all counts. Reads all counts, O(n)."""
         return self._run(hashes.content(self._bound()).then(_total))
 
     def to_counter(self) -> Counter[K]:
@@ -231,7 +231,7 @@ def _mapping(counts: Any) -> dict[Any, Any]:
 
 
 def _counted(data: Any) -> Mapping[Any, Any]:
-    """What ``Counter(data)`` counts."""
+    """The counts that ``Counter(data)`` has."""
     if data is None:
         return {}
     return _mapping(data) if isinstance(data, Mapping) else Counter(data)

@@ -39,9 +39,9 @@ D = TypeVar("D")
 class DictCache(HashCache[K, V], MutableMapping[K, V]):
     """A ``dict`` on the server: fields are whatever a dict takes as keys, values what the codec carries.
 
-    Operations are atomic and one round trip each unless they say otherwise. What a hash on a server
-    cannot do like a dict: it has no order, ``popitem`` takes any item, and results are copies
-    (``with d.edit(field) as v:`` changes one in place).
+    Operations are atomic and one round trip each unless they say otherwise. A hash on a server differs
+    from a dict: it has no order, ``popitem`` takes any item, and results are copies. To change a value
+    in place there is ``with d.edit(field) as v:``.
 
     >>> from rcollections import DictCache
     >>> class Profile(DictCache[str, int]):
@@ -97,7 +97,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     def set(self, field: K, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a field; with ``ttl`` (seconds) the field expires by itself. True if it is new.
 
-        A ttl of its own needs Valkey 9 or Redis 7.4 and later; on others CacheError, nothing stored.
+        The ttl of a field needs Valkey 9 or Redis 7.4 and later; other servers: CacheError, nothing is stored.
         Storing the field again without ``ttl`` lets it live as long as the dict.
         """
         return self._run(plans.set_field(self._bound(), field, value, ttl))
@@ -140,7 +140,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     def increment(self, field: K, by: float = 1) -> Any:
         """Add to the number in a field, atomically; a missing one starts at 0. Gives the sum.
 
-        ``d[field] += 1`` reads and writes, and can lose what others add meanwhile; this cannot.
+        ``d[field] += 1`` reads and writes, and can lose numbers that others add meanwhile; this method cannot.
         """
         return self._run(plans.increment(self._bound(), field, by))
 
@@ -162,14 +162,14 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
         return self._run(plans.gets(self._bound(), field, lambda: default))
 
     def cas(self, field: K, value: V, token: Token) -> bool:
-        """Store a field if nobody changed it since ``gets`` gave the token; False if somebody did."""
+        """Store a field if it was not changed since ``gets`` gave the token; False if it was."""
         return self._run(plans.cas(self._bound(), field, value, token))
 
     def edit(self, field: K, default: Any = MISSING) -> Edit[V]:
         """``with d.edit(field) as v:`` gives a copy of the value to change, and writes it back, or raises.
 
-        CacheError if somebody changed the field meanwhile (nothing is written then); KeyError if it
-        is missing and there is no ``default``. Two round trips.
+        CacheError if another caller changed the field meanwhile (nothing is written then); KeyError if the
+        field is missing and there is no ``default``. Two round trips.
 
         >>> from rcollections import DictCache
         >>> d = DictCache("basket", data={"fruit": ["apple"]})
@@ -190,7 +190,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     # -- many fields -----------------------------------------------------------------------------
 
     def get_many(self, fields: Iterable[K], default: Any = MISSING) -> dict[K, Any]:
-        """Several fields in one round trip: those that are there, or all if a ``default`` is given."""
+        """Several fields in one round trip: the fields that are there, or all if a ``default`` is given."""
 
         def build(found: dict[K, Any]) -> dict[K, Any]:
             if default is MISSING:
@@ -217,8 +217,8 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
 
-        More are sent in steps of 10,000: not atomic, what is stored stays if a later step fails.
-        Another DictCache of the same connection and serializer is read on the server.
+        More are sent in steps of 10,000: not atomic, stored fields stay if a later step fails.
+        The server reads another DictCache of the same connection and serializer itself.
         """
         t = self._bound()
         if isinstance(other, DictCache) and not fields and _writes_alike(self, other):
@@ -267,7 +267,7 @@ def _mapping(other: Any) -> dict[Any, Any]:
 
 
 def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:
-    """Whether the fields of one can be stored in the other as they are, on their server."""
+    """Whether the server can store the fields of one dict in the other as they are."""
     if a._bound().connection is not b._bound().connection:
         return False
     return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

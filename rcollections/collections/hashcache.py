@@ -47,7 +47,7 @@ class HashCache(BaseCache, Generic[K, V]):
         return self.exists()
 
     if TYPE_CHECKING:
-        # What the views ask for.
+        # The views call this.
         def get(self, field: Any, default: Any) -> Any: ...
 
         def __getitem__(self, field: K) -> V: ...
@@ -64,7 +64,7 @@ class HashCache(BaseCache, Generic[K, V]):
         """A view of fields and values, which asks the server whenever it is used."""
         return HashItemsView(self)
 
-    # The names of old, which code that comes from other libraries may use.
+    # Old names, which code that was written for other libraries may use.
     iterkeys, itervalues, iteritems = keys, values, items
 
     def discard(self, field: Any) -> bool:
@@ -111,7 +111,7 @@ class HashItemsView(ItemsView[K, V]):
     def __contains__(self, item: object) -> bool:
         if not isinstance(item, tuple) or len(item) != 2:
             return False
-        # By get: a missing field must not become one, neither by __missing__ nor as a count of 0.
+        # By get(): a missing field must not seem to be there, neither by __missing__ nor as a count of 0.
         found = self._mapping.get(item[0], MISSING)
         return found is not MISSING and bool(found is item[1] or found == item[1])
 
@@ -120,7 +120,7 @@ class HashItemsView(ItemsView[K, V]):
 
 
 def plain(other: Any) -> Any:
-    """A mapping as a plain dict, without a round trip per element where it is one of ours."""
+    """A mapping as a plain dict; a collection of this library without a round trip per element."""
     if isinstance(other, HashCache):
         return dict(other._iterate_items())
     return dict(other) if isinstance(other, Mapping) else other

@@ -50,9 +50,9 @@ class KeyCache(KeyValue[V]):
 
     A missing key reads as ``default`` (a class attribute or override: a value, or a function that
     makes one), which is None unless set. ``int()``, ``float()``, ``str()``, ``bool()`` and the
-    comparisons work on the value; missing is less than anything. Every read is one round trip; a second one
-    where a function stored the value with stale windows, since only the ttl tells whether it is fresh. A stale
-    one counts as missing, for reads and for writes.
+    comparisons work on the value; a missing value is less than any other. Every read is one round trip. It takes
+    a second one where a function stored the value with stale windows, since only the ttl tells whether such a
+    value is fresh. A stale value counts as missing, for reads and for writes.
 
     >>> from rcollections import KeyCache
     >>> class Price(KeyCache[int]):
@@ -110,7 +110,7 @@ class KeyCache(KeyValue[V]):
         return t
 
     def _place(self) -> Place:
-        """What stands beside the value: for scripts that look at the metadata of entries, tags or not."""
+        """The keys and facts beside the value, for scripts that look at the metadata of entries, tags or not."""
         t = self._bound()
         return t.place or Place(lease(t.key), guard(t.key), channel(t.key), (), 0, b"")
 
@@ -162,9 +162,9 @@ class KeyCache(KeyValue[V]):
     ) -> bool:
         """Store a value; with ``nx`` only if there is none. ``ttl`` in seconds, 0 for ever.
 
-        True if it was stored. One round trip, value and ttl in one step. With ``since`` (of ``since()``,
-        from before the source was read) only if no tag of the class was invalidated and the key not
-        cleared since then.
+        True if it was stored. One round trip, value and ttl in one step. ``since`` is what ``since()`` gave
+        before the source was read. With it the value is stored only if since then no tag of the class was
+        invalidated, and the key was not cleared.
         """
         if since is not None:
             try:
@@ -206,17 +206,17 @@ class KeyCache(KeyValue[V]):
         return self._run(plans.gets(self._bound(), self._reader(), self._default))
 
     def cas(self, value: V, token: Token) -> bool:
-        """Store a value if nobody changed the key since ``gets`` gave the token (compare and set).
+        """Store a value if the key was not changed since ``gets`` gave the token (compare and set).
 
-        False, and nothing stored, if the key holds other bytes now; a token of a missing key wants it
-        still missing. One round trip.
+        False, and nothing is stored, if the key holds other bytes now. With the token of a missing key, the
+        key has to be missing still. One round trip.
         """
         return self._run(plans.cas(self._bound(), value, token))
 
     def edit(self, default: Any = MISSING) -> Edit[V]:
         """``with c.edit() as v:`` gives a copy to change in place, and writes it back, or raises.
 
-        CacheError if somebody changed the value meanwhile (nothing is written then), CacheMissError
+        CacheError if another caller changed the value meanwhile (nothing is written then), CacheMissError
         if there is none and no ``default``. Two round trips.
         """
         t = self._bound()
@@ -229,8 +229,8 @@ class KeyCache(KeyValue[V]):
         """Add to the number under the key, atomically; a missing key starts at 0. Gives the sum.
 
         Ints are one INCRBY and stay within 64 bits; a float anywhere makes the sum a float.
-        WrongTypeError (a TypeError) if the value is no number. One round trip; never repeated after
-        a failure, so a lost reply raises instead of counting twice.
+        WrongTypeError (a TypeError) if the value is no number. One round trip. An increment is never repeated
+        after a failure, so a lost reply raises instead of counting twice.
         """
         return self._run(plans.increment(self._bound(), by))
 
@@ -239,7 +239,8 @@ class KeyCache(KeyValue[V]):
     def exists(self, ttl: float | None = None) -> bool:
         """Whether there is a value; with ``ttl``, whether it stays for more than that many seconds.
 
-        It reads the value, so that it never differs from ``get()``. One round trip. ``has`` is another name of it.
+        This method reads the value, so that it never differs from ``get()``. One round trip. ``has`` is another
+        name of it.
         """
         t, read = self._bound(), self._reader()
         return self._run(plans.exists(t, read) if ttl is None else plans.lives_longer(t, read, ttl))
@@ -249,7 +250,7 @@ class KeyCache(KeyValue[V]):
     def expire(self, seconds: float | timedelta) -> bool:
         """Let the value live that long from now; 0 for ever. False if there is none. One round trip.
 
-        With stale windows that is how long it is fresh: they stay behind it.
+        A value with stale windows is fresh for that long, and its windows follow.
         """
         return self._run(plans.arm(self._bound(), self._place(), "expire", milliseconds(seconds)))
 
@@ -271,8 +272,8 @@ class KeyCache(KeyValue[V]):
     def writing(self) -> Writing[V]:
         """``with K(…).writing() as w:`` around a change of the source; ``w.put(value)`` stores the new value.
 
-        The value is dropped first, and while the block runs nobody can store an older one that was
-        computed meanwhile. Without ``w.put``, or with an exception, nothing is stored.
+        The value is dropped first, and while the block runs no caller can store an older value that it
+        computed. Without ``w.put``, or with an exception, nothing is stored.
 
         >>> from rcollections import KeyCache
         >>> price = KeyCache("price", "tea", data=3)
@@ -290,10 +291,10 @@ class KeyCache(KeyValue[V]):
 
     @classmethod
     def get_many(cls, keys: Iterable[Any], default: Any = MISSING, *, with_ttl: bool = False) -> dict[Any, Any]:
-        """Several values in one round trip: ``{parts: value}`` for those that are there, in order.
+        """Several values in one round trip: ``{parts: value}`` for the keys that are there, in order.
 
-        ``keys`` are part tuples, or single parts. With ``default`` missing ones are in the result
-        too. ``with_ttl=True`` gives ``(value, seconds left)`` as values, ``-1.0`` for missing ones.
+        ``keys`` are part tuples, or single parts. With ``default`` missing keys are in the result
+        too. ``with_ttl=True`` gives ``(value, seconds left)`` as values, ``-1.0`` seconds for missing keys.
 
         >>> from rcollections import KeyCache
         >>> class Name(KeyCache[str]):
@@ -313,7 +314,7 @@ class KeyCache(KeyValue[V]):
     def set_many(cls, values: Mapping[Any, V], *, ttl: float | timedelta | None = None) -> None:
         """Store several values, ``{parts: value}``, all or nothing, with one ttl. One round trip.
 
-        Over 5,000 keys it is one step per 5,000: not atomic then.
+        More than 5,000 keys are sent in steps of 5,000: not atomic then.
         """
         handles = [_handle(cls, parts) for parts in values]
         if handles:

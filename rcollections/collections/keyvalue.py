@@ -1,4 +1,4 @@
-"""What the value under a key can stand for: a number, a text, a truth, something to compare with."""
+"""Using a ``KeyCache`` like its value: as a number, a text or a truth value, and in comparisons."""
 
 from __future__ import annotations
 

@@ -19,18 +19,18 @@ S = TypeVar("S")
 
 
 class SetAlgebra(BaseCache, AbstractSet[T]):
-    """The part of a set that has several sides. Not a type of its own."""
+    """The part of a set that takes operands. Not a type of its own."""
 
     # -- operands --------------------------------------------------------------------------------
 
     def _meets(self, other: object) -> TypeGuard[SetAlgebra[Any]]:
-        """Whether the two can meet on the server: one connection, members written alike."""
+        """Whether the server can combine the two sets: one connection, members written alike."""
         if not isinstance(other, SetAlgebra) or self.serialize != other.serialize:
             return False
         return self._bound().connection is other._bound().connection
 
     def _split(self, others: Iterable[Any]) -> tuple[list[str], list[Iterable[Any]]]:
-        """The operands that are on our server, as keys, and the rest."""
+        """The operands that are on the same server, as keys, and the other operands."""
         others = list(others)
         keys = [other._bound().key for other in others if self._meets(other)]
         return keys, [other for other in others if not self._meets(other)]
@@ -40,7 +40,7 @@ class SetAlgebra(BaseCache, AbstractSet[T]):
         return keys, [self._plain(other) for other in rest]
 
     def _plain(self, other: Iterable[Any]) -> set[Any]:
-        """An operand as a plain set of what its elements would be if they were read from here."""
+        """An operand as a plain set, its elements in the form that a read of this set gives."""
         return set(other) if self.serialize else plans.plain_set(self._bound(), other)
 
     # -- algebra that gives plain sets -----------------------------------------------------------
@@ -76,21 +76,21 @@ class SetAlgebra(BaseCache, AbstractSet[T]):
         self._run(plans.difference_update(self._bound(), *self._split(others)))
 
     def symmetric_difference_update(self, other: Iterable[T]) -> None:
-        """Keep what is in one of the two sets only. Atomic."""
+        """Keep the elements that are in one of the two sets only. Atomic."""
         self._run(plans.symmetric_difference_update(self._bound(), *self._split((other,))))
 
-    # -- comparing: sizes decide, and how much both have -------------------------------------------
+    # -- comparing: by the sizes of both sets and of their intersection ----------------------------
 
     def issubset(self, other: Iterable[Any]) -> bool:
-        """Whether all elements are in the other."""
+        """Whether all elements are in ``other``."""
         return self._compare(other, lambda mine, _, common: mine == common)
 
     def issuperset(self, other: Iterable[Any]) -> bool:
-        """Whether all elements of the other are here."""
+        """Whether all elements of ``other`` are in this set."""
         return self._compare(other, lambda _, theirs, common: theirs == common)
 
     def isdisjoint(self, other: Iterable[Any]) -> bool:
-        """Whether no element is in both."""
+        """Whether no element is in both sets."""
         return self._compare(other, lambda _mine, _theirs, common: common == 0)
 
     def _compare(self, other: Iterable[Any], judge: Callable[[int, int, int], bool]) -> bool:

@@ -32,9 +32,9 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
     """A ``set`` on the server: elements are whatever a set takes and the codec carries.
 
     Operations are atomic and one round trip each unless they say otherwise. Operators, and the methods
-    named like them, give plain sets; between SetCaches of one connection they run on the server, and
-    in-place forms change the set there in one atomic step. Elements come back as the representative
-    of all that are equal to them (``True`` and ``1.0`` as ``1``).
+    named like them, give plain sets. Between SetCaches of one connection they run on the server, and
+    in-place forms change the set there in one atomic step. Equal elements come back in one form
+    (``True`` and ``1.0`` as ``1``).
 
     >>> from rcollections import SetCache
     >>> class Online(SetCache[str]):
@@ -117,7 +117,7 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
     def __iter__(self) -> Iterator[T]:
         """All elements, in no order. Up to 10,000 are one snapshot.
 
-        Larger sets are read page by page in constant memory: an element that is there all the time
+        Larger sets are read page by page in constant memory. An element that is there all the time
         comes at least once, and may come twice while others change the set.
         """
         return self._iterate(plans.members(self._bound()))

@@ -1,4 +1,4 @@
-"""What a sorted set on the server does with others, with mappings and with sets: algebra, in place or not."""
+"""What a sorted set on the server does with sorted sets, mappings and sets: algebra, in place or not."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ T = TypeVar("T")
 
 
 class SortedAlgebra(BaseCache, Generic[T]):
-    """The part of a sorted set that has several sides. Not a type of its own.
+    """The part of a sorted set that takes operands. Not a type of its own.
 
     Operands are SortedSetCaches, mappings or pairs, and sets, whose elements have the score 1.
     """
 
     def union(self, *others: Any, aggregate: str = "sum") -> dict[Any, float]:
-        """The elements of this one and of all others; ``aggregate`` (sum, min, max) where several have one."""
+        """The elements of this and all other sets; ``aggregate`` (sum, min, max) joins several scores of an element."""
         return self._run(plans.union(self._bound(), *self._operands(others, aggregate), aggregate))
 
     def intersection(self, *others: Any, aggregate: str = "sum") -> dict[T, float]:
-        """The elements that all have, with the sum, minimum or maximum of their scores."""
+        """The elements that all sets have, with the sum, minimum or maximum of their scores."""
         return self._run(plans.intersection(self._bound(), *self._operands(others, aggregate), aggregate))
 
     def difference(self, *others: Any) -> dict[T, float]:
-        """The elements that no other has, with their scores."""
+        """The elements of this set that no other has, with their scores."""
         return self._run(plans.difference(self._bound(), *self._operands(others, "sum")))
 
     def union_update(self, *others: Any, aggregate: str = "sum") -> None:
-        """Bring in the elements of all others, by sum, minimum or maximum of the scores. Atomic."""
+        """Add the elements of all others, with the sum, minimum or maximum of the scores. Atomic."""
         self._run(plans.union_update(self._bound(), *self._operands(others, aggregate), aggregate))
 
     def intersection_update(self, *others: Any, aggregate: str = "sum") -> None:
@@ -50,7 +50,7 @@ class SortedAlgebra(BaseCache, Generic[T]):
         self._run(plans.difference_update(self._bound(), *self._operands(others, "sum")))
 
     def _meets(self, other: object) -> TypeGuard[BaseCache]:
-        """Whether the two can meet on the server: one connection, members written alike."""
+        """Whether the server can combine the two sets: one connection, members written alike."""
         if not isinstance(other, SortedAlgebra) and not (
             isinstance(other, BaseCache) and isinstance(other, AbstractSet)
         ):
@@ -58,7 +58,7 @@ class SortedAlgebra(BaseCache, Generic[T]):
         return self.serialize == other.serialize and self._bound().connection is other._bound().connection
 
     def _operands(self, others: Iterable[Any], aggregate: str) -> tuple[list[str], list[dict[bytes, float]]]:
-        """The operands that are on our server, as keys, and the rest, as members and scores."""
+        """The operands that are on the same server, as keys, and the other operands as members and scores."""
         plans.check_aggregate(aggregate)
         t = self._bound()
         keys = [other._bound().key for other in others if self._meets(other)]
@@ -66,7 +66,7 @@ class SortedAlgebra(BaseCache, Generic[T]):
 
 
 def pairs_of(data: Any) -> Iterable[Any]:
-    """A mapping, a set or pairs as pairs; the items of a mapping are pairs, and a set by type only."""
+    """A mapping, a set or pairs, as pairs. The items view of a mapping is a set by its type, but gives pairs."""
     if isinstance(data, Mapping):
         return data.items()
     if isinstance(data, AbstractSet) and not isinstance(data, ItemsView):

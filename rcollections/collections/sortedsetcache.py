@@ -191,7 +191,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
         return self.chunk(limit, offset, last=True)
 
     def remove_range_by_rank(self, start: int, stop: int) -> int:
-        """Remove what ``z[start:stop]`` would give; gives how many were removed. O(log n + removed)."""
+        """Remove the elements of ``z[start:stop]``; gives how many were removed. O(log n + removed)."""
         return self._run(ranks.remove_ranks(self._bound(), start, stop))
 
     # -- by score --------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
         return self._run(plans.count(self._bound(), min, max))
 
     def remove_range_by_score(self, min: float, max: float) -> int:  # noqa: A002
-        """Remove the elements with scores from ``min`` to ``max``, both included; gives how many they were."""
+        """Remove the elements with scores from ``min`` to ``max``, both included; gives how many were removed."""
         return self._run(plans.remove_scores(self._bound(), min, max))
 
     # -- whole reads -----------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     def __iter__(self) -> Iterator[tuple[T, float]]:
         """All pairs, lowest first. Up to 10,000 are one snapshot.
 
-        Larger ones are read page by page in constant memory, by score and element: whatever others
+        Larger sets are read page by page in constant memory, by score and element. Whatever others
         change meanwhile, an element that stays where it is comes exactly once.
         """
         return self._iterate(plans.items(self._bound(), reverse=False))
@@ -256,8 +256,8 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     def add_many(self, data: Mapping[T, float] | Iterable[tuple[T, float]]) -> int:
         """Store several elements, a mapping or ``(element, score)`` pairs; gives how many are new.
 
-        Atomic and one round trip up to 5,000. More are sent in steps of 2,500: not atomic, what is
-        stored stays if a later step fails.
+        Atomic and one round trip up to 5,000. More are sent in steps of 2,500: not atomic, stored
+        elements stay if a later step fails.
         """
         return self._run(plans.add_many(self._bound(), pairs_of(data)))
 
@@ -266,7 +266,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
         self.add_many(data)
 
     def get_many(self, elems: Iterable[T], default: Any = MISSING) -> dict[T, Any]:
-        """The scores of several elements: of those that are there, or of all if a ``default`` is given.
+        """The scores of several elements: of elements that are there, or of all if a ``default`` is given.
 
         >>> from rcollections import SortedSetCache
         >>> SortedSetCache("prices", data={"tea": 2.5}).get_many(["tea", "milk"], 0.0)

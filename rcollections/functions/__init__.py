@@ -1,1 +1,1 @@
-"""Functions whose results are kept: what users call, and what stands behind it."""
+"""Functions whose results are kept: the faces that users call, and the parts behind the faces."""

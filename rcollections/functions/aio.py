@@ -34,9 +34,9 @@ S = TypeVar("S")
 
 
 class AsyncCachedFunction(Decorated, Generic[P, R]):
-    """A coroutine function whose results are kept on the server. Every method that asks it is awaited.
+    """A coroutine function whose results are kept on the server. Every method that asks the server is awaited.
 
-    Cancelling a caller harms nobody: those who wait for the same value go on without it.
+    Cancelling a caller harms no other: callers that wait for the same value go on without it.
     """
 
     __wrapped__: Callable[P, Coroutine[Any, Any, R]]
@@ -52,7 +52,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
     async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The long way of a call, for what the tier of this process did not answer."""
+        """The long way of a call that L1 did not answer."""
         job, connection = self._job(args, kwargs)
         if events.observers:
             return await events.awatched(self._function.name, "call", job.key, self._answer(job, connection))
@@ -67,7 +67,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         binding = function.bound(flights_of, running_loop())
         return function.job(binding, (*self._bound, *args), kwargs), binding.connection
 
-    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
     def __get__(  # type: ignore[misc]
         self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
@@ -104,16 +104,16 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         return value, float("inf") if found.soft is None else found.soft
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The key of this call on the server. Asks nobody; not awaited."""
+        """The key of this call on the server. Sends nothing; not awaited."""
         function = self._function
         function.keys.shown()
-        binding = function.bound()  # of threads: a key can be asked for outside of an event loop
+        binding = function.bound()  # that of threads: a key can be asked for outside of an event loop
         return binding.names.key((*self._bound, *args), kwargs)
 
     # -- changing --------------------------------------------------------------------------------
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute now and store, whatever is cached."""
+        """Compute now and store, also if a value is cached."""
         job, connection = self._job(args, kwargs)
         return await adrive(recompute(job), connection)
 
@@ -123,7 +123,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         await adrive(invalidate(job), connection)
 
     async def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Mark the value stale: only those who take stale values still get it."""
+        """Mark the value stale: only callers that take stale values still get it."""
         job, connection = self._job(args, kwargs)
         await adrive(expire(job), connection)
 
@@ -147,7 +147,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         return AsyncWriting(job, connection)
 
     async def clear(self) -> int:
-        """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own."""
+        """Drop all values of this function; gives how many. CacheError for a function with a ``key=`` of its own."""
         function = self._function
         connection = function.bound(flights_of, running_loop()).connection
         prefix = function.keys.prefix(connection.namespace)
@@ -171,7 +171,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
 
     @property
     def uncached(self) -> Callable[P, Awaitable[R]]:
-        """The function itself; of a method, bound to its instance."""
+        """The function itself; a method is bound to its instance."""
         return self.__wrapped__
 
 

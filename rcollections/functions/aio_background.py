@@ -28,13 +28,13 @@ R = TypeVar("R")
 
 
 class AsyncBackground(Generic[P, R]):
-    """Calls that let a task in the background do the computing. What it raises goes to the log."""
+    """Calls that let a task in the background do the computing. Exceptions of that task go to the log."""
 
     def __init__(self, function: Cached[P, Coroutine[Any, Any, R]]) -> None:
         self._function = function
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
+        """The cached value. A stale one comes at once, and the background refreshes it. On a miss the call waits."""
         job, connection = self._job(args, kwargs)
         try:
             return await _at_once(job, connection, lambda: self._function(*args, **kwargs))
@@ -42,7 +42,7 @@ class AsyncBackground(Generic[P, R]):
             return await self._function(*args, **kwargs)
 
     async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
+        """The cached value, also a stale one; on a miss CacheMissError, while the background computes."""
         job, connection = self._job(args, kwargs)
         try:
             return await _at_once(job, connection, lambda: self._function(*args, **kwargs))
@@ -51,7 +51,7 @@ class AsyncBackground(Generic[P, R]):
             raise
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Compute and store in the background, whatever is cached."""
+        """Compute and store in the background, also if a value is cached."""
         job, connection = self._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: adrive(recompute(job), connection))
 
@@ -60,7 +60,7 @@ class AsyncBackground(Generic[P, R]):
 
 
 async def _at_once(job: Job[R], connection: Connection, again: Callable[[], Coroutine[Any, Any, object]]) -> R:
-    """What is cached, a stale value too; a task calls again for one that is not fresh, or not for long."""
+    """The cached value, also a stale one; a task calls again for a value that is not fresh, or not for long."""
     found, value = await adrive(peek(job, stale=True), connection)
     if not found.fresh or is_early(job, found):
         in_background(again, once=once(job))

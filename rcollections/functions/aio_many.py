@@ -29,7 +29,7 @@ S = TypeVar("S")
 
 
 class AsyncMultiCached(MultiFace, Generic[P, R]):
-    """The same for an ``async def``: what asks the server is awaited."""
+    """An ``async def`` of many ids whose results are kept on the server. Methods that ask the server are awaited."""
 
     __wrapped__: Callable[P, Coroutine[Any, Any, R]]
 
@@ -45,11 +45,11 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
         return await events.awatched(self._function.name, "call", first_key(jobs), answer)
 
     async def _drive(self, plan: Plan[Any], connection: Connection) -> R:
-        """The dict of a plan, as what the function says that it gives."""
+        """Carry out a plan; its dict gets the type that the function says it gives."""
         found: R = await adrive(plan, connection)
         return found
 
-    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
     def __get__(  # type: ignore[misc]
         self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
@@ -69,15 +69,15 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
         return self._jobs_of(self._function.bound(flights_of, running_loop()), args, kwargs)
 
     async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Those that are cached, and nothing is computed. One round trip."""
+        """The values that are cached; nothing is computed. One round trip."""
         jobs, _, connection = self._jobs(args, kwargs)
         return await self._drive(peek(jobs), connection)
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute all of them now and store them, whatever is cached."""
+        """Compute the values of all ids now and store them, also of ids that are cached."""
         jobs, compute, connection = self._jobs(args, kwargs)
         return await self._drive(plans.recompute(jobs, compute), connection)
 
     async def invalidate(self, ids: Iterable[Any]) -> None:
-        """Drop the values of these ids; those that are being computed now will not be stored. One round trip."""
+        """Drop the values of these ids; values that are being computed now will not be stored. One round trip."""
         await adrive(self._drop(ids), self._function.bound(flights_of, running_loop()).connection)

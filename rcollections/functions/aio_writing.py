@@ -1,4 +1,4 @@
-"""``async with f.writing(x) as w:``: the same block, awaited."""
+"""``async with f.writing(x) as w:``: the block of ``writing``, awaited."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Arguments"]
 
 LONGEST = 200  # bytes of a key, before its arguments become a digest
-_PLAIN = re.compile(r"[A-Za-z_:@/][A-Za-z0-9_:@/-]*")  # none of them reads like a number
+_PLAIN = re.compile(r"[A-Za-z_:@/][A-Za-z0-9_:@/-]*")  # no text of this form reads like a number
 _POINTER = struct.calcsize("P")
 _WORDS = frozenset({"True", "False", "None", "inf", "nan"})
 
@@ -34,7 +34,7 @@ class Arguments:
         self.method = method
         self.ignore_self = ignore_self
         kinds = {parameter.kind for parameter in self.parameters}
-        # All positional, no defaults, called by position: the arguments are bound as they are.
+        # With positional parameters only, a call that gives all of them by position needs no binding.
         self._count = (
             len(self.parameters)
             if kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
@@ -76,12 +76,12 @@ class Arguments:
         return text
 
     def _instance(self, instance: Any) -> str:
-        """What tells one instance from another; nothing for one that has nothing of its own."""
+        """The text that tells one instance from another; no more than its class, if it has nothing of its own."""
         if isinstance(instance, type):
             return _path(instance)
         path = _path(type(instance))
         if path == f"{self.fn.__module__}.{self.fn.__qualname__.rpartition('.')[0]}":
-            path = ""  # the key begins with it already; instances of subclasses are told apart
+            path = ""  # the key begins with this class already; only subclasses need their name
         hook = getattr(instance, "__cache_key__", None)
         if hook is not None:
             own: Any = hook()
@@ -103,12 +103,12 @@ class Arguments:
 
 
 def _is_empty(instance: Any) -> bool:
-    """Whether it has nothing of its own: no attributes, no slots that are set, nothing that its base keeps in C."""
+    """Whether an instance has nothing of its own: no attributes, no slots that are set, no data of a base in C."""
     cls = type(instance)
     slots = [name for base in cls.__mro__ for name in _slots(base)]
     if getattr(instance, "__dict__", None) or any(hasattr(instance, name) for name in slots):
         return False
-    # A tuple, an int or a Decimal is more than an object: its size says so, less what every class may add.
+    # A tuple, an int or a Decimal is larger than an object, also without the room that every class may add.
     own = len(slots) + (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0)
     return not cls.__itemsize__ and cls.__basicsize__ <= object.__basicsize__ + own * _POINTER
 

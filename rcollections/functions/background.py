@@ -26,7 +26,7 @@ A = TypeVar("A", covariant=True)
 
 
 class Cached(Protocol[P, A]):
-    """What a cached function has that these calls use; ``A`` is what a call of it gives, awaited or not."""
+    """The parts of a cached function that these calls use; a call gives ``A``, a value or an awaitable."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
@@ -35,13 +35,13 @@ class Cached(Protocol[P, A]):
 
 
 class Background(Generic[P, R]):
-    """Calls that let the background do the computing. What it raises goes to the log."""
+    """Calls that let the background do the computing. Exceptions in the background go to the log."""
 
     def __init__(self, function: Cached[P, R]) -> None:
         self._function = function
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The cached value; a stale one at once, while the background refreshes it; on a miss waits."""
+        """The cached value. A stale one comes at once, and the background refreshes it. On a miss the call waits."""
         job, connection = self._job(args, kwargs)
         try:
             return _at_once(job, connection, lambda: self._function(*args, **kwargs))
@@ -49,7 +49,7 @@ class Background(Generic[P, R]):
             return self._function(*args, **kwargs)
 
     def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The cached value, a stale one too; on a miss CacheMissError, while the background computes."""
+        """The cached value, also a stale one; on a miss CacheMissError, while the background computes."""
         job, connection = self._job(args, kwargs)
         try:
             return _at_once(job, connection, lambda: self._function(*args, **kwargs))
@@ -58,7 +58,7 @@ class Background(Generic[P, R]):
             raise
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Compute and store in the background, whatever is cached."""
+        """Compute and store in the background, also if a value is cached."""
         job, connection = self._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: drive(recompute(job), connection))
 
@@ -67,7 +67,7 @@ class Background(Generic[P, R]):
 
 
 def _at_once(job: Job[R], connection: Connection, again: Callable[[], object]) -> R:
-    """What is cached, a stale value too; the background calls again for one that is not fresh, or not for long."""
+    """The cached value, also a stale one; the background calls again if it is not fresh, or not for long."""
     found, value = drive(peek(job, stale=True), connection)
     if not found.fresh or is_early(job, found):
         in_background(again, once=once(job), wait=False)
@@ -75,7 +75,7 @@ def _at_once(job: Job[R], connection: Connection, again: Callable[[], object]) -
 
 
 def once(job: Job[object]) -> tuple[int, str]:
-    """What is not computed twice at a time in the background: a hundred calls of one key need one computation."""
+    """The name of this computation in the background, which runs once at a time: a hundred calls need only one."""
     return id(job.recipe.flights), job.key
 
 

@@ -29,7 +29,7 @@ __all__ = ["Binding", "Bindings", "flights_of_threads"]
 
 
 class Parts(Protocol):
-    """What a function is made of."""
+    """The parts of a function that a binding needs."""
 
     name: str
     cls: type[BaseCache]
@@ -50,7 +50,7 @@ class Binding(NamedTuple):
 
 
 def flights_of_threads(connection: Connection) -> Flights:
-    """What the calls of all threads share on this connection."""
+    """The flights that the calls of all threads share on this connection."""
     return connection.flights
 
 
@@ -59,11 +59,11 @@ class Bindings:
 
     def __init__(self) -> None:
         self._threads: Binding | None = None
-        # An event loop has flights of its own; weak, since loops come and go.
+        # An event loop has flights of its own. The table is weak, since loops come and go.
         self._loops: weakref.WeakKeyDictionary[object, Binding] = weakref.WeakKeyDictionary()
 
     def get(self, parts: Parts, flights: Callable[[Connection], Flights], loop: object = None) -> Binding:
-        """That of all threads, or of this event loop; ``flights`` are those of a connection there."""
+        """The binding of all threads, or of this event loop; ``flights`` gives the flights of a connection there."""
         known = self._threads if loop is None else self._loops.get(loop)
         if known is not None and known.generation == registry.generation:
             return known
@@ -76,7 +76,7 @@ class Bindings:
 
 
 def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
-    """Options, connection and class brought together."""
+    """A new binding: options, connection and class brought together."""
     generation = registry.generation
     cls, options = parts.cls, parts.options
     parts.keys.announce()
@@ -85,7 +85,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
     target = prototype._bound()
     connection: Connection = target.connection
     if not connection.disabled:
-        source("entry_store")  # read now, not when all wait for the result that was just computed
+        source("entry_store")  # read the script now, not while callers wait for a computed result
     recipe = Recipe(
         parts.name,
         target,
@@ -99,7 +99,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         lease=seconds(options.lease),
         cache_errors=options.cache_errors,
         raises=options.on_error == "raise",
-        # What later callers get is what the first one gets, where reading may not give the same again.
+        # Where a value may be read back differently, the first caller gets the value that later callers get.
         round_trip=cls.serializer is not None or not cls.serialize or hasattr(cls, "normalize"),
         note=parts.counts.note,
         lost=parts.watching.lost,

@@ -21,7 +21,7 @@ __all__ = ["CacheInfo", "Counts"]
 class CacheInfo(NamedTuple):
     """What the calls of one function did in this process; the first four as functools has them.
 
-    ``maxsize`` is None (the server has no limit of ours) and ``currsize`` 0 (nobody counts the entries).
+    ``maxsize`` is None (this library sets the server no limit) and ``currsize`` 0 (entries are not counted).
     """
 
     hits: int
@@ -38,7 +38,7 @@ class CacheInfo(NamedTuple):
 
 
 class Counts:
-    """The counts of one function. ``owner`` counts the hits that its quick calls had in this process."""
+    """The counts of one function. ``owner`` counts the hits of its quick calls in L1."""
 
     def __init__(self, name: str, owner: Owner) -> None:
         self.name = name
@@ -47,7 +47,7 @@ class Counts:
         self._lock = threading.Lock()
 
     def note(self, word: str, key: str, error: BaseException | None = None) -> None:
-        """Count what happened to a call, and tell observers (of a computation when it has ended)."""
+        """Count what happened to a call, and tell observers (of a computation they are told at its end)."""
         with self._lock:
             self._words[word] += 1
         if events.observers and word != "compute":
@@ -55,7 +55,7 @@ class Counts:
 
     @contextmanager
     def failing(self, key: str) -> Iterator[None]:
-        """Around a change: an error of the server is counted and told, and raised."""
+        """A block around a change: an error of the server is counted, told to observers, and raised."""
         try:
             yield
         except CacheError as error:

@@ -1,4 +1,4 @@
-"""What the sync and the async form of a cached function share: being a function, a method, and asked about."""
+"""What the sync and the async form of a cached function share: to act as a function or a method, and its facts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Decorated(Hit):
         update_wrapper(this, function.fn)
 
     def _bind(self, owner: Any) -> Self:
-        """The same, with the instance (or class) given: what a method is when it is looked up."""
+        """This function with its instance (or class) given: a method, as it is looked up."""
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
         new._owner = self._owner
@@ -42,7 +42,7 @@ class Decorated(Hit):
     def __set_name__(self, owner: type, name: str) -> None:
         function = self._function
         if function.fn.__qualname__ == f"{owner.__qualname__}.{function.fn.__name__}":
-            function.arguments.method = True  # defined in this class body, whatever its first argument is called
+            function.arguments.method = True  # it is defined in this class body, whatever its first argument is called
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -69,19 +69,19 @@ class Decorated(Hit):
 
     @property
     def uncached(self) -> Any:
-        """The function itself; of a method, bound to its instance."""
+        """The function itself; a method is bound to its instance."""
         return self.__dict__["__wrapped__"]
 
     def on_value(self, callback: Callable[..., Any]) -> Callable[..., Any]:
         """Call ``callback(value, *args, **kwargs)`` after each computation; its errors are logged.
 
-        That of an ``async def`` may be one too: it is awaited before the result is stored.
+        The callback of an ``async def`` may be an ``async def``, too: it is awaited before the result is stored.
         """
         self._function.watching.add(callback)
         return callback
 
     def cache_info(self) -> CacheInfo:
-        """What the calls did in this process: hits, misses and more. Asks nobody; not awaited."""
+        """What the calls did in this process: hits, misses and more. Sends nothing; not awaited."""
         return self._function.counts.info()
 
     def cache_parameters(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``Function``: what stands behind a cached function, put together of its parts."""
+"""``Function``: the parts behind a cached function, put together."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Function:
         self.options = checked(self.name, options, cls, decorator)
         self.arguments = Arguments(fn, method=method, ignore_self=self.options.ignore_self)
         self.path = path_of(fn)
-        self.owner = Owner(inspect.iscoroutinefunction(fn))  # of what is held of it in this process
+        self.owner = Owner(inspect.iscoroutinefunction(fn))  # of the results that L1 holds of it
         self.keys = Keys(self.name, self.path, cls, self.options, self.arguments)
         self.counts = Counts(self.name, self.owner)
         self.holding = Holding(self.keys, self.owner, self.counts)

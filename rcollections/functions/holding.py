@@ -1,4 +1,4 @@
-"""What is held of a function in this process: whether, under what, and which keys have to be listened to for it."""
+"""What L1 holds of a function: whether it holds results, under which words, and which keys it has to hear of."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Holding"]
 
 
 class Holding:
-    """The part of one function in the tier. ``owner`` is what the tier knows of the function."""
+    """The part of one function in L1. ``owner`` is what L1 knows of the function."""
 
     def __init__(self, keys: Keys, owner: Owner, counts: Counts) -> None:
         self.keys = keys
@@ -37,24 +37,24 @@ class Holding:
         return self.keys.cls.l1 if own is None else own
 
     def l1_prefixes(self, connection: Connection) -> list[str] | None:
-        """What the keys begin with that are held in the process on this connection; None: none are."""
+        """The beginnings of the keys that L1 holds on this connection; None: it holds none."""
         wanted = self._wanted()
         if connection.disabled or not (connection.dsn.l1 if wanted is None else wanted):
             return None
-        with suppress(ConfigError):  # there is no such connection, yet
+        with suppress(ConfigError):  # the connection of this class is not configured yet
             if registry.connection(self.keys.cls.connection_name) is connection:
                 return self.keys.common(connection.namespace, asked=wanted is True)
         return None
 
     def arm(self, connection: Connection) -> Tiering | None:
-        """Let calls be looked up in the process from now on, if that is wanted; gives the tiering, or None."""
+        """Let L1 answer calls from now on, if the options want it; gives the tiering, or None."""
         prefixes = self.l1_prefixes(connection)
         if prefixes is None:
             self.owner.arm(None, PLAIN)
             return None
         tiering = connection.tiering
         tiering.want(prefixes, now=self._wanted() is True)
-        # A ``key=`` function may look at more than the arguments: what it gives is asked for in each call.
+        # A ``key=`` function may look at more than the arguments, so each call has to ask it for the key.
         if not callable(self.keys.options.key):
             arguments = self.keys.arguments
             self.owner.arm(tiering.tier, (SKIP if arguments.ignore_self else TOLD) if arguments.method else PLAIN)
@@ -63,7 +63,7 @@ class Holding:
     def under(
         self, key: str, args: tuple[object, ...], kwargs: dict[str, object]
     ) -> tuple[int, tuple[object, ...]] | None:
-        """Under what the result of this call is held in the process; None: it is not, inside of ``no_l1()``."""
+        """The words under which L1 holds the result of this call; None inside of ``no_l1()``."""
         if bypassed.get():
             return None
         if not callable(self.keys.options.key):
@@ -73,10 +73,10 @@ class Holding:
         return self.owner.by_key, (key,)
 
     def held(self, job: Job[object]) -> Any:
-        """What is held in this process for a call that went the long way, or ABSENT; counted as a hit."""
+        """The value that L1 holds for a call that went the long way, counted as a hit; or ABSENT."""
         under = job.held_as
         if under is None or (under[0] == self.owner.number and not events.observers):
-            return ABSENT  # the quick way has looked already
+            return ABSENT  # the quick call has looked already
         value = held(job)
         if value is not ABSENT:
             self.counts.note("hit", job.key)

@@ -1,9 +1,9 @@
-"""What the keys of a function begin with: its module and name, and more where those do not tell it from others.
+"""The beginning of a function's keys: its module and name, and a digest where these do not tell it from others.
 
-Two functions may have one module and name: one is defined again, one is made by an outer function or is a
-lambda. They get apart by a digest of their code, and of the simple values (numbers, text, None) that a nested
-function captures where it is decorated; of the functions that it captures or wraps the same. What it captures else
-cannot be told: that is what ``key=`` is for.
+Two functions may have one module and name: a function that is defined again, a nested function, a lambda. A digest
+tells them apart. It covers the code, and the simple values (numbers, text, None) that a nested function captures
+where it is decorated. It covers the functions that the function captures or wraps in the same way. It cannot cover
+other captured values: ``key=`` is for these.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIMPLE = (int, float, complex, str, bytes, bool, type(None))
 
 
 def path_of(fn: Callable[..., Any]) -> str:
-    """``module.name``, with ``#digest`` behind it if that is the name of several functions."""
+    """``module.name``, with ``#digest`` behind it if several functions have that name."""
     name = fn.__qualname__
     path = f"{fn.__module__}.{name}"
     if "<" in name.rpartition(".")[2] or "<locals>" in name:
@@ -36,7 +36,7 @@ def path_of(fn: Callable[..., Any]) -> str:
 
 
 def _defined_before(fn: Callable[..., Any]) -> Any:
-    """The cached function that stands under this name at present: the one that is about to be replaced."""
+    """The cached function that stands under this name at present: ``fn`` is about to replace it."""
     place: Any = sys.modules.get(fn.__module__)
     for part in fn.__qualname__.split("."):
         place = getattr(place, "__dict__", {}).get(part)
@@ -51,7 +51,7 @@ def _digest(fn: Callable[..., Any]) -> str:
 
 
 def _told(fn: Any, seen: set[int]) -> tuple[object, ...]:
-    """What is known of a function: its code, what it captures, and the same of what it wraps."""
+    """The facts in the digest of a function: its code, the values that it captures, the facts of what it wraps."""
     code = getattr(fn, "__code__", None)
     inner = getattr(fn, "__wrapped__", None)
     if id(fn) in seen or (code is None and inner is None):
@@ -62,7 +62,7 @@ def _told(fn: Any, seen: set[int]) -> tuple[object, ...]:
 
 
 def _code(code: CodeType) -> tuple[object, ...]:
-    """What a function does, without where it is written; the same in every process of one Python version."""
+    """The facts of a function's code, without file and line; the same in every process of one Python version."""
     constants = [
         _code(each) if isinstance(each, CodeType) else sorted(map(repr, each)) if isinstance(each, frozenset) else each
         for each in code.co_consts
@@ -79,10 +79,10 @@ def _captured(fn: Any, code: CodeType, seen: set[int]) -> list[tuple[str, object
     for name, cell in cells.items():
         try:
             value = cell.cell_contents
-        except ValueError:  # not assigned yet
+        except ValueError:  # the variable is not assigned yet
             continue
-        if type(value) in SIMPLE and name not in own:  # what it assigns itself is its state, no input
+        if type(value) in SIMPLE and name not in own:  # a variable that it assigns is its state, no input
             found.append((name, f"{type(value).__name__} {value!r}"))
-        elif isinstance(value, FunctionType) and name not in own:  # what a decorator wraps is captured by its wrapper
+        elif isinstance(value, FunctionType) and name not in own:  # a wrapper captures what it wraps
             found.append((name, (value.__module__, value.__qualname__, _told(value, seen))))
     return found

@@ -37,9 +37,9 @@ def _failed(keys: list[str], error: CacheError) -> None:
 def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     """Everything that carries one of these tags counts no more: entries of functions and collections.
 
-    O(1), whatever carries them; atomic for several tags on one server. A call that begins after this
-    has returned never gets an older value. Acts on every configured connection, or on the named one.
-    Call it after the change of the source is committed. Tried three times, then the error is raised.
+    O(1), however many entries carry them; atomic for several tags on one server. A call that begins after
+    this has returned never gets an older value. Acts on every configured connection, or on the named one.
+    Call it after the change of the source is committed. It is tried three times, then the error is raised.
 
     >>> from rcollections import invalidate_tags
     >>> invalidate_tags("users", "prices")
@@ -48,7 +48,7 @@ def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     for connection, keys in _by_connection(tags, connection_name):
         try:
             drive(bump(keys), connection)
-        except CacheError as error:  # the others are told all the same
+        except CacheError as error:  # the other connections are told all the same
             failure = failure or error
             _failed(keys, error)
     if failure is not None:
@@ -57,7 +57,7 @@ def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
 
 async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     """``invalidate_tags`` for asyncio."""
-    from .aio_invalidation import abump  # only now: it brings asyncio
+    from .aio_invalidation import abump  # imported only here: it brings asyncio
 
     failure: CacheError | None = None
     for connection, keys in _by_connection(tags, connection_name):

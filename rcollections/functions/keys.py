@@ -19,7 +19,7 @@ __all__ = ["Keys", "Names"]
 
 
 class Keys:
-    """What the keys of one function begin with, and who has to know it."""
+    """The beginnings of one function's keys, and announcing them to plain writes."""
 
     def __init__(self, name: str, path: str, cls: type[BaseCache], options: Options, arguments: Arguments) -> None:
         self.name = name
@@ -28,7 +28,7 @@ class Keys:
         self.arguments = arguments
         version = options.version
         self._own = f"{path}@{version}" if version else path
-        # What keys that can be written by hand begin with; automatic ones count when they were asked for.
+        # The beginnings of keys that users can write by hand; automatic keys count once a user has asked for one.
         self._beginnings: set[str] = set()
         given = options.key
         if isinstance(given, str):
@@ -37,7 +37,7 @@ class Keys:
             self.announce(cls.prefix)
 
     def prefix(self, namespace: str) -> str:
-        """What the keys of all calls begin with: only for automatic keys."""
+        """The beginning of the keys of all calls; CacheError for a function with a ``key=`` of its own."""
         if self.options.key is not None:
             raise CacheError(
                 f"{self.name} has a key= of its own, so its entries cannot be told from others: invalidate single "
@@ -46,18 +46,21 @@ class Keys:
         return namespaced(namespace, join(self.cls.__name__, self.cls.prefix, (self._own,)), self.cls.prefix or "-")
 
     def shown(self) -> None:
-        """A key was asked for: from now on it may be written by hand."""
+        """A user has asked for a key, and may write it by hand from now on."""
         if self.options.key is None:
             self.announce(self.prefix(""))
 
     def announce(self, *beginnings: str) -> None:
-        """Let plain writes know which keys this computes."""
+        """Let plain writes know which keys this function computes."""
         self._beginnings.update(beginnings)
         for each in self._beginnings:
             registry.computes(each)
 
     def common(self, namespace: str, *, asked: bool) -> list[str] | None:
-        """What all keys begin with that a result depends on; None: with nothing in common, and nobody has asked."""
+        """The beginnings of all keys that a result depends on.
+
+        None: the keys have no beginning in common, and the function does not ask for L1 itself (``asked``).
+        """
         given = self.options.key
         if given is None:
             found = [self.prefix(namespace)]
@@ -74,7 +77,7 @@ class Keys:
 
 
 class Names:
-    """The names of calls in one namespace. What the arguments have no part in is made here, once."""
+    """The names of calls in one namespace. The parts that do not depend on arguments are made here, once."""
 
     __slots__ = ("_arguments", "_given", "_keys", "_namespace", "_plain", "_prefix", "_room", "_tags", "_whole")
 
@@ -85,7 +88,7 @@ class Names:
         self._namespace = namespace
         self._plain = _is_plain(cls)  # then the key of ``cls(*parts)`` is made without a handle
         self._given = options.key
-        self._whole: str | None = None  # the key of all calls
+        self._whole: str | None = None  # the key, where all calls have the same
         self._prefix, self._room = "", 0
         if self._given is None:
             self._prefix = keys.prefix(namespace)
@@ -103,7 +106,7 @@ class Names:
         return cls(*parts).key
 
     def made(self, made: object) -> str:
-        """The key of what a ``key=`` function gave; TypeError for what is no key."""
+        """The key for the result of a ``key=`` function; TypeError for a result that is no key."""
         if isinstance(made, (list, tuple)):
             return self.of(*made)
         if isinstance(made, str):
@@ -122,7 +125,7 @@ class Names:
         return self.of(given) if isinstance(given, str) else self.made(given(*args, **kwargs))
 
     def tags(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
-        """The tags of a call as the server has them, each once, in one order: stamps are compared one by one."""
+        """The keys of a call's tags, each once, in one order: stamps are compared one by one."""
         if self._tags is not None:
             return self._tags
         tags: Any = self._keys.options.tags

@@ -39,11 +39,11 @@ class MultiCached(MultiFace, Generic[P, R]):
         return events.watched(name, "call", key, lambda _: self._drive(plans.many(jobs, compute), connection))
 
     def _drive(self, plan: Plan[Any], connection: Connection) -> R:
-        """The dict of a plan, as what the function says that it gives."""
+        """Carry out a plan; its dict gets the type that the function says it gives."""
         found: R = drive(plan, connection)
         return found
 
-    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
     def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> MultiCached[Q, R]: ...  # type: ignore[misc]
     @overload
@@ -59,15 +59,15 @@ class MultiCached(MultiFace, Generic[P, R]):
         return self._jobs_of(self._function.bound(), args, kwargs)
 
     def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Those that are cached, and nothing is computed. One round trip."""
+        """The values that are cached; nothing is computed. One round trip."""
         jobs, _, connection = self._jobs(args, kwargs)
         return self._drive(peek(jobs), connection)
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute all of them now and store them, whatever is cached."""
+        """Compute the values of all ids now and store them, also of ids that are cached."""
         jobs, compute, connection = self._jobs(args, kwargs)
         return self._drive(plans.recompute(jobs, compute), connection)
 
     def invalidate(self, ids: Iterable[Any]) -> None:
-        """Drop the values of these ids; those that are being computed now will not be stored. One round trip."""
+        """Drop the values of these ids; values that are being computed now will not be stored. One round trip."""
         drive(self._drop(ids), self._function.bound().connection)

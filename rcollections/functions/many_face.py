@@ -29,7 +29,7 @@ __all__ = ["MultiFace", "first_key"]
 
 
 class MultiFace(Decorated):
-    """The part of both that asks nobody: the keys of ids, and the jobs of a call."""
+    """The part of both forms that sends nothing: the keys of ids, and the jobs of a call."""
 
     def __init__(self, function: Function, arg: str, key: Callable[[Any], Any] | None) -> None:
         super().__init__(function)
@@ -45,7 +45,7 @@ class MultiFace(Decorated):
         return f"<multi_cached {self._function.path}>"
 
     def key(self, each: Any) -> str:
-        """The key of one id on the server. Asks nobody."""
+        """The key of one id on the server. Sends nothing."""
         return self._named(self._function.bound().names, each)
 
     def _named(self, names: Names, each: object) -> str:
@@ -56,7 +56,7 @@ class MultiFace(Decorated):
     def _jobs_of(
         self, binding: Binding, args: tuple[object, ...], kwargs: dict[str, object]
     ) -> tuple[Jobs, Compute, Connection]:
-        """The jobs of one call by their ids, what computes those that are missing, and where."""
+        """The jobs of one call by their ids, the function that computes missing ids, and the connection."""
         function, names = self._function, binding.names
         bound = self._signature.bind(*self._bound, *args, **kwargs)
         given = {**bound.arguments}
@@ -76,7 +76,7 @@ class MultiFace(Decorated):
         return jobs, compute, binding.connection
 
     def _each(self, wanted: list[Hashable], found: object, given: dict[str, object]) -> Iterator[Watched]:
-        """What ``on_value`` is called with: each value, and the arguments of the call with its id for the ids."""
+        """The arguments of ``on_value``: each value, and the arguments of the call with its id for the ids."""
         if not isinstance(found, Mapping):
             return
         for each in wanted:
@@ -96,7 +96,7 @@ class MultiFace(Decorated):
                 self._function.counts.note("invalidate", key)
 
     def cache_info(self) -> CacheInfo:
-        """What the calls did in this process, counted by ids: hits, misses and more. Asks nobody."""
+        """What the calls did in this process, counted by ids: hits, misses and more. Sends nothing."""
         return super().cache_info()
 
     @property
@@ -108,9 +108,9 @@ class MultiFace(Decorated):
 
 
 def _nothing() -> None:
-    """What a single id would compute: all that are missing are computed together."""
+    """The function of a single job: it is not called, since all missing ids are computed together."""
 
 
 def first_key(jobs: Jobs) -> str:
-    """The key that stands in the event of a call."""
+    """The key in the event of a call: that of the first id."""
     return next((job.key for job in jobs.values()), "")

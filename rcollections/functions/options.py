@@ -21,7 +21,7 @@ __all__ = ["Options", "checked", "refuse_unknown", "seconds"]
 
 
 class Options(NamedTuple):
-    """What ``@cached`` was given, checked; see ``cached`` for what each means. None leaves it to the class."""
+    """The options of ``@cached``, checked; see ``cached`` for their meaning. None leaves an option to the class."""
 
     key: str | Callable[..., Any] | None = None
     ttl: Seconds | Callable[[Any], Any] | None = None

@@ -47,7 +47,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The long way of a call, for what the tier of this process did not answer."""
+        """The long way of a call that L1 did not answer."""
         job, connection = self._job(args, kwargs)
         if events.observers:
             return events.watched(self._function.name, "call", job.key, lambda _: self._answer(job, connection))
@@ -62,7 +62,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         binding = function.bound()
         return function.job(binding, (*self._bound, *args), kwargs), binding.connection
 
-    # A class method comes first; of a Callable (not of a class) mypy sees the first parameter.
+    # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
     def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> CachedFunction[Q, R]: ...  # type: ignore[misc]
     @overload
@@ -101,14 +101,14 @@ class CachedFunction(Decorated, Generic[P, R]):
         return value, float("inf") if found.soft is None else found.soft
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The key of this call on the server. Asks nobody."""
+        """The key of this call on the server. Sends nothing."""
         self._function.keys.shown()
         return self._job(args, kwargs)[0].key
 
     # -- changing --------------------------------------------------------------------------------
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute now and store, whatever is cached; a computation that runs elsewhere is too late then."""
+        """Compute now and store, also if a value is cached; a computation that runs elsewhere is too late then."""
         job, connection = self._job(args, kwargs)
         return drive(recompute(job), connection)
 
@@ -121,14 +121,14 @@ class CachedFunction(Decorated, Generic[P, R]):
         drive(invalidate(job), connection)
 
     def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Mark the value stale: only those who take stale values still get it. One round trip."""
+        """Mark the value stale: only callers that take stale values still get it. One round trip."""
         job, connection = self._job(args, kwargs)
         drive(expire(job), connection)
 
     def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
 
-        It takes effect at the server: of two writers the last one wins there. ``writing()`` is the
+        The write takes effect at the server: of two writers the last one wins there. ``writing()`` is the
         strong form around a change of the source.
         """
         job, connection = self._job(args, kwargs)
@@ -146,13 +146,13 @@ class CachedFunction(Decorated, Generic[P, R]):
     def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> Writing[R]:
         """``with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` stores the new value.
 
-        While the block runs nobody can store an older value. Without ``w.put`` the value is dropped.
+        While the block runs no caller can store an older value. Without ``w.put`` the value is dropped.
         """
         job, connection = self._job(args, kwargs)
         return Writing(job, connection)
 
     def clear(self) -> int:
-        """Drop all values of this function; gives how many. CacheError if it has a ``key=`` of its own.
+        """Drop all values of this function; gives how many. CacheError for a function with a ``key=`` of its own.
 
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
@@ -179,7 +179,7 @@ class CachedFunction(Decorated, Generic[P, R]):
 
     @property
     def uncached(self) -> Callable[P, R]:
-        """The function itself; of a method, bound to its instance."""
+        """The function itself; a method is bound to its instance."""
         return self.__wrapped__
 
 

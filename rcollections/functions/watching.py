@@ -1,4 +1,4 @@
-"""Who is told of a computation: observers of all operations, and the ``on_value`` callbacks of the function."""
+"""Telling of a computation: the observers of all operations, and the ``on_value`` callbacks of the function."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Watched", "Watching"]
 
-Watched: TypeAlias = "tuple[object, tuple[object, ...], dict[str, object]]"  # a value, and the call that it is of
-Values: TypeAlias = "Callable[[object], Iterable[Watched]]"  # of what the function gave
+Watched: TypeAlias = "tuple[object, tuple[object, ...], dict[str, object]]"  # a value, and the arguments of its call
+Values: TypeAlias = "Callable[[object], Iterable[Watched]]"  # the values in a result of the function
 
 
 class Watching:
-    """Calls one function so that those who watch it are told."""
+    """Calls one function, and tells its observers and callbacks."""
 
     def __init__(self, name: str, fn: Callable[..., Any], *, asynchronous: bool) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Watching:
         """One more ``on_value`` callback."""
         if not callable(callback):
             raise TypeError(f"{self.name}.on_value takes a function, not {type(callback).__name__}")
-        called = type(callback).__call__  # of an object
+        called = type(callback).__call__  # a callback may be an object
         if not self.asynchronous and any(map(inspect.iscoroutinefunction, (callback, called))):
             raise TypeError(f"{self.name} is no async def: nobody would await this on_value callback")
         self.callbacks.append(callback)
@@ -59,7 +59,7 @@ class Watching:
             self._told(keys, began, error)
             raise
         if inspect.isawaitable(result):
-            # What a plain def gave is refused as it is: wrapped, it would never be closed.
+            # An awaitable of a plain def is refused later, as it is: inside a wrapper it would never be closed.
             return self._awaited(result, keys, began, values) if self.asynchronous else result
         self._told(keys, began)
         for value, its_args, its_kwargs in values(result):
@@ -93,7 +93,7 @@ class Watching:
     def _logging(self) -> Iterator[None]:
         try:
             yield
-        except Exception:  # a callback watches, it must not break
+        except Exception:  # a callback only watches: its error must not break the call
             events.log.exception("on_value callback of %s failed", self.name)
 
     def _told(self, keys: Iterable[str], began: float, error: BaseException | None = None) -> None:
@@ -103,5 +103,5 @@ class Watching:
                 events.noted(self.name, "compute", key, took, error)
 
     def lost(self, error: BaseException) -> None:
-        """An exception of background work, which nobody else will see."""
+        """Log an exception of background work, which no caller will see."""
         events.log.error("refreshing %s in the background failed: %s", self.name, type(error).__name__, exc_info=error)

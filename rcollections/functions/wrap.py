@@ -1,4 +1,4 @@
-"""What may be decorated, and what becomes of it: the faces of ``@cached``, for functions of every kind."""
+"""What ``@cached`` takes, and the face that it makes: for functions of every kind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Decorator(Protocol):
 
 
 def decorator(cls: type[BaseCache], fn: Any, options: dict[str, Any]) -> Any:
-    """``@cached`` with this class: the cached form of ``fn``; without ``fn`` what makes one of a function."""
+    """``@cached`` with this class: the cached form of ``fn``; without ``fn`` a decorator that makes it."""
     refuse_unknown(options)
     if fn is not None and options:
         raise TypeError("@cached takes the function alone, or options alone: @cached(ttl=60)")
@@ -45,7 +45,7 @@ def decorator(cls: type[BaseCache], fn: Any, options: dict[str, Any]) -> Any:
 
 
 def wrap(fn: Any, cls: type[BaseCache], options: dict[str, Any]) -> Any:
-    """The cached form of whatever was decorated."""
+    """The cached form of ``fn``: a function, a method, a property, a class method or a static method."""
     if isinstance(fn, Decorated):
         raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
     if isinstance(fn, staticmethod):
@@ -56,7 +56,7 @@ def wrap(fn: Any, cls: type[BaseCache], options: dict[str, Any]) -> Any:
         if fn.fget is None:
             raise TypeError("@cached needs a property that can be read")
         return property(_face(fn.fget, cls, options, method=True), fn.fset, fn.fdel, fn.__doc__)
-    if isinstance(fn, MethodType):  # of one instance, or of a class
+    if isinstance(fn, MethodType):  # bound to one instance, or to a class
         return _face(fn.__func__, cls, options, method=True).__get__(fn.__self__, type(fn.__self__))
     if not callable(fn):
         raise TypeError(f"@cached takes a function, not {type(fn).__name__}")
@@ -84,7 +84,7 @@ def _face(fn: Any, cls: type[BaseCache], options: dict[str, Any], *, method: boo
     function = Function(fn, cls, options, method)
     if not inspect.iscoroutinefunction(fn):
         return CachedFunction(function)
-    from .aio import AsyncCachedFunction  # only now: it brings asyncio
+    from .aio import AsyncCachedFunction  # imported only here: it brings asyncio
 
     return AsyncCachedFunction(function)
 
@@ -109,7 +109,7 @@ def wrap_many(
 
 
 def refuse_unusable(fn: Any, decorator: str) -> None:
-    """Refuse functions whose results cannot be kept, or that cannot be told from others."""
+    """Refuse functions whose results cannot be kept, or whose keys cannot be told from those of others."""
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(f"{fn.__qualname__} is a generator function: its results can be used once, not cached")
     if not hasattr(fn, "__module__") or not hasattr(fn, "__qualname__"):
@@ -121,7 +121,7 @@ def refuse_unusable(fn: Any, decorator: str) -> None:
 
 
 def _is_method(fn: Any) -> bool:
-    """Whether this is defined in a class body and takes the instance first."""
+    """Whether a function is defined in a class body and takes the instance first."""
     owner = getattr(fn, "__qualname__", "").rpartition(".")[0]
     if not owner or owner.endswith("<locals>"):
         return False

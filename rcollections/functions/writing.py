@@ -31,8 +31,8 @@ R = TypeVar("R")
 class WritingBlock(Generic[R]):
     """On entry the value is dropped and its lease taken; on exit the new value is stored, or none.
 
-    If somebody else wrote the same value meanwhile (another ``writing``, an invalidation), the order of
-    the two changes at the source is unknown: then nothing is stored, and the next call computes.
+    Another caller may change the same value meanwhile (another ``writing``, an invalidation). The order of
+    the two changes at the source is unknown then: nothing is stored, and the next call computes.
     An exception inside stores nothing. If the server fails, entering or leaving raises.
     """
 

@@ -41,8 +41,8 @@ class BaseCache(Fillable, Running):
     are class attributes, for this one handle. Making a handle without ``data`` sends nothing.
 
     Handles hold no state but key and options: share them between threads, pickle them, copy them.
-    Two handles of one key are two names of the same thing. All commands raise errors of this library
-    within the connection's timeout.
+    Two handles of one key are two names of the same content. A command that fails raises an error of this
+    library within the connection's timeout.
     """
 
     prefix: str = ""
@@ -61,7 +61,7 @@ class BaseCache(Fillable, Running):
     _target: tuple[int, Target] | None = None
 
     if TYPE_CHECKING:
-        # Only what ``pipeline()`` gives has these two; see ``Pipelined``.
+        # Only handles that ``pipeline()`` gives have these two; see ``Pipelined``.
         @property
         def results(self) -> list[Any]: ...
 
@@ -137,7 +137,7 @@ class BaseCache(Fillable, Running):
     __hash__ = None  # type: ignore[assignment]
 
     def _like(self, own_key: str) -> Self:
-        """Another handle of this class and these options. ``__init__`` belongs to the user: not called."""
+        """Another handle of this class and these options. ``__init__`` belongs to the user, and is not called."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.__dict__.pop("_target", None)
@@ -186,7 +186,7 @@ class BaseCache(Fillable, Running):
         return encode_field, decode_field
 
     def _raw_elements(self) -> tuple[Write, Read]:
-        """For types whose members are what ``serialize=False`` is about."""
+        """How members are written and read, for types where ``serialize=False`` means the members."""
         if self.serializer is not None:
             raise ConfigError(
                 f"{type(self).__name__}.serializer: members are always written in their canonical form, so that "
@@ -203,11 +203,11 @@ class BaseCache(Fillable, Running):
         return lambda data: hook(load(data))
 
     def _outside(self) -> Self:
-        """This handle, for what is asked when the reply is there. In a pipeline: the one outside of it."""
+        """This handle, for questions that follow a reply. Of a handle in a pipeline: the same handle outside of it."""
         return self
 
     def _unreadable(self, error: DecodeError) -> None:
-        """Tell observers that bytes were there which nobody can read, and that this counts as a miss."""
+        """Tell observers of bytes that cannot be read, and that they count as a miss."""
         if events.observers:
             events.unreadable(type(self).__name__, self.key, error)
 
@@ -217,7 +217,7 @@ class BaseCache(Fillable, Running):
     def _merge(self, data: object) -> None:  # noqa: ARG002 - the types override it that have elements
         raise TypeError(f"{type(self).__name__} holds one value: there is nothing to merge")
 
-    # -- what every type can ---------------------------------------------------------------------
+    # -- operations of every type ----------------------------------------------------------------
 
     @classmethod
     def create(cls, *parts: Any, data: Any = MISSING, **overrides: Any) -> Self:
@@ -259,7 +259,8 @@ class BaseCache(Fillable, Running):
     def copy_to(self, *parts: Any) -> Self:
         """Copy the content to another key of this class, on the server; gives the handle of the copy.
 
-        What was there is replaced, an empty source leaves nothing; the class's ttl begins anew.
+        The copy replaces the content of the other key, an empty source leaves nothing there; the class's ttl
+        begins anew.
         Atomic, one round trip, O(n) on the server.
 
         >>> from rcollections import SetCache
@@ -280,7 +281,7 @@ class BaseCache(Fillable, Running):
     def clean(cls) -> int:
         """Remove every key under the class's prefix, in batches; gives how many were removed.
 
-        ValueError for a class without prefix: that would be the keys of everybody. Not atomic; it
+        ValueError for a class without prefix, which would mean all keys of the database. Not atomic; it
         scans all keys of the database, O(keys), in steps that do not block the server.
         """
         if not cls.prefix:
@@ -314,7 +315,7 @@ class BaseCache(Fillable, Running):
 
 C = TypeVar("C", bound=BaseCache)
 
-# What a handle remembers for quickness, and what ``Type[int](…)`` leaves on it for type checkers.
+# Attributes that a handle keeps to be quick, and those that ``Type[int](…)`` leaves on it.
 _NOT_STATE = frozenset(("_target", "_near", "_near_name", "__orig_class__"))
 
 

@@ -1,4 +1,4 @@
-"""``since``, ``fill`` and ``load``: what a collection can do to never hold older data than its source."""
+"""``since``, ``fill`` and ``load``: with them a collection never has older data than its source."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Fillable(Handle):
         return Since(str(key), self._run(Trips("since", loads.mark(key, lease(key), self._open_mode))))
 
     def fill(self, data: Any, *, since: Since, merge: bool = False) -> bool:
-        """Make ``data`` the content, unless it is out of date; with ``merge`` add it to what is there.
+        """Make ``data`` the content, unless it is out of date; with ``merge`` add it to the content.
 
-        ``since`` is what ``since()`` gave before the source was read. If one of the class's tags was
-        invalidated since then, or this key cleared, expired or replaced as a whole, nothing is stored
-        and False is the answer. Classes without tags notice the latter too.
+        ``since`` is what ``since()`` gave before the source was read. Nothing is stored, and the answer is
+        False, if one of the class's tags was invalidated since then. The same holds, also for a class without
+        tags, if this key was cleared, expired or was replaced as a whole.
 
         >>> from rcollections import SetCache, invalidate_tags
         >>> class Members(SetCache[str]):
@@ -107,7 +107,7 @@ class Fillable(Handle):
         return loads.fill(Load(name, key, lease(key), channel(key), t.connection.flights, make))
 
     def _field_loader(self, field: object, compute: Callable[[], Any]) -> Plan[Any]:
-        """Make one field by ``__missing__``, under a lease of its own; who stored it first has made what counts."""
+        """Make one field by ``__missing__``, under a lease of its own; the value that is stored first counts."""
         t = self._bound()
         key = self._guarded_key(t.connection, str(t.key))
         from hashlib import blake2b  # only for dicts that make missing fields

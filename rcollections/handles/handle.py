@@ -45,8 +45,8 @@ class Handle:
 
     @abstractmethod
     def _replacement(self, data: object) -> Operation[None]:
-        """What makes ``data`` the whole content."""
+        """The operation that makes ``data`` the whole content."""
 
     @abstractmethod
     def _merge(self, data: object) -> None:
-        """Add ``data`` to what is there."""
+        """Add ``data`` to the content."""

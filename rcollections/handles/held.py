@@ -1,4 +1,4 @@
-"""Reads of a collection that are held in this process, for classes that say ``l1 = True``."""
+"""Reads of a collection that L1 holds, for classes that say ``l1 = True``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["Nearby"]
 
 _numbers = count()
-_READ_BY = frozenset(("serialize", "serializer", "share", "normalize"))  # what decides how a value comes back
+_READ_BY = frozenset(("serialize", "serializer", "share", "normalize"))  # these decide how a value is read
 
 
 class Nearby(Handle):
-    """The part of a collection that looks into this process first. Not a type of its own."""
+    """The part of a collection that looks into L1 first. Not a type of its own."""
 
-    _near: Near | None = None  # the last one, for the quickest look
-    _near_name: str = ""  # the class, in what is held decoded; "" where this handle reads in a way of its own
+    _near: Near | None = None  # the place of the last read in L1, for the quickest look
+    _near_name: str = ""  # stands for the class in L1; "" where this handle reads in a way of its own
     _class_number: int = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -35,8 +35,8 @@ class Nearby(Handle):
 
     @classmethod
     def l1_prefixes(cls, connection: Connection) -> list[str] | None:
-        """What the keys of this class begin with, if its reads are held on this connection; None: they are not."""
-        if connection.disabled or not cls.prefix:  # without a prefix it is known when something is read
+        """The beginnings of this class's keys, if L1 holds its reads on this connection; None: it does not."""
+        if connection.disabled or not cls.prefix:  # without a prefix, a read tells the key
             return None
         with suppress(ConfigError):
             if registry.connection(cls.connection_name) is connection:
@@ -51,7 +51,7 @@ class Nearby(Handle):
         return [*found, tag(namespace, "")] if tags else found
 
     def _nearby(self, t: Target) -> Near | None:
-        """Where to look, or None."""
+        """The place of this handle's reads in L1; None: L1 holds none."""
         near = self._near
         if near is None or not near.usable or near.tier is not t.connection.tiering.tier:
             if t.connection.disabled:
@@ -62,7 +62,7 @@ class Nearby(Handle):
             if not near.usable:  # no_l1()
                 return None
             self.__dict__["_near"] = near
-            # Where nobody overrode what decides how a value comes back, all handles of the class share it.
+            # All handles of the class share a decoded value, unless one overrides how a value is read.
             shared = not _READ_BY & self.__dict__.keys() and t.place is None and not t.guarded
             self.__dict__["_near_name"] = f"part {self._class_number}" if shared else ""
         return near

@@ -120,7 +120,7 @@ def near_miss(name: str, known: Iterable[str] = OPTIONS) -> str | None:
 
 
 def _distance_one(a: str, b: str) -> bool:
-    """Equal, or one letter added, dropped, replaced, or two neighbours swapped."""
+    """Whether two names are equal, or differ by one letter added, dropped, replaced, or by two neighbours swapped."""
     if a == b:
         return True
     if abs(len(a) - len(b)) > 1:

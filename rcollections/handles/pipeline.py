@@ -35,7 +35,7 @@ class Pending:
 
     @property
     def value(self) -> Any:
-        """The result of the call, as it would have been outside; CacheError before it was sent."""
+        """The result of the call, as it would have been outside; CacheError before the pipeline was sent."""
         if self._outcome is None:
             raise CacheError("this result is pending: it is there when the pipeline's block has ended")
         if isinstance(self._outcome.value, Exception):
@@ -43,7 +43,7 @@ class Pending:
         return self._outcome.value
 
     def settle(self, outcome: Outcome) -> None:
-        """Take what came of this operation."""
+        """Take the outcome of this operation."""
         self._outcome = outcome
 
     def report(self, op: Op[Any], handle: Handle) -> None:
@@ -75,7 +75,7 @@ class Pending:
         raise TypeError(f"the result of {self._op.name} is pending: use its .value after the block")
 
     def becomes(self, op: Op[Any]) -> None:
-        """Let this stand for another operation, which takes the place of the one that was kept."""
+        """Let this result stand for another operation, which takes the place of the kept one."""
         self._op = op
 
     def __iadd__(self, by: Any) -> Any:  # type: ignore[misc]
@@ -118,19 +118,19 @@ class Pipeline(Generic[C]):
         return self.bind(self._handle)
 
     def bind(self, handle: C) -> C:
-        """A handle like this one whose operations are kept here."""
+        """A handle like this one whose operations this pipeline keeps."""
         if not hasattr(handle, "_bound"):
             raise TypeError(f"a pipeline takes collections of this library, not {type(handle).__name__}")
         if handle._bound().connection is not self._connection:
             raise CacheError("a pipeline serves one connection: the other collection lives on another one")
         new: Any = object.__new__(_pipelined(type(handle)))
         new.__dict__.update(handle.__dict__)
-        new.__dict__.pop("_near", None)  # what is read here is pending until it is sent
+        new.__dict__.pop("_near", None)  # L1 cannot answer a read that is pending
         new.__dict__["_pipeline"] = self
         return new  # type: ignore[no-any-return]
 
     def keep(self, op: Op[Any], handle: Any) -> Pending:
-        """Queue one operation; in the place of ``op.instead``, if that was the last that was queued."""
+        """Queue one operation; in the place of ``op.instead``, if that is the last one in the queue."""
         if not self._open:
             raise CacheError("this pipeline was sent already: call pipeline() again")
         if op.instead is not None and self.kept and self.kept[-1][0] is op.instead:

@@ -1,6 +1,6 @@
-"""Carrying out the operations of a handle: on its connection, through this process's tier, observers told.
+"""Carrying out the operations of a handle: on its connection, through L1, and telling observers.
 
-Nothing else in a face sends anything; what an asyncio face needs beside the plans is these few methods once more.
+No other part of a face sends anything. Beside the plans, an asyncio face needs only its own form of these methods.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Running(Nearby):
     """The part of a collection that carries operations out. Not a type of its own."""
 
     def _run(self, op: Operation[T]) -> T:
-        """Carry out one operation now. Pipelines override this: they keep it."""
+        """Carry out one operation now. Handles in a pipeline override this method, and keep the operation."""
         t = self._bound()
         value: T
         if not isinstance(op, Op):
@@ -56,7 +56,7 @@ class Running(Nearby):
         return t.connection.one(op.step)
 
     def _rest(self, t: Target, more: More[T]) -> T:
-        """What a plan gives that goes on from a reply, or from a miss."""
+        """Carry out the plan that goes on from a reply, or from a miss; gives its value."""
         if more.name and events.observers:
             return events.watched(type(self).__name__, more.name, t.key, lambda _: self._rest(t, More(more.plan)))
         value: T = drive(through(more.plan), t.connection)
@@ -68,12 +68,12 @@ class Running(Nearby):
         return value
 
     def _carried(self, t: Target, op: Operation[T]) -> T:
-        """An operation that takes several round trips, or none."""
+        """Carry out an operation that takes several round trips, or none."""
         value: T = self._rest(t, More(op.plan, op.name)) if isinstance(op, Trips) else cast("Ready[T]", op).value
         return value
 
     def _seen(self, t: Target, op: Op[T], event: events.Event) -> T:
-        """One operation, while observers look on."""
+        """Carry out one operation, and tell observers of it."""
         found = self._first(t, op)
         value: T | Missing = self._rest(t, found) if isinstance(found, More) else found
         if op.reads:
@@ -81,7 +81,7 @@ class Running(Nearby):
         return value if value is not MISSING else self._missed(t, op)
 
     def _first(self, t: Target, op: Op[T]) -> Any:
-        """What the first reply says, or what this process holds: the value, MISSING, or More."""
+        """What the first reply says, or what L1 holds: the value, MISSING, or More."""
         near = self._nearby(t) if self.l1 else None
         if near is None:
             return op.decode(self._reply(t, op))
@@ -92,7 +92,7 @@ class Running(Nearby):
         return drive(found.read(near.tier, shelf, self.share), t.connection) if type(found) is Unheld else found
 
     def _iterate(self, op: Op[Iterable[T]]) -> Iterator[T]:
-        """What an operation gives, each page when it is needed; observers see the first reply, and every page."""
+        """The items of an operation, page by page as the caller needs them; observers see the first reply and pages."""
         t, name = self._bound(), type(self).__name__
 
         def seen(operation: str, run: Callable[[], R]) -> R:

@@ -1,7 +1,7 @@
 """Circles: computations that would wait for each other for ever, over any number of threads, tasks and keys.
 
-Seen are those of one process and connection, whether they run in threads or in event loops. What another process
-computes is not: there a wait ends by its deadline.
+Only circles inside one process and connection are seen, over its threads and event loops. A circle over several
+processes is not: such a wait ends by ``deadline()``, or when the process of an owner ends.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["CircleError", "Waits"]
 
 
 class CircleError(Exception):
-    """Waiting would never end: what is ``wanted`` waits for the caller."""
+    """The wait would never end: the computation of ``wanted`` waits for the caller."""
 
     def __init__(self, wanted: str) -> None:
         self.wanted = wanted
 
 
 class Waits:
-    """Which keys wait for which others, since their computations call for them."""
+    """Which keys wait for which other keys: the computation of a key waits for all keys that it asks for."""
 
     __slots__ = ("_for", "_lock")
 
@@ -32,9 +32,9 @@ class Waits:
         self._for: dict[str, list[str]] = {}  # a key that is being computed -> those that its computation waits for
 
     def begin(self, computing: Sequence[str], wanted: Collection[str]) -> None:
-        """The computations of these wait for what is wanted from now on, until ``end``. One step in memory.
+        """Note that the computations of ``computing`` wait for ``wanted``, until ``end``. One step in memory.
 
-        CircleError, with nothing noted, if one of the wanted waits for one of them.
+        Raises CircleError, and notes nothing, if a wanted key waits for a key of ``computing``.
         """
         if not computing:
             return
@@ -53,7 +53,7 @@ class Waits:
                 self._for.setdefault(key, []).extend(wanted)
 
     def end(self, computing: Sequence[str], wanted: Collection[str]) -> None:
-        """That wait has ended, well or not."""
+        """Note that this wait has ended, well or not."""
         if not computing:
             return
         with self._lock:
@@ -65,6 +65,6 @@ class Waits:
                     del self._for[key]
 
     def forget(self) -> None:
-        """In the child of a fork: whoever waits is a thread of the parent."""
+        """Forget all waits, in the child of a fork: the threads that wait are the parent's."""
         self._lock = threading.Lock()
         self._for.clear()

@@ -1,7 +1,7 @@
-"""The table of commands: for each where its keys stand, what it does, and what an empty server answers.
+"""The table of commands: where the keys of a command stand, what it does, and what an empty server answers.
 
 Nothing else in this package lists commands. The headers of ``lua/`` say the same for scripts (see ``headers``).
-A command that is not here came by ``raw()``: nobody repeats it, and it may have written anything.
+A command that is not in the table came by ``raw()``: it is never sent again, and it may have written any key.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ FIRST: Final = slice(1, 2)
 SECOND: Final = slice(2, 3)  # behind the name of a subcommand
 BOTH: Final = slice(1, 3)
 ALL: Final = slice(1, None)
-COUNTED: Final = slice(2, None)  # the first word says how many follow
+COUNTED: Final = slice(2, None)  # the first word says how many keys follow
 
 NO_ANSWER: Final = object()  # only a server can answer this
 HELD: Final = "held"  # the answer changes with the keys only: nothing random, no time, no cursor
-FIELDS: Final = "fields"  # the same, and what follows the key are fields, which may expire by themselves
+FIELDS: Final = "fields"  # as HELD; the words behind the key are fields, which may expire by themselves
 
 
 class Facts:
-    """What is known about one command. Not to be changed."""
+    """The facts about one command. No caller changes them."""
 
     __slots__ = ("counted", "empty", "fields", "held", "repeat", "several", "where", "writes")
 
@@ -40,10 +40,10 @@ class Facts:
         self.counted = where is COUNTED
         self.several = where is ALL or where is COUNTED  # whether it may have any number of keys
         self.writes = writes  # whether it may change its keys
-        self.repeat = repeat  # whether it may be sent again when nobody knows whether it was carried out
-        self.held = bool(held)  # whether its reply may be held in the process
+        self.repeat = repeat  # whether it may be sent again while nothing says whether the server carried it out
+        self.held = bool(held)  # whether L1 may hold its reply
         self.fields = held == FIELDS
-        self.empty = empty  # the reply of an empty server, or what makes it of the words
+        self.empty = empty  # the reply of an empty server, or a function that makes that reply of the words
 
     def keys(self, words: tuple[Arg, ...]) -> tuple[Any, ...]:
         """The keys among the words of this command."""
@@ -51,12 +51,12 @@ class Facts:
             return words[self.where]
         try:
             return words[2 : 2 + int(words[1])]
-        except (IndexError, ValueError):  # by raw(); the server refuses it
+        except (IndexError, ValueError):  # a command of raw(); the server refuses it
             return ()
 
 
 def answer(words: tuple[Arg, ...]) -> Any:
-    """The reply of an empty server to this command; a CacheError (not raised) where only a real one could tell."""
+    """The reply of an empty server to this command; a CacheError (not raised) if only a real server could tell."""
     facts = COMMANDS.get(words[0])
     empty = NO_ANSWER if facts is None else facts.empty
     if empty is NO_ANSWER:
@@ -73,11 +73,11 @@ def _writes(where: slice, empty: Any) -> Facts:
 
 
 def _asks(where: slice = NONE) -> Facts:
-    """About the server, not its data: changes no key, but is not repeated either."""
+    """A command about the server, not its data: it changes no key, and is not sent again either."""
     return Facts(where, NO_ANSWER, writes=False, repeat=False)
 
 
-# -- what an empty server answers, where that is not one value ---------------------------------------
+# -- replies of an empty server that are not one constant --------------------------------------------
 
 
 def _none(_words: tuple[Arg, ...]) -> list[Any]:
@@ -89,7 +89,7 @@ def _page(_words: tuple[Arg, ...]) -> list[Any]:
 
 
 def _each(value: object, first: int) -> Callable[[tuple[Arg, ...]], list[Any]]:
-    """This value for each word from ``first`` on."""
+    """A list of this value, once for each word from ``first`` on."""
     return lambda words: [value] * (len(words) - first)
 
 
@@ -104,7 +104,7 @@ def _some(words: tuple[Arg, ...]) -> list[Any] | None:
 
 
 COMMANDS: Final[dict[Arg, Facts]] = {
-    # The data is read. Columns: where the keys stand, what an empty server answers, whether that may be held.
+    # Commands that read data. Columns: where the keys stand, the reply of an empty server, whether L1 may hold a reply.
     "EXISTS": _reads(ALL, 0, HELD),
     "GET": _reads(FIRST, None, HELD),
     "GETBIT": _reads(FIRST, 0),
@@ -152,7 +152,7 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "ZSCAN": _reads(FIRST, _page),
     "ZSCORE": _reads(FIRST, None, HELD),
     "ZUNION": _reads(COUNTED, _none),
-    # The data is changed.
+    # Commands that change data.
     "DEL": _writes(ALL, 0),
     "EXPIRE": _writes(FIRST, 0),
     "GETDEL": _writes(FIRST, None),
@@ -173,7 +173,7 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "ZREM": _writes(FIRST, 0),
     "ZREMRANGEBYRANK": _writes(FIRST, 0),
     "ZREMRANGEBYSCORE": _writes(FIRST, 0),
-    # The server is asked or told something that concerns no key's content.
+    # Commands that ask or tell the server something that concerns the content of no key.
     "ACL": _asks(),
     "AUTH": _asks(),
     "BGREWRITEAOF": _asks(),

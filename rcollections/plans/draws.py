@@ -1,4 +1,4 @@
-"""Random draws: stamps, tokens and nonces. One place, so that explorers can number them instead."""
+"""Random draws: stamps, tokens and nonces. They have one source, so that an explorer can number them instead."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def _random() -> bytes:
     return secrets.token_bytes(8)
 
 
-# Replaced by the interleaving tests, which need the same draws in every run.
+# The interleaving tests replace the source: they need the same draws in every run.
 source: list[Callable[[], bytes]] = [_random]
 
 
 def draw() -> bytes:
-    """8 bytes that nobody drew before. Every message that is sent gets its own: never send one twice.
+    """8 bytes that were never drawn before. Every message that is sent gets draws of its own.
 
-    (A copy that arrives late would otherwise revive what was invalidated in between.)
+    Otherwise a copy of an older message that arrives late would revive values that were invalidated in between.
     """
     return source[0]()

@@ -1,8 +1,8 @@
-"""What a plan may ask for. A plan is a generator that yields effects and does no I/O itself.
+"""Effects: what a plan may ask for. A plan is a generator that yields effects and does no I/O itself.
 
-``reply = yield Command("GET", key)`` reads: send this command and give me the reply. The drivers in
-``wire/`` carry effects out, one for threads and one for asyncio; tests step plans by hand, in every
-order. An effect that fails is thrown into the plan at its ``yield``, as one of our errors.
+``reply = yield Command(("GET", key))`` reads: send this command and give me the reply. The drivers in
+``servers/drivers/`` carry effects out, one for threads and one for asyncio. Tests step plans by hand, in every
+order. The error of an effect is thrown into the plan at its ``yield``, as an error of this library.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ Step: TypeAlias = "Command | Script"
 class Batch(NamedTuple):
     """Several steps in one round trip, ``atomic`` in MULTI/EXEC. Gives the list of their replies.
 
-    The first step that failed is raised, after all were read; with ``keep_errors`` errors stand in
-    the list instead.
+    The error of the first step that failed is raised, after all replies were read. With ``keep_errors`` errors
+    stand in the list instead.
     """
 
     steps: Sequence[Step]
@@ -49,10 +49,10 @@ class Batch(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Reads whose replies may be held in the process. Gives a ``Seen``.
+    """Reads whose replies L1 may hold. Gives a ``Seen``.
 
-    The ttl of ``key`` is asked for before them, in the same round trip, so that it can only be too short.
-    ``keep_errors`` as in ``Batch``.
+    The driver asks for the ttl of ``key`` before them, in the same round trip, so that the ttl can only be too
+    short. ``keep_errors`` as in ``Batch``.
     """
 
     key: str
@@ -61,7 +61,7 @@ class Look(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a ``Look`` saw: the replies, the ms that the key had left (None: not known), and who answered."""
+    """What a ``Look`` saw: the replies, the ms that the key had left (None: not known), and which server answered."""
 
     replies: list[Any]
     ms: int | None
@@ -69,13 +69,13 @@ class Seen(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A function of the user, called without arguments (awaited by the async driver if need be)."""
+    """A function of the user, called without arguments. The asyncio driver awaits a result that is awaitable."""
 
     fn: Callable[[], Any]
 
 
 class Sleep(NamedTuple):
-    """Wait that many seconds."""
+    """Wait for this many seconds."""
 
     seconds: float
 
@@ -85,24 +85,24 @@ class Now(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Wait until the signal is set, at most ``seconds`` (None: as long as it takes). Gives whether it is set."""
+    """Wait until the signal is set, at most ``seconds`` (None: as long as it takes). Gives whether that is so."""
 
     signal: Any
     seconds: float | None = None
 
 
 class Subscribe(NamedTuple):
-    """Hear what is published on a channel from now on. Gives a signal that is set by the first message.
+    """Hear the messages of a channel from now on. Gives a signal that the first message sets.
 
-    The server has confirmed when the reply comes: what is published later is heard, unless the
-    connection breaks, and that sets the signal as well.
+    The server has confirmed the subscription when the reply comes. A later message is heard, unless the connection
+    breaks; a broken connection sets the signal as well.
     """
 
     channel: str
 
 
 class Hold(NamedTuple):
-    """Keep a lease alive in the background, renewed at a third of ``ms``. Gives a handle with ``stop()``."""
+    """Keep a lease alive: the background renews it after each third of ``ms``. Gives a handle with ``stop()``."""
 
     lease: str
     token: bytes
@@ -110,10 +110,10 @@ class Hold(NamedTuple):
 
 
 class Spawn(NamedTuple):
-    """Carry out another plan in the background. Gives a handle: ``done`` is a signal, ``result()`` its end.
+    """Carry out another plan in the background. Gives a handle: ``done`` is a signal, ``result()`` the plan's result.
 
-    Gives None if there is no room in the background; the plan was not started then. ``apart``: the call
-    that spawns it does not wait for it, so that what the call is computing is no recursion there.
+    Gives None, and does not start the plan, if the background has no room. ``apart``: the spawning call does not
+    wait for this plan, so the plan may compute what the call is computing without being a recursion.
     """
 
     plan: Any
@@ -121,7 +121,7 @@ class Spawn(NamedTuple):
 
 
 class Give(NamedTuple):
-    """Hand these items to whoever iterates; carried out by drivers that do. Gives nothing, when more are wanted."""
+    """Hand these items to the caller that iterates; see ``pieces``. Gives None, when the caller wants more items."""
 
     items: Iterable[Any]
 

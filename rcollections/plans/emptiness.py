@@ -3,17 +3,17 @@
     -- empty {'changed'} when ARGV[7] is same        several lines: the first whose condition holds
     -- empty {'ok', ARGV[4]}                         the last one has no condition
 
-"Empty" means that nothing stays: what this very call has sent before counts as if it were there. Conditions are
+"Empty" means that the server keeps nothing after a step: the step alone sees what it writes. Conditions are
 ``ARGV[n] is this, that or other`` and ``ARGV[n] has part``. Between the braces may stand:
 
     'text'   -2   {}              a text, a number, an empty list
     ARGV[4]                       an argument, as text
-    ARGV[7..] .. ARGV[6]          texts joined; ARGV[7..] are all from there on
+    ARGV[7..] .. ARGV[6]          texts joined; ARGV[7..] are all arguments from there on
     number ARGV[4]                an argument, as a number
     #ARGV                         how many arguments there are
-    distinct ARGV[3..] by 2       how many different ones among every second from there on (without ``by``: all)
-    ('', -2) for each key         these, once for each key
-    reply of ARGV[1] KEYS         what this command gives, with these words behind it
+    distinct ARGV[3..] by 2       how many different arguments, of every second from there on (without ``by``: of all)
+    ('', -2) for each key         these values, once for each key
+    reply of ARGV[1] KEYS         the reply of an empty server to the command of these words
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _DISTINCT = re.compile(r"distinct ARGV\[(\d+)\.\.\](?: by (\d+))?")
 
 
 def reply_of(lines: list[str]) -> Reply:
-    """What makes the reply of these ``-- empty`` lines; ValueError for what they do not mean."""
+    """A function that makes the reply of these ``-- empty`` lines; ValueError for a line without a meaning."""
     cases: list[tuple[Callable[[Script], bool] | None, list[Items]]] = []
     for line in lines:
         match = _LINE.fullmatch(line)
@@ -61,7 +61,7 @@ def reply_of(lines: list[str]) -> Reply:
 
 
 def condition(text: str) -> Callable[[Script], bool]:
-    """What ``when ARGV[3] is copy or move`` asks of a step; ValueError for what it does not mean."""
+    """``when ARGV[3] is copy or move``, as a question to a step; ValueError for a text without a meaning."""
     asked = text.removeprefix("when ")
     if match := _IS.fullmatch(asked):
         at, words = int(match[1]) - 1, {word.encode() for word in re.split(", | or ", match[2])}
@@ -114,7 +114,7 @@ def _arguments(text: str) -> slice:
 
 
 def _command(text: str) -> Items:
-    """``ARGV[1] KEYS ARGV[2..]``: the words of a command; those after it are not evaluated by an empty server."""
+    """``ARGV[1] KEYS ARGV[2..]``: the words of a command, and the reply of an empty server to that command."""
     parts = [None if each == "KEYS" else _arguments(each) for each in text.split()]
 
     def reply(step: Script) -> list[Any]:

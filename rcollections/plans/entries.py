@@ -1,9 +1,9 @@
-"""Entries: a value with what decides whether it still counts. Pure bytes, no I/O.
+"""Entries: a value with the facts that decide whether it still counts. Pure bytes, no I/O.
 
-An entry that needs no metadata is the bare value, so that it can be read by anyone. Otherwise
+An entry that needs no metadata is the bare value, so that every client of the server can read it. Other entries are
 ``0xC0 | kind | grace, 6 bytes | n, 2 bytes | nonce, 8 bytes | n stamps of 8 bytes | value``. ``grace`` is how
-many ms of the entry's physical ttl lie behind its freshness: it is fresh while PTTL > grace. No clock of
-any client is in it. The Lua side of this layout is ``lua/lib/entry.lua``.
+many ms of the entry's physical ttl come after its soft end: the entry is fresh while PTTL > grace. No entry holds
+a client's clock. The Lua side of this layout is ``lua/lib/entry.lua``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIXED = 18
 
 
 class Entry(NamedTuple):
-    """What is stored under a key."""
+    """A value as it is stored under a key, with its metadata."""
 
     value: bytes
     kind: int = VALUE
@@ -32,19 +32,19 @@ class Entry(NamedTuple):
 
 
 def head(kind: int, grace: int, tags: int) -> bytes:
-    """The bytes before the stamps; empty where an entry needs none."""
+    """The bytes before the stamps; none for an entry that needs no metadata."""
     if kind == VALUE and grace == 0 and tags == 0:
         return b""
     return bytes((MARK, kind)) + grace.to_bytes(6, "big") + tags.to_bytes(2, "big") + draw()
 
 
 def pack(entry: Entry) -> bytes:
-    """The bytes that are stored."""
+    """The entry as the bytes that the server stores."""
     return head(entry.kind, entry.grace, len(entry.stamps)) + b"".join(entry.stamps) + entry.value
 
 
 def unpack(data: bytes) -> Entry | None:
-    """The entry in these bytes; None if they begin like one and are none."""
+    """The entry in these bytes; None for bytes that begin like an entry with metadata, and are no whole one."""
     if data[:1] != bytes((MARK,)):
         return Entry(data)
     count = int.from_bytes(data[8:10], "big")

@@ -1,4 +1,4 @@
-"""The guarded form of steps: what is sent in the place of a step whose keys have guards, and how that reads."""
+"""The guarded form of a step with guarded keys: the steps that are sent in its place, and how their replies read."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Expanded", "expand", "folded"]
 
 
 class Expanded(NamedTuple):
-    """What is sent in the place of a step, and what makes one reply of the replies."""
+    """The steps that are sent in the place of one step, and the function that makes one reply of their replies."""
 
     steps: tuple[Step, ...]
     fold: Callable[[Sequence[Any]], Any]
 
 
 def expand(step: Step, waits: bool = True) -> Expanded | None:
-    """The guarded form of a step; None if none of its keys is guarded. Draws anew each time it is called.
+    """The guarded form of a step; None if none of its keys is guarded. Every call draws anew.
 
-    ``waits``: whether a collection that is not loaded yet can be loaded first (not inside of MULTI).
+    ``waits``: whether the caller can load a collection first that is not loaded yet (not inside of MULTI).
     """
     return _of_command(step, waits) if isinstance(step, Command) else _of_script(step, waits)
 
@@ -54,7 +54,7 @@ def _of_command(step: Command, waits: bool) -> Expanded | None:
 
 
 def _second_of(step: Script, waits: bool) -> Expanded | None:
-    """The guarded form of a script that carries out one command, and answers with its reply behind a word."""
+    """The guarded form of a script that carries out one command, and answers with a word and the command's reply."""
     found = _of_script(step, waits)
     return None if found is None else Expanded(found.steps, lambda replies: _second(found.fold(replies)))
 
@@ -73,7 +73,10 @@ def _second(reply: Any) -> Any:
 
 
 def _reading(step: Step, key: Guarded, waits: bool) -> Expanded:
-    """C3: guard before data before tags, in one round trip, no Lua. What loads itself: the guard once more behind."""
+    """C3: guard before data before tags, in one round trip, no Lua.
+
+    For a collection that loads itself, the guard is read again behind the data.
+    """
     beside = (*((key.guard,) if key.loads is not None else ()), *key.tags)
     steps: list[Step] = [Command(("GET", key.guard)), step]
     if key.loads is not None:
@@ -88,7 +91,7 @@ def _reading(step: Step, key: Guarded, waits: bool) -> Expanded:
         guard, data, stamps = replies[0], replies[1], list(replies[-1]) if beside else []
         if key.loads is None:
             return data if guard_state(key, guard, stamps, 0)[0] else empty_reply(step)
-        # A reads the guard, then B clears, A finds no data, B loads: the guard of after tells that it was away.
+        # A reads the guard, B clears, A finds no data, B loads. The guard behind the data shows A that it has changed.
         size, after, stamps = 8 * len(key.tags) + 8, stamps[0], stamps[1:]
         live, loaded = guard_state(key, after, stamps, replies[2])
         steady = guard is not None and after is not None and guard[:size] == after[:size]
@@ -108,7 +111,7 @@ def _plain(step: Step) -> Step:
 
 
 def _scripted(step: Script, waits: bool) -> Expanded:
-    """C2 and C5: the script behind a look at all guards; what it writes gets its guard in the same step."""
+    """C2 and C5: the script behind a check of all guards; the key that it writes gets its guard in the same step."""
     header = source(step.name).header
     at = -1 if header.writes is None else header.writes.first
     written = step.keys[at] if at >= 0 and type(step.keys[at]) is Guarded else None
@@ -121,7 +124,7 @@ def _scripted(step: Script, waits: bool) -> Expanded:
     items, beside = [], []
     for n, key in operands:
         items.append(_item("r", n, key, "l" if key.loads is not None and waits else "", tags))
-        beside += [key.guard, key.guard + ":"]  # a key that is never written: what a dead operand reads as
+        beside += [key.guard, key.guard + ":"]  # a dead operand is read under the second key, which is never written
     seen: tuple[Arg, ...] = (b"", b"", 0, _longest(operands))
     if isinstance(written, Guarded):
         role = "w" if not written.since else "f" if whole else "m"
@@ -154,7 +157,7 @@ def _longest(operands: Sequence[tuple[int, Guarded]]) -> int:
 
 
 def folded(forms: Sequence[Expanded | None], replies: Sequence[Any]) -> list[Any]:
-    """One reply for each step, of the replies to what was sent in their place."""
+    """One reply for each original step, made of the replies to the steps that were sent in its place."""
     found, at = [], 0
     for form in forms:
         if form is None:

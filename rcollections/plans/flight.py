@@ -1,4 +1,4 @@
-"""``Flight``: the callers of one key at present, and who of them reads, drives or waits. See ``flights``."""
+"""``Flight``: the callers of one key at present, and which of them read, drive or wait. See ``flights``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Flight"]
 
-FIRST_GATHER, LAST_GATHER = 0.02, 0.1  # seconds in which callers come together for one look
+FIRST_GATHER, LAST_GATHER = 0.02, 0.1  # seconds in which callers come together for one read
 
 
 class Table(Protocol):
-    """Where a flight stands."""
+    """The table in which a flight stands."""
 
     @property
     def lock(self) -> AbstractContextManager[object]: ...
@@ -27,7 +27,7 @@ class Table(Protocol):
 
 
 class Flight:
-    """The callers of one key. Made and dropped by ``Flights``."""
+    """The callers of one key. ``Flights`` makes flights and drops them."""
 
     __slots__ = (
         "_flights", "current", "driven", "following", "gathers", "key", "landings", "last", "refreshing",
@@ -38,19 +38,22 @@ class Flight:
         self._flights = flights
         self.key = key
         self.users = 0
-        self.current: Round | None = None  # being read now
-        self.following: Round | None = None  # to be read when the current one has ended
+        self.current: Round | None = None  # the round that gathers callers, or whose read is sent
+        self.following: Round | None = None  # the round that reads when the current one has ended
         self.driven = False
-        self.gathers = 0  # since somebody drives
-        self.landings = 0  # drivers that have ended
-        self.last: Ticket | None = None  # of the last one that failed, or read for its queue
+        self.gathers = 0  # how often rounds have gathered callers while the present caller drives
+        self.landings = 0  # how many callers have ended driving
+        self.last: Ticket | None = None  # of the last driving caller that failed, or read for its queue
         self.refreshing = False
         self.ticket: Ticket | None = None
 
     # -- reading together --------------------------------------------------------------------------
 
     def join(self) -> tuple[Round, bool, Signal | None]:
-        """A round whose read is not sent yet: the round, whether I lead it, and the signal to wait for before I may."""
+        """Join a round whose read is not sent yet.
+
+        Gives the round, whether the caller leads it, and the signal that a leader has to wait for first, or None.
+        """
         with self._flights.lock:
             ahead = None
             if self.current is None or not self.current.sent:
@@ -65,9 +68,9 @@ class Flight:
             return chosen, True, None if ahead is None else self._wanted(ahead)
 
     def gather(self, turn: Round) -> tuple[Signal, float] | None:
-        """While somebody drives: the signal of its end, and how long to wait for it and for more callers.
+        """While a caller drives: the signal of its end, and how many seconds to wait for it and for more callers.
 
-        That it is being computed is known, so looking can wait a little; longer each time.
+        The value is being computed then, so the read can wait a little, and longer each time.
         """
         with self._flights.lock:
             if not self.driven:
@@ -75,33 +78,37 @@ class Flight:
             seconds = min(LAST_GATHER, FIRST_GATHER * 2**self.gathers)
             self.gathers = min(self.gathers + 1, 10)
             turn.behind = self._queue()
-            self._wanted(turn)  # by its leader too: the driver may read for it
+            self._wanted(turn)  # its leader waits for its end, too: the driving caller may read for this round
             return turn.behind.signal, seconds
 
     def sending(self, turn: Round) -> bool:
-        """The leader sends the read now: who begins from here on takes part in the next one. False: a driver has."""
+        """Whether the leader sends the read now; False: a driving caller has sent it.
+
+        A caller that begins from here on takes part in the next round.
+        """
         with self._flights.lock:
             mine = not turn.sent
             turn.sent = True
             return mine
 
     def end(self, ended: Round, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
-        """The leader's read has ended (``valid=False``: it never will); the next round may begin."""
+        """The leader's read has ended (``valid=False``: the leader gave it up); the next round may begin."""
         with self._flights.lock:
             ended.reply, ended.error, ended.valid = reply, error, valid
             if self.current is ended:
                 self.current, self.following = self.following, None
             elif self.following is ended:
                 self.following = None
-        if ended.done is not None:  # nobody can want it any more
+        if ended.done is not None:  # no further caller can find this round
             ended.done.set()
 
-    # -- driving, and the queue behind the driver --------------------------------------------------
+    # -- driving, and the queue behind the driving caller ------------------------------------------
 
     def drive_or_queue(self, begun: int | None = None) -> Ticket | None:
-        """None: I drive now. Otherwise a ticket, to wait until the driver has ended.
+        """None: the caller drives now. Otherwise a ticket, to wait until the driving caller has ended.
 
-        ``begun`` is how many drivers had ended when I began: of one that has failed or read since, I have the ticket.
+        ``begun`` is the number of ``landings`` when the caller began. If a driving caller has failed since then, or
+        has read for its queue, the answer is its ticket.
         """
         with self._flights.lock:
             if self.last is not None and begun is not None and self.last.number > begun:
@@ -114,10 +121,13 @@ class Flight:
             return ticket
 
     def land(self, error: BaseException | None = None, *, alone: bool = False) -> None:
-        """The driver has ended: wake the queue, with its error if there is one; else they read for themselves."""
+        """The driving caller has ended: wake the queue, with its error if it failed.
+
+        Otherwise the callers in the queue read for themselves; with ``alone`` they compute for themselves.
+        """
         with self._flights.lock:
             if error is not None or alone:
-                self.last = self._queue()  # for those too who have not queued yet
+                self.last = self._queue()  # also for callers that have not queued yet
             ticket = self._landed()
             if ticket is None:
                 return
@@ -127,9 +137,9 @@ class Flight:
         ticket.signal.set()
 
     def land_reading(self) -> Ticket | None:
-        """The driver has ended, and sends a read for the queue now; then it calls ``answer``, whatever happens.
+        """The driving caller has ended, and sends a read for the queue now. Then it calls ``answer``, in any case.
 
-        Who comes from here on has no part in this read. None: nobody is in the queue.
+        A caller that comes from here on has no part in this read. None: no caller is in the queue.
         """
         with self._flights.lock:
             ticket = self._landed()
@@ -144,7 +154,10 @@ class Flight:
         return None
 
     def answer(self, ticket: Ticket, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
-        """The read for the queue has ended (``valid=False``: it never will); all are woken, with what it saw."""
+        """The read for the queue has ended: wake the queue with the reply or the error.
+
+        ``valid=False``: the driving caller gave the read up, so the callers in the queue read for themselves.
+        """
         ticket.read, ticket.reply, ticket.failed = valid, reply, error
         if ticket.turn is not None:
             self.end(ticket.turn, reply, error, valid)
@@ -154,7 +167,7 @@ class Flight:
     # -- refreshing ahead ---------------------------------------------------------------------------
 
     def start_refresh(self) -> bool:
-        """Whether I may refresh this key in the background: one at a time in a process."""
+        """Whether the caller may refresh this key in the background: one refresh at a time in a process."""
         with self._flights.lock:
             if self.refreshing or self.driven:
                 return False
@@ -187,7 +200,7 @@ class Flight:
         return self.ticket
 
     def _wanted(self, turn: Round) -> Signal:
-        """The signal of its end: only now somebody wants to wait for that."""
+        """The signal of the round's end, made when the first caller wants to wait for it."""
         if turn.done is None:
             turn.done = self._flights.signal()
         return turn.done

@@ -1,12 +1,13 @@
 """Flights: what the callers of one key inside this process share, and what they must not share.
 
-They share reads and wake-ups, never a result that was computed for a call that began earlier:
-a read answers only those that began before it was sent. Of all callers that missed, one drives (talks to
-the server about the lease, computes, or waits for another process); the others wait for it to end.
-Every method is one atomic step in memory. Waiting itself is an effect, so this knows no threads and no loop.
+They share reads and wake-ups, never a result that was computed for a call that began earlier. A read answers only
+callers that began before it was sent. Of all callers that missed, one is the *driving caller*. It talks to the server
+about the lease, computes, or waits for another process. The others wait for it to end.
+Every method is one atomic step in memory. Waiting itself is an effect, so flights know neither threads nor loops.
 
-A caller who finds nobody at his key makes no flight: an ``Alone`` says that his read is under way. Whoever comes
-meanwhile makes a flight of it, in which that read is the round that is sent. So most hits cost two looks into a table.
+A caller that finds no other caller at its key makes no flight: an ``Alone`` says that its read is under way. A caller
+that comes meanwhile makes a flight, in which that read is the round that is sent. So most hits cost two looks into a
+table.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ __all__ = ["Alone", "Flights"]
 
 
 class Alone:
-    """A caller whose read began while nobody else was at his key."""
+    """A caller whose read began while no other caller was at its key."""
 
-    flight: Flight | None = None  # of those who came meanwhile: the caller is one of its users
+    flight: Flight | None = None  # of the callers that came meanwhile; this caller is one of its users
 
 
 class Flights:
-    """All flights of one connection, among threads or among the tasks of one event loop; these share the ``waits``."""
+    """All flights of one connection, for its threads or for the tasks of one event loop.
+
+    The flights of threads and those of event loops share one ``waits``.
+    """
 
     def __init__(self, signal: Callable[[], Signal], waits: Waits | None = None) -> None:
         self.signal = signal
@@ -42,23 +46,26 @@ class Flights:
         self.waits = waits or Waits()
 
     def forget(self) -> None:
-        """In the child of a fork: whoever drives or waits here is in the parent."""
+        """Forget all flights, in the child of a fork: the callers that drive or wait here are in the parent."""
         self.lock = threading.Lock()
         self.table.clear()
         self.waits.forget()
 
-    # -- a caller who is alone ---------------------------------------------------------------------
+    # -- a caller that is alone --------------------------------------------------------------------
 
     def begin(self, key: str, alone: Alone) -> bool:
-        """Whether nobody is at this key: then the caller reads at once, and calls ``end`` or ``gone`` after it."""
+        """Whether no other caller is at this key: then this one reads at once, and then calls ``end`` or ``gone``."""
         return self.table.setdefault(key, alone) is alone  # one step in memory without the lock
 
     def end(self, key: str, alone: Alone, reply: Any) -> Flight | None:
-        """His read has ended. None: he was alone all the time. Else the flight, of which he is one: he has to leave."""
+        """The read of a lone caller has ended. None: the caller was alone all the time.
+
+        Otherwise the flight, of which the caller is a user now: it has to ``leave``.
+        """
         with self.lock:
             flight = alone.flight
             if flight is None:
-                if self.table.get(key) is alone:  # not so in the child of a fork
+                if self.table.get(key) is alone:  # in the child of a fork the table is empty
                     del self.table[key]
                 return None
             turn = flight.current
@@ -67,7 +74,7 @@ class Flights:
         return flight
 
     def gone(self, key: str, alone: Alone) -> None:
-        """His read failed, or he goes away without it (or never began)."""
+        """The read of a lone caller failed, or the caller goes away without it, or never began it."""
         flight = self.end(key, alone, None)
         if flight is not None:
             flight.leave()
@@ -88,7 +95,7 @@ class Flights:
             return flight
 
     def make(self, key: str) -> Flight:
-        """A new flight, of nobody yet."""
+        """A new flight, without users yet."""
         return Flight(self, key)
 
     def leave(self, flight: Flight) -> None:

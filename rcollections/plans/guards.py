@@ -1,9 +1,9 @@
-"""Guards: what makes a tagged collection read as empty once one of its tags was invalidated. No I/O.
+"""Guards: they make a tagged collection read as empty once one of its tags was invalidated. No I/O.
 
-Beside the collection stands a key with the stamps that its tags had when it was begun. A read is one round
-trip, guard first, then the data, then the tags: if the stamps differ, the data counts as missing. A write is
-a script that looks at the guard first. The key of a guarded handle is a ``Guarded``: a str that knows its
-guard, so that the plans of the collections need not; ``expanded`` gives their steps the guarded form.
+A guard is a key beside the collection, with the stamps that its tags had when the collection was begun. A read is
+one round trip, guard first, then the data, then the tags: if the stamps differ, the data counts as missing. A write
+is a script that looks at the guard first. The key of a guarded handle is a ``Guarded``: a str that knows its guard.
+So the plans of the collections need not know of guards: ``expanded`` gives their steps the guarded form.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Guarded(str):
     tags: tuple[str, ...]
     tag_ms: int
     ms: int
-    loads: Callable[[], Plan[None]] | None  # fills it
+    loads: Callable[[], Plan[None]] | None  # fills the collection
     since: bytes
 
     @classmethod
@@ -38,7 +38,7 @@ class Guarded(str):
 
 
 class Refused(Exception):
-    """What was to be stored was read from the source before the last invalidation."""
+    """The value that was to be stored was read from the source before the last invalidation."""
 
 
 class Unloaded(Exception):

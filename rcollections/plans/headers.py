@@ -4,13 +4,13 @@
     -- KEYS[1] the set                                      one line a key; KEYS[2..] for the rest
     -- ARGV[1] ttl in ms, 0 none                            one line an argument; ARGV[3..] for the rest
     -- returns {'ok', added} | {'full'}                     the first words that a reply can have
-    -- reads                                                it changes nothing, so it may be repeated
-    -- writes KEYS[1]                                       or what it may change; see ``Written``
-    -- retry safe                                           of what writes, where running it twice harms nothing
-    -- replaces all                                         nothing stays of KEYS[1], or of what else it writes first
+    -- reads                                                the script changes nothing, so it may be sent again
+    -- writes KEYS[1]                                       or the keys that it may change; see ``Written``
+    -- retry safe                                           of a script that writes: running it twice harms nothing
+    -- replaces all                                         nothing stays of the first key that '-- writes' names
     -- replaces all when ARGV[3] is copy or move            only then
-    -- held                                                 the reply changes with the keys only: it may be held
-    -- held until hash_soonest                              the same, until the moment that this script tells
+    -- held                                                 the reply changes with the keys only: L1 may hold it
+    -- held until hash_soonest                              the same, until the moment that this other script tells
     -- empty {'ok', distinct ARGV[3..]}                     the reply of an empty server; see ``emptiness``
     -- @include lib/arm                                     text of lua/lib/arm.lua is put in here
 
@@ -53,19 +53,19 @@ class Header(NamedTuple):
     args: int
     more_args: bool
     words: tuple[str, ...]
-    writes: Written | None  # None: it changes nothing
+    writes: Written | None  # None: the script changes nothing
     repeat: bool
-    whole: Callable[[Script], bool]  # whether what it writes loses all that was there
+    whole: Callable[[Script], bool]  # whether nothing stays of the key that it writes first
     held: bool
     until: str  # the script that tells how long the reply holds, '' none
     empty: Reply
 
 
 class Written:
-    """The keys that a script may change, as ``-- writes KEYS[2], KEYS[1]`` says. The first one is what it is for.
+    """The keys that a script may change, as ``-- writes KEYS[2], KEYS[1]`` says. The script is for the first one.
 
-    ``KEYS[2..]`` are all from there on, ``KEYS[1..ARGV[1]]`` as many as that argument says. Leases do not count, nor
-    tags that are only made because they were missing: nobody holds anything that depends on those.
+    ``KEYS[2..]`` are all keys from there on, ``KEYS[1..ARGV[1]]`` as many keys as that argument says. Leases do not
+    count, nor tags that a script makes only because they were missing: no held value depends on either.
     """
 
     __slots__ = ("_all", "_counted_by", "_slices", "first")
@@ -91,7 +91,7 @@ class Written:
 
 
 def read_header(name: str, lines: list[str]) -> Header:
-    """The contract that these comment lines say; a CacheError that names the script where they do not."""
+    """The contract that these comment lines say; CacheError, with the name of the script, where they say none."""
     return _Reading(name).header(lines)
 
 
@@ -101,7 +101,7 @@ class _Reading:
     def __init__(self, name: str) -> None:
         self.name = name
         self.found: dict[str, list[tuple[int, bool]]] = {"KEYS": [], "ARGV": []}
-        self.said: dict[str, str] = {}  # what may be said once
+        self.said: dict[str, str] = {}  # what a header may say once
         self.empty: list[str] = []
 
     def wrong(self, what: str) -> CacheError:

@@ -1,4 +1,4 @@
-"""The plan of a pipeline: its operations in one MULTI, and behind it whatever their replies still ask for."""
+"""The plan of a pipeline: its operations in one MULTI, and behind it the plans that their replies ask for."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Outcome", "together"]
 
 
 class Outcome(NamedTuple):
-    """What became of one operation: its value or the exception that stands for it, and what observers are told."""
+    """The outcome of one operation: its value, or the exception in its place, and the facts for observers."""
 
     value: Any
     hit: bool = False
-    more: str = ""  # the name of what was done behind the MULTI
+    more: str = ""  # the name of the operation that was carried out behind the MULTI
 
 
 def together(ops: Sequence[Op[Any]]) -> Plan[tuple[list[Outcome], Exception | None]]:
@@ -41,7 +41,7 @@ def together(ops: Sequence[Op[Any]]) -> Plan[tuple[list[Outcome], Exception | No
 
 
 def _form(op: Op[Any]) -> Expanded | None:
-    """What is sent for an operation, if that is not its step alone."""
+    """The steps that are sent for an operation; None if it is only its own step."""
     if op.ahead is not None:
         return Expanded((op.ahead, op.step), lambda replies: replies[1])
     return expand(op.step, waits=False)
@@ -61,12 +61,12 @@ def _outcome(op: Op[Any], reply: Any) -> Plan[Outcome]:
             if type(value) is More:
                 name, value = value.name, (yield from _behind(value))
         return Outcome(value, hit, name)
-    except Exception as error:  # kept: it belongs to this result alone
+    except Exception as error:  # kept, not raised: the error belongs to this result alone
         return Outcome(error, hit, name)
 
 
 def _behind(more: More[Any]) -> Plan[Any]:
-    """What a reply asks for besides, now that the MULTI was answered."""
+    """Carry out the plan that a reply asks for, now that the server has answered the MULTI."""
     if more.alone is not None:
         more.plan.close()
         raise more.alone

@@ -10,7 +10,7 @@ __all__ = ["channel", "guard", "guard_prefix", "join", "lease", "namespaced", "t
 
 
 def join(owner: str, prefix: str, parts: tuple[object, ...]) -> str:
-    """The key without its namespace. A part that could make two things share a key by accident is refused."""
+    """The key without its namespace. A part by which two handles could share a key by accident is refused."""
     words = [prefix, *(_part(owner, part) for part in parts)]
     key = ".".join(word for word in words if word != "")
     if not key:
@@ -52,22 +52,22 @@ def namespaced(namespace: str, key: str, prefix: str) -> str:
 
 
 def lease(key: str) -> str:
-    """The key of a lease: in the slot of the key that it is about, and outside every class's prefix."""
+    """The key of the lease of ``key``: in the same cluster slot, and outside every class's prefix."""
     return f"rc:l:{key}" if "{" in key else f"rc:l:{{{key}}}"
 
 
 def guard(key: str) -> str:
-    """The key beside a collection with tags that says which generation its data belongs to: in its slot too."""
+    """The key of the guard of ``key``, in the same cluster slot: it says under which stamps the data was begun."""
     return f"rc:g:{key}" if "{" in key else f"rc:g:{{{key}}}"
 
 
 def guard_prefix(prefix: str) -> str:
-    """What the guards of all keys with this prefix begin with."""
+    """The beginning of the guards of all keys with this prefix."""
     return f"rc:g:{prefix}" if "{" in prefix else f"rc:g:{{{prefix}" if prefix else "rc:g:"
 
 
 def channel(key: str) -> str:
-    """The channel on which it is published that a key was stored, freed or dropped."""
+    """The channel of the messages that ``key`` was stored or dropped, or its lease given back."""
     return f"rc:w:{key}"
 
 

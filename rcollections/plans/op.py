@@ -1,8 +1,9 @@
-"""An operation as data: what is sent, how its reply reads, what a miss means. Frozen, and without any I/O.
+"""An operation as data: the step to send, how the reply reads, what a miss means. Frozen, and without any I/O.
 
-Faces carry operations out at once, pipelines keep them until they are sent, observers see their names. Most are an
-``Op``, one round trip. What always takes several is a ``Trips``, what needs the server not at all a ``Ready``.
-Where only the reply tells that something else has to be asked, it reads as ``More``: a plan that goes on from there.
+Faces carry operations out at once, pipelines keep them until they are sent, observers see their names. Most
+operations are an ``Op``, of one round trip. An operation that always takes several trips is a ``Trips``, one that
+needs no server a ``Ready``. Where only a reply tells that the server has to be asked again, the reply reads as
+``More``: a plan that goes on from there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["More", "Op", "Operation", "Ready", "Trips", "as_plan", "called", "se
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Fields apart from the generic classes: before Python 3.11 a NamedTuple cannot be generic itself.
+# The fields stand apart from the generic classes: before Python 3.11 a NamedTuple cannot be generic itself.
 
 
 class _Op(NamedTuple):
@@ -30,10 +31,10 @@ class _Op(NamedTuple):
     step: Step
     decode: Callable[[Any], Any]  # the reply as the value, as MISSING, or as More
     reads: bool = False  # observers are told whether it was a hit
-    absent: Callable[[], object] | None = None  # what a miss gives: a value, an exception that it raises, or More
+    absent: Callable[[], object] | None = None  # gives the value of a miss or More, or raises an exception
     operands: bool = False  # other collections take part, which may be guarded even if this one is not
-    ahead: Command | None = None  # sent before the step, in the same trip; nobody asks for its reply
-    part: object = None  # the one field that is read, where its value may be held decoded in the process
+    ahead: Command | None = None  # sent before the step, in the same trip; its reply is dropped
+    part: object = None  # the one field that is read, where L1 may hold its value decoded
     # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
     # (counters), and the pending read that such an operation makes superfluous.
     plus: Callable[[Any, int], object] | None = None
@@ -68,7 +69,7 @@ class Op(_Op, Generic[T]):
         def absent(self) -> Callable[[], T | Missing | More[T]] | None: ...
 
     def then(self, fn: Callable[[T], R]) -> Op[R]:
-        """This operation, whose value goes through ``fn``: what was found, not what stands for a miss."""
+        """This operation with ``fn`` applied to a value that was found; not to the value of a miss."""
         decode = self.decode
 
         def through(reply: Any) -> R | Missing | More[R]:
@@ -91,10 +92,10 @@ class _More(NamedTuple):
 
 
 class More(_More, Generic[T]):
-    """The reply was not all: ``plan`` asks for the rest, and gives what ``decode`` or ``absent`` should have given.
+    """The reply was not all: ``plan`` asks for the rest, and gives the value in the place of ``decode`` or ``absent``.
 
-    With a ``name`` observers see it as an operation inside of the first one. A pipeline carries it out when
-    its MULTI was answered; ``alone`` is its error where that would not do.
+    With a ``name`` observers see the plan as an operation inside of the first one. A pipeline carries the plan out
+    behind its MULTI, or raises ``alone`` if that is set.
     """
 
     __slots__ = ()
@@ -107,7 +108,7 @@ class More(_More, Generic[T]):
         def plan(self) -> Plan[T]: ...
 
     def then(self, fn: Callable[[T], R]) -> More[R]:
-        """The same, whose value goes through ``fn`` unless it is MISSING."""
+        """This ``More`` with ``fn`` applied to the value of its plan, unless the value is MISSING."""
         return More(_unless_missing(self.plan, fn), self.name, self.alone)
 
 
@@ -118,7 +119,7 @@ class _Trips(NamedTuple):
 
 
 class Trips(_Trips, Generic[T]):
-    """An operation of several round trips. A pipeline refuses it, unless there is a form of it for ``inside``."""
+    """An operation of several round trips. A pipeline refuses it, unless ``inside`` gives a form of one trip."""
 
     __slots__ = ()
 
@@ -168,7 +169,7 @@ def as_plan(op: Operation[T]) -> Plan[Any]:
 
 
 def then(plan: Plan[T], fn: Callable[[T], R]) -> Plan[R]:
-    """The plan, whose result goes through ``fn``."""
+    """The plan with ``fn`` applied to its result."""
     return fn((yield from plan))
 
 
@@ -178,11 +179,11 @@ def _unless_missing(plan: Plan[Any], fn: Callable[[Any], R]) -> Plan[Any]:
 
 
 def called(fn: Callable[[], T]) -> Plan[T]:
-    """What a function of the user gives."""
+    """Call a function of the user; gives its result."""
     value: T = yield Call(fn)
     return value
 
 
 def several(name: str) -> TypeError:
-    """The error of a pipeline for what cannot be one of its steps."""
+    """The error of a pipeline for an operation that cannot be one of its steps."""
     return TypeError(f"{name} needs more than one round trip, or an answer at once: it cannot be part of a pipeline")

@@ -1,6 +1,6 @@
-"""Plans that hand out what they read piece by piece: ``Give`` by ``Give``, and the last piece as their result.
+"""Plans that hand out items piece by piece: ``Give`` by ``Give``, and the last piece as their result.
 
-So a collection of any size is read in constant memory: the next page is asked for when somebody wants it.
+So a collection of any size is read in constant memory: a plan asks for the next page when the caller wants it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def piece(plan: Plan[Iterable[T]]) -> Plan[tuple[Iterable[T], bool]]:
-    """Carry a plan on to its next piece; and whether there is another one behind it."""
+    """Carry a plan on to its next piece. Gives the piece, and whether another one may follow."""
     reply: Any = None
     failed: BaseException | None = None
     while True:

@@ -13,39 +13,42 @@ __all__ = ["Round", "Signal", "Ticket"]
 
 
 class Signal(Protocol):
-    """What the callers of one key wake each other with; waiting for one is an effect."""
+    """The callers of one key wake each other with signals; waiting for a signal is an effect."""
 
     def set(self) -> None: ...
 
 
 class Round:
-    """One read for all that joined before it was sent."""
+    """One read for all callers that joined before it was sent."""
 
     __slots__ = ("behind", "done", "error", "led", "reply", "sent", "valid")
 
     def __init__(self, sent: bool = False) -> None:
-        self.done: Signal | None = None  # made when a second caller wants to wait for its end
-        self.behind: Ticket | None = None  # its leader waits for this driver to end, or for more callers
+        self.done: Signal | None = None  # made when a second caller wants to wait for the round's end
+        self.behind: Ticket | None = None  # its leader waits for more callers, or for this driving caller to end
         self.led = sent
         self.sent = sent
-        self.valid = False  # False once done: its leader went away, join another one
+        self.valid = False  # False once done: the leader gave the read up, so callers join another round
         self.reply: Any = None
         self.error: CacheError | None = None
 
 
 class Ticket:
-    """A place in the queue behind the driver: ``signal`` is set when it has ended, and has read for the queue."""
+    """A place in the queue behind the driving caller.
+
+    ``signal`` is set when the driving caller has ended, and has read for the queue.
+    """
 
     __slots__ = ("alone", "error", "failed", "number", "queued", "read", "reply", "signal", "trace", "turn")
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
-        self.queued = False  # False: only wanted as a signal
-        self.turn: Round | None = None  # the round that gathered meanwhile, for which the driver reads too
-        self.number = 0  # of the landing that it is for
-        self.read = False  # the driver has read for all in the queue: ``reply``, or what ``failed``
+        self.queued = False  # False: no caller has queued, the ticket serves as a signal only
+        self.turn: Round | None = None  # the round that gathered meanwhile: the driving caller reads for it, too
+        self.number = 0  # the number of ``landings`` when the driving caller has ended, 0 before that
+        self.read = False  # whether the driving caller has read for the queue: ``reply``, or an error in ``failed``
         self.reply: Any = None
         self.failed: CacheError | None = None
-        self.error: BaseException | None = None  # what the driver's computation raised
-        self.trace: TracebackType | None = None  # where
-        self.alone = False  # its result is not to be kept: everybody computes for himself
+        self.error: BaseException | None = None  # that the driving caller's computation raised
+        self.trace: TracebackType | None = None  # the traceback of ``error``
+        self.alone = False  # the result is not to be stored: each caller computes for itself

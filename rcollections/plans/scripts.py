@@ -1,6 +1,6 @@
-"""Finds the scripts of ``lua/`` and puts their text together; what each may be called with its header says.
+"""Finds the scripts of ``lua/`` and puts their text together. The header of a script says how to call it.
 
-The guarded form of a script is the script behind a look at the guards of its keys (see ``lua/lib/guard.lua``).
+The guarded form of a script is the script behind a check of the guards of its keys (see ``lua/lib/guard.lua``).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from .headers import Header, read_header
 
 __all__ = ["GUARDED", "Source", "lua_dir", "names", "original", "parse", "source"]
 
-GUARDED = "guarded:"  # before the name of a script: its guarded form
+GUARDED = "guarded:"  # the name of a guarded form is this, and the name of its script
 
 
 class Source(NamedTuple):
     """One script: its text with includes resolved, its sha1, and what its header says.
 
-    The guarded form has the header of the script itself, and takes more than that.
+    A guarded form has the header of its script, and takes more keys and arguments than that header says.
     """
 
     name: str
@@ -77,7 +77,7 @@ def _guarded(name: str, plain: Source) -> Source:
 
 
 def original(step: Script) -> Script:
-    """The script whose guarded form this is, with what it takes itself."""
+    """The script whose guarded form this step is, with the keys and arguments of the script itself."""
     keys, tags = map(int, str(step.args[-1]).split()[:2])
     end = len(step.args) - 5 - tags
     return Script(step.name.removeprefix(GUARDED), step.keys[: len(step.keys) - keys - tags], step.args[:end])
@@ -90,7 +90,7 @@ def _sha(text: str) -> str:
 
 
 def parse(name: str, text: str) -> Source:
-    """A script of this text; a CacheError for a header that does not follow the grammar."""
+    """The script of this text; CacheError for a header that does not follow the grammar."""
     lines = text.splitlines()
     end = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
     h = read_header(name, lines[:end])

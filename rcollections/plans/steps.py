@@ -1,6 +1,6 @@
-"""What is known about a step, a command or a script: whether it may be repeated, what it writes, its empty reply.
+"""The facts about a step: whether it may be sent again, which keys it writes, its reply on an empty server.
 
-The facts are those of the table of commands and of the headers of scripts; here both are asked in the same way.
+They stand in the table of commands and in the headers of scripts; this file asks both in the same way.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["empty_reply", "repeatable", "written"]
 
-# Asked at each trip, so looked up at once.
+# Every trip asks for these facts, so each is one look into a set.
 _REPEATED = frozenset(name for name, facts in COMMANDS.items() if facts.repeat)
 _CHANGES_NOTHING = frozenset(name for name, facts in COMMANDS.items() if not facts.writes)
 
 
 def repeatable(step: Step) -> bool:
-    """Whether it may be sent again when nobody knows whether the server has carried it out."""
+    """Whether a step may be sent again while nothing says whether the server has carried it out."""
     if isinstance(step, Script):
         return source(step.name).header.repeat
     return step.args[0] in _REPEATED
 
 
 def written(step: Step, tags: str) -> tuple[Any, ...] | None:
-    """The keys that a step may change; None if that cannot be told. ``tags`` is what the keys of tags begin with.
+    """The keys that a step may change; None if they are not known. ``tags`` is the beginning of the keys of tags.
 
-    Of tags and leases only the invalidation counts: making a tag that is missing changes nothing that counts.
+    Of the changes of a tag only an invalidation counts; making a missing tag does not. A lease that a script changes
+    does not count either.
     """
     if isinstance(step, Script):
         script = source(step.name)
@@ -40,7 +41,7 @@ def written(step: Step, tags: str) -> tuple[Any, ...] | None:
             return ()
         if not script.guarded:
             return writes.keys(step)
-        return tuple(key for key in step.keys if not key.startswith((tags, "rc:l:")))  # the guards beside, too
+        return tuple(key for key in step.keys if not key.startswith((tags, "rc:l:")))  # the keys of guards stay in
     if step.args[0] in _CHANGES_NOTHING:
         return ()
     facts = COMMANDS.get(step.args[0])
@@ -48,7 +49,7 @@ def written(step: Step, tags: str) -> tuple[Any, ...] | None:
 
 
 def empty_reply(step: Step) -> Any:
-    """What the step would have answered on an empty server; an error stands for an answer that only a real one has."""
+    """The reply of an empty server to this step; an error (not raised) if only a real server could tell."""
     if isinstance(step, Command):
         return answer(step.args)
     script = source(step.name)

@@ -1,4 +1,4 @@
-"""Invalidating tags, in O(1) whatever carries them."""
+"""Invalidating tags, in O(1) however many values carry them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ TRIES = 3
 
 
 def tag_ms(ms: int) -> int:
-    """How long tags live, for entries of this ttl: T3."""
+    """T3: how many ms a tag lives at least, for entries of this ttl; 0 is for ever."""
     return 0 if ms == 0 else max(DAY_MS, 2 * ms)
 
 
 def bump(tags: Sequence[str]) -> Plan[None]:
-    """T4: new stamps for these tags, all in one step. Every send draws its own: a copy that arrives late
-    must not bring back a stamp that entries still carry."""
+    """T4: new stamps for these tags, all in one step.
+
+    Every message draws its own stamps: a copy that arrives late must not bring back a stamp that entries carry.
+    """
     for tries in range(1, TRIES + 1):
         try:
             yield Script("tag_bump", tuple(tags), (DAY_MS, *(draw() for _ in tags)))

@@ -1,4 +1,4 @@
-"""What an operation works on: a resolved key with its codec."""
+"""``Target``: what an operation works on, a resolved key with its codec."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Write: TypeAlias = "Callable[[Any], bytes]"  # a value, field or member as bytes
 Read: TypeAlias = "Callable[[bytes], Any]"
 
 SNAPSHOT = 10_000  # elements that a whole read takes in one reply; more are read page by page
-ATOMIC = 5_000  # elements that one script writes; more are built aside, or chunked where docs say so
+ATOMIC = 5_000  # elements that one script writes; more go to a staging key first, or in chunks where docs say so
 PAGE = 1_000  # elements of a page
 
 
 class Place(NamedTuple):
-    """What stands beside a value that carries the stamps of tags, or is written with ``since``."""
+    """The keys and facts beside a value that carries the stamps of tags, or is written with ``since``."""
 
     lease: str
     guard: str
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 
 class Target:
-    """A key of the server, and how what is stored there is written and read."""
+    """A key of the server, and how the content of that key is written and read."""
 
     __slots__ = (
         "connection", "dumps", "encode", "guarded", "jitter", "key", "lease", "load", "mode", "name", "place",
@@ -62,10 +62,10 @@ class Target:
         self.key = key
         self.guarded = type(key) is Guarded
         self.place: Place | None = None
-        self.lease: str | None = None  # where functions compute such values: plain writes take it from them
-        self.name = name  # of the class, for messages and observers
+        self.lease: str | None = None  # set where functions compute values of this key: plain writes end their lease
+        self.name = name  # the name of the class, for messages and observers
         self.connection = connection
-        self.plain_dumps, self.plain_encode = dumps, encode  # without the key in their errors: for loops
+        self.plain_dumps, self.plain_encode = dumps, encode  # for loops: the key is not in their errors
         self.dumps = _naming(dumps, key)  # values
         self.load = _reading(load, key)
         self.encode = _naming(encode, key)  # fields and members
@@ -75,7 +75,7 @@ class Target:
         self.jitter = jitter
 
     def ms(self, ttl: float | timedelta | None = None) -> int:
-        """The ttl to arm now, in ms (0 none): the class's, or that of this call; jitter only shortens."""
+        """The ttl to arm now, in ms (0 none): the class's, or ``ttl`` of this call; jitter only shortens it."""
         whole = self.ttl if ttl is None else milliseconds(ttl)
         if whole and self.jitter:
             whole = max(1, round(whole * (1 - self.jitter * random.random())))  # noqa: S311
@@ -107,7 +107,7 @@ def _reading(read: Read, key: str) -> Read:
 
 
 def milliseconds(ttl: float | timedelta) -> int:
-    """A ttl as whole milliseconds, at least 1 unless it is 0 (for ever); ValueError for what is no ttl."""
+    """A ttl as whole milliseconds, at least 1 unless it is 0 (for ever); TypeError or ValueError for no ttl."""
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
@@ -117,16 +117,16 @@ def milliseconds(ttl: float | timedelta) -> int:
 
 
 def seconds_left(ms: int) -> float:
-    """A PTTL reply as seconds: ``inf`` where no end is set."""
+    """A PTTL reply as seconds: ``inf`` for a key without a ttl."""
     return inf if ms < 0 else ms / 1000
 
 
 def as_is(reply: Any) -> Any:
-    """The reply itself: for replies that are what the caller gets."""
+    """The reply itself, for operations whose value is the reply."""
     return reply
 
 
 def expect_ok(reply: Any) -> None:
-    """For scripts that can only succeed: anything but ``ok`` is a bug worth an error."""
+    """Check the reply of a script that can only succeed: any word but ``ok`` is a bug, and a CacheError."""
     if reply[0] != b"ok":
         raise CacheError(f"a script answered {reply[0]!r}, which its caller does not know")

@@ -1,4 +1,4 @@
-"""Carrying out plans whose steps may work on guarded collections, and loading what has to be loaded first."""
+"""Carrying out plans whose steps may work on guarded collections, and loading collections first where needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRIES = 8
 
 
 def through(plan: Plan[Any]) -> Plan[Any]:
-    """Carry out a plan with the guarded form of its steps, and load what has to be loaded first."""
+    """Carry out a plan with the guarded form of its steps, and load collections first that are not loaded yet."""
     reply: Any = None
     failed: BaseException | None = None
     while True:
@@ -62,7 +62,7 @@ def _carried(effect: Any) -> Plan[Any]:
             break
         if unloaded.key.loads is not None:
             yield from unloaded.key.loads()
-        if len(steps) > 1:  # what was done already must not be done twice
+        if len(steps) > 1:  # steps that were carried out already must not be sent twice
             steps_left = [n for n, each in enumerate(replies) if type(each) is Unloaded]
             rest = yield from _carried(Batch(tuple(steps[n] for n in steps_left), atomic, keep_errors=True))
             for n, each in zip(steps_left, rest, strict=True):

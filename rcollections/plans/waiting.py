@@ -1,8 +1,8 @@
-"""What is computed now, and by whom: cached functions and collections that fill themselves wait for each other.
+"""Which computations run now, and wait for each other: cached functions, and collections that fill themselves.
 
-Whatever is being computed in a thread or task is *marked* there, with all that this computation calls. A computation
-that would wait for itself is refused: at once where it asks for its own mark, and by way of others (A waits for B, B
-for A) where it begins to wait.
+A computation is *marked* in its thread or task, and in all that it calls there. A computation that would wait for
+itself is refused at once where it asks for its own mark. If it would wait by way of others (A waits for B, B for A),
+it is refused where its wait begins.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Computation", "computing", "marked", "waiting_for"]
 
-# What is being computed in this thread or task: of each the table of waits that it belongs to, and its mark.
+# The computations of this thread or task. Of each one: the id() of its table of waits, and its mark.
 computing: ContextVar[frozenset[tuple[int, str]]] = ContextVar("rcollections_computing", default=frozenset())
 
 
 class Computation(ABC):
-    """Something that one caller computes while others wait: a call of a function, or the filling of a collection."""
+    """A computation of one caller, for which others may wait: a call of a function, or the filling of a collection."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def waits(self) -> Waits:
-        """Who waits for whom, in this process and on this connection."""
+        """Which computations wait for which, in this process and on this connection."""
 
     @property
     @abstractmethod
@@ -50,16 +50,16 @@ class Computation(ABC):
         """The error of a computation that would wait for itself by way of others."""
 
     def guard(self) -> None:
-        """Refuse to wait for what the caller is computing himself."""
+        """Refuse to wait for a computation that the caller itself carries out."""
         if (id(self.waits), self.known_as) in computing.get():
             raise self.recursion()
 
 
 @contextmanager
 def waiting_for(*wanted: Computation) -> Iterator[None]:
-    """A block in which the caller waits for all of these: so does whatever the caller is computing.
+    """A block in which the caller waits for all of these, and with it the computations that it carries out.
 
-    Raises the ``circle`` error of the first one that waits for the caller.
+    Raises the ``circle`` error of the first wanted computation that waits for the caller.
     """
     if not wanted:
         yield
@@ -78,7 +78,7 @@ def waiting_for(*wanted: Computation) -> Iterator[None]:
 
 
 def marked(fn: Callable[[], Any], computed: Collection[Computation]) -> Callable[[], Any]:
-    """``fn`` with all of these marked as being computed; an awaitable that it gives is awaited with the same marks."""
+    """``fn`` with all of these computations marked; an awaitable result of ``fn`` is awaited with the same marks."""
     marks = computing.get() | {(id(each.waits), each.known_as) for each in computed}
 
     def run() -> Any:

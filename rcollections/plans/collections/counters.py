@@ -36,7 +36,7 @@ _BATCH = 4
 
 
 def write_count(value: Any) -> bytes:
-    """A count as the server keeps it; what is no int of 64 bits is refused before anything is sent."""
+    """A count as the server keeps it; EncodeError for any value but an int of 64 bits, before anything is sent."""
     kind = type(value)
     if kind is not int and kind is not Count:
         raise EncodeError(f"counts are int, not {kind.__name__}")
@@ -46,7 +46,7 @@ def write_count(value: Any) -> bytes:
 
 
 def read_count(data: bytes) -> int:
-    """A stored count; what is none was not written by a counter."""
+    """A stored count; WrongTypeError for bytes that no counter has written."""
     if _INT.fullmatch(data):
         count = int(data)
         if _SMALLEST <= count <= _LARGEST:
@@ -75,12 +75,12 @@ def get(t: Target, place: Place, absent: Callable[[], object]) -> Op[int]:
 
 
 def _of_place(place: Place, found: object) -> object:
-    # A ``__missing__`` that starts elsewhere than at 0: the server would not know, so it is a plain int.
+    # The server does not know of a ``__missing__`` that starts elsewhere than at 0, so its count stays a plain int.
     return Count(0, place) if type(found) is int and found == 0 else found
 
 
 def add(t: Target, field: bytes, step: int, instead: object = None) -> Op[int]:
-    """Add to one count; gives the new one. ``instead`` of a pending read, in a pipeline."""
+    """Add to one count; gives the new one. In a pipeline it may stand in the place of the pending read ``instead``."""
 
     def decode(reply: list[Any]) -> Any:
         _check(t, reply)
@@ -119,7 +119,7 @@ def _check(t: Target, reply: list[Any]) -> None:
 
 
 def words(t: Target, counts: Mapping[Any, int], more: Mapping[Any, int]) -> list[bytes]:
-    """Fields and counts of both, flat; of a field in both the sum, after each was found to be a count."""
+    """Fields and counts of both mappings, flat. A field in both gets the sum; each count is checked before."""
     flat = hashes.encoded(t, counts.items())
     if not more:
         return flat
@@ -136,7 +136,7 @@ def _script(name: str, t: Target, other: Target | None, words: Iterable[Arg]) ->
 
 
 def _decoder(t: Target, name: str, big: Callable[[], Plan[None]]) -> Callable[[list[Any]], Any]:
-    """Reads the reply of a step; ``big`` does the same step by step, where it would be too much for one."""
+    """Reads the reply of a step; ``big`` does the work in several steps, where it is too much for one."""
 
     def decode(reply: list[Any]) -> Any:
         _check(t, reply)
@@ -146,7 +146,7 @@ def _decoder(t: Target, name: str, big: Callable[[], Plan[None]]) -> Callable[[l
 
 
 def count(t: Target, flat: list[bytes], sign: str) -> Operation[None]:
-    """Add or subtract these counts: all or nothing for up to ``ATOMIC``, more step by step."""
+    """Add or subtract these counts: all or nothing for up to ``ATOMIC`` fields, more fields step by step."""
     name = "update" if sign == "add" else "subtract"
     if not flat:
         return Ready(None)
@@ -168,7 +168,7 @@ def count_by(t: Target, other: Target, sign: str) -> Op[None]:
 
 
 def _add_big(t: Target, flat: list[bytes], sign: str) -> Plan[None]:
-    """What is counted stays if a later step fails."""
+    """Add or subtract step by step: counts that are changed stay changed if a later step fails."""
     scripts = (_script("counter_add", t, None, (sign, ATOMIC, *some)) for some in _chunks(flat))
     yield from _in_batches(t, scripts)
 
@@ -176,7 +176,7 @@ def _add_big(t: Target, flat: list[bytes], sign: str) -> Plan[None]:
 def combine(t: Target, flat: list[bytes], op: str) -> Operation[None]:
     """``+= -= |= &=`` (add, sub, or, and) with these counts, in one step that keeps positive counts.
 
-    A page at a time where this or that counter is big: each step is atomic then, the whole is not.
+    It goes page by page where one of the two counters is big: then each step is atomic, the whole is not.
     """
 
     def big() -> Plan[None]:
@@ -190,7 +190,7 @@ def combine(t: Target, flat: list[bytes], op: str) -> Operation[None]:
 
 
 def combine_by(t: Target, other: Target, op: str) -> Op[None]:
-    """The same with another counter of the same server."""
+    """``combine`` with another counter of the same server."""
 
     def big() -> Plan[None]:
         found = yield from as_plan(hashes.content(other))
@@ -207,7 +207,7 @@ def _combine_big(t: Target, counts: Mapping[bytes, bytes], op: str) -> Plan[None
         yield from _in_batches(t, (_these(t, op, some) for some in _chunks(flat)))
     cursor = 0
     while True:
-        # What the other counter lacks is 0 there; adding 0 looks once more at what is not above 0.
+        # A field that the other counter lacks counts 0 there. Adding 0 looks once more at counts that are not above 0.
         cursor, pairs = yield from as_plan(hashes.page(t, cursor))
         if op == "and":
             mine = [word for field, _ in pairs for word in (field, counts.get(field, b"0"))]

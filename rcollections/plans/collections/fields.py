@@ -111,7 +111,7 @@ def delete_many(t: Target, fields: Iterable[Any]) -> Operation[int]:
 
 
 def delete(t: Target, field: object) -> Op[bool]:
-    """Remove one field; whether it was there."""
+    """Remove one field; gives whether it was there."""
     return Op("delete", Command(("HDEL", t.key, t.encode(field))), bool)
 
 
@@ -124,10 +124,10 @@ def setdefault(t: Target, field: object, value: object) -> Op[T]:
 
 
 def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[Any]:
-    """The value that ``load`` makes for a missing field, or whoever stored it first while that ran."""
+    """The value of a missing field: ``load`` makes it, or another caller has stored it while ``load`` ran."""
     while True:
         value = yield from load()
-        if value is AGAIN:  # somebody else has made it meanwhile
+        if value is AGAIN:  # another caller has made the field meanwhile
             value = yield from as_plan(get(t, field, lambda: MISSING))
         if value is not MISSING:
             return value

@@ -1,4 +1,4 @@
-"""Whole hashes: what ``DictCache`` and ``CounterCache`` read and write of more than single fields."""
+"""Whole hashes: the operations of ``DictCache`` and ``CounterCache`` on more than single fields."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _gathered(t: Target) -> Plan[dict[Any, Any]]:
 
 
 def _read(t: Target, name: str, command: str, whole: Callable[[Any], T], some: Callable[[Iterator[Pair]], T]) -> Op[T]:
-    """A snapshot, read by ``whole``; where there are too many for one reply the pages, each read by ``some``."""
+    """A snapshot, read by ``whole``; for too many fields for one reply the pages, each read by ``some``."""
 
     def decode(reply: list[Any]) -> Any:
         return More(_pages(t, some), alone=_too_many()) if reply[0] == b"big" else whole(reply[1])
@@ -129,7 +129,7 @@ def is_small(flat: Sequence[bytes]) -> bool:
 
 
 def update(t: Target, items: Iterable[tuple[object, object]], ttl: float | timedelta | None = None) -> Operation[None]:
-    """Store fields, with ``ttl`` each with one of its own: atomic up to ``ATOMIC`` of them."""
+    """Store fields, with ``ttl`` each with a ttl of its own: atomic up to ``ATOMIC`` fields."""
     flat = encoded(t, items)
     if not flat:
         return Ready(None)
@@ -145,7 +145,7 @@ def _update(t: Target, flat: list[bytes], ttl: float | timedelta | None) -> Scri
 
 
 def update_big(t: Target, flat: list[bytes], ttl: float | timedelta | None = None) -> Plan[None]:
-    """Store very many fields, step by step: what is stored stays if a later step fails."""
+    """Store very many fields, step by step: stored fields stay if a later step fails."""
     if ttl is None and not t.guarded:
         yield from _stored(t.key, t.arm(), flat)
         return
@@ -160,8 +160,8 @@ def update_big(t: Target, flat: list[bytes], ttl: float | timedelta | None = Non
 def _stored(key: str, arm: tuple[int, str], flat: list[bytes]) -> Plan[None]:
     """HSETs in MULTI, which cost the server half of what the same fields cost in a script.
 
-    The first pair of each MULTI goes by the script, which arms the ttl, and fails before anything is
-    stored where the key is something else.
+    A script stores the first pair of each MULTI. It arms the ttl, and fails before anything is stored if the key
+    holds another type.
     """
     size = 2 * _PAIRS_AT_ONCE
     for start in range(0, len(flat), 4 * size):
@@ -185,20 +185,20 @@ def replace(t: Target, items: Iterable[tuple[object, object]]) -> Operation[None
 
 
 def replace_big(t: Target, flat: list[bytes]) -> Plan[None]:
-    """For more than ``ATOMIC`` fields: built under a staging key that dies by itself, then renamed."""
+    """``replace`` for more than ``ATOMIC`` fields: they go to a staging key with a ttl, which is then renamed."""
     aside = staging(t.key)
     try:
         yield from _stored(aside, (60_000, "last"), flat)
         yield from commit(t, aside)
     except GeneratorExit:
         raise
-    except BaseException:  # refused, cancelled or interrupted: nobody will rename it
+    except BaseException:  # refused, cancelled or interrupted: no step will rename the staging key
         yield Command(("UNLINK", aside))
         raise
 
 
 def merge(t: Target, other: Target) -> Op[None]:
-    """Store all fields of another hash of the same server; those of a large one are read, and sent step by step."""
+    """Store all fields of another hash of the same server; a large one is read, and sent step by step."""
 
     def decode(reply: list[Any]) -> Any:
         if reply[0] == b"big":

@@ -1,4 +1,4 @@
-"""Which reads of a collection may be held in the process, under what, and what has to be asked beside them. No I/O."""
+"""Which reads of a collection L1 may hold, under which words, and which steps go along with a read. No I/O."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Held", "held_read", "is_soft"]
 
 
 class Held:
-    """One read: the words under which its reply is held, what it depends on, and how to ask for it."""
+    """One read: the words under which L1 holds its reply, the keys that it depends on, and the steps to send."""
 
     __slots__ = ("_fold", "key", "soonest", "steps", "watched", "words")
 
@@ -35,26 +35,26 @@ class Held:
         self._fold: Callable[[Sequence[Any]], Any] | None = None
 
     def reply(self, replies: Sequence[Any]) -> Any:
-        """The reply of the read, of the replies to ``steps``."""
+        """The reply of the read, made of the replies to ``steps``."""
         replies = replies[self.soonest :]
         return replies[0] if self._fold is None else self._fold(replies)
 
     def ms(self, ms: int, replies: Sequence[Any]) -> int | None:
-        """How long the reply may be held, of the ttl of the key; 0: no end, None: not at all."""
-        ends = [ms] if ms >= 0 else []  # -1: it stays, -2: there is none
+        """How many ms L1 may hold the reply, by the ttl of the key; 0: without an end, None: not at all."""
+        ends = [ms] if ms >= 0 else []  # -1: the key has no ttl, -2: there is no key
         if self.soonest:
-            if not isinstance(replies[0], list):  # an error: it cannot be told
+            if not isinstance(replies[0], list):  # an error: it is not known when fields expire
                 return None
             ends += [each for each in replies[0] if isinstance(each, int) and each >= 0]
         return (min(ends) or None) if ends else 0
 
 
 def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
-    """How this operation is held, or None. ``field_ttls``: on this server fields may expire by themselves."""
+    """How L1 holds this operation, or None. ``field_ttls``: on this server fields may expire by themselves."""
     step, key = op.step, str(t.key)
-    if op.name == "gets" or op.operands:  # what is compared later is asked of the server
+    if op.name == "gets" or op.operands:  # a value that is compared later has to come from the server
         return None
-    until: Step | None = None  # what tells when a field that is read expires: the server may announce that late
+    until: Step | None = None  # tells when a field that is read expires: the server may announce that late
     if isinstance(step, Script):
         header = source(step.name).header
         if not header.held:
@@ -86,12 +86,12 @@ def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
 
 
 def _is_of(t: Target, args: tuple[Any, ...]) -> bool:
-    """Whether this reads nothing but this key (and its tags)."""
+    """Whether a command with these words reads no key but this one (and its tags)."""
     return args[1:] == (t.key,) or (t.place is not None and args[1:] == (t.key, *t.place.tags))
 
 
 def is_soft(reply: Any) -> bool:
-    """Whether this is a value of a function with stale windows: only its ttl tells whether it is fresh."""
+    """Whether a reply is the value of a function with stale windows: only the ttl tells whether it is fresh."""
     data = reply[0] if isinstance(reply, list) and reply else reply
     if not isinstance(data, bytes) or data[:1] != b"\xc0":
         return False

@@ -30,13 +30,13 @@ def lives_longer(t: Target, ttl: float) -> Op[bool]:
 
 
 def clear(t: Target, *beside: str) -> Op[bool]:
-    """Remove the key, and what stands beside it: its guard, and the lease of whoever computes it."""
+    """Remove the key, and the keys ``beside`` it: its guard, and the lease of its computation."""
     return Op("clear", Command(("UNLINK", str(t.key), *beside)), bool)
 
 
 def expire(t: Target, ttl: float | timedelta) -> Op[bool]:
     ms = milliseconds(ttl)
-    # PERSIST answers 0 for a key without a ttl too, so EXISTS is what tells whether there is a key.
+    # A script, not PERSIST: that command answers 0 for a key without a ttl, too.
     return Op("expire", Script("key_expire", (t.key,), (ms,)), lambda reply: bool(reply[0] == b"ok"))
 
 
@@ -55,21 +55,21 @@ def copy(t: Target, to: str) -> Op[bool]:
 
 
 def staging(key: str) -> str:
-    """A key of its own beside ``key``, in the same cluster slot, to build large content under."""
+    """A new key beside ``key``, in the same cluster slot, to build large content under."""
     tag = re.search(r"\{([^{}]+)\}", key)
     return f"rc:s:{{{tag[1] if tag else key}}}:{token_hex(8)}"
 
 
 def commit(t: Target, built: str) -> Plan[None]:
-    """Rename what was built under a staging key into place."""
+    """Rename the staging key ``built`` into place."""
     reply = yield Script("key_commit", (built, t.key), (t.ms(),))
     expect_ok(reply)
 
 
 def clean(prefix: str) -> Plan[int]:
-    """Unlink every key that is ``prefix`` or begins with ``prefix.``, in batches; gives how many went.
+    """Unlink every key that is ``prefix`` or begins with ``prefix.``, in batches; gives how many were removed.
 
-    The leases and guards go first, so that nothing older is stored behind us.
+    The leases and guards go first, so that no computation that runs can store an older value afterwards.
     """
     start, end = (prefix, "") if "{" in prefix else ("{" + prefix, "}")
     beside = [f"rc:{kind}:{start}" for kind in "gl"]

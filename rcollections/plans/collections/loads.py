@@ -1,4 +1,4 @@
-"""Filling a collection from its source: under one lease, and never with what was read before an invalidation."""
+"""Filling a collection from its source: under one lease, and never with data that was read before an invalidation."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AGAIN", "Load", "Since", "fill", "mark"]
 
-AGAIN = object()  # somebody else has filled it meanwhile: read again
+AGAIN = object()  # another caller has filled the collection or field meanwhile: read again
 LEASE_MS = 10_000
-FIRST_NET, LAST_NET = 0.2, 1.0  # seconds between two looks of a waiter, in case its wake-up was lost
+FIRST_NET, LAST_NET = 0.2, 1.0  # seconds between two looks of a waiting caller, in case its wake-up was lost
 TRIES = 5
 
 
@@ -44,9 +44,10 @@ class Since:
 
 
 class Load(Computation):
-    """One thing to be filled: a whole collection (``mode`` "load"), or one field of a dict ("field").
+    """The filling of a whole collection (``mode`` "load"), or of one field of a dict ("field").
 
-    ``make`` calls the user; of what the user gave and the mark of before, it makes the operation that stores it.
+    ``make`` takes the guard from before, and calls the user's function. It gives the content, and the operation
+    that stores the content under this guard.
     """
 
     __slots__ = ("channel", "field", "flights", "key", "lease", "make", "mode", "name")
@@ -72,10 +73,10 @@ class Load(Computation):
         self.field = b"" if field is None else field
 
     def jitter(self) -> float:
-        """Spreads waiters, so that they do not ask in step."""
+        """A random factor that spreads waiting callers, so that they do not ask all at once."""
         return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
 
-    # What is being filled counts as being computed, beside the functions: each may wait for the other.
+    # A filling is a computation, as the call of a function is: each may wait for the other.
 
     @property
     def waits(self) -> Waits:
@@ -104,13 +105,16 @@ def _open(key: Guarded, lease: str, mode: str, field: bytes, token: bytes) -> Sc
 
 
 def mark(key: Guarded, lease: str, mode: str) -> Plan[bytes]:
-    """The guard as it is now, before the source is read; one is made if there is none."""
+    """The guard as it is now, before the source is read; the server makes one if there is none."""
     reply = yield _open(key, lease, mode, b"", b"")
     return bytes(reply[1])
 
 
 def fill(load: Load) -> Plan[Any]:
-    """Fill it, or wait until somebody else has (``AGAIN``). Errors are shared with those that wait here."""
+    """Fill the collection or field, or wait until another caller has (``AGAIN``).
+
+    Callers that wait in this process get the same error.
+    """
     load.guard()
     flight = load.flights.enter(load.lease)
     try:
@@ -147,7 +151,7 @@ def _lead(load: Load) -> Plan[Any]:
 
 
 def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
-    """The right to fill it with the guard of this moment; (None, …) if it is filled."""
+    """The token of the lease, with the guard of this moment; (None, …) if another caller has filled it."""
     heard: Any = None
     pause = FIRST_NET
     while True:
@@ -155,7 +159,7 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
         try:
             reply = yield _open(load.key, load.lease, load.mode, load.field, token)
         except CacheError:
-            # The server may have carried it out: nobody shall wait for a token that no one knows to have.
+            # The server may have given the lease: no caller shall wait for an owner that does not know of its lease.
             yield Spawn(_free(load, token))
             raise
         except GeneratorExit:
@@ -165,7 +169,7 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
             raise
         if reply[0] != b"wait":
             return (token if reply[0] == b"lease" else None), bytes(reply[1])
-        if heard is None:  # registered first, then look once more
+        if heard is None:  # subscribe first, then look once more
             heard = yield Subscribe(load.channel)
             if not (yield Command(("EXISTS", load.lease))):
                 heard = None
@@ -182,10 +186,10 @@ def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
     held = yield Hold(load.lease, token, LEASE_MS)
     try:
         result = yield from _stored(*(yield Call(make)))
-    except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
+    except GeneratorExit:  # the plan was dropped, no driver is left to act: the lease runs out
         held.stop()
         raise
-    except BaseException:  # it failed, or was cancelled or interrupted: somebody else may fill it at once
+    except BaseException:  # failed, cancelled or interrupted: another caller may fill it at once
         held.stop()
         yield from _free(load, token)
         raise
@@ -202,7 +206,7 @@ def _free(load: Load, token: bytes) -> Plan[None]:
 
 
 def _stored(content: Any, op: Operation[Any]) -> Plan[tuple[bool, Any]]:
-    """Whether it was stored, and what is there now; of what was refused, what the user gave."""
+    """Whether the content was stored, and the value that is there now; after a refusal, the user's content."""
     try:
         value = yield from through(as_plan(op))
     except Refused:

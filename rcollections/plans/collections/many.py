@@ -26,7 +26,7 @@ __all__ = ["delete_many", "get_many", "set_many"]
 
 
 def get_many(names: Sequence[Any], reads: Sequence[Reader], default: Any, with_ttl: bool) -> Op[dict[Any, Any]]:
-    """``{name: value}`` of those that are there, or of all if there is a ``default``; with ttl pairs with seconds."""
+    """``{name: value}`` of the names that are there, or of all with a ``default``; with ttl, pairs with seconds."""
     op = _timed(reads) if with_ttl else _values(reads)
     other = (default, -1.0) if with_ttl else default
 
@@ -55,7 +55,7 @@ def _values(reads: Sequence[Reader]) -> Op[list[Any]]:
 
 
 def _hardened(reads: Sequence[Reader], entries: list[Any]) -> Plan[list[Any]]:
-    """The entries, with those asked again of which only the ttl tells whether they are fresh."""
+    """The entries, after a second read of the SOFT ones, with their ttl."""
     soft = [n for n, entry in enumerate(entries) if entry is SOFT]
     timed = yield from as_plan(_timed([reads[n] for n in soft]))
     for n, entry in zip(soft, timed, strict=True):
@@ -74,7 +74,7 @@ def _timed(reads: Sequence[Reader]) -> Op[list[Any]]:
 
 
 def set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelta | None) -> Operation[None]:
-    """Store several values, each ``ATOMIC`` of them all or nothing; all are encoded before the first is sent."""
+    """Store several values, in steps of ``ATOMIC``, each all or nothing; all are encoded before the first is sent."""
     ops = [_set_many(ts[n : n + ATOMIC], values[n : n + ATOMIC], ttl) for n in range(0, len(ts), ATOMIC)]
     return ops[0] if len(ops) == 1 else Trips("set_many", _one_by_one(ops))
 
@@ -101,6 +101,6 @@ def _set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelt
 
 
 def delete_many(ts: Sequence[Target], beside: Sequence[str]) -> Op[int]:
-    """Remove the keys, and the leases beside them: who computes one of them began before."""
+    """Remove the keys, and the leases beside them: a computation that runs began before."""
     keys = (*(str(t.key) for t in ts), *beside)
     return Op("delete_many", Script("key_delete_many", keys, (len(ts),)), lambda reply: int(reply[1]))

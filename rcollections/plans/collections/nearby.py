@@ -1,6 +1,6 @@
-"""Reads of collections that this process may hold: looked for here first, else read so that they are held.
+"""Reads of collections that L1 may hold: looked up in L1 first, else sent so that L1 may hold the reply.
 
-The rules F are those of ``docs/protocol.md``; see ``holding.py`` for which reads can be held, and under what.
+The rules F are those of ``docs/protocol.md``; ``holding.py`` says which reads can be held, and under which words.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["Shelf", "Unheld", "find"]
 
 T = TypeVar("T")
-READS = 1  # the owner of all that is held of collections
+READS = 1  # the owner, in L1, of all reads of collections
 
 
 class Shelf(Protocol):
-    """What a connection knows of the tier of this process."""
+    """What a connection knows of L1."""
 
     @property
     def field_ttls(self) -> bool:
@@ -36,16 +36,16 @@ class Shelf(Protocol):
 
     @property
     def server(self) -> bytes:
-        """Who must have answered a read for its reply to be held (F2)."""
+        """The server that must have answered a read for its reply to be held (F2)."""
 
     def token(self, key: str, watched: tuple[str, ...]) -> Token | None:
-        """To be taken before a read is sent whose reply may be held; None if it may not (F1)."""
+        """The read token, to be taken before a read is sent whose reply L1 may hold; None if it may not (F1)."""
 
 
 def find(near: Near, shelf: Shelf, t: Target, op: Op[T], name: str) -> Any:
-    """The value as it is held; ``Unheld`` if it is to be read and held; ABSENT if it has to be asked as ever.
+    """The value that L1 holds; ``Unheld`` if it is to be read and held; ABSENT if the read has to go without L1.
 
-    ``name`` is the one under which values of single fields are held decoded, "" if they are not.
+    ``name``: under it L1 holds decoded values of single fields; "" if L1 holds none.
     """
     held = held_read(t, op, shelf.field_ttls)
     if held is None:
@@ -62,7 +62,7 @@ def find(near: Near, shelf: Shelf, t: Target, op: Op[T], name: str) -> Any:
 
 
 class Unheld(Generic[T]):
-    """A read that was not held, with the token that was taken before it is sent."""
+    """A read that L1 does not hold, with the read token that was taken before the read is sent."""
 
     __slots__ = ("decoded", "held", "op", "t", "token", "words")
 
@@ -75,7 +75,10 @@ class Unheld(Generic[T]):
         self.token = token
 
     def read(self, tier: Tier, shelf: Shelf, share: bool) -> Plan[T | Missing | More[T]]:
-        """Read it, and hold it unless something has changed meanwhile. ``share``: every caller may have the same."""
+        """Send the read, and hold its reply unless something has changed meanwhile.
+
+        ``share``: all callers may get the same object.
+        """
         held, op = self.held, self.op
         began = tier.instant()[0]
         seen = yield Look(held.key, held.steps, keep_errors=True)

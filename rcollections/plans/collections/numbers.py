@@ -1,4 +1,4 @@
-"""Adding to a number that the server keeps, under a key or in a field: what is sent, and how the sum reads."""
+"""Adding to a number that the server keeps, under a key or in a field: the words to send, and how the sum reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["number", "summed"]
 
 
 def number(by: object, key: str) -> tuple[str, str]:
-    """The kind and text of what shall be added; refused before anything is sent."""
+    """The kind and text of the number to add; a wrong one is refused before anything is sent."""
     if type(by) is int or type(by) is Count:
         if -(2**63) <= by < 2**63:
             return "int", str(by)

@@ -1,4 +1,4 @@
-"""The operations of ``SortedSetCache`` by rank: one, or those of a slice, from either end."""
+"""The operations of ``SortedSetCache`` by rank: on one rank, or on those of a slice, from either end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def window(t: Target, ranks: slice) -> Operation[list[tuple[Any, float]]]:
 def _ends(ranks: slice) -> tuple[int | None, int, int]:
     """A slice as the first and last rank to read, counted from either end, and the step through them.
 
-    The first is None where the slice is empty whatever the length.
+    The first is None for a slice that is empty whatever the length of the sorted set.
     """
     step = 1 if ranks.step is None else index(ranks.step)
     start, stop = (None if end is None else _bounded(index(end)) for end in (ranks.start, ranks.stop))
@@ -55,7 +55,7 @@ def _bounded(rank: int) -> int:
 
 
 def remove_ranks(t: Target, start: int, stop: int) -> Operation[int]:
-    """Remove what ``z[start:stop]`` would give."""
+    """Remove the elements that ``z[start:stop]`` would give."""
     first, last, _ = _ends(slice(start, stop))
     if first is None:
         return Ready(0)

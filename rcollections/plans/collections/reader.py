@@ -1,4 +1,4 @@
-"""How the value under one key is asked for and read: its bytes, and what stands beside them where there are tags."""
+"""How the value under one key is asked for and read: its bytes, and the stamps of its tags, if it has some."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SOFT", "Reader", "Token", "look", "look_timed", "tags_of"]
 
 ENTRY = b"\xc0"  # the first byte of an entry with metadata
-SOFT = object()  # a value of which only the ttl tells whether it is fresh
+SOFT = object()  # stands for a value of which only the ttl tells whether it is fresh
 
 
 class Token:
@@ -30,22 +30,22 @@ class Token:
 
     def __init__(self, seen: bytes | None, value: bytes | None) -> None:
         self.seen = seen
-        self.value = value  # what was given, without the metadata of an entry; None where nothing counts
+        self.value = value  # the bytes of the value, without the metadata of an entry; None: no value counts
 
     def __repr__(self) -> str:
         return "Token()"
 
     def words(self) -> tuple[str, bytes]:
-        """The two script arguments that say what the server must still hold."""
+        """The two script arguments that say which bytes the key must still hold."""
         return ("absent", b"") if self.seen is None else ("there", self.seen)
 
 
 class Reader:
-    """Reads a value, or MISSING; what cannot be read is a miss that ``unreadable`` is told of.
+    """Reads a value, or MISSING. Bytes that cannot be read are a miss, and ``unreadable`` is told of them.
 
-    A value that a function stored comes without its metadata; it is a miss if its tags are not those of
-    this class, or if they were invalidated. Of one with stale windows only the ttl tells whether it is
-    fresh: without it that is SOFT, and has to be asked again.
+    A value that a function stored comes without its metadata. It is a miss if its tags are not the tags of
+    this class, or if they were invalidated. Of a value with stale windows only the ttl tells whether it is
+    fresh. Without the ttl it reads as SOFT, and has to be asked for again.
     """
 
     __slots__ = ("t", "unreadable")
@@ -55,7 +55,7 @@ class Reader:
         self.unreadable = unreadable
 
     def __call__(self, reply: Any) -> Any:
-        """The reply of ``look``: the value, MISSING, or More where the ttl has to be asked."""
+        """The reply of ``look``: the value, MISSING, or More where the ttl has to be asked for."""
         value = self.of(reply)
         return value if value is not SOFT else More(self._again())
 
@@ -69,12 +69,12 @@ class Reader:
         return MISSING if found is MISSING else found[0]
 
     def value(self, data: bytes | None, stamps: tuple[Any, ...] = (), ms: int | None = None) -> Any:
-        """The value in these bytes, MISSING, or SOFT. ``ms`` is what the key has left."""
+        """The value in these bytes, MISSING, or SOFT. ``ms`` is the ttl that the key has left."""
         if data is None:
             return MISSING
         if stamps or data[:1] == ENTRY:
             entry = unpack(data)
-            if entry is None:  # it begins like an entry, and is none
+            if entry is None:  # the bytes begin like an entry, and are no whole one
                 return self._unreadable(DecodeError(f"{str(self.t.key)!r}: the stored bytes are no whole entry"))
             if entry.kind != VALUE or entry.stamps != stamps:
                 return MISSING
@@ -93,7 +93,7 @@ class Reader:
         return MISSING
 
     def timed(self, words: Sequence[Any]) -> Any:
-        """Value and seconds left, of value, ms, and the stamps each followed by its ms; or MISSING."""
+        """Value and seconds left, or MISSING; ``words``: the bytes, their ms, then each stamp and its ms."""
         data, ms = words[0], words[1]
         stamps = tuple(None if left == -2 else each for each, left in zip(words[2::2], words[3::2], strict=True))
         value = MISSING if ms == -2 else self.value(data, stamps, ms)
@@ -104,12 +104,12 @@ class Reader:
 
 
 def look(t: Target) -> Command:
-    """Reads the value, with the tags where it has some: what a ``Reader`` takes."""
+    """The step that reads the value, with its tags if it has some; a ``Reader`` takes the reply."""
     return Command(("GET", t.key)) if t.place is None else Command(("MGET", t.key, *t.place.tags))
 
 
 def look_timed(ts: Sequence[Target]) -> Script:
-    """Reads values with what their keys have left, behind them the tags with theirs: what ``timed`` takes."""
+    """The step that reads values with their ms left, then the tags with theirs; ``timed`` takes the words."""
     return Script("key_get_ttls", (*(t.key for t in ts), *tags_of(ts)), ())
 
 

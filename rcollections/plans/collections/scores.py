@@ -1,4 +1,4 @@
-"""Scores as floats, and what sorted sets do with each other where Python has to do it: all on member bytes."""
+"""Scores as floats, and the algebra of sorted sets where Python has to do it: all on member bytes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["AGGREGATES", "in_order", "met", "pairs", "score_of", "united", "with
 
 
 def score_of(value: Any) -> float:
-    """A score as the float that it is on the server, exactly; TypeError or ValueError for what is none."""
+    """A score as the float that it is on the server, exactly; TypeError or ValueError for a value that is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"a score is an int or a float, not {type(value).__name__}")
     try:
         found = float(value)
     except OverflowError:
-        found = 0.0  # which is not equal to it either
+        found = 0.0  # not equal to ``value`` either, so refused below
     if isnan(found):
         raise ValueError("NaN cannot be sorted, so it cannot be a score")
     if found != value:
@@ -36,14 +36,14 @@ def pairs(reply: Any) -> list[tuple[bytes, Any]]:
 
 def _sum(a: float, b: float) -> float:
     total = a + b
-    return 0.0 if isnan(total) else total  # inf and -inf: the server says 0
+    return 0.0 if isnan(total) else total  # of inf and -inf the server makes 0
 
 
 AGGREGATES: dict[str, Callable[[float, float], float]] = {"sum": _sum, "min": min, "max": max}
 
 
 def united(contents: Sequence[Mapping[bytes, float]], aggregate: str) -> dict[bytes, float]:
-    """ZUNION: the members of all."""
+    """ZUNION: the members of all contents."""
     join = AGGREGATES[aggregate]
     found: dict[bytes, float] = {}
     for content in contents:
@@ -53,7 +53,7 @@ def united(contents: Sequence[Mapping[bytes, float]], aggregate: str) -> dict[by
 
 
 def met(contents: Sequence[Mapping[bytes, float]], aggregate: str) -> dict[bytes, float]:
-    """ZINTER: the members that all have."""
+    """ZINTER: the members that all contents have."""
     first, *others = contents
     common = {member: score for member, score in first.items() if all(member in other for other in others)}
     return united([common, *({member: other[member] for member in common} for other in others)], aggregate)
@@ -65,5 +65,5 @@ def without(content: Mapping[bytes, float], others: Sequence[Mapping[bytes, floa
 
 
 def in_order(content: Mapping[bytes, float]) -> dict[bytes, float]:
-    """As the server sorts: by score, then by bytes."""
+    """The content as the server sorts it: by score, then by bytes."""
     return dict(sorted(content.items(), key=lambda item: (item[1], item[0])))

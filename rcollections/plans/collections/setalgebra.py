@@ -1,6 +1,6 @@
 """Sets against sets: algebra that gives plain sets, algebra that changes a set, and comparing.
 
-Operands come as ``keys``, those that are sets of the same server, and ``plain``, those that are sets in Python.
+Operands come as ``keys``, which are sets of the same server, and as ``plain``, which are sets in Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def plain_set(t: Target, elems: Iterable[object]) -> set[Any]:
-    """These elements as they would be if they were read from here."""
+    """These elements as a set, in the form that a read of this key gives."""
     pairs = ((elem, member(t, elem)) for elem in elems)
     return {elem if data is None else t.read(data) for elem, data in pairs}
 
@@ -37,7 +37,10 @@ def plain_set(t: Target, elems: Iterable[object]) -> set[Any]:
 
 
 def whole_set(t: Target, name: str, finish: Callable[[set[Any]], T]) -> Operation[T]:
-    """What ``finish`` makes of all elements. A pipeline cannot ask for a second page: one reply, whatever the size."""
+    """What ``finish`` makes of all elements.
+
+    A pipeline cannot ask for a second page, so inside of it there is one reply, whatever the size.
+    """
     return Trips(name, then(whole(t), finish), lambda: _algebra(t, name, "SUNION", (), finish))
 
 
@@ -59,7 +62,7 @@ def union(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operatio
 def intersection(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
     if not plain or keys:
         return _with_others(t, "intersection", "SINTER", keys, lambda found: found.intersection(*plain))
-    # Plain elements travel, the whole set does not.
+    # The plain elements go to the server; the whole set is not read.
     members = known(t, plain[0].intersection(*plain[1:]))
 
     def finish(there: list[bool]) -> set[Any]:
@@ -73,7 +76,7 @@ def difference(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Ope
 
 
 def reverse_difference(t: Target, elems: Iterable[T]) -> Operation[set[T]]:
-    """Those of the elements that are not in this set."""
+    """The elements of ``elems`` that are not in this set."""
     pairs = [(elem, member(t, elem)) for elem in elems]
 
     def finish(there: list[bool]) -> set[T]:
@@ -84,7 +87,7 @@ def reverse_difference(t: Target, elems: Iterable[T]) -> Operation[set[T]]:
 
 
 def symmetric_difference(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
-    """With one operand, of the server or plain."""
+    """The elements that are in one of two sets only; the one operand is of the server or plain."""
     if not keys:
         return whole_set(t, "symmetric_difference", lambda found: found ^ plain[0])
 
@@ -135,17 +138,17 @@ def _none(*_: int) -> None:
     return None
 
 
-# -- comparing: the sizes of a set, of another, and of what they have in common ----------------------
+# -- comparing: by the sizes of two sets and of their intersection ---------------------------------
 
 
 def compare(t: Target, other: str, judge: Callable[[int, int, int], bool]) -> Op[bool]:
-    """Judge two sets of the server by their sizes and how much they have in common."""
+    """Judge two sets of the server by their sizes and the size of their intersection."""
     step = Script("set_compare", (t.key, other), ())
     return Op("compare", step, lambda reply: judge(*map(int, reply[1:])), operands=True)
 
 
 def compare_plain(t: Target, plain: set[Any], judge: Callable[[int, int, int], bool]) -> Operation[bool]:
-    """The same with a plain set."""
+    """``compare`` with a plain set."""
     members, size = known(t, plain), len(plain)
     if not is_small(members):
         return Trips("compare", _compare_big(t, members, size, judge))
@@ -154,7 +157,7 @@ def compare_plain(t: Target, plain: set[Any], judge: Callable[[int, int, int], b
 
 
 def _compare_big(t: Target, members: Sequence[bytes], size: int, judge: Callable[[int, int, int], bool]) -> Plan[bool]:
-    """Nothing is sent where the number of members decides alone."""
+    """The members are not sent where the sizes of both sets decide alone."""
     count = yield Command(("SCARD", t.key))
     answer = judge(count, size, 0)
     if answer == judge(count, size, min(count, size)):

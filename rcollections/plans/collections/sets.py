@@ -76,16 +76,16 @@ def encoded(t: Target, elems: Iterable[object]) -> list[bytes]:
 
 
 def member(t: Target, elem: object) -> bytes | None:
-    """An element as a member; None for one that no set here can hold, so that it is in none."""
+    """An element as a member; None for an element that no set of the server can hold."""
     try:
         return t.encode(elem)
     except (TypeError, ValueError):
-        hash(elem)  # a TypeError for what no set of Python can hold either
+        hash(elem)  # a TypeError for an element that no set of Python can hold either
         return None
 
 
 def known(t: Target, elems: Iterable[object]) -> list[bytes]:
-    """Elements as members, equal ones once, without those that no set here can hold."""
+    """Elements as members, equal ones once, without elements that no set of the server can hold."""
     return [data for data in dict.fromkeys(member(t, elem) for elem in elems) if data is not None]
 
 
@@ -133,7 +133,7 @@ def whole(t: Target) -> Plan[set[Any]]:
 
 
 def ask(t: Target, name: str, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Operation[T]:
-    """Which of these members are there, at one moment; ``finish`` does the rest in Python."""
+    """Which of these members are there, at one moment; ``finish`` makes the result of the answers."""
     if not asked:
         return Ready(finish([]))
     if is_small(asked):
@@ -184,9 +184,9 @@ def combine(
     own: Sequence[bytes] | None,
     decode: Callable[[int, int], T],
 ) -> Operation[T]:
-    """Change a set by others of the server and by any number of members (None: no such operand), atomically.
+    """Change a set by ``others`` of the server and by any number of ``own`` members (None: no such operand).
 
-    ``decode`` gets the sizes before and after.
+    The change is atomic. ``decode`` gets the sizes of the set before and after.
     """
     if own is not None and not is_small(own):
         return Trips(name, _combine_big(t, op, others, own, decode))
@@ -210,7 +210,7 @@ def _combine_big(
     except GeneratorExit:
         raise
     except BaseException:
-        with suppress(CacheError):  # then its ttl removes it
+        with suppress(CacheError):  # then the ttl removes the staging key
             yield Command(("UNLINK", aside))
         raise
 

@@ -1,6 +1,6 @@
 """Sorted sets against sorted sets: algebra that gives plain dicts, algebra that changes one, and comparing.
 
-Operands come as ``keys``, those that are on the same server, and ``plain``, those that are members with scores here.
+Operands come as ``keys``, which are on the same server, and as ``plain``, which are members with scores in Python.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STAGED_MS = 60_000
 
 
 def check_aggregate(aggregate: str) -> None:
-    """ValueError for what joins no scores."""
+    """ValueError for an ``aggregate`` that cannot join scores."""
     if aggregate not in AGGREGATES:
         raise ValueError(f"aggregate is one of {', '.join(AGGREGATES)}, not {aggregate!r}")
 
@@ -53,7 +53,10 @@ def _decoded(t: Target, found: Mapping[bytes, float]) -> dict[Any, float]:
 
 
 def _whole(t: Target, name: str, finish: Callable[[Content], T]) -> Operation[T]:
-    """What ``finish`` makes of all. A pipeline cannot ask for a second page: one reply, whatever the size."""
+    """What ``finish`` makes of all members and scores.
+
+    A pipeline cannot ask for a second page, so inside of it there is one reply, whatever the size.
+    """
     return Trips(name, then(whole(t), finish), lambda: _algebra(t, name, "ZUNION", (), "sum", finish))
 
 
@@ -83,7 +86,7 @@ def intersection(
 ) -> Operation[dict[Any, float]]:
     if keys or not plain:
         return _with_others(t, "intersection", "ZINTER", keys, aggregate, lambda mine: met((mine, *plain), aggregate))
-    # Plain elements travel, the whole sorted set does not.
+    # The plain elements go to the server; the whole sorted set is not read.
     theirs = met(plain, aggregate)
     members = list(theirs)
 
@@ -99,12 +102,12 @@ def difference(t: Target, keys: Sequence[str], plain: Sequence[Content]) -> Oper
 
 
 def equal(t: Target, other: Mapping[Any, Any]) -> Operation[bool]:
-    """Whether this holds what the mapping does."""
+    """Whether the sorted set has the elements and scores of the mapping, and no others."""
     theirs = {member(t, elem): score for elem, score in other.items()}
     return _whole(t, "==", lambda mine: mine == theirs and len(mine) == len(other))
 
 
-# -- algebra that changes this one: atomic, on the server ----------------------------------------
+# -- algebra that changes this sorted set: atomic, on the server ---------------------------------
 
 
 def union_update(t: Target, keys: Sequence[str], plain: Sequence[Content], aggregate: str) -> Operation[None]:
@@ -136,7 +139,7 @@ def difference_update(t: Target, keys: Sequence[str], plain: Sequence[Content]) 
 def _combine(
     t: Target, name: str, op: str, aggregate: str, keys: Sequence[str], own: Content | None
 ) -> Operation[None]:
-    """Change by others of the server and by any number of scores (None: no such operand), atomically."""
+    """Change a sorted set, atomically, by others of the server and by any number of scores (None: no such operand)."""
     if own is not None and not is_small(own):
         return Trips(name, _combine_big(t, op, aggregate, keys, own))
     aside = staging(t.key)
@@ -156,7 +159,7 @@ def _combine_big(t: Target, op: str, aggregate: str, keys: Sequence[str], own: C
     except GeneratorExit:
         raise
     except BaseException:
-        with suppress(CacheError):  # then its ttl removes it
+        with suppress(CacheError):  # then the ttl removes the staging key
             yield Command(("UNLINK", aside))
         raise
 

@@ -36,7 +36,7 @@ def elements_of(t: Target) -> Callable[[Any], list[tuple[Any, float]]]:
 
 
 def encoded(t: Target, items: Iterable[Any]) -> dict[bytes, float]:
-    """Pairs as members and scores, the last of equal elements counts; all before the first is sent."""
+    """Pairs as members and scores; of equal elements the last counts. All are encoded before the first is sent."""
     found: dict[bytes, float] = {}
     for elem, value in items:
         found[t.encode(elem)] = score_of(value)
@@ -85,7 +85,7 @@ def score(t: Target, elem: object, absent: Callable[[], T]) -> Op[float | T]:
 
 
 def scores(t: Target, name: str, members: Sequence[bytes], finish: Callable[[list[float | None]], T]) -> Operation[T]:
-    """The scores of several members at one moment, None for those that are not there."""
+    """The scores of several members at one moment, None for missing members."""
     if not members:
         return Ready(finish([]))
 
@@ -96,7 +96,7 @@ def scores(t: Target, name: str, members: Sequence[bytes], finish: Callable[[lis
 
 
 def get_many(t: Target, elems: Iterable[object], default: Any) -> Operation[dict[Any, Any]]:
-    """The scores of those that are there, or of all if there is a ``default``."""
+    """The scores of the elements that are there, or of all elements if there is a ``default``."""
     wanted = list(dict.fromkeys(elems))
 
     def finish(found: list[float | None]) -> dict[Any, Any]:
@@ -134,7 +134,7 @@ def add_many(t: Target, items: Iterable[Any]) -> Operation[int]:
 
 
 def _add_big(t: Target, content: Mapping[bytes, float]) -> Plan[int]:
-    """Step by step: what is stored stays if a later step fails."""
+    """Store step by step: stored scores stay if a later step fails."""
     added = 0
     for steps in batches(Script("zset_add", (t.key,), (*t.arm(), "", *chunk)) for chunk in chunks(content)):
         replies = yield Batch(steps)
@@ -216,7 +216,7 @@ def _read(t: Target, reverse: bool, some: Callable[[Iterable[tuple[bytes, Any]]]
 
 
 def _pages(t: Target, reverse: bool, some: Callable[[Iterable[tuple[bytes, Any]]], Iterable[T]]) -> Plan[Iterable[T]]:
-    """Each page follows an element, by its score and member; a short one is the last.
+    """Each page goes on behind the last element before, by its score and member. A short page is the last.
 
     Ranks would not do: A reads ranks 0 to 9, B removes rank 3, A goes on at 10 and has skipped one.
     """

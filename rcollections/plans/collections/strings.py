@@ -37,7 +37,7 @@ def get(t: Target, read: Reader, absent: Callable[[], object]) -> Op[T]:
 
 
 def getdel(t: Target, place: Place, read: Reader, absent: Callable[[], object]) -> Op[Any]:
-    """Not GETDEL: that would remove what it cannot give, a value that only its ttl tells to be fresh."""
+    """Not by GETDEL: that command would remove a value of which only the ttl tells whether it may be given."""
 
     def decode(reply: list[Any]) -> Any:
         if reply[0] != b"ok":
@@ -101,13 +101,13 @@ def arm(t: Target, place: Place, name: str, ms: int) -> Op[bool]:
 
 
 def copy(t: Target, to: str) -> Op[bool]:
-    """Copy a value that counts, under the same tags, with the class's ttl; else leave nothing there."""
+    """Copy a value that counts, under the same tags, with the class's ttl; without one leave nothing at ``to``."""
     step = Script("entry_copy", (t.key, to, *tags_of((t,))), (t.ms(),))
     return Op("copy_to", step, lambda reply: bool(reply[0] == b"ok"), operands=True)
 
 
 def _put(t: Target, place: Place, data: bytes, ms: int, mode: str, wants: str = "any", seen: bytes = b"") -> Script:
-    """P1: under the stamps of this moment, and whoever computes is too late."""
+    """P1: store under the stamps of this moment; a computation that runs is too late."""
     before = head(VALUE, 0, len(place.tags))
     args = (before, data, ms, place.tag_ms, place.channel, mode, wants, seen, place.since)
     news = (draw() for _ in place.tags)
@@ -122,9 +122,10 @@ def stored(reply: list[Any]) -> bool:
 
 
 def outdate(*ts: Target) -> Command | None:
-    """P1 without tags: whoever computes these values is too late. None where nobody can.
+    """P1 without tags: after this step, computations of these values are too late. None if no function computes them.
 
-    Sent before the write: a store between the two would otherwise be older, and stay.
+    Sent before the write: in the other order, a computation could store an older value between the two, and it
+    would stay.
     """
     if len(ts) == 1 and ts[0].lease is None:
         return None
@@ -163,8 +164,8 @@ def _was_set(reply: Any) -> bool:
 def add(t: Target, value: Any, ttl: float | timedelta | None, read: Reader) -> Op[bool]:
     """Store a value where none counts.
 
-    Not SET NX: a value that is stale, or has other tags, is in its way. What the script cannot see is whether the
-    bytes can be read. If not, a second step replaces just these.
+    Not by SET NX: a value that is stale, or has other tags, is in its way. The script cannot see whether the bytes
+    can be read. If they cannot, a second step replaces just these bytes.
     """
     ms, data = t.ms(ttl), t.dumps(value)
 

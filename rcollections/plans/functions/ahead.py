@@ -1,4 +1,4 @@
-"""Refreshing ahead: a value is computed again in the background before (or soon after) it stops being fresh."""
+"""Refreshing ahead: the background computes a value again before, or soon after, the value stops being fresh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["refresh_ahead"]
 
 
 def refresh_ahead(job: Job[object], flight: Flight) -> Plan[None]:
-    """Refresh in the background, if nobody does; the caller is not kept waiting for more than one trip."""
+    """Refresh in the background, unless another caller does. This caller waits for the server, not for the value."""
     if not flight.start_refresh():
         return
     started = False

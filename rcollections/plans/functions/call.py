@@ -1,8 +1,8 @@
 """One computation per key, and no stale answer: the plan of a cached call.
 
-The numbers in comments (E2, L2, W1 …) are the rules of docs/protocol.md. In short: read; if that is no
-hit, ask the server for the lease; who gets it computes and stores under its token, the others wait to be
-woken, and read again. Nothing that was computed for an earlier call is ever handed to a later one.
+The codes in comments (E2, L2, W1 …) are the rules of docs/protocol.md. In short: a caller reads. If the read is no
+hit, the caller asks the server for the lease. The caller that gets the lease computes, and stores under its token.
+The others wait to be woken, and read again. A result that was computed for an earlier call never goes to a later one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 
 def call(job: Job[R]) -> Plan[R]:
-    """The answer of a cached function: from the cache, or computed by whoever has the right to."""
+    """The answer of a cached function: from the cache, or computed by the caller that has the lease."""
     recipe = job.recipe
     if recipe.disabled:
         return (yield from job.compute())
@@ -46,7 +46,7 @@ def call(job: Job[R]) -> Plan[R]:
         return (yield from _answer(job))
     except ServerFailed as failed:
         error, told = failed.error, failed.told
-    if recipe.late():  # the caller's deadline has passed: computing would only make it later
+    if recipe.late():  # the caller's deadline has passed: computing would only make the caller later
         raise error
     if not told:
         job.failed(error)
@@ -63,13 +63,13 @@ def _without_server(job: Job[R], error: CacheError) -> Plan[R]:
 
 
 def _answer(job: Job[R]) -> Plan[R]:
-    """The answer of a caller who may be alone at his key: then a hit needs no flight."""
+    """The answer for a caller that may be alone at its key: then a hit needs no flight."""
     flights = job.recipe.flights
     alone = Alone()
     try:
         first = flights.begin(job.key, alone)
         found = (yield from read_to_hold(job)) if first else None
-    except BaseException:  # the server failed, or this caller goes away: whoever came meanwhile reads for himself
+    except BaseException:  # the server failed, or this caller goes away: the others read for themselves
         flights.gone(job.key, alone)
         raise
     flight = flights.end(job.key, alone, found) if first else None
@@ -89,7 +89,7 @@ def _hit(job: Job[R], found: Found, result: Any) -> R:
 
 
 def _in_flight(job: Job[R], flight: Flight, found: Found | None, has_read: bool) -> Plan[R]:
-    """The answer of a caller who shares with others what may be shared; ``found`` is what he has read by himself."""
+    """The answer for a caller that shares reads with others; ``found`` is its own read, if ``has_read``."""
     begun = flight.landings
     try:
         if not has_read:
@@ -107,7 +107,7 @@ def _in_flight(job: Job[R], flight: Flight, found: Found | None, has_read: bool)
                     return answer[0]
                 continue
             job.note("wait")
-            # A driver that has ended waits for nobody.
+            # A caller that has ended driving waits for no computation.
             with nullcontext() if ticket.number else waiting_for(job):
                 yield Wait(ticket.signal)
             if ticket.error is not None or ticket.alone:
@@ -121,7 +121,7 @@ def _in_flight(job: Job[R], flight: Flight, found: Found | None, has_read: bool)
 
 
 def _use(job: Job[R], flight: Flight, found: Found) -> Plan[tuple[R] | None]:
-    """What was found as the answer, if it may be used; None if a computation is needed."""
+    """``found`` as the answer, if it may be used; None if a computation is needed."""
     if found.fresh:
         usable, result = load_shared(job, found) if flight.users > 1 else load(job, found.entry)
         if not usable:
@@ -143,8 +143,8 @@ def _use(job: Job[R], flight: Flight, found: Found) -> Plan[tuple[R] | None]:
 
 
 def _shared_end(job: Job[R], ticket: Ticket, found: Found | None) -> Plan[R]:
-    """The computation that we waited for has no result that we could read."""
+    """The answer after a wait for a computation that has no result to read."""
     job.note("miss")
-    if ticket.error is not None:  # raised while we were waiting for exactly this (W3)
+    if ticket.error is not None:  # raised while this caller waited for that computation (W3)
         return (yield from after_error(job, ticket.error, found, ticket.trace))
-    return (yield from job.compute())  # not to be kept: better all at once than one by one
+    return (yield from job.compute())  # the result is not to be stored: all compute at once, not one by one

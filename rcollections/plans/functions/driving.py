@@ -1,4 +1,4 @@
-"""Driving: what one caller does with the server about the lease, for all in this process that miss the same key."""
+"""Driving: one caller settles the lease with the server, for all callers in this process that miss the same key."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["after_error", "drive_flight"]
 
 R = TypeVar("R")
 
-# Seconds between two looks of a waiter, in case its wake-up was lost; and where none can come.
+# Seconds between two looks of a waiting caller: in case its wake-up was lost, and where no wake-up can come.
 NET = 1.0
 FIRST_LOOK = 0.05
 
 
 def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple[tuple[R] | None, Found | None]]:
-    """Settle it with the server, for all that queue behind: ((the answer,), …), or (None, what was read)."""
+    """Settle a miss with the server, for all callers in the queue: ((the answer,), …), or (None, what was read)."""
     landed = False
     failure: BaseException | None = None
     try:
@@ -40,7 +40,7 @@ def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple
             landed = True
             flight.land(failure)
             return ((yield from after_error(job, failure, found)),), None
-        if not job.unkept and not job.unanswered:  # else the read would only keep the owner waiting once more
+        if not job.unkept and not job.unanswered:  # else the read would only keep this owner waiting once more
             landed = True
             found = yield from queue_read(job, flight, needed=loaded is None)
         return None if loaded is None else (give(job, loaded[0]),), found
@@ -50,7 +50,7 @@ def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple
 
 
 def _settle(job: Job[object]) -> Plan[tuple[Any] | None]:
-    """Compute under the lease, and (what ``give`` takes,); or wait for whoever has the lease, and None."""
+    """Compute under the lease, and give (what ``give`` takes,); or wait for the owner of the lease, and give None."""
     sent = yield Now()
     word, token, data, stamps, ms = yield from fetch(job, "miss")
     seen = valid(job, data, stamps, ms, sent)
@@ -59,7 +59,7 @@ def _settle(job: Job[object]) -> Plan[tuple[Any] | None]:
         if usable:
             job.note("hit")
             return (result,)
-        # Fresh for the server, and of no use to us: bytes that nobody can read, a cached error.
+        # Fresh for the server, and of no use to this caller: bytes that cannot be read, or a cached error.
         word, token, data, stamps, ms = yield from fetch(job, "force")
         seen = None
     if word == b"lease":
@@ -75,19 +75,19 @@ def _settle(job: Job[object]) -> Plan[tuple[Any] | None]:
         if usable:
             job.note("stale")
             return (result,)
-    with waiting_for(job):  # its owner may be in this process, in an event loop or in ``multi_cached``
+    with waiting_for(job):  # the owner may be in this process, in an event loop or in ``multi_cached``
         yield from _await_other(job)
     return None
 
 
 def _await_other(job: Job[object]) -> Plan[None]:
-    """W1: registered first, then look; then until woken, the lease's end, or the net."""
+    """W1: subscribe first, then look; then wait until woken, until the lease's end, or for ``NET`` and look again."""
     heard = yield Subscribe(job.channel)
     pause = FIRST_LOOK if heard.deaf else NET
     lease_left = yield from waiters_first_look(job)
     while lease_left != -2:
         seconds = pause * job.jitter()
-        if lease_left >= 0:  # whoever owns it renews it long before: then it is dead
+        if lease_left >= 0:  # a live owner renews the lease long before its end
             seconds = min(seconds, (lease_left + 1) / 1000)
         if (yield Wait(heard, seconds)):
             return
@@ -98,7 +98,7 @@ def _await_other(job: Job[object]) -> Plan[None]:
 
 
 def _own(job: Job[R], token: bytes, stamps: list[bytes], seen: Found | None) -> Plan[R]:
-    """We have the lease. With ``soft_timeout`` and a stale value at hand, only wait that long."""
+    """Compute as the owner of the lease. With ``soft_timeout`` and a stale value at hand, wait only that long."""
     recipe = job.recipe
     if recipe.soft_timeout is None or seen is None:
         job.note("miss")
@@ -110,7 +110,7 @@ def _own(job: Job[R], token: bytes, stamps: list[bytes], seen: Found | None) -> 
     if not (yield Wait(handle.done, recipe.soft_timeout)):
         usable, result = load(job, seen.entry)
         if usable and (yield from in_window(seen, max(recipe.swr, recipe.sie))):
-            handle.abandon()  # it goes on, and stores
+            handle.abandon()  # the computation goes on, and stores
             job.note("stale")
             return give(job, result)
         yield Wait(handle.done)
@@ -120,12 +120,12 @@ def _own(job: Job[R], token: bytes, stamps: list[bytes], seen: Found | None) -> 
 
 
 def after_error(job: Job[R], error: BaseException, found: Found | None, trace: TracebackType | None = None) -> Plan[R]:
-    """The computation failed: a stale value if this caller's own read allows it, else the error."""
+    """After a failed computation: give a stale value if this caller's own read allows it, else raise the error."""
     window = job.recipe.sie
     if found is not None and window and isinstance(error, Exception) and (yield from in_window(found, window)):
         usable, result = load(job, found.entry)
         if usable:
             job.note("stale")
             return give(job, result)
-    # With the traceback of where it happened: each caller would add its own to those of the others.
+    # With the traceback of the computation alone: callers would add their own tracebacks to each other's.
     raise error if trace is None else error.with_traceback(trace)

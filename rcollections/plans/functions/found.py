@@ -1,4 +1,4 @@
-"""``Found``: what a read of an entry saw; and ``ServerFailed``: that the server did not answer it."""
+"""``Found``: what a read of an entry saw. ``ServerFailed``: the server did not answer a step."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Found:
         self.left = left  # seconds of the physical ttl; None: for ever, or not asked for
         self.sent = sent  # when the read was sent, if that matters
         grace = entry.grace
-        # Without the ttl at hand, grace means: ask the server, which looks again (E2).
+        # A read without the ttl leaves an entry with a grace to FETCH, which looks again (E2).
         self.fresh = grace == 0 or (left is not None and left > grace / 1000)
-        self.token: Token | None = None  # the right to hold it in the process, for one of those who share the read
-        self.decoded: tuple[Target, Any] | None = None  # by which target, and the value: if nobody can change it
+        self.token: Token | None = None  # the read token of L1, for one of the callers that share the read
+        self.decoded: tuple[Target, Any] | None = None  # target and value, if no caller can change the value
 
     @property
     def until(self) -> float | None:
@@ -35,13 +35,13 @@ class Found:
 
     @property
     def soft(self) -> float | None:
-        """Seconds until it is no longer fresh, negative when it is stale; None: for ever."""
+        """Seconds until the entry is no longer fresh, negative when it is stale; None: for ever, or not asked for."""
         return None if self.left is None else self.left - self.entry.grace / 1000
 
 
 class ServerFailed(Exception):
-    """The server did not do what was asked; what to do about it is the caller's business."""
+    """The server did not do a step; the plan that catches this decides what follows."""
 
     def __init__(self, error: CacheError, told: bool = False) -> None:
         self.error = error
-        self.told = told  # it is counted already
+        self.told = told  # the error is counted already

@@ -1,4 +1,4 @@
-"""What is held of a call in the tier of this process: looking it up, and holding what was read."""
+"""The result of a call in L1: looking it up, and holding it after a read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["held", "hold", "token"]
 
 
 def held(job: Job[object]) -> Any:
-    """What is held in the process for this call, or ABSENT."""
+    """The value that L1 holds for this call, or ABSENT."""
     tiering = job.recipe.tiering
     if job.held_as is None or tiering is None:
         return ABSENT
@@ -24,13 +24,13 @@ def held(job: Job[object]) -> Any:
 
 
 def token(job: Job[object]) -> Token | None:
-    """To be taken before a read whose reply may be held; None if it may not."""
+    """The read token, to be taken before a read whose reply L1 may hold; None if L1 may not hold it."""
     tiering = job.recipe.tiering
     return None if job.held_as is None or tiering is None else tiering.token(job.key, job.tags)
 
 
 def hold(job: Job[object], found: Found, result: Any) -> None:
-    """Hold what was read until it is no longer fresh, or until it shall be refreshed ahead."""
+    """Hold the value that was read, until it is no longer fresh, or is to be refreshed ahead."""
     mine, found.token = found.token, None
     recipe = job.recipe
     if mine is None or job.held_as is None or recipe.tiering is None or found.entry.kind != VALUE:
@@ -38,7 +38,7 @@ def hold(job: Job[object], found: Found, result: Any) -> None:
     fresh = found.soft
     if fresh is not None and recipe.early is not None:
         fresh -= recipe.early
-    # Of the clock of ``Now``, on which the read was sent.
+    # On the clock of ``Now``, by which the plan noted when it sent the read.
     deadline = 0 if fresh is None else round((found.sent + fresh) * 1e9)
     owner, args = job.held_as
     data = found.entry.value

@@ -33,19 +33,19 @@ class Job(Computation, Generic[R]):
         self.tags = tags
         self.fn = fn  # gives an R, or an awaitable of one
         self.unkept = False  # the result is not to be stored
-        self.unanswered = False  # it was to be stored, and the server did not say that it is
-        self.held_as: tuple[int, tuple[object, ...]] | None = None  # under what the result is held in the process
+        self.unanswered = False  # the result was to be stored, and the server did not answer
+        self.held_as: tuple[int, tuple[object, ...]] | None = None  # under which words L1 holds it
 
-    # A hit needs neither of these two.
+    # Properties, since a hit needs neither the lease nor the channel.
 
     @property
     def lease(self) -> str:
-        """The key of the right to compute."""
+        """The key of the lease."""
         return naming.lease(self.key)
 
     @property
     def channel(self) -> str:
-        """Where it is published that the entry has changed, or that nobody computes it any more."""
+        """The channel of the messages that the entry has changed, or that its lease was given back."""
         return naming.channel(self.key)
 
     # -- telling -----------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ class Job(Computation, Generic[R]):
         self.recipe.note(word, self.key, error)
 
     def change(self, step: Script) -> Plan[Any]:
-        """The reply to a step that changes something. That it failed is raised, counted and told."""
+        """The reply to a step that changes the entry. An error is counted, told to observers, and raised."""
         try:
             return (yield step)
         except CacheError as error:
@@ -63,12 +63,12 @@ class Job(Computation, Generic[R]):
             raise
 
     def failed(self, error: CacheError) -> None:
-        """The server failed, not just this call's own deadline: the breaker has to know."""
+        """Tell the breaker that the server failed, unless only this call's own deadline has passed."""
         if not self.recipe.late():
             self.recipe.breaker.failed(error)
 
     def jitter(self) -> float:
-        """Spreads waiters, so that they do not ask in step."""
+        """A random factor that spreads waiting callers, so that they do not ask all at once."""
         return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
 
     # -- computing ---------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Job(Computation, Generic[R]):
         return value
 
     def checked(self, result: Any) -> Any:
-        """What the function gave: TypeError for an awaitable that nobody would await."""
+        """The result of the function; TypeError for an awaitable from a plain def, which no driver would await."""
         if self.recipe.awaits or not hasattr(result, "__await__"):
             return result
         if hasattr(result, "close"):

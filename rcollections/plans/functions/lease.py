@@ -26,11 +26,11 @@ class Failed(Exception):
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-        self.seen: Found | None = None  # stale, when the lease was given
+        self.seen: Found | None = None  # the stale entry that came with the lease
 
 
 def fetch(job: Job[object], mode: str) -> Plan[list[Any]]:
-    """L2, with a new token (L0) and new stamps (T1) for every send. ``[word, token, data, stamps, ttl]``."""
+    """L2, with a new token (L0) and new stamps (T1) in every message. Gives ``[word, token, data, stamps, ttl]``."""
     token = draw()
     news = tuple(draw() for _ in job.tags)
     recipe = job.recipe
@@ -39,7 +39,7 @@ def fetch(job: Job[object], mode: str) -> Plan[list[Any]]:
     try:
         reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)
     except CacheError as error:
-        # The server may have carried it out: nobody shall wait for a token that no one knows to have.
+        # The server may have given the lease: no caller shall wait for an owner that does not know of its lease.
         yield Spawn(free(job, token))
         raise ServerFailed(error) from error
     except GeneratorExit:
@@ -48,7 +48,7 @@ def fetch(job: Job[object], mode: str) -> Plan[list[Any]]:
         yield from free(job, token)
         raise
     stamps = [reply[2][at : at + 8] for at in range(0, len(reply[2]), 8)]
-    # An empty value is a value: that there is none is told by the ttl.
+    # Empty bytes may be a value: only the ttl tells that there is no entry.
     return [reply[0], token, None if reply[3] == -2 else reply[1], stamps, reply[3]]
 
 
@@ -58,7 +58,7 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
     try:
         value = yield from job.compute()
         data, ms = dump(job, value)
-    except GeneratorExit:  # the plan was dropped: nobody is left to act; the lease runs out
+    except GeneratorExit:  # the plan was dropped, no driver is left to act: the lease runs out
         held.stop()
         raise
     except Exception as error:
@@ -69,7 +69,7 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
         else:
             yield from _put(job, token, stamps, ERROR, data, ms)
         raise Failed(error) from error
-    except BaseException:  # cancelled or interrupted: somebody else may compute at once
+    except BaseException:  # cancelled or interrupted: another caller may compute at once
         held.stop()
         yield from free(job, token)
         raise
@@ -100,7 +100,7 @@ def _put(job: Job[object], token: bytes, stamps: list[bytes], kind: int, data: b
 
 
 def free(job: Job[object], token: bytes) -> Plan[None]:
-    """L4: somebody else may compute now. If the server cannot be told, the lease runs out by itself."""
+    """L4: give the lease back: another caller may compute now. If the server does not answer, the lease runs out."""
     try:
         yield Script("lease_free", (job.lease,), (token, job.channel))
     except CacheError as error:

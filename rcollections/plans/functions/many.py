@@ -1,4 +1,4 @@
-"""Many values by one computation: one read for all, one lease each, one call for all that are missing."""
+"""Many values by one computation: one read for all ids, one lease for each, one call for all missing ids."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["many", "recompute"]
 
-NET = 0.5  # seconds between two looks of a waiter, in case its wake-up was lost
+NET = 0.5  # seconds between two looks of a waiting caller, in case its wake-up was lost
 
 
 def many(jobs: Jobs, compute: Compute) -> Plan[Values]:
-    """The values of all ids, in their order: what is cached, and what ``compute`` gives for the others."""
+    """The values of all ids, in their order: the cached ones, and those that ``compute`` gives for the other ids."""
     if not jobs:
         return {}
     job = next(iter(jobs.values()))
@@ -86,7 +86,7 @@ def _answer(jobs: Jobs, found: Values, left_out: set[Hashable], missed: set[Hash
         missed.add(each)
     while missing:
         mine, others = yield from leases({each: jobs[each] for each in missing}, "miss", found)
-        if mine:  # before we wait for anybody: so no two callers wait for each other
+        if mine:  # before this caller waits for an owner: so no two callers wait for each other
             yield from compute_owned(jobs, mine, found, left_out, compute)
         if others:
             for each in others:
@@ -99,7 +99,7 @@ def _answer(jobs: Jobs, found: Values, left_out: set[Hashable], missed: set[Hash
 
 
 def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
-    """Compute all now, whatever is there and whoever else computes: the leases are taken over."""
+    """Compute all ids now, also those that are cached or that others compute: this caller takes the leases over."""
     if not jobs:
         return {}
     job = next(iter(jobs.values()))
@@ -123,9 +123,9 @@ def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
 
 
 def _await_first(waiting: Jobs, found: Values) -> Plan[Jobs]:
-    """W1: wait for the first one; gives those that are left: neither there nor computed by somebody."""
+    """W1: wait for the first id. Gives the ids that are left: they have no value yet, and their lease still lives."""
     job = next(iter(waiting.values()))
-    heard = yield Subscribe(job.channel)  # registered first, then look
+    heard = yield Subscribe(job.channel)  # subscribe first, then look
     steps = [
         Command(("MGET", *(each.key for each in waiting.values()), *job.tags)),
         *(Command(("PTTL", each.lease)) for each in waiting.values()),
@@ -137,7 +137,7 @@ def _await_first(waiting: Jobs, found: Values) -> Plan[Jobs]:
     found.update(entries_in(waiting, words))
     lasts = dict(zip(waiting, left, strict=True))
     still = {each: one for each, one in waiting.items() if each not in found and lasts[each] != -2}
-    if len(still) == len(waiting):  # else some are done: the others are looked at with a subscription of their own
+    if len(still) == len(waiting):  # else some ids are done: the next look subscribes for the first id that is left
         lease_left = lasts[next(iter(still))]
         longest = max(lease_left / 1000, 0.01) if lease_left >= 0 else NET
         yield Wait(heard, min(NET * job.jitter(), longest))

@@ -1,4 +1,4 @@
-"""The leases of many values: one each, one computation for all of those that are ours, one store each."""
+"""The leases of many values: one for each id, one computation for all leases of this caller, one STORE for each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Compute: TypeAlias = Callable[[list[Hashable]], Any]  # the user's function: ids
 
 
 class Own:
-    """A lease of ours: its token, and the stamps of the moment when it was given."""
+    """A lease that this caller owns: its token, and the stamps of the moment when the server gave it."""
 
     __slots__ = ("held", "stamps", "token")
 
@@ -36,8 +36,10 @@ class Own:
 
 
 def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Own], list[Hashable]]]:
-    """L2 for each in one round trip: those whose lease is ours, and those that others compute; what is there by now
-    goes to ``found``."""
+    """L2 for each id in one round trip: the leases that this caller gets, and the ids that others compute.
+
+    Values that are there by now go to ``found``.
+    """
     steps, tokens = [], []
     for job in jobs.values():
         tokens.append(draw())
@@ -46,7 +48,7 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
         steps.append(Script("entry_fetch", (job.key, job.lease, *job.tags), args))
     try:
         replies = yield Batch(steps)
-    except CacheError as error:  # some may be ours: nobody shall wait for a token that no one knows to have
+    except CacheError as error:  # the server may have given leases: give all back
         yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
         raise ServerFailed(error) from error
     except GeneratorExit:
@@ -77,7 +79,10 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
 def compute_owned(
     jobs: Jobs, mine: dict[Hashable, Own], found: Values, left_out: set[Hashable], compute: Compute
 ) -> Plan[None]:
-    """Compute all of ours in one call, store each under its token; what was left out is given back."""
+    """Compute all ids whose lease is in ``mine`` in one call, and store each value under its token.
+
+    The lease of an id that the function left out is given back.
+    """
     wanted = [each for each in jobs if each in mine]
     steps: list[Script] = []
     try:
@@ -96,10 +101,10 @@ def compute_owned(
             else:
                 entry = pack(Entry(data, VALUE, 0, own.stamps))
                 steps.append(Script("entry_store", (job.key, job.lease), (own.token, entry, ms, job.channel)))
-    except GeneratorExit:  # the plan was dropped: nobody is left to act; the leases run out
+    except GeneratorExit:  # the plan was dropped, no driver is left to act: the leases run out
         _stop(mine)
         raise
-    except BaseException:  # it failed, or was cancelled or interrupted: somebody else may compute at once
+    except BaseException:  # failed, cancelled or interrupted: another caller may compute at once
         _stop(mine)
         yield from _free_all(jobs, {each: own.token for each, own in mine.items()})
         raise
@@ -130,7 +135,7 @@ def _stop(mine: dict[Hashable, Own]) -> None:
 
 
 def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> Plan[None]:
-    """Give leases back; if the server cannot be told, they run out by themselves."""
+    """Give leases back; if the server does not answer, they run out by themselves."""
     if len(tokens) == 1:
         for each, token in tokens.items():
             yield from free(jobs[each], token)
@@ -146,7 +151,7 @@ def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> Plan[None]:
 
 
 def compute_all(jobs: Jobs, wanted: list[Hashable], compute: Compute) -> Plan[Mapping[Hashable, object]]:
-    """One call for all of them, with their keys marked as being computed."""
+    """One call of the user's function for all wanted ids, with their keys marked as being computed."""
     for each in wanted:
         jobs[each].guard()
         jobs[each].note("compute")

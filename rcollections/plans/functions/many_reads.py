@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Jobs", "Values", "entries_in", "peek", "read_cached"]
 
-# By their ids, in the order in which they were asked for.
+# By their ids, in the order in which the caller asked for the ids.
 Jobs: TypeAlias = "dict[Hashable, Job[object]]"
 Values: TypeAlias = "dict[Hashable, object]"
 
 
 def peek(jobs: Jobs) -> Plan[Values]:
-    """Those that are cached, counted; nothing is computed. Raises what the server raises."""
+    """The values that are cached; nothing is computed. Counts hits and misses, raises errors of the server."""
     job = next(iter(jobs.values()), None)
     if job is None:
         return {}
@@ -44,7 +44,7 @@ def peek(jobs: Jobs) -> Plan[Values]:
 
 
 def read_cached(jobs: Jobs) -> Plan[Values]:
-    """What is cached and counts, by one MGET: E2."""
+    """E2: the values that are cached and count, by one MGET."""
     if not jobs:
         return {}
     job = next(iter(jobs.values()))
@@ -57,7 +57,7 @@ def read_cached(jobs: Jobs) -> Plan[Values]:
 
 
 def entries_in(jobs: Jobs, words: Sequence[bytes | None]) -> Values:
-    """What these words of an MGET show: of each job its entry, then the stamps of all."""
+    """The values in these words of an MGET: the entry of each job, then the stamps of the tags of all."""
     stamps = words[len(jobs) :]
     found: Values = {}
     for (each, job), data in zip(jobs.items(), words, strict=False):

@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 def lookup(job: Job[object]) -> Plan[Found | None]:
-    """Only look: what is there and valid, or None. Raises what the server raises."""
+    """Only look: the entry that is there and valid, or None. Raises errors of the server."""
     breaker = job.recipe.breaker
     if not breaker.allows():
         error = breaker.error()
@@ -36,9 +36,9 @@ def lookup(job: Job[object]) -> Plan[Found | None]:
 
 
 def peek(job: Job[R], *, stale: bool) -> Plan[tuple[Found, R]]:
-    """What is found with its value, stale ones only if asked for; CacheMissError if there is none.
+    """The entry that is found, with its value; a stale one only if ``stale``. CacheMissError if there is none.
 
-    A server that fails is a miss too, unless the function was told to raise (``on_error``).
+    A server that fails is a miss too, unless the function has ``on_error="raise"``.
     """
     cause: CacheError | None = None
     found: Found | None = None

@@ -22,7 +22,7 @@ R = TypeVar("R")
 def store(job: Job[R], value: R) -> Plan[None]:
     """P1: a value given by hand takes effect at the server, under the stamps of that moment."""
     data, ms = dump(job, value)
-    if data is None:  # not to be stored, says ttl=; but what is there is older
+    if data is None:  # ``ttl=`` refuses the value; the entry that is there is older, so it goes
         yield from delete(job)
         return
     grace = job.recipe.grace if ms else 0

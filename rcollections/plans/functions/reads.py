@@ -1,4 +1,4 @@
-"""Reading an entry: what counts as a hit, and what as stale. Who may share a read is the matter of ``sharing``."""
+"""Reading an entry: when it is a hit, and when it is stale. ``sharing`` says which callers may share a read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(job: Job[object], with_ttl: bool = False) -> Plan[Found | None]:
 
 
 def read_to_hold(job: Job[object]) -> Plan[Found | None]:
-    """The same; what is found may be held in the process, if all is as it was when the token was taken (F1, F2)."""
+    """Read; L1 may hold the value that is found, if nothing has changed since the read token was taken (F1, F2)."""
     mine = token(job)
     return read(job) if mine is None else _looked(job, mine)
 
@@ -59,7 +59,7 @@ def _looked(job: Job[object], mine: Token) -> Plan[Found | None]:
 
 
 def waiters_look(job: Job[object]) -> Plan[tuple[bool, int]]:
-    """What a caller sees who waits for an owner: whether something is fresh, and the ms that the lease lasts."""
+    """What a caller sees that waits for an owner: whether the entry is fresh, and the ms that the lease lasts."""
     sent = yield Now()
     steps = [Command(("PTTL", job.lease)), Command(("PTTL", job.key)), Command(("MGET", job.key, *job.tags))]
     try:
@@ -71,7 +71,7 @@ def waiters_look(job: Job[object]) -> Plan[tuple[bool, int]]:
 
 
 def waiters_first_look(job: Job[object]) -> Plan[int]:
-    """The first one, when wake-ups are heard: only whether there is a lease still, which whatever ends it drops."""
+    """The first look, when wake-ups are heard: only the ms that the lease lasts, since what ends a wait drops it."""
     try:
         lease_left: int = yield Command(("PTTL", job.lease))
     except CacheError as error:
@@ -82,13 +82,13 @@ def waiters_first_look(job: Job[object]) -> Plan[int]:
 def valid(
     job: Job[object], data: bytes | None, stamps: Sequence[bytes | None], ms: int | None, sent: float
 ) -> Found | None:
-    """What these replies show, if it counts: complete, and made under the stamps of now."""
+    """The entry in these replies, if it counts: its bytes are whole, and its stamps are those of its tags now."""
     if data is None:
         return None
     entry = unpack(data)
     if entry is None or not same(entry, stamps) or (entry.kind == ERROR and not job.recipe.cache_errors):
         return None
-    if ms == -2:  # it expired between PTTL and MGET, or was stored between them: the lease decides
+    if ms == -2:  # stored between PTTL and MGET, so its ttl is not known: the lease decides
         return None
     return Found(entry, None if ms is None or ms < 0 else ms / 1000, sent)
 
@@ -100,8 +100,8 @@ def is_early(job: Job[object], found: Found) -> bool:
 
 
 def in_window(found: Found, window: float) -> Plan[bool]:
-    """Whether a stale value may be used now: inside the reader's own window, never past its hard ttl (E3)."""
+    """Whether a stale value may be used now: inside the reader's own window, never past the hard end (E3)."""
     if found.until is None:
         return False
-    left = found.until - (yield Now())  # it may have been in hand for a while
+    left = found.until - (yield Now())  # the caller may have had it in hand for a while
     return bool(left > 0 and left - found.entry.grace / 1000 > -window)

@@ -21,7 +21,7 @@ __all__ = ["Breaker", "Recipe", "Tiering"]
 
 
 class Breaker(Protocol):
-    """Who knows whether the server is worth asking at present."""
+    """Knows whether the server is worth asking at present."""
 
     def allows(self) -> bool: ...
     def error(self) -> CacheError: ...
@@ -31,7 +31,7 @@ class Breaker(Protocol):
 
 
 class Tiering(Protocol):
-    """The in-process tier of one connection, and the tokens without which nothing is held there."""
+    """L1 of one connection, and the read tokens without which L1 holds nothing."""
 
     @property
     def tier(self) -> Tier: ...
@@ -41,15 +41,15 @@ class Tiering(Protocol):
 
 
 def _untold(_word: str, _key: str, _error: BaseException | None) -> None:
-    """For recipes that nobody counts the calls of."""
+    """``note`` of a recipe whose calls are not counted."""
 
 
 def _unlogged(_error: BaseException) -> None:
-    """For recipes without background work."""
+    """``lost`` of a recipe without background work."""
 
 
 def _endless() -> bool:
-    """For recipes that know no deadlines."""
+    """``late`` of a recipe without deadlines."""
     return False
 
 
@@ -77,7 +77,7 @@ class Recipe:
     load_error: Callable[[bytes], BaseException] | None = None
     late: Callable[[], bool] = _endless  # whether the deadline around this call has passed
     disabled: bool = False
-    tiering: Tiering | None = None  # None: nothing is held in the process
+    tiering: Tiering | None = None  # None: L1 holds nothing of this function
     share: bool = False
     awaits: bool = True  # whether the function is an async def
 
@@ -89,7 +89,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         whole = None if callable(self.ttl) else milliseconds(self.ttl) / 1000
-        # chorde: below this much freshness the value is refreshed ahead; negative counts from the ttl.
+        # As in chorde: with less freshness left than this, the value is refreshed ahead; negative counts from the ttl.
         ahead = self.async_ttl
         self.early = None if ahead is None else ahead if ahead >= 0 else max(0.0, (whole or 0) + ahead)
         self.grace = round(max(self.swr, self.sie) * 1000)
@@ -98,6 +98,6 @@ class Recipe:
         self.tag_ms = 0 if whole == 0 else max(DAY_MS, 2 * (round((whole or 86_400) * 1000) + self.grace))
 
     def saw(self, ms: int) -> None:
-        """T3: tags outlive the entries that carry them, else these would be missed; ``ms`` 0 is for ever."""
+        """T3: tags outlive the entries that carry them. ``ms`` is the ttl of an entry, 0 for ever."""
         if self.tag_ms and (not ms or self.tag_ms < 2 * (ms + self.grace)):
             self.tag_ms = 2 * (ms + self.grace) if ms else 0

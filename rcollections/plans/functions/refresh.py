@@ -1,4 +1,4 @@
-"""Computing in any case, whatever is there and whoever else computes."""
+"""Computing in any case, also a value that is cached or that another caller computes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 def recompute(job: Job[R]) -> Plan[R]:
-    """Compute now, whatever is there and whoever else computes: the lease is taken over."""
+    """Compute now, also if the value is cached or another caller computes it: this caller takes the lease over."""
     recipe = job.recipe
     if recipe.disabled:
         return (yield from job.compute())
@@ -48,6 +48,6 @@ def recompute(job: Job[R]) -> Plan[R]:
 def _recompute(job: Job[R]) -> Plan[R]:
     answer = yield from fetch(job, "force")
     result = yield from compute_and_store(job, answer[1], answer[3])
-    if job.unkept:  # the older value counts no more, and there is none to put in its place
+    if job.unkept:  # the older value counts no more, and there is no new one to store in its place
         yield from delete(job)
     return result

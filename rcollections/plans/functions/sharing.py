@@ -1,4 +1,4 @@
-"""Which callers may share one read: all that began before it is sent (rule W2)."""
+"""Which callers may share one read: all that began before the read is sent (rule W2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["queue_read", "shared_read"]
 
 
 def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
-    """What is there, by a read that all share who began before it is sent."""
+    """The entry that is there, by a read that is shared by all callers that began before it is sent."""
     while True:
         turn, leads, ahead = flight.join()
         if not leads or not (yield from _gather(flight, turn, ahead)):
@@ -31,7 +31,7 @@ def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
         try:
             found = yield from read_to_hold(job)
         except ServerFailed as failed:
-            if job.recipe.late():  # it was the leader's own deadline that has passed: no news for the others
+            if job.recipe.late():  # only the leader's own deadline has passed: that says nothing to the others
                 flight.end(turn, valid=False)
             else:
                 flight.end(turn, error=failed.error)
@@ -44,14 +44,14 @@ def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
 
 
 def _gather(flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
-    """The leader lets others join its round. True: it sends the read now; False: a driver that ended does."""
+    """The leader lets others join its round. True: it sends the read now; False: a driving caller has sent it."""
     try:
         if ahead is not None:
             yield Wait(ahead)
         gathering = flight.gather(turn)
-        if gathering is not None:  # it is being computed: many may come now, so wait a little for them
+        if gathering is not None:  # the value is being computed: many callers may come now, so wait for them
             yield Wait(*gathering)
-    except BaseException:  # as above
+    except BaseException:  # this caller goes away, as above
         if flight.sending(turn):
             flight.end(turn, valid=False)
         raise
@@ -59,10 +59,10 @@ def _gather(flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
 
 
 def queue_read(job: Job[object], flight: Flight, needed: bool) -> Plan[Found | None]:
-    """The driver has ended: it reads for all that queue behind it, so that they are woken once, with the result.
+    """The driving caller has ended: it reads for all callers in the queue, and wakes them once, with the result.
 
-    They began before it is sent; who comes later drives, or queues behind somebody else. ``needed``: the
-    driver wants to know what is there too.
+    They began before the read is sent; a later caller drives, or queues behind another one. ``needed``: the
+    driving caller wants the result, too.
     """
     ticket = flight.land_reading()
     if ticket is None:
@@ -70,7 +70,7 @@ def queue_read(job: Job[object], flight: Flight, needed: bool) -> Plan[Found | N
     try:
         found = yield from read_to_hold(job)
     except ServerFailed as failed:
-        if job.recipe.late():  # the driver's own deadline has passed: no news for the others
+        if job.recipe.late():  # only the driving caller's deadline has passed: that says nothing to the others
             flight.answer(ticket, valid=False)
         else:
             flight.answer(ticket, error=failed.error)

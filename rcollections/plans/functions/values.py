@@ -1,4 +1,4 @@
-"""The values of a call: from bytes to what the caller gets, and back, with the ttl that its result asks for."""
+"""The values of a call: from bytes to the value for the caller, and back, with the ttl that the result asks for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Raised:
 
 
 def load(job: Job[object], entry: Entry) -> tuple[bool, Any]:
-    """(True, the value or what ``give`` raises), or (False, None) for bytes that nobody can read."""
+    """(True, the value or what ``give`` raises), or (False, None) for bytes that cannot be read."""
     recipe = job.recipe
     try:
         if entry.kind == ERROR:
@@ -48,7 +48,7 @@ def load(job: Job[object], entry: Entry) -> tuple[bool, Any]:
 
 
 def load_shared(job: Job[object], found: Found) -> tuple[bool, Any]:
-    """The same for several callers of one read: decoded once, if nobody can change it (or ``share`` says so)."""
+    """``load`` for several callers of one read: decoded once, if no caller can change the value, or with ``share``."""
     target = job.recipe.target
     decoded = found.decoded
     if decoded is not None and decoded[0] is target:
@@ -60,7 +60,7 @@ def load_shared(job: Job[object], found: Found) -> tuple[bool, Any]:
 
 
 def give(_job: Job[R], loaded: Any) -> R:
-    """Hand what was loaded to the caller of this job: a cached exception is raised."""
+    """The loaded value, for the caller of this job; a cached exception is raised."""
     if type(loaded) is Raised:
         raise loaded.error
     value: R = loaded
@@ -81,7 +81,7 @@ def dump(job: Job[R], value: R) -> tuple[bytes | None, int]:
 
 
 def dump_error(job: Job[object], error: BaseException) -> tuple[bytes | None, int]:
-    """The same for an exception that is cached like a result; None: it is not, or cannot be written."""
+    """The bytes and ttl of an exception that is cached like a result; None: it is not cached, or not writable."""
     recipe = job.recipe
     if recipe.dump_error is None or not isinstance(error, recipe.cache_errors):
         return None, 0
@@ -109,7 +109,7 @@ def _ttl(recipe: Recipe, value: object) -> int | None:
 
 
 def returned(job: Job[R], value: R, data: bytes | None) -> R:
-    """What the owner's caller gets: with a serializer of the user's, what every later caller will get."""
+    """The value for the owner: with ``round_trip`` it is read back from the bytes, as later callers will get it."""
     if not job.recipe.round_trip or data is None:
         return value
     read: R = job.recipe.target.load(data)

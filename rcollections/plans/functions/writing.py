@@ -18,7 +18,7 @@ __all__ = ["begin", "finish"]
 
 
 def begin(job: Job[object]) -> Plan[tuple[bytes, list[bytes]]]:
-    """U2: before the source changes: drop the entry, take over its lease, remember the stamps."""
+    """U2, before the source changes: drop the entry, take over its lease, remember the stamps."""
     token = draw()
     news = tuple(draw() for _ in job.tags)
     try:
@@ -36,7 +36,7 @@ def begin(job: Job[object]) -> Plan[tuple[bytes, list[bytes]]]:
 
 
 def finish(job: Job[object], token: bytes, stamps: list[bytes], data: bytes, ms: int) -> Plan[None]:
-    """After the source has changed: store under the token; refused means that somebody else wrote, so drop."""
+    """U2, after the source has changed: store under the token. If another caller wrote meanwhile, drop the entry."""
     grace = job.recipe.grace if ms else 0
     entry = pack(Entry(data, VALUE, grace, tuple(stamps)))
     step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
