@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import ConfigError, DecodeError
+from ..errors import ConfigError
 from ..l1 import users
 from ..missing import MISSING
 from ..observe import collector, events
 from ..plans.collections import keys as plans
 from ..plans.naming import guard, join, lease, namespaced
-from ..plans.target import Target
 from ..servers import registry
 from ..servers.drivers.sync import drive
-from ..values import decode_field, decode_raw, encode_field, encode_raw
+from .binding import Binding
 from .filling import Fillable
 from .options import OPTIONS, check, near_miss
 from .pipeline import Pipeline
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self
 
+    from ..errors import DecodeError
     from ..plans.op import Operation
-    from ..plans.target import Read, Write
-    from ..servers.connection import Connection
 
 __all__ = ["BaseCache"]
 
@@ -33,7 +31,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class BaseCache(Fillable, Running):
+class BaseCache(Fillable, Binding, Running):
     """A handle on one key of the server: the key, and the options of its class.
 
     ``Type(*parts, data=MISSING, **overrides)``: the key is ``prefix`` and the parts joined with dots
@@ -56,9 +54,6 @@ class BaseCache(Fillable, Running):
     tags: tuple[str, ...] = ()
     l1: bool | None = None
     share: bool = False
-
-    _own_key: str
-    _target: tuple[int, Target] | None = None
 
     if TYPE_CHECKING:
         # Only handles that ``pipeline()`` gives have these two; see ``Pipelined``.
@@ -144,63 +139,6 @@ class BaseCache(Fillable, Running):
         new.__dict__.pop("_near", None)
         new.__dict__["_own_key"] = own_key
         return new
-
-    # -- running operations ----------------------------------------------------------------------
-
-    def _bound(self) -> Target:
-        """Key, connection and codec, resolved once and again after every ``configure()``."""
-        known = self.__dict__.get("_target")
-        if known is not None and known[0] == registry.generation:
-            return known[1]  # type: ignore[no-any-return]
-        connection = registry.connection(self.connection_name)
-        target = self._bind(connection)
-        self.__dict__["_target"] = (registry.generation, target)
-        return target
-
-    def _bind(self, connection: Connection) -> Target:
-        dumps, load = self._content(connection)
-        encode, decode = self._elements()
-        key = namespaced(connection.namespace, self._own_key, self.prefix)
-        if self._guards and (self.tags or self._loads_itself or self._since):
-            key = self._guarded_key(connection, key)
-        return Target(
-            key,
-            type(self).__name__,
-            connection,
-            dumps=dumps,
-            load=load,
-            encode=encode,
-            read=decode,
-            ttl=self.ttl,
-            mode=self.ttl_from,
-            jitter=self.jitter,
-        )
-
-    def _content(self, connection: Connection) -> tuple[Write, Read]:
-        """How values are written and read."""
-        codec = connection.codec(self.serializer if self.serialize else "raw")
-        return codec.dumps, self._normalized(codec.loads)
-
-    def _elements(self) -> tuple[Write, Read]:
-        """How fields or members are written and read; fields are canonical whatever ``serialize`` says."""
-        return encode_field, decode_field
-
-    def _raw_elements(self) -> tuple[Write, Read]:
-        """How members are written and read, for types where ``serialize=False`` means the members."""
-        if self.serializer is not None:
-            raise ConfigError(
-                f"{type(self).__name__}.serializer: members are always written in their canonical form, so that "
-                "equal ones are one; use serialize=False for plain text"
-            )
-        if self.serialize:
-            return encode_field, self._normalized(decode_field)
-        return encode_raw, self._normalized(decode_raw)
-
-    def _normalized(self, load: Read) -> Read:
-        hook = getattr(self, "normalize", None)
-        if hook is None:
-            return load
-        return lambda data: hook(load(data))
 
     def _outside(self) -> Self:
         """This handle, for questions that follow a reply. Of a handle in a pipeline: the same handle outside of it."""

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self
 
+    from ..plans.guards import Guarded
     from ..plans.op import Operation
     from ..plans.target import Target
+    from ..servers.connection import Connection
 
 __all__ = ["Handle"]
 
@@ -29,11 +31,16 @@ class Handle:
 
     _own_key: str
     _guards: bool
+    _since: bytes
     _loads_itself: bool
 
     @abstractmethod
     def _bound(self) -> Target:
         """Key, connection and codec."""
+
+    @abstractmethod
+    def _guarded_key(self, connection: Connection, key: str) -> Guarded:
+        """The key with what a command that has to look at its guard needs."""
 
     @abstractmethod
     def _like(self, own_key: str) -> Self:
