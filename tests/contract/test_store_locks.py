@@ -31,7 +31,8 @@ for name, path in {built!r}.items():
     sys.modules["rcollections.l1." + name] = module
     setattr(rcollections.l1, name, module)
 which = "(compiled or both_twins) and not million and not environment and not child and not real_time"
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", {root!r}, *{tests!r}, "-k", which]))
+quiet = "ignore::pytest.PytestAssertRewriteWarning"  # the package is imported before pytest begins
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-W", quiet, "--rootdir", {root!r}, *{tests!r}, "-k", which]))
 """
 
 
