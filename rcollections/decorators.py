@@ -43,13 +43,13 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     gives the defaults for ``ttl`` and ``tags``:
 
     ``key``: a str (one key for all calls) or a function of the call's arguments, which gives a str or
-    key parts; without it the key is made of module, name, ``version`` and the exact arguments.
+    key parts. Without ``key`` the key is made of module, name, ``version`` and the exact arguments.
     ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result (None or negative:
     not stored). ``async_ttl``: below this much freshness the value is refreshed in the background;
     negative counts from ``ttl``. ``stale_while_revalidate``, ``stale_if_error``: seconds past ``ttl``
     that a stale value may be given while one caller refreshes, or when computing fails (RFC 5861).
     ``soft_timeout``: seconds after which a stale value is given instead of waiting. ``tags``: a tuple, or a
-    function of the arguments. ``version``: change it when the meaning of the result changes.
+    function of the arguments. ``version``: change the version when the meaning of the result changes.
     ``lease``: seconds that a silent owner keeps the right to compute. ``cache_errors``: exception
     types that are kept like results. ``on_error``: "compute" when the server fails, or "raise".
     ``ignore_self``: leave the instance out of the key. ``l1``: the in-process tier.
@@ -78,7 +78,7 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
 
 
 class MultiDecorator(Protocol):
-    """What ``multi_cached(...)`` gives."""
+    """The decorator that ``multi_cached(...)`` returns."""
 
     @overload
     def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]]) -> AsyncMultiCached[P, R]: ...  # type: ignore[overload-overlap]
@@ -98,14 +98,14 @@ def multi_cached(
 ) -> MultiDecorator:
     """Keep the results of a function of many ids, each under a key of its own.
 
-    ``arg`` names the parameter that takes the ids. The function gets those that are not cached, in order
-    and without repeats, as a list, and returns a mapping of ids to values; ids that it leaves out are
-    neither cached nor in the result. The result is a dict in the order asked.
+    ``arg`` names the parameter that takes the ids. The function gets a list of the ids that are not cached,
+    in order and without repeats, and returns a mapping of ids to values. Ids that the function leaves out
+    are neither cached nor in the result. The result is a dict in the order asked.
 
-    Without ``key`` the value of an id is ``cls(id)`` (a tuple means key parts), so give the class a prefix;
+    Without ``key`` the value of an id is ``cls(id)`` (a tuple means key parts), so give the class a prefix.
     ``key`` is a function of the id that gives a str or key parts. Other arguments are not part of the key.
-    ``ttl``, ``tags``, ``lease`` and ``on_error`` are those of ``cached``. All that is cached is one round trip,
-    all that is missing one call; of several callers each computes what nobody else is computing.
+    ``ttl``, ``tags``, ``lease`` and ``on_error`` mean the same as in ``cached``. All cached ids cost one round
+    trip, all missing ids one call. A caller computes only the ids that no other caller is computing.
 
     >>> from rcollections import KeyCache, multi_cached
     >>> class Name(KeyCache[str]):
@@ -142,7 +142,7 @@ def multi_cached(
         function = Function(fn, cls, options, method=False, decorator="@multi_cached")
         if not inspect.iscoroutinefunction(fn):
             return MultiCached(function, arg, key)
-        from .functions.aio_many import AsyncMultiCached  # only now: it brings asyncio
+        from .functions.aio_many import AsyncMultiCached  # only now: this module imports asyncio
 
         return AsyncMultiCached(function, arg, key)
 
