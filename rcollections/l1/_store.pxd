@@ -2,7 +2,7 @@
 """The declarations of ``_store.pyx``, for the tier that is built upon the store."""
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from *:
     """

@@ -1,10 +1,10 @@
 # cython: language_level=3
 """The tier in C, and the look-up that a decorated hit makes without a call."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from ._store cimport (
-    GOLDEN, NIL, Dead, Entry, Py_DECREF, Py_EQ, Py_INCREF, PyObject, PyObject_RichCompareBool, Store, Table, rc_add,
+    GOLDEN, NIL, Dead, Entry, Py_EQ, PyObject, PyObject_RichCompareBool, Store, Table,
     rc_hash, rc_lock, rc_now, rc_read, rc_same, rc_unlock, rc_write, tag_of,
 )
 
