@@ -1,6 +1,6 @@
--- counter_add: add or subtract many counts, all or nothing; what gets to 0 or below stays
+-- counter_add: add or subtract many counts, all or nothing; counts of 0 or below stay
 -- KEYS[1] the counter
--- KEYS[2..] the counter whose counts are taken, instead of those of the arguments
+-- KEYS[2..] the counter whose counts are taken, instead of the counts in the arguments
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3] add or sub

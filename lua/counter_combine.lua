@@ -1,11 +1,11 @@
--- counter_combine: add, subtract, take the larger or the smaller counts; keep only those above 0
+-- counter_combine: add, subtract, take the larger or the smaller counts; keep only counts above 0
 -- KEYS[1] the counter
--- KEYS[2..] the counter whose counts are taken, instead of those of the arguments
+-- KEYS[2..] the counter whose counts are taken, instead of the counts in the arguments
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3] add, sub, or, and
 -- ARGV[4] the most fields that one step may carry
--- ARGV[5] whole: every field of the counter; these: only those of the arguments
+-- ARGV[5] whole: every field of the counter; these: only the fields that the counts name
 -- ARGV[6..] field, count, and so on
 -- returns {'ok'} | {'text'} | {'range'} | {'big'}
 -- writes KEYS[1]

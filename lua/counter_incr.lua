@@ -1,9 +1,9 @@
--- counter_incr: add to the count of one field; a missing one starts at 0
+-- counter_incr: add to the count of one field; a missing field starts at 0
 -- KEYS[1] the counter
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3] field
--- ARGV[4] what is added, as text
+-- ARGV[4] the int to add, as text
 -- returns {'ok', count} | {'text'} | {'range'}
 -- writes KEYS[1]
 -- empty {'ok', ARGV[4]}

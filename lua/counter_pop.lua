@@ -1,4 +1,4 @@
--- counter_pop: take a field out and give its count; what is no count stays
+-- counter_pop: take a field out and give its count; a value that is no count stays
 -- KEYS[1] the counter
 -- ARGV[1] field
 -- returns {'ok', count} | {'missing'} | {'text'}

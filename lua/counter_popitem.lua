@@ -1,4 +1,4 @@
--- counter_popitem: take any one field out and give it with its count; what is no count stays
+-- counter_popitem: take any one field out and give it with its count; a value that is no count stays
 -- KEYS[1] the counter
 -- returns {'ok', field, count} | {'missing'} | {'text'}
 -- writes KEYS[1]

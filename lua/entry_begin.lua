@@ -1,4 +1,4 @@
--- entry_begin: before the source changes, drop the entry and take its lease from whoever has it
+-- entry_begin: before the source changes, drop the entry and take its lease from any owner
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- KEYS[3..] the tags

@@ -1,4 +1,4 @@
--- entry_copy: make one entry a copy of another; one that is missing or counts no more leaves nothing there
+-- entry_copy: make one entry a copy of another; from a missing source, or one that counts no more, nothing is left
 -- KEYS[1] the source
 -- KEYS[2] the copy, replaced
 -- KEYS[3..] the tags

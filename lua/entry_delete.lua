@@ -1,7 +1,7 @@
--- entry_delete: drop an entry and the lease of whoever computes it, the entry missing or not
+-- entry_delete: drop an entry and its lease, the entry missing or not
 -- KEYS[1] the entry
 -- KEYS[2] its lease
--- ARGV[1] channel of those who wait
+-- ARGV[1] channel of waiting callers
 -- returns {'ok', removed}
 -- writes KEYS[1]
 -- retry safe

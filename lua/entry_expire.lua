@@ -1,7 +1,7 @@
--- entry_expire: mark an entry stale: unusable but for those who take stale ones
+-- entry_expire: mark an entry stale: only callers that take stale values may use it
 -- KEYS[1] the entry
 -- KEYS[2] its lease
--- ARGV[1] channel of those who wait
+-- ARGV[1] channel of waiting callers
 -- returns {'stale'} | {'gone'}
 -- writes KEYS[1]
 -- empty {'gone'}

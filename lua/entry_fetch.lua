@@ -1,4 +1,4 @@
--- entry_fetch: look again, and if there is nothing fresh, take the lease or say who has it
+-- entry_fetch: look again, and if there is no fresh entry, take the lease, or say how long its owner still has it
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- KEYS[3..] the tags

@@ -1,14 +1,14 @@
--- entry_incr: add to the number of an entry; one that is missing or counts no more starts at 0
+-- entry_incr: add to the number of an entry; an entry that is missing or counts no more starts at 0
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- KEYS[3..] the tags
--- ARGV[1] what stands before the stamps of a new entry
+-- ARGV[1] the bytes before the stamps of a new entry
 -- ARGV[2] ttl in ms, 0 none
 -- ARGV[3] ttl of tags in ms, 0 none
--- ARGV[4] channel of those who wait
+-- ARGV[4] channel of waiting callers
 -- ARGV[5] last or first: which writes arm the ttl
--- ARGV[6] int or float: what is added
--- ARGV[7] how much, as text
+-- ARGV[6] int or float: the kind of the number to add
+-- ARGV[7] the number to add, as text
 -- ARGV[8..] one new stamp a tag, drawn for this message alone
 -- returns {'ok', text} | {'text'} | {'range'}
 -- writes KEYS[1]

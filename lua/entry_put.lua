@@ -1,12 +1,12 @@
--- entry_put: store a value given by hand, under the stamps of this moment; whoever computes is too late
+-- entry_put: store a value given by hand, under the stamps of this moment; the owner of the lease is too late
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- KEYS[3..] the tags
--- ARGV[1] what stands before the stamps, empty for a bare value
+-- ARGV[1] the bytes before the stamps, empty for a bare value
 -- ARGV[2] the value
 -- ARGV[3] ttl in ms, 0 none
 -- ARGV[4] ttl of tags in ms, 0 none
--- ARGV[5] channel of those who wait
+-- ARGV[5] channel of waiting callers
 -- ARGV[6..] one new stamp a tag, drawn for this message alone
 -- returns {'ok'}
 -- writes KEYS[1]

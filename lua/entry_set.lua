@@ -1,17 +1,17 @@
--- entry_set: store a value under the stamps of this moment, if what is there is what is asked for
+-- entry_set: store a value under the stamps of this moment, if the stored entry is as asked
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- KEYS[3] its guard, which says whether it was cleared
 -- KEYS[4..] the tags
--- ARGV[1] what stands before the stamps, empty for a bare value
+-- ARGV[1] the bytes before the stamps, empty for a bare value
 -- ARGV[2] the value
 -- ARGV[3] ttl in ms, 0 none
 -- ARGV[4] ttl of tags in ms, 0 none
--- ARGV[5] channel of those who wait
+-- ARGV[5] channel of waiting callers
 -- ARGV[6] last or first: which writes arm the ttl
--- ARGV[7] any, new (nothing there), same or absent: what must be there
+-- ARGV[7] any, new (no entry that counts), same or absent: the state of the entry that is asked for
 -- ARGV[8] same: the bytes that were read
--- ARGV[9] the guard that was seen before the source was read, '' if that does not matter
+-- ARGV[9] the guard that was seen before the source was read, '' if the guard does not matter
 -- ARGV[10..] one new stamp a tag, drawn for this message alone
 -- returns {'ok'} | {'there', entry} | {'changed'} | {'refused'}
 -- writes KEYS[1]

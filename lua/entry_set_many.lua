@@ -4,7 +4,7 @@
 -- ARGV[2] ttl in ms, 0 none
 -- ARGV[3] ttl of tags in ms, 0 none
 -- ARGV[4] last or first: which writes arm the ttl
--- ARGV[5..] for each entry what stands before the stamps and the value; then one new stamp a tag
+-- ARGV[5..] for each entry the bytes before the stamps, and the value; then one new stamp a tag
 -- returns {'ok'}
 -- writes KEYS[1..ARGV[1]]
 -- empty {'ok'}

@@ -1,10 +1,10 @@
--- entry_store: store what was computed under a lease, if it is still ours
+-- entry_store: store an entry that was computed under a lease, if the lease is still ours
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- ARGV[1] token
 -- ARGV[2] the entry's bytes
 -- ARGV[3] ttl in ms, 0 none
--- ARGV[4] channel of those who wait
+-- ARGV[4] channel of waiting callers
 -- returns {'ok'} | {'refused'}
 -- writes KEYS[1]
 -- empty {'ok'}

@@ -1,8 +1,8 @@
--- entry_take: give a value that counts and remove it, and whoever computes it is too late
+-- entry_take: give a value that counts and remove it; the owner of the lease is too late
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- KEYS[3..] the tags
--- ARGV[1] channel of those who wait
+-- ARGV[1] channel of waiting callers
 -- returns {'ok', entry} | {'missing'}
 -- writes KEYS[1]
 -- empty {'missing'}

@@ -3,7 +3,7 @@
 -- KEYS[2] its guard
 -- KEYS[3] the lease
 -- KEYS[4..] the tags
--- ARGV[1] open (only the guard), value (of a key whose guard says nothing of it), load, or field
+-- ARGV[1] open (only the guard), value (of a key that its guard does not cover), load, or field
 -- ARGV[2] the field
 -- ARGV[3] token, drawn for this message alone
 -- ARGV[4] ms that the lease lasts

@@ -3,7 +3,7 @@
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3] field
--- ARGV[4] there or absent: what was read
+-- ARGV[4] there or absent: whether the read found the field
 -- ARGV[5] the bytes that were read
 -- ARGV[6] the encoded new value
 -- returns {'ok'} | {'changed'}

@@ -1,4 +1,4 @@
--- hash_get_ttl: a field's value and how long it stays
+-- hash_get_ttl: a field's value and how long the value stays
 -- KEYS[1] the hash
 -- ARGV[1] field
 -- returns {'ok', value, ms} | {'missing'}

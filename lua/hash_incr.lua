@@ -1,10 +1,10 @@
--- hash_incr: add to the number in a field; a missing one starts at 0, floats stay floats
+-- hash_incr: add to the number in a field; a missing field starts at 0, floats stay floats
 -- KEYS[1] the hash
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
 -- ARGV[3] field
--- ARGV[4] int or float: what is added
--- ARGV[5] how much, as text
+-- ARGV[4] int or float: the kind of the number to add
+-- ARGV[5] the number to add, as text
 -- returns {'ok', text} | {'text'} | {'range'}
 -- writes KEYS[1]
 -- empty {'ok', ARGV[5]}

@@ -1,4 +1,4 @@
--- hash_read: all fields, values or both in one snapshot, or how many there are if that is too many
+-- hash_read: all fields, values or both in one snapshot, or the number of fields if there are too many
 -- KEYS[1] the hash
 -- ARGV[1] the most fields that one reply may carry
 -- ARGV[2] HKEYS, HVALS or HGETALL

@@ -1,4 +1,4 @@
--- hash_set_ttl: store fields that expire by themselves, where the server can do that
+-- hash_set_ttl: store fields that expire by themselves, where the server has ttls of fields
 -- KEYS[1] the hash
 -- ARGV[1] ttl of the hash in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl

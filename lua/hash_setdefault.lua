@@ -1,4 +1,4 @@
--- hash_setdefault: store a field that is not there, else give what is
+-- hash_setdefault: store a field that is not there, else give its value
 -- KEYS[1] the hash
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl

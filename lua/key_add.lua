@@ -1,6 +1,6 @@
--- key_add: store a value if there is none that counts, and whoever computes it is too late
+-- key_add: store a value if there is none that counts; the owner of the lease is too late
 -- KEYS[1] the value's key
--- KEYS[2] the lease of whoever computes it
+-- KEYS[2] its lease
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] the encoded value
 -- returns {'ok'} | {'there', entry}

@@ -1,8 +1,8 @@
--- key_cas: store a value if the key still holds the bytes that were read, or still nothing that counts
+-- key_cas: store a value if the key still holds the bytes that were read, or still no value that counts
 -- KEYS[1] the value's key
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
--- ARGV[3] there or absent: what was read
+-- ARGV[3] there or absent: whether the read found a value that counts
 -- ARGV[4] the bytes that were read
 -- ARGV[5] the encoded new value
 -- returns {'ok'} | {'changed'}

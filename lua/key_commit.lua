@@ -1,4 +1,4 @@
--- key_commit: put what was built under a staging key in the place of the real one
+-- key_commit: put the content that was built under a staging key in the place of the real key
 -- KEYS[1] the staging key
 -- KEYS[2] the real key
 -- ARGV[1] ttl in ms, 0 none

@@ -7,7 +7,7 @@
 -- replaces all
 -- empty {'missing'}
 
--- Not COPY: after it the two keys of an in-memory server (fakeredis) share one content.
+-- Not COPY: after a COPY the two keys of an in-memory server (fakeredis) share one content.
 local content = redis.call('DUMP', KEYS[1])
 if not content then
   redis.call('DEL', KEYS[2])

@@ -1,6 +1,6 @@
--- key_delete_many: remove keys, and what stands beside them
--- KEYS[1..] the keys, then their guards and the leases of those who compute them
--- ARGV[1] how many of them are the keys
+-- key_delete_many: remove keys, with their guards and leases
+-- KEYS[1..] the keys, then their guards and leases
+-- ARGV[1] how many of KEYS are the keys
 -- returns {'ok', removed}
 -- writes KEYS[1..]
 -- empty {'ok', 0}

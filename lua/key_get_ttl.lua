@@ -1,4 +1,4 @@
--- key_get_ttl: a value and how long it stays
+-- key_get_ttl: a value and how long the value stays
 -- KEYS[1] the key
 -- returns {'ok', value, ms} | {'missing'}
 -- reads

@@ -1,4 +1,4 @@
--- key_get_ttls: several values, each followed by how long it stays, -2 where there is none
+-- key_get_ttls: several values, each followed by the ms that it stays, -2 where there is no value
 -- KEYS[1..] the keys
 -- returns {'ok', values}
 -- reads

@@ -1,9 +1,9 @@
--- key_incr: add to the number under a key; one that is missing or counts no more starts at 0, floats stay floats
+-- key_incr: add to the number under a key; a number that is missing or counts no more starts at 0, floats stay floats
 -- KEYS[1] the number's key
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
--- ARGV[3] int or float: what is added
--- ARGV[4] how much, as text
+-- ARGV[3] int or float: the kind of the number to add
+-- ARGV[4] the number to add, as text
 -- returns {'ok', text} | {'text'} | {'range'}
 -- writes KEYS[1]
 -- empty {'ok', ARGV[4]}

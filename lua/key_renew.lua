@@ -1,6 +1,6 @@
 -- key_renew: lengthen the life of a key, never shorten it
 -- KEYS[1] the key
--- ARGV[1] ms that it shall live at least, 0 for ever
+-- ARGV[1] ms that the key shall live at least, 0 for ever
 -- returns {'ok'} | {'longer'} | {'missing'}
 -- writes KEYS[1]
 -- empty {'missing'}

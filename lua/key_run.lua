@@ -1,7 +1,7 @@
 -- key_run: one command on one key, for commands that have to look at a guard first
 -- KEYS[1] the key
 -- ARGV[1] the command
--- ARGV[2..] what follows the key
+-- ARGV[2..] the words that follow the key
 -- returns {'ok', reply}
 -- writes KEYS[1]
 -- empty {'ok', reply of ARGV[1] KEYS ARGV[2..]}

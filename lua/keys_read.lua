@@ -2,7 +2,7 @@
 -- KEYS[1..] the keys
 -- ARGV[1] the command
 -- ARGV[2] how many words stand before the keys
--- ARGV[3..] those words, and those that follow the keys
+-- ARGV[3..] the words before the keys, then the words that follow the keys
 -- returns {'ok', reply}
 -- reads
 -- empty {'ok', reply of ARGV[1] KEYS}

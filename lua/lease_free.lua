@@ -1,7 +1,7 @@
--- lease_free: give a lease back, if it is still ours
+-- lease_free: give a lease back, if the lease is still ours
 -- KEYS[1] the lease
 -- ARGV[1] token
--- ARGV[2] channel of those who wait
+-- ARGV[2] channel of waiting callers
 -- returns {'ok'} | {'refused'}
 -- writes leases only
 -- empty {'ok'}

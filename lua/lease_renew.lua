@@ -1,4 +1,4 @@
--- lease_renew: lengthen a lease, if it is still ours; never makes one
+-- lease_renew: lengthen a lease, if the lease is still ours; never makes a lease
 -- KEYS[1] the lease
 -- ARGV[1] token
 -- ARGV[2] ms from now

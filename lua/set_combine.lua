@@ -1,11 +1,11 @@
--- set_combine: change a set by others; what it keeps of its ttl, and what arms it anew, as if by single steps
+-- set_combine: change a set by other sets; its ttl stays or is armed as if by single steps
 -- KEYS[1] the set that is changed
--- KEYS[2] a staging key: members of no other set on the server, here or sent before
--- KEYS[3] a key for what is in between
+-- KEYS[2] a staging key for members that the client sends, in this script or before
+-- KEYS[3] a key for members in between
 -- KEYS[4..] the other sets, the staging key among them if it counts
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
--- ARGV[3] union, inter, diff, xor (with one other); copy, move replace the whole content by the other's
+-- ARGV[3] union, inter, diff, xor (with one other set); copy, move replace the whole content by the other set's
 -- ARGV[4] how many members the staging key must have in the end
 -- ARGV[5..] members to stage here
 -- returns {'ok', size before, size after} | {'lost'}
@@ -26,7 +26,7 @@ if redis.call('SCARD', staged) ~= tonumber(ARGV[4]) then
 end
 local left = whole and -1 or redis.call('PTTL', set)
 local function by(small, store, other)
-  -- The smaller side decides the cost: a big set that a few members change is not written anew.
+  -- The smaller set decides the cost: a big set that a few members change is not written again.
   if redis.call('SCARD', other) < redis.call('SCARD', set) then
     each(small, set, redis.call('SMEMBERS', other), 1)
   else

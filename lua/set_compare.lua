@@ -1,7 +1,7 @@
 -- set_compare: how many members a set has, and how many of them another set or a list has too
 -- KEYS[1] the set
--- KEYS[2..] the other set, if it is on the server
--- ARGV[1..] the members of the other, if it is not
+-- KEYS[2..] the other set, if the other set is on the server
+-- ARGV[1..] the members of the other set, if it is not on the server
 -- returns {'ok', size, size of the other, common}
 -- reads
 -- empty {'ok', 0, #ARGV, 0}

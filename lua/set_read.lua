@@ -1,4 +1,4 @@
--- set_read: all members in one snapshot, or how many there are if that is too many
+-- set_read: all members in one snapshot, or the number of members if there are too many
 -- KEYS[1] the set
 -- ARGV[1] the most members that one reply may carry
 -- returns {'all', members} | {'big', count}

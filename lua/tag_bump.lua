@@ -1,4 +1,4 @@
--- tag_bump: invalidate tags: each gets a stamp of its own that nobody had before
+-- tag_bump: invalidate tags: each tag gets a new stamp of its own
 -- KEYS[1..] the tags
 -- ARGV[1] ttl in ms that a tag gets at least
 -- ARGV[2..] one new stamp a tag, drawn for this message alone

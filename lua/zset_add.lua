@@ -1,4 +1,4 @@
--- zset_add: store scores; the ttl is armed if one of them is new or another
+-- zset_add: store scores; the ttl is armed if a member is new or gets another score
 -- KEYS[1] the sorted set
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl

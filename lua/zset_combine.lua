@@ -1,12 +1,12 @@
--- zset_combine: change a sorted set by others; its ttl stays, and is armed if a score is new or another
+-- zset_combine: change a sorted set by others; its ttl stays, and is armed if a member is new or gets another score
 -- KEYS[1] the sorted set that is changed
--- KEYS[2] a staging key: members of no other one on the server, here or sent before
+-- KEYS[2] a staging key for members that the client sends, in this script or before
 -- KEYS[3] a key to build the result under
--- KEYS[4..] the others, sets too (their scores are 1), the staging key among them if it counts
+-- KEYS[4..] the other sorted sets or sets (scores of 1), the staging key among them if it counts
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
--- ARGV[3] union, inter, diff; copy, move replace the whole content by the other's
--- ARGV[4] sum, min or max: the score of a member that several have
+-- ARGV[3] union, inter, diff; copy, move replace the whole content by the other sorted set's
+-- ARGV[4] sum, min or max: the score of a member that several sorted sets have
 -- ARGV[5] how many members the staging key must have in the end
 -- ARGV[6..] score, member, and so on: to stage here
 -- returns {'ok'} | {'lost'}

@@ -1,8 +1,8 @@
--- zset_incr: add to the score of a member; a missing one starts at 0
+-- zset_incr: add to the score of a member; a missing member starts at 0
 -- KEYS[1] the sorted set
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl
--- ARGV[3] how much
+-- ARGV[3] the number to add
 -- ARGV[4] member
 -- returns {'ok', score} | {'nan'}
 -- writes KEYS[1]

@@ -1,4 +1,4 @@
--- zset_merge: bring scores into a sorted set, by sum, minimum or maximum where a member has one already
+-- zset_merge: bring scores into a sorted set, by sum, minimum or maximum where a member has a score already
 -- KEYS[1] the sorted set
 -- ARGV[1] ttl in ms, 0 none
 -- ARGV[2] last or first: which writes arm the ttl

@@ -1,15 +1,15 @@
--- zset_page: the elements that come after one that was seen, or before it; it may be gone meanwhile
+-- zset_page: the elements after or before the element that was seen last, which may be gone meanwhile
 -- KEYS[1] the sorted set
 -- ARGV[1] the most elements that one reply may carry
 -- ARGV[2] up or down
--- ARGV[3] the score of the one that was seen as the server wrote it, '' to begin at the end
--- ARGV[4] its member
+-- ARGV[3] the score of the last seen element as the server wrote it, '' to begin at the end
+-- ARGV[4] the member of the last seen element
 -- returns {'ok', members and scores, lowest first}
 -- reads
 -- empty {'ok', {}}
 local key, limit, score, last = KEYS[1], tonumber(ARGV[1]), ARGV[3], ARGV[4]
 local function less(a, b)
-  -- By bytes, as the server sorts: Lua's own < asks the locale.
+  -- By bytes, as the server sorts: Lua's own < goes by the locale.
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)
     if x ~= y then return x < y end

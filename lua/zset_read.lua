@@ -1,4 +1,4 @@
--- zset_read: all members with their scores in one snapshot, or how many there are if that is too many
+-- zset_read: all members with their scores in one snapshot, or the number of members if there are too many
 -- KEYS[1] the sorted set
 -- ARGV[1] the most members that one reply may carry
 -- returns {'all', members and scores} | {'big', count}

@@ -45,7 +45,7 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     negative counts from ``ttl``. ``stale_while_revalidate``, ``stale_if_error``: seconds past ``ttl``
     that a stale value may be given while one caller refreshes, or when computing fails (RFC 5861).
     ``soft_timeout``: seconds after which a stale value is given instead of waiting. ``tags``: a tuple, or a
-    function of the arguments. ``version``: change it when the meaning of the result changes.
+    function of the arguments. ``version``: change the version when the meaning of the result changes.
     ``lease``: seconds that a silent owner keeps the right to compute. ``cache_errors``: exception
     types that are kept like results. ``on_error``: "compute" when the server fails, or "raise".
     ``ignore_self``: leave the instance out of the key. ``l1``: the in-process tier.

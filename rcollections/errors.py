@@ -20,7 +20,7 @@ __all__ = [
 
 
 class CacheError(Exception):
-    """Base of all errors of this library; raised itself when no child says it better."""
+    """Base of all errors of this library; raised itself where no child fits better."""
 
 
 class CacheMissError(CacheError, KeyError):
@@ -51,7 +51,7 @@ class DecodeError(CacheError, ValueError):
 
 
 class WrongTypeError(CacheError, TypeError):
-    """The key holds another kind of structure than the one that is asked of it."""
+    """The key holds another kind of structure than the call needs."""
 
 
 class KeyExistsError(CacheError, ValueError):

@@ -1,7 +1,7 @@
-"""What has to be made anew in the child of a fork: threads are gone there, and locks may be held by nobody.
+"""Functions that run around a fork. In the child threads are gone, and a lock may be held by a thread that is gone.
 
-The one place of this package that asks to be called around a fork. In a child, what was registered first runs
-first; an error of one does not keep the others from running.
+No other file of this package asks Python to be called around a fork. In a child the functions run in the order of
+their registration; an error of one function does not keep the later functions from running.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["after_fork", "around_fork", "at_fork", "at_worker"]
 
 log = logging.getLogger("rcollections")
 
-# Of each a function that gives what to call, or None when its object is gone.
+# For each registration a getter: it returns the function to call, or None when the object of a method is gone.
 _in_child: dict[int, Callable[[], Any]] = {}
 _around: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
 _numbers = count()  # of an object that threads may share
@@ -38,15 +38,15 @@ def after_fork(method: Callable[[], None]) -> None:
 
 
 def around_fork(before: Callable[[], Any], after: Callable[[], Any]) -> None:
-    """Call ``before`` before each fork, and ``after`` behind it, in the parent and first of all in the child."""
+    """Call ``before`` before each fork and ``after`` behind the fork: in the parent, and first of all in the child."""
     _hook()
     _around.append((before, after))
 
 
 def at_worker(owner: Any, function: Callable[[Any], None]) -> None:
-    """Call ``function(owner)`` in each worker of multiprocessing, once it has forgotten what its parent had registered.
+    """Call ``function(owner)`` in each worker of multiprocessing, after the worker has dropped its parent's finalizers.
 
-    Those who register with ``multiprocessing.util`` have to do that again there.
+    A caller that had registered a finalizer with ``multiprocessing.util`` must register it again in the worker.
     """
     from multiprocessing import util
 
@@ -82,5 +82,5 @@ def _child() -> None:
         if function is not None:
             try:
                 function()
-            except Exception:  # the others have locks to renew too
+            except Exception:  # the later functions have locks to renew too
                 log.exception("something was not made anew after a fork")

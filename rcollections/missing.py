@@ -1,4 +1,4 @@
-"""``MISSING``: the one object that means "nothing there", so that ``None`` stays a value."""
+"""``MISSING``: the one object that means "no value", so that ``None`` stays a value."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""The version of the package: told by ``rcollections.__version__`` and by the command line."""
+"""The version of the package: ``rcollections.__version__`` and the command line show it."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
 -- @include lib/count
 -- read_fields(key, list, first): field -> count for the fields at list[first], list[first + 2] and so
--- on, nothing for missing ones; with a second result if one of them holds no count.
+-- on, nothing for missing fields. Gives nil and a second result if a field holds no count.
 local function read_fields(key, list, first)
   local now, names = {}, {}
   for i = first, #list, 2 do names[#names + 1] = list[i] end
@@ -16,7 +16,7 @@ local function read_fields(key, list, first)
   return now
 end
 
--- read_pairs(list): field -> count for what HGETALL gave; with a second result as above.
+-- read_pairs(list): field -> count for a reply of HGETALL; nil and a second result as above.
 local function read_pairs(list)
   local now = {}
   for i = 1, #list, 2 do
@@ -44,7 +44,7 @@ local function take_back(key, now, list, first, last, sign)
 end
 
 -- add_all(key, now, list, first, sign): add (or with 'sub' subtract) the counts at list[first + 1] and
--- so on; how many fields changed, or nil and the server's error after all was undone.
+-- so on. Gives how many fields changed, or nil and the server's error after all changes were undone.
 local function add_all(key, now, list, first, sign)
   local changed = 0
   for i = first, #list, 2 do

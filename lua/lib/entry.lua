@@ -5,7 +5,7 @@ local function number(text, from, to)
   return sum
 end
 
--- read_entry(data): grace in ms and the joined stamps of an entry; nil for bytes that only begin like one.
+-- read_entry(data): grace in ms and the joined stamps of an entry; nil for bytes that only begin like an entry.
 local function read_entry(data)
   if string.byte(data, 1) ~= 192 then return 0, '' end
   if #data < 18 then return nil end
@@ -14,8 +14,8 @@ local function read_entry(data)
   return number(data, 3, 8), string.sub(data, 19, 18 + 8 * count)
 end
 
--- usable(key, current): the entry under the key with its grace and ttl, if it is a fresh value that was made
--- under these stamps; else nil.
+-- usable(key, current): the entry under the key with its grace and ttl, if the entry is fresh and was made under
+-- these stamps; else nil.
 local function usable(key, current)
   local data = redis.call('GET', key)
   if not data then return nil end
@@ -27,8 +27,8 @@ local function usable(key, current)
   return data, grace, left
 end
 
--- write(key, data, ttl, grace, left): store bytes with that ttl in ms, '0' none; or with the freshness that a value
--- with this grace and ttl has left, but without a grace behind it.
+-- write(key, data, ttl, grace, left): store bytes with that ttl in ms, '0' none. With left and grace (of the old
+-- value) store them for as long as the old value would be fresh, and without a grace.
 local function write(key, data, ttl, grace, left)
   if left and (left < 0 or grace == 0) then
     redis.call('SET', key, data, 'KEEPTTL')

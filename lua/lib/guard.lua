@@ -1,12 +1,13 @@
 -- @include lib/generation
--- The text of a guarded script is this, the script as a function, and a call of guarded(). Behind what the
--- script itself takes stand: KEYS a guard for each guarded key (for operands a key that is never written,
--- too), the tags; ARGV the guard that was seen ('' none), 8 new bytes for a new guard, its ttl, the ttl of tags,
--- one new stamp a tag, and how many of these keys and tags there are, then for each guarded key its role,
--- index, flags and tags, as in '2 1 w1:1'. Roles: r read, w written, f replaced and m merged if the guard
--- is the one that was seen. Flags: l loads itself, p does so but cannot now, a all is replaced.
+-- The text of a guarded script is this file, the script as a function, and a call of guarded(). Behind the KEYS of the
+-- script stand the guards, one for each guarded key, and then the tags. An operand has a second key behind its guard,
+-- which is never written. Behind the ARGV of the script stand four words, one new stamp a tag, and a spec. The words
+-- are the guard that was seen ('' none), 8 new bytes for a new guard, its ttl, and the ttl of tags. The spec, as in
+-- '2 1 w1:1', has the number of guards (with second keys), the number of tags, and a description of each guarded key:
+-- role, index, flags, tags. Roles: r read, w written, f replaced and m merged if the guard is the guard that was seen.
+-- Flags: l loads itself, p loads itself but cannot now, a all content is replaced.
 
--- taken(list, count): the last so many of a list, which loses them.
+-- taken(list, count): the last items of a list, count of them, which the list loses.
 local function taken(list, count)
   local size, out = #list, {}
   for i = 1, count do out[i] = list[size - count + i] end
@@ -14,7 +15,7 @@ local function taken(list, count)
   return out
 end
 
--- settle(ttl, key, guard, found, mark, filled, whole): write the guard, with the ttl of what it stands for.
+-- settle(ttl, key, guard, found, mark, filled, whole): write the guard, with the ttl of its collection.
 local function settle(ttl, key, guard, found, mark, filled, whole)
   local left = redis.call('PTTL', key)
   local flag = filled and (left == -2 and 'E' or 'L') or ''
@@ -35,7 +36,7 @@ local function settle(ttl, key, guard, found, mark, filled, whole)
   end
 end
 
--- guarded(op): run the script on living collections only, and keep the guard of the one it writes.
+-- guarded(op): run the script on collections that are alive only, and write the guard of the collection that changes.
 local function guarded(op)
   local spec = taken(ARGV, 1)[1]
   local keys, tags = string.match(spec, '^(%d+) (%d+)')
@@ -63,7 +64,7 @@ local function guarded(op)
       end
       local full, whole = loaded(found, current, key), string.find(flags, 'a')
       if wants and not whole and role == 'w' and not full then return {'unloaded', index} end
-      -- A new mark refuses what was read from the source before: all was replaced, or parts came in first.
+      -- A new mark refuses data read from the source before: all was replaced, or single writes came in first.
       local same = found ~= '' and not whole and (full or not string.find(flags, 'p'))
       local mark = same and string.sub(found, 1, #current + 8) or current .. seen[2]
       local filled = full or (whole and string.find(flags, '[lp]'))

@@ -1,6 +1,6 @@
 -- @include lib/each
--- merged(op, now, list, first, whole): what each field shall hold: the larger ('or') or the smaller
--- ('and') count of now and of the list, missing ones being 0; 'and' over the whole takes all of now.
+-- merged(op, now, list, first, whole): the wanted count of each field: the larger ('or') or the smaller ('and')
+-- count of now and of the list. A missing count is 0. 'and' over the whole goes over all fields of now.
 local function merged(op, now, list, first, whole)
   local wanted = {}
   for field, count in pairs(now) do
@@ -14,8 +14,8 @@ local function merged(op, now, list, first, whole)
   return wanted
 end
 
--- keep_positive(key, now, wanted, there): store what wanted says (unless it is there already), remove
--- what is not above 0; tells whether anything holds another count than before.
+-- keep_positive(key, now, wanted, there): store the wanted counts (unless they are there already), and remove
+-- fields whose count is not above 0. Gives whether a kept field has another count than before.
 local function keep_positive(key, now, wanted, there)
   local kept, gone = {}, {}
   for field, count in pairs(wanted) do

@@ -1,7 +1,7 @@
 -- @include lib/entry
 -- @include lib/number
--- add(key, current, head, kind, by): add to the number of a value that counts under these stamps, its ttl kept; else
--- begin at 0, behind this head. Gives the reply, and with 'ok' the grace of what was there (nil: nothing was).
+-- add(key, current, head, kind, by): add to the number of a value that counts under these stamps, and keep its ttl.
+-- Else begin at 0, behind this head. Gives the reply, and with 'ok' the grace of the old value (nil: there was none).
 local function add(key, current, head, kind, by)
   local data, grace = redis.call('GET', key), 0
   local now = data
@@ -10,14 +10,15 @@ local function add(key, current, head, kind, by)
     if now then
       head, now = string.sub(now, 1, 18 + #current), string.sub(now, 19 + #current)
     elseif data then
-      redis.call('DEL', key) -- what counts no more; a sum that begins at 0 cannot fail
+      -- The old value counts no more; a sum that begins at 0 cannot fail, so nothing has to be put back.
+      redis.call('DEL', key)
     end
   end
   kind = sum_kind(now, kind)
   if not kind then return {'text'} end
   local result
   if kind == 'int' then
-    -- 64 bits are more than Lua's numbers hold, so the server adds, in place.
+    -- Lua's numbers do not hold 64 bits, so the server adds, in place.
     if now and head ~= '' then redis.call('SET', key, now, 'KEEPTTL') end
     local sum = redis.pcall('INCRBY', key, by)
     if type(sum) == 'table' then

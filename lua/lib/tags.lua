@@ -1,5 +1,5 @@
--- stamp(tag, new, ttl): the stamp of one tag. A missing one is made of ``new``, with NX, so that of two makers
--- one wins, or stays missing (nil) without it. Ttls are lengthened only below half, since that is announced.
+-- stamp(tag, new, ttl): the stamp of one tag. A missing stamp is made of ``new``; without ``new`` the result is nil.
+-- A ttl is lengthened only when less than half is left: the server announces each change to the listeners.
 local function stamp(tag, new, ttl)
   local found = redis.call('GET', tag)
   if not found then
@@ -18,14 +18,14 @@ local function stamp(tag, new, ttl)
   return found
 end
 
--- stamps(first, count, ttl, news): the stamps of KEYS[first..], joined; missing ones are made of ARGV[news..].
+-- stamps(first, count, ttl, news): the stamps of KEYS[first..], joined; missing stamps are made of ARGV[news..].
 local function stamps(first, count, ttl, news)
   local found = {}
   for i = 0, count - 1 do found[i + 1] = stamp(KEYS[first + i], ARGV[news + i], ttl) end
   return table.concat(found)
 end
 
--- known(first): the stamps of KEYS[first..], joined, none of them made; with a missing one it matches nothing.
+-- known(first): the stamps of KEYS[first..], joined. Makes no stamp; with a missing stamp the result matches no entry.
 local function known(first)
   local found = {}
   for i = first, #KEYS do found[#found + 1] = stamp(KEYS[i]) or 'missing' end

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        registry.reset()  # stops an embedded server that nobody else uses
+        registry.reset()  # stops an embedded server that no other process uses
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""``python -m rcollections doctor``: what a stranger needs to know about a set-up, and what to do about it.
+"""``python -m rcollections doctor``: the facts that a stranger needs about a set-up, and the cure of its problems.
 
 Each line is a label and a sentence; a line that begins with ``!`` is a problem. Nothing is changed on
 the server. The exit status is 0 when all is well, 1 when there is a problem.
@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 
 def doctor(dsn: str | None = None) -> int:
-    """Tell about this server, or about those that are configured; gives the exit status."""
+    """Tell about this server, or about all configured servers; gives the exit status."""
     problems = 0
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -158,7 +158,7 @@ def _round_trip(connection: Connection) -> str:
 
 
 def _l1(connection: Connection) -> Line:
-    """Listens for a moment, on a connection of its own that is closed again."""
+    """The state of L1: listens for a moment, on a connection of its own that is closed again."""
     if not connection.dsn.l1:
         return Line("l1", "switched off by l1=off: reads ask the server, except where a class says l1 = True")
     state = connection.tiering.tried(["rcollections.doctor"], connection.dsn.timeout + connection.dsn.connect_timeout)

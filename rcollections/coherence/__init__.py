@@ -1,1 +1,1 @@
-"""What makes the in-process tier true: who hears of changes, what that proves, and what a connection does about it."""
+"""Keeps the in-process tier true: the ear hears changes, PONGs prove it, and the tiering of a connection uses both."""

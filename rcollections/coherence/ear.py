@@ -1,8 +1,8 @@
-"""One connection that hears what changes on a server, and proves that it does: rules F4, F5 and Q of docs/protocol.md.
+"""One connection that hears changes on a server, and proves that it hears them: rules F4, F5 and Q of docs/protocol.md.
 
-RESP2, with CLIENT TRACKING in broadcast mode redirected to itself: a reader that is stuck is then dropped by
-the server when its buffer is full, instead of filling the server's memory. Its PINGs are the proof; what is
-known after which PONG is said by ``proof.py``, which does no I/O.
+RESP2, with CLIENT TRACKING in broadcast mode redirected to the same connection. So if this process is stuck, the
+server drops the connection when its buffer is full, instead of filling its own memory. The PINGs are the proof;
+``proof.py``, which does no I/O, decides what a PONG proves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Ear", "Hearer", "Refused"]
 
 NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
-SILENCE = 2.0  # times staleness without a PONG, after which the connection counts as lost
+SILENCE = 2.0  # times ``staleness``: after that time without a PONG the connection counts as lost
 
 
 class Refused(Exception):
@@ -32,7 +32,7 @@ class Refused(Exception):
 
 
 class Hearer(Protocol):
-    """Who is told."""
+    """The object that an ear tells: the listener."""
 
     staleness: float
 
@@ -43,26 +43,26 @@ class Hearer(Protocol):
         """These keys changed."""
 
     def flushed(self, ear: Ear) -> None:
-        """Everything changed."""
+        """All keys changed."""
 
     def unsure(self, ear: Ear) -> None:
-        """Changes may have been missed: what was held counts no more, until ``confirmed`` again."""
+        """Changes may have been missed: held values count no more, until ``confirmed`` again."""
 
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
-        """All that was acknowledged before this instant was heard."""
+        """All changes that were acknowledged before this instant have been heard."""
 
     def published(self, ear: Ear, message: list[Any]) -> None:
-        """Something came on another channel."""
+        """A message came on another channel."""
 
 
 class Ear:
-    """Listens to keys that begin with one of ``prefixes``, until it breaks or is told to ``stop``."""
+    """Listens to keys that begin with one of ``prefixes``, until the connection breaks or ``stop`` is called."""
 
     def __init__(self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer) -> None:
         self.prefixes = prefixes
-        self.server = b""  # its run_id
+        self.server = b""  # the run_id of the server
         self.version: tuple[int, ...] = ()
-        self.since = 0  # what was acknowledged after this instant (monotonic ns) is heard
+        self.since = 0  # all changes acknowledged after this instant (monotonic ns) are heard
         self._dsn = dsn
         self._hearer = hearer
         self._link: Any = None
@@ -78,8 +78,8 @@ class Ear:
     # -- opening -----------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Connect, and ask for everything. Refused if that is not allowed; else what the network raises."""
-        from ..wire.links.connecting import connector  # only now: it brings redis-py
+        """Connect, and ask for tracking. Raises Refused if the server does not allow it, or errors of the network."""
+        from ..wire.links.connecting import connector  # only now: this module imports redis-py
 
         dsn = self._dsn.replace(protocol=2)
         self._link = connector(dsn)(time.monotonic() + dsn.connect_timeout)
@@ -90,7 +90,7 @@ class Ear:
         self.server = facts[b"run_id"]
         version = facts.get(b"valkey_version", facts[b"redis_version"])
         self.version = (*map(int, version.split(b".")[:2]), b"valkey_version" in facts)
-        wanted = [word for prefix in self.prefixes if prefix for word in ("PREFIX", prefix)]  # without any: all keys
+        wanted = [word for prefix in self.prefixes if prefix for word in ("PREFIX", prefix)]  # no word: all keys
         _, heard = self._ask(("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted), ("SUBSCRIBE", CHANNEL))
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")
@@ -113,7 +113,7 @@ class Ear:
     # -- listening ---------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Hear, until it breaks: raises what the network raises; returns after ``stop``."""
+        """Hear until the connection breaks, which raises an error of the network, or until ``stop``, which returns."""
         due = time.monotonic()
         lost_at = 0.0
         while not self.stopped:
@@ -125,10 +125,10 @@ class Ear:
             if left <= 0:
                 raise TimeoutError("the server does not answer")
             if self._apply(self._link.hear(max(0.001, left))):
-                due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; shorter when others come
+                due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; a new tier may shorten staleness
 
     def _apply(self, replies: list[Any]) -> bool:
-        """Tell of all that was read, then of what that proves (Q2). Whether there is time until the next PING."""
+        """Tell the hearer all that was read, then the proof (Q2). Whether the next PING has to wait for its time."""
         rest = False
         for reply in replies:
             rest = self._tell(self._proof.read(reply)) == "unsure" or rest
@@ -144,7 +144,7 @@ class Ear:
         return str(word)
 
     def send(self, *words: Any) -> None:
-        """Send a command that is allowed here: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""
+        """Send a command that a subscribed connection allows: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""
         with self._sending:
             self._link.send(words, self._dsn.timeout)
 
@@ -155,11 +155,11 @@ class Ear:
             self._link.wake()
 
     def rest(self, seconds: float) -> None:
-        """Wait that long, or until ``stop``."""
+        """Wait that many seconds, or until ``stop``."""
         self._stopping.wait(seconds)
 
     def close(self) -> None:
-        """Close the connection; in the child of a fork, let go of it."""
+        """Close the connection; in the child of a fork this closes only the child's copy."""
         link, self._link = self._link, None
         if link is not None:
             link.close()

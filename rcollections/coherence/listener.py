@@ -1,10 +1,10 @@
-"""Hears for all tiers of one server: keeps one ear open, opens it again, and opens a wider one before it closes it.
+"""Hears for all tiers of one server: keeps one ear open, opens it again, and replaces it by a wider ear without a gap.
 
-One per process and server, whatever the number of connections by name. Prefixes only grow. A wider set needs
-another connection (a subscribed one takes no other command). The old ear goes on until the new one is proven, and
-until it has itself told all that happened before the new one listened: a change from before then
-comes by the old one alone. So nothing that is held has to go. After an error the next try comes after a pause that
-doubles up to five seconds; where listening is refused, a minute.
+There is one listener per process and server, whatever the number of named connections. Prefixes only grow. A wider
+set needs another connection, because a subscribed connection takes no other command. The old ear goes on until the
+new ear is proven. It also goes on until it has told all changes from before the new ear listened, since these changes
+come by the old ear alone. So no held value has to go. After an error the listener pauses before the next try. The
+pause doubles up to five seconds; where the server refuses to be listened to, it is a minute.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ class Listener:
         self._dsn = dsn
         self._tiers: list[Tier] = []
         self._wanted: set[str] = set()
-        self.followers: WeakSet[Any] = WeakSet()  # who waits for what is published
+        self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
         self.staleness = dsn.staleness
         self._forget()
         after_fork(self._after_fork)
 
     def _forget(self) -> None:
         self._lock = threading.RLock()
-        self._ear: Ear | None = None  # confirmed: what the tiers go by
-        self._next: Ear | None = None  # being opened
-        self._trying = False  # it has not failed so far
-        self._ready = False  # it is confirmed, and waits for the proof of the other
-        self.prefixes: tuple[str, ...] = ()  # that are heard
-        self.server = b""  # the run_id of who is heard
+        self._ear: Ear | None = None  # the confirmed ear: the tiers go by it
+        self._next: Ear | None = None  # the ear that is being opened
+        self._trying = False  # ``_next`` has not failed so far
+        self._ready = False  # ``_next`` is confirmed, and waits for a proof of ``_ear``
+        self.prefixes: tuple[str, ...] = ()  # the prefixes that are heard
+        self.server = b""  # the run_id of the server that is heard
         self.version: tuple[int, ...] = ()
         self.state, self.why = "idle", "nothing was asked for yet"
         self._warned = False
 
     def _after_fork(self) -> None:
-        """The threads are in the parent: its sockets are let go, and what is held counts no more."""
+        """The threads are in the parent: close the copies of its sockets, and drop held values."""
         ears = self._ear, self._next
         self._forget()
         for tier in self._tiers:
@@ -69,10 +69,10 @@ class Listener:
                 with suppress(Exception):
                     ear.close()
 
-    # -- who listens -------------------------------------------------------------------------------
+    # -- tiers and prefixes ------------------------------------------------------------------------
 
     def add(self, tier: Tier, staleness: float) -> None:
-        """Tell this tier too."""
+        """Tell this tier of changes from now on."""
         with self._lock:
             self._tiers = [*self._tiers, tier]
             self.staleness = min(self.staleness, staleness)
@@ -80,7 +80,7 @@ class Listener:
                 tier.begin()
 
     def remove(self, tier: Tier) -> None:
-        """Tell it no more; without any tier left, listening ends."""
+        """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
             self._tiers = [each for each in self._tiers if each is not tier]
             tier.lost()
@@ -95,15 +95,15 @@ class Listener:
                 self.state, self.why = "idle", "nobody listens any more"
 
     def want(self, prefixes: Iterable[str]) -> None:
-        """Note that keys with these prefixes are of interest; ``start`` asks for them."""
+        """Note that a tier wants keys with these prefixes; ``start`` asks the server for them."""
         self._wanted.update(prefixes)
 
     def start(self) -> None:
-        """Listen to all that is wanted, if that is not being done already."""
+        """Listen to all wanted prefixes, unless an ear covers them already."""
         if self._covers(self._ear) or self._covers(self._next):
             return
         with self._lock:
-            # One that is being opened is not disturbed: what else is wanted by then is asked for after it.
+            # An ear that is being opened is not disturbed: more prefixes are asked for after it is open.
             if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:
                 return
             if self._next is not None:
@@ -127,7 +127,7 @@ class Listener:
             except Refused as error:
                 self._lost(ear, "refused", f"the server does not allow to listen: {error}")
                 pause = REFUSED_PAUSE
-            except Exception as error:  # whatever broke, this connection proves nothing any more
+            except Exception as error:  # after any error this connection proves nothing any more
                 self._lost(ear, "down", f"the listener lost its connection ({type(error).__name__})")
                 log.debug("the listener lost its connection", exc_info=True)
                 pause = FIRST_PAUSE if time.monotonic() - began > LAST_PAUSE else min(2 * pause, LAST_PAUSE)
@@ -152,7 +152,7 @@ class Listener:
                 if self._next is None:
                     self._next = ear
                 else:
-                    ear.stop()  # the other hears more
+                    ear.stop()  # ``_next`` hears more prefixes
             if self._ear is None:
                 self.state, self.why = state, why
             if state == "refused" and not self._warned:
@@ -160,12 +160,12 @@ class Listener:
                 log.warning("%s: nothing is held in this process, %s", self._dsn.shown, why)
             if self._ready and self._ear is None and self._next is not None:
                 self._take(self._next)
-        self.start()  # more may be wanted by now
+        self.start()  # more prefixes may be wanted by now
 
-    # -- what an ear tells -------------------------------------------------------------------------
+    # -- told by an ear ----------------------------------------------------------------------------
 
     def confirmed(self, ear: Ear) -> None:
-        """This ear hears and has answered twice: from now on the tiers go by it, or as soon as the other lets them."""
+        """The server has answered this ear twice: the tiers go by it now, or after the next proof of the old ear."""
         with self._lock:
             if ear.stopped or ear not in (self._ear, self._next):
                 return
@@ -173,7 +173,7 @@ class Listener:
                 self._ready = True
                 return
             self._take(ear)
-        self.start()  # more may be wanted by now
+        self.start()  # more prefixes may be wanted by now
 
     def _take(self, ear: Ear) -> None:
         if ear is self._next:
@@ -198,7 +198,7 @@ class Listener:
             tier.changed(keys)
 
     def flushed(self, ear: Ear) -> None:  # noqa: ARG002
-        """Everything changed."""
+        """All keys changed."""
         for tier in self._tiers:
             tier.void()
 
@@ -214,10 +214,10 @@ class Listener:
             self.prefixes = ()
             self.state, self.why = "unproven", "the server answered the listener with an error"
             for each in list(self.followers):
-                each.lost(ear)  # it may have been their SUBSCRIBE
+                each.lost(ear)  # the error may have answered a SUBSCRIBE of this follower
 
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
-        """Everything acknowledged before this instant was heard."""
+        """All changes that were acknowledged before this instant have been heard."""
         if ear is not self._ear:
             return
         for tier in self._tiers:
@@ -231,14 +231,14 @@ class Listener:
             self.start()
 
     def published(self, ear: Ear, message: list[Any]) -> None:
-        """For those who wait to be woken."""
+        """A message on another channel: for the followers, which wake waiting callers."""
         if ear is self._ear:
             for each in list(self.followers):
                 each.heard(message)
 
     @property
     def ear(self) -> Ear | None:
-        """The connection that is listened on, if any: others may subscribe on it."""
+        """The confirmed ear, or None: followers may subscribe on its connection."""
         return self._ear
 
 

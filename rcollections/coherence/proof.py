@@ -1,8 +1,8 @@
-"""The rules of a listening connection (Q and F4), without the connection: what is read, and what to tell.
+"""The rules of a listening connection (Q and F4), without the connection: replies come in, calls for the hearer go out.
 
-Everything that was acknowledged before PING n was sent has been read when PONG n+1 comes. One PONG is not enough:
+All changes that were acknowledged before PING n was sent have been read when PONG n+1 comes. One PONG is not enough:
 while a script is past its busy threshold, a server answers before it announces. PINGs are numbered, so that a late
-PONG is not taken for that of a later PING.
+PONG is not taken for the PONG of a later PING.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Told = tuple[Any, ...]  # a method of ``Hearer`` and its arguments
 
 
 class Proof:
-    """One connection, from its first PING on."""
+    """The proof of one connection, from its first PING on."""
 
     __slots__ = ("_asked", "_before", "_confirmed", "_number", "_pong")
 
     def __init__(self) -> None:
         self._number = 0
-        self._asked: Instant | None = None  # when the PING was sent that is not answered yet
-        self._before: Instant | None = None  # the same of the one before, which was
+        self._asked: Instant | None = None  # when the PING was sent that has no PONG yet
+        self._before: Instant | None = None  # when the last answered PING was sent
         self._pong = False
         self._confirmed = False
 
@@ -35,14 +35,14 @@ class Proof:
         return self._asked is not None
 
     def ask(self, instant: Instant) -> bytes:
-        """A PING is about to be sent; gives what it has to carry."""
+        """A PING is about to be sent; gives the number that it has to carry."""
         self._number += 1
         self._asked = instant
         return b"%d" % self._number
 
     def read(self, reply: Any) -> Told:
-        """Something was read."""
-        if not isinstance(reply, list):  # an error: it was about to listen, and perhaps could not
+        """One reply was read: the call that the hearer gets, or ()."""
+        if not isinstance(reply, list):  # an error: tracking or a SUBSCRIBE may have failed
             self._asked = self._before = None
             self._pong = self._confirmed = False
             return ("unsure",)
@@ -54,7 +54,7 @@ class Proof:
         return "published", reply
 
     def applied(self) -> list[Told]:
-        """All that was read has been told (Q2): what is known now."""
+        """All replies that were read have been told (Q2): the calls of the proof that follow."""
         if not self._pong:
             return []
         told: list[Told] = []

@@ -1,8 +1,8 @@
-"""What one connection does about the in-process tier: makes it, lets it be told of changes, and keeps its rules.
+"""The in-process tier of one connection: ``Tiering`` makes it, has the listener tell it of changes, gives its tokens.
 
-Of all that writes in this process, every tier is told (``wrote``), whatever connection it goes by: two names may
-lead to one server. A tier costs nothing until somebody reads what may be held; listening begins when a process
-has read several times, or at once where a class or function asks for the tier by ``l1=True``.
+Every write of this process is told to every tier (``wrote``), whatever connection the write goes by, because two
+names may lead to one server. A tier costs nothing until the process reads values that may be held. Listening begins
+after several such reads, or at once where a class or function asks for the tier by ``l1=True``.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _tiers: tuple[Tier, ...] = ()  # of this process; replaced whole
 
 
 def wrote(keys: Iterable[str | bytes]) -> None:
-    """These keys were written by us, or may have been (F6)."""
+    """This process wrote these keys, or may have (F6)."""
     for tier in _tiers:
         tier.wrote(keys)
 
 
 def wrote_anything() -> None:
-    """Something was written by us of which we do not know the keys."""
+    """This process wrote keys that we do not know."""
     for tier in _tiers:
         tier.void()
 
 
 def any_tiers() -> bool:
-    """Whether anybody in this process holds anything."""
+    """Whether this process has any tier."""
     return bool(_tiers)
 
 
@@ -55,15 +55,15 @@ class State(NamedTuple):
 
 
 class Tiering:
-    """The tier of one connection. ``dsn`` is where it really leads.
+    """The tier of one connection. ``dsn`` is the server that the connection really leads to.
 
-    ``prefixes_of(user)`` gives what the keys of one who may hold something begin with on this connection, or None.
+    ``prefixes_of(user)`` gives the prefixes of the keys of a user of L1 on this connection, or None.
     """
 
     def __init__(self, dsn: Dsn, prefixes_of: Callable[[Any], Iterable[str] | None]) -> None:
         self.dsn = dsn
         self._prefixes_of = prefixes_of
-        self._users = -1  # the version of those whose prefixes were asked for
+        self._users = -1  # the version of ``users`` whose prefixes were asked for
         self.tier = Tier(dsn.l1_entries, bytes=dsn.l1_bytes, staleness=dsn.staleness)
         self._reads = 0
         after_fork(self._after_fork)
@@ -78,19 +78,19 @@ class Tiering:
             _tiers = (*_tiers, self.tier)
 
     def want(self, prefixes: Iterable[str], *, now: bool = False) -> None:
-        """Keys with these prefixes may be held; ``now``: they were asked for by name, do not wait for reads."""
+        """Keys with these prefixes may be held; ``now``: listen at once, because a class or function asks for L1."""
         if self._listener is not None:
             self._listener.want(prefixes)
             if now or self._reads >= EAGER:
                 self.start()
 
     def _after_fork(self) -> None:
-        """The child listens for itself, from its first read on if its parent did."""
+        """The child needs a listener of its own: it listens from its first read on if its parent did."""
         if self._listener is not None:
             self._reads = min(self._reads, EAGER - 1)
 
     def start(self) -> None:
-        """Listen, if anything was wanted; for all that may hold something by now, in one go."""
+        """Listen for all users of L1 that are registered by now, with one request."""
         if self._listener is None:
             return
         self._reads = EAGER
@@ -102,7 +102,7 @@ class Tiering:
         self._listener.start()
 
     def tried(self, prefixes: Iterable[str], seconds: float) -> State:
-        """Listen to these, and say how it is as soon as it works, or is refused, or after that many seconds."""
+        """Listen to these prefixes, and give the state: once the tier serves, or is refused, or after ``seconds``."""
         self.want(prefixes, now=True)
         end = time.monotonic() + seconds
         while not self.tier.serves and self.state.word != "refused" and time.monotonic() < end:
@@ -110,7 +110,7 @@ class Tiering:
         return self.state
 
     def token(self, key: str, watched: tuple[str, ...] = ()) -> Token | None:
-        """To be taken before a read is sent whose reply may be held; None if it may not (F1)."""
+        """A token for a read whose reply may be held, before the read is sent; None if it may not be held (F1)."""
         listener = self._listener
         if listener is not None:
             if self._reads < EAGER:
@@ -124,7 +124,7 @@ class Tiering:
 
     @property
     def server(self) -> bytes:
-        """Who must have answered a read for its reply to be held (F2)."""
+        """The run_id of the server that must have answered a read for its reply to be held (F2)."""
         return MEMORY if self._listener is None else self._listener.server
 
     @property
@@ -142,7 +142,7 @@ class Tiering:
 
     @property
     def listener(self) -> Listener | None:
-        """Who hears for this tier; None where nobody has to."""
+        """The listener of this tier; None for ``memory://``, where all writers are in this process."""
         return self._listener
 
     @property
@@ -155,7 +155,7 @@ class Tiering:
         return State(self._listener.state, self._listener.why)
 
     def close(self) -> None:
-        """Serve nothing any more, and stop listening if nobody else does."""
+        """Serve nothing any more. Listening ends if this was the last tier of the listener."""
         global _tiers
         with _lock:
             _tiers = tuple(each for each in _tiers if each is not self.tier)

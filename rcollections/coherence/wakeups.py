@@ -1,8 +1,8 @@
-"""Hears what scripts publish, and wakes those who wait for it: on the listener's connection, or on one of its own.
+"""Hears messages that scripts publish, and wakes waiting callers: by the listener's connection, or by one of its own.
 
-A channel is subscribed when somebody waits for it first, and kept for a while, since keys that are waited for
-once are waited for again. A wake-up is a hint: who gets it looks again, so a lost connection simply
-wakes everybody. Where the server allows no SUBSCRIBE, signals are deaf and those who wait look more often.
+The first caller that waits for a channel subscribes it. The channel stays subscribed for a while, since a key that
+callers have waited for is often waited for again. A wake-up is a hint: a caller that gets one looks again, so a lost
+connection simply wakes all callers. Where the server allows no SUBSCRIBE, signals are deaf and callers look more often.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["Wakeups"]
 
 log = logging.getLogger("rcollections")
 
-KEPT = 512  # channels that stay subscribed with nobody waiting
-LOOK = 0.5  # seconds after which a silent connection is looked after
+KEPT = 512  # channels that stay subscribed without a waiting caller
+LOOK = 0.5  # seconds after which the thread of a silent connection checks whether it has to end
 LAST_PAUSE = 10.0  # seconds between two attempts to listen where listening does not work
 
 
@@ -34,7 +34,7 @@ class Line:
     """A connection of our own to hear on."""
 
     def __init__(self, dsn: Dsn) -> None:
-        from ..wire.links.connecting import connector  # only now: it brings redis-py
+        from ..wire.links.connecting import connector  # only now: this module imports redis-py
 
         self._dsn = dsn
         self.link = connector(dsn)(time.monotonic() + dsn.connect_timeout)
@@ -43,12 +43,12 @@ class Line:
         self.link.send(words, self._dsn.timeout)
 
     def stop(self) -> None:
-        with contextlib.suppress(Exception):  # wakes the thread; it closes the connection
+        with contextlib.suppress(Exception):  # wakes the thread, which closes the connection
             self.link.wake()
 
 
 class Wakeups:
-    """Signals by channel. ``listen`` registers one; it never fails: without a server nobody is woken."""
+    """Signals by channel. ``listen`` registers a signal and never fails: without a server the signal is deaf."""
 
     def __init__(self, dsn: Dsn, listener: Listener | None = None) -> None:
         self._dsn = dsn.replace(protocol=2)
@@ -61,14 +61,14 @@ class Wakeups:
     def _reset(self) -> None:
         self._lock = threading.RLock()
         self._line: Any = None  # a Line, or the listener's Ear
-        # Weak, so that a signal goes with the caller that waited for it.
+        # Weak, so that a signal goes with the caller that waits for it.
         self._waiting: dict[bytes, WeakSet[Any]] = {}
-        self._channels: OrderedDict[bytes, threading.Event] = OrderedDict()  # set once confirmed
+        self._channels: OrderedDict[bytes, threading.Event] = OrderedDict()  # set when the server confirms
         self._pause = 0.0
         self._again_at = 0.0
 
     def listen(self, channel: str, signal: Any) -> None:
-        """Set the signal at the next message; when this returns, the server has confirmed or ``signal.deaf``."""
+        """Set the signal at the next message. On return the server has confirmed, or ``signal.deaf`` is True."""
         name = channel.encode()
         with self._lock:
             if self._line is None and time.monotonic() < self._again_at:
@@ -81,7 +81,7 @@ class Wakeups:
                 else:
                     self._channels.move_to_end(name)
                 self._waiting.setdefault(name, WeakSet()).add(signal)
-            except Exception:  # no wake-ups then: those who wait look again by themselves
+            except Exception:  # no wake-ups then: waiting callers look again by themselves
                 log.debug("nobody can be woken: there is no connection to listen on", exc_info=True)
                 signal.deaf = True
                 self._drop()
@@ -112,18 +112,18 @@ class Wakeups:
             while self._line is line:
                 for message in link.hear(LOOK):
                     self.heard(message)
-        except Exception:  # whatever broke: the connection is not to be trusted any more
+        except Exception:  # after any error the connection cannot be trusted any more
             log.debug("the connection that hears wake-ups was lost", exc_info=True)
         self.lost(line)
         link.close()
 
     def heard(self, message: Any) -> None:
-        """Something came on a channel, or a subscription was confirmed."""
+        """A message came on a channel, or the server confirmed a subscription."""
         kind, name = bytes(message[0]), bytes(message[1])
         woken: Any = ()
         with self._lock:
             if kind == b"message":
-                self._pause = 0.0  # it works
+                self._pause = 0.0  # listening works
                 woken = self._waiting.pop(name, ())
             elif kind == b"subscribe" and name in self._channels:
                 self._channels[name].set()
@@ -131,15 +131,15 @@ class Wakeups:
             signal.set()
 
     def lost(self, line: Any) -> None:
-        """Nothing comes on this connection any more."""
+        """This connection is gone: no message comes on it any more."""
         with self._lock:
             if self._line is line:
                 self._drop()
 
     def _drop(self) -> None:
-        """Forget the connection and wake everybody, so that they look for themselves.
+        """Forget the connection and wake all waiting callers, so that they look for themselves.
 
-        The first time listening goes on at once; where it breaks again and again, after longer pauses.
+        After the first loss listening may go on at once; after repeated losses, only after longer pauses.
         """
         self._line = None
         self._again_at = time.monotonic() + self._pause
@@ -153,7 +153,7 @@ class Wakeups:
                 signal.set()
 
     def close(self) -> None:
-        """End the thread; whoever waits looks for himself."""
+        """End the thread; waiting callers look for themselves."""
         with self._lock:
             line = self._line
             self._drop()

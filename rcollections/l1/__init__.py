@@ -1,6 +1,6 @@
-"""The in-process tier: its bounded store, the tier of one server upon it, and the quick call; compiled where possible.
+"""The in-process tier: its bounded store, the tier of one server upon the store, and the quick call.
 
-``chosen`` says which of the two are taken.
+Each of the three exists compiled and in pure Python; ``chosen`` takes the compiled one where it was built.
 """
 
 from __future__ import annotations

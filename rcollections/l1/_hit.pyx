@@ -1,10 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: binding=False, embedsignature=True
-"""The decorated hit, compiled: one call from the caller to the value. ``hit.py`` explains it.
+"""The decorated hit, compiled: one call from the caller to the value. ``hit.py`` explains the hit.
 
 The vectorcall protocol (PEP 590) hands over the arguments as they lie on the caller's stack: no tuple, no dict.
-Cython has no word for it, so the slots of the types are set by hand, below.
+Cython does not know this protocol, so ``set_slots`` sets the slots of the types by hand.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -72,9 +72,9 @@ cdef enum:
     SKIP = 1
     TOLD = 2
     READS = 1
-    MOST = 12       # arguments that are looked up without a tuple where something stands before them
+    MOST = 12       # arguments that are looked up without a tuple, with the instance or its identity before them
 
-# Read in every call, by any thread, without a lock.
+# Every call of any thread reads these numbers, without a lock.
 cdef int64_t generation = 0
 cdef int64_t watched = False
 cdef int64_t bypasses = 0
@@ -86,17 +86,17 @@ cdef object READS_OBJECT = READS
 
 
 def renew():
-    """Connections were configured: nobody is armed any more."""
+    """Connections were configured: from now on no owner is armed."""
     rc_add(&generation, 1)
 
 
 def watch(bint on):
-    """Whether somebody observes operations: then every call goes the long way, which tells."""
+    """Whether an observer wants every operation: then every call goes the long way, which tells the observers."""
     rc_write(&watched, on)
 
 
 def bypass(int by):
-    """One ``no_l1()`` block more, or one less."""
+    """One ``no_l1()`` block was opened (1) or closed (-1)."""
     rc_add(&bypasses, by)
 
 
@@ -106,14 +106,14 @@ cdef inline bint passed_by():
 
 
 cdef class Owner:
-    """One function, as far as the tier knows it."""
+    """One function, as the tier knows it."""
 
     cdef readonly object number
-    cdef readonly object by_key     # the owner of what is held under its key on the server
+    cdef readonly object by_key     # the owner of values that are held under their key on the server
     cdef uint64_t id
     cdef public bint asynchronous
     cdef public int64_t hits
-    cdef rc_mutex mutex             # of the next three, which belong together
+    cdef rc_mutex mutex             # for the next three attributes, which change together
     cdef Tier armed
     cdef int mode
     cdef int64_t generation
@@ -125,10 +125,10 @@ cdef class Owner:
         self.asynchronous = asynchronous
 
     def arm(self, Tier tier, int mode):
-        """From now on calls are looked up in this tier; None: in none."""
+        """From now on calls are looked up in this tier; None: in no tier."""
         cdef Tier old
         rc_lock(&self.mutex)
-        old = self.armed        # let go below, unlocked: it may be the last who holds it
+        old = self.armed        # freed after unlocking: this may be the last reference to the old tier
         self.armed = tier
         self.mode = mode
         self.generation = rc_read(&generation)
@@ -136,12 +136,12 @@ cdef class Owner:
 
     @property
     def tier(self):
-        """Where to look now, if anywhere."""
+        """The tier to look into now, or None."""
         cdef int mode
         return armed(self, &mode)
 
     def arguments(self, tuple args not None, dict kwargs not None):
-        """Under what the result of this call is held, or None."""
+        """The arguments that the result of this call is held under, or None."""
         cdef int mode
         rc_lock(&self.mutex)
         mode = self.mode
@@ -183,9 +183,9 @@ cdef inline int64_t serving(Tier tier) except -1:
 
 cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named,
                     Py_ssize_t classes):
-    """What is held for these arguments (``n`` of them, the last ``named`` by name), or ABSENT.
+    """The value that is held for ``n`` arguments, the last ``named`` of them given by name, or ABSENT.
 
-    The first ones may be ``classes``. What is not compared here is no look-up, and not counted as one.
+    The first ``classes`` arguments may be classes. A call whose arguments are not compared here is not counted.
     """
     cdef uint64_t h
     cdef int kind
@@ -212,7 +212,7 @@ cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObj
 
 
 cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
-    """The same for a method: the instance tells what it is, by ``__cache_key__``; a class is itself."""
+    """``look_up`` for a method: the instance tells its identity by ``__cache_key__``; a class is its own identity."""
     cdef PyObject *given[MOST + 2]
     cdef Py_ssize_t k
     cdef PyObject *told
@@ -237,10 +237,10 @@ cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, 
 
 
 cdef class Hit:
-    """A callable that looks before it calls ``_call``."""
+    """A callable that looks into the tier before it calls ``_call``."""
 
     cdef void *quick
-    cdef public Owner _owner    # this and the next are set before another thread sees the object, and stay
+    cdef public Owner _owner    # ``_owner`` and ``first`` are set before another thread sees the object, and stay
     cdef object first           # the instance of a bound method, else ABSENT
 
     def __cinit__(self, *args, **kwargs):
@@ -248,7 +248,7 @@ cdef class Hit:
         self.first = ABSENT
 
     def _set_first(self, first):
-        """The instance of a bound method; ``_bound`` says it too."""
+        """The instance of a bound method; ``_bound`` of the face holds it too, for the twin in Python."""
         self.first = first
 
     def __call__(self, *args, **kwargs):
@@ -262,7 +262,7 @@ cdef class Hit:
 
 
 cdef object found_or_called(Hit self, tuple args, dict kwargs):
-    """The way of who comes without vectorcall."""
+    """The way of a call that comes without vectorcall, or with too many arguments."""
     cdef Owner owner = self._owner
     cdef Tier tier
     cdef int mode
@@ -300,7 +300,7 @@ cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
     cdef bint current
     cdef object value
     if owner is not None:
-        rc_lock(&owner.mutex)   # as ``armed``, which would hand a reference on
+        rc_lock(&owner.mutex)   # does what ``armed`` does, without one more reference to hand on
         tier = owner.armed
         mode = owner.mode
         current = owner.generation == rc_read(&generation)
@@ -339,10 +339,10 @@ cdef inline object handed_on(Hit self, PyObject **args, size_t flagged, PyObject
 
 
 def enable(cls):
-    """Make calls of this class's objects quick: it must not define ``__call__``.
+    """Make calls of this class's objects quick. The class must not define ``__call__``.
 
     Its objects are method descriptors too: ``obj.method(x)`` is then a call with ``obj`` as first argument, and
-    no bound method is made.
+    Python makes no bound method.
     """
     if not issubclass(cls, Hit) or "__call__" in cls.__dict__:
         raise TypeError(f"{cls.__name__} has a __call__ of its own")
@@ -363,11 +363,11 @@ cdef class Near:
 
     @property
     def usable(self):
-        """Whether to look at all."""
+        """Whether a read may look into the tier at all."""
         return self.generation == rc_read(&generation) and not passed_by()
 
     def part(self, str name not None, part):
-        """What is held of a field or member under this name, or ABSENT."""
+        """The value that is held for a field or member under this name, or ABSENT."""
         cdef PyObject *given[3]
         cdef int64_t now, i
         cdef uint64_t h

@@ -1,8 +1,8 @@
 # cython: language_level=3
-"""What ``_store.pyx`` is made of, for the tier that is built upon it."""
+"""The declarations of ``_store.pyx``, for the tier that is built upon the store."""
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
@@ -42,7 +42,7 @@ cdef extern from *:
     typedef PyMutex rc_mutex;
     #define rc_lock(m) PyMutex_Lock(m)
     #define rc_unlock(m) PyMutex_Unlock(m)
-    #elif defined(RC_WATCHED)   /* for a test: with the GIL, who finds it locked would wait for itself */
+    #elif defined(RC_WATCHED)   /* for a test: with the GIL, a thread that finds the lock taken would wait for itself */
     typedef char rc_mutex;
     static inline void rc_lock(rc_mutex *m) {
         if (*m) Py_FatalError("locked twice");
@@ -58,7 +58,7 @@ cdef extern from *:
     #define rc_unlock(m) ((void)(m))
     #endif
 
-    /* Numbers that are read without the lock, all of them int64_t. With the GIL nobody comes between. */
+    /* Numbers that are read without the lock, all of them int64_t. With the GIL no thread comes between. */
     #ifndef Py_GIL_DISABLED
     #define rc_read(p) (*(p))
     #define rc_write(p, v) ((void)(*(p) = (v)))
@@ -67,13 +67,13 @@ cdef extern from *:
     #define rc_read(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
     #define rc_write(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
     #define rc_add(p, v) ((void)__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
-    #else       /* what Python brings for other compilers */
+    #else       /* Python's own atomics, for other compilers */
     #define rc_read(p) _Py_atomic_load_int64_acquire(p)
     #define rc_write(p, v) _Py_atomic_store_int64_release((p), (v))
     #define rc_add(p, v) ((void)_Py_atomic_add_int64((p), (v)))
     #endif
 
-    /* The hash of a str that knows it already, without a call. */
+    /* The hash of an object; without a call where a str has computed its hash already. */
     static inline Py_hash_t rc_hash(PyObject *o) {
         if (PyUnicode_CheckExact(o)) {
             Py_hash_t h = ((PyASCIIObject *)o)->hash;
@@ -82,7 +82,7 @@ cdef extern from *:
         return PyObject_Hash(o);
     }
 
-    /* 1 same, 0 different, -1 not two plain str: ask them. Runs no code of others. */
+    /* 1 same, 0 different, -1 not two plain str: the caller asks ``__eq__``. Runs no code of the user. */
     static inline int rc_same(PyObject *a, PyObject *b) {
         Py_ssize_t n;
         if (!PyUnicode_CheckExact(a) || !PyUnicode_CheckExact(b)) return -1;
@@ -124,7 +124,7 @@ cdef enum:
     EVICTED = 1
     EXPIRED = 2
     BATCH = 32          # entries that one step takes out at most before it unlocks to let them go
-    SPARE = 4           # of these, not for the expired: a put needs some itself
+    SPARE = 4           # so many of BATCH are not for expired entries, since a put has to take out some itself
     LOOKS = 64          # entries of the wheel that a step looks at
     WHEEL = 512         # slots of the wheel
     TICK = 30           # a slot is 2**30 ns
@@ -136,11 +136,11 @@ cdef struct Entry:
     PyObject *key
     PyObject *value
     Py_hash_t hash
-    int64_t expires         # of the clock, in ns; 0: never
+    int64_t expires         # in ns of the clock; 0: never
     uint8_t uses            # hits since it came into its queue, up to 3
     uint8_t queue
-    uint32_t before, after  # in its queue; a free entry: after is the next free one
-    uint32_t sooner, later  # in its slot of the wheel
+    uint32_t before, after  # its neighbours in its queue; of a free entry ``after`` is the next free entry
+    uint32_t sooner, later  # its neighbours in its slot of the wheel
     size_t size
 
 cdef struct Place:
@@ -149,8 +149,8 @@ cdef struct Place:
 
 cdef struct Table:          # open addressing; 32 bits of a mixed hash beside a number
     Place *places           # NULL: empty
-    uint32_t mask           # how many places, - 1
-    int shift               # 32 - the bits of that
+    uint32_t mask           # the number of places, - 1
+    int shift               # 32 - the bits of ``mask``
 
 cdef struct Dead:
     Py_ssize_t n
@@ -162,24 +162,24 @@ cdef struct Dead:
 cdef class Store:
     cdef Entry *entries
     cdef Table table            # of the entries
-    cdef uint32_t allocated     # entries there is memory for
+    cdef uint32_t allocated     # entries that there is memory for
     cdef uint32_t touched       # entries that were in use at some time
-    cdef uint32_t free          # the first of those that are free again
+    cdef uint32_t free          # the first of the entries that are free again
     cdef uint32_t limit         # entries allowed
     cdef uint32_t n
     cdef bint touch_on_read
     cdef bint foreign_clock
-    cdef bint hooked            # a tier wants to know what moves
+    cdef bint hooked            # a tier wants its hooks to be called
     cdef rc_mutex mutex
-    cdef uint64_t version       # of the table: find begins anew when it changed meanwhile
+    cdef uint64_t version       # of the table: ``find`` begins again when the table changed meanwhile
     cdef uint64_t hits, misses, evictions, expirations
     cdef size_t used, most      # bytes; most 0: no limit
     # the queues
     cdef uint32_t head[2]
     cdef uint32_t tail[2]
     cdef uint32_t count[2]
-    cdef double share           # the part of the entries that small is given
-    # the ghost: a ring of hashes of those that were evicted, and a table of positions in it
+    cdef double share           # the share of the entries that small gets
+    # the ghosts: a ring of the hashes of evicted entries, and a table of positions in this ring
     cdef uint64_t *ring
     cdef uint32_t ring_mask
     cdef uint32_t oldest, newest
@@ -188,13 +188,13 @@ cdef class Store:
     # the wheel
     cdef uint32_t *wheel
     cdef int64_t tick           # the last slot that was opened
-    cdef uint32_t cursor        # what to look at next in it
+    cdef uint32_t cursor        # the entry of this slot to look at next
     cdef uint32_t timed
     cdef int64_t usual_ttl
     cdef object clock, sizer, callback
     cdef object __weakref__
 
-    # for the tier: called locked, where ``hooked``
+    # hooks of the tier: the store calls them locked, if ``hooked``
     cdef int64_t seek(self, PyObject *key, Py_hash_t h) noexcept
     cdef bint refuses(self, void *note) noexcept
     cdef void placed(self, uint32_t i, void *note) noexcept
@@ -202,8 +202,8 @@ cdef class Store:
     cdef bint more_room(self, uint32_t entries) noexcept
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept
 
-    # ``inline`` must be said here as well, or these are called through the table of methods. Another module may
-    # call any of them; there it is a call through the table.
+    # ``inline`` must stand here as well, else Cython calls a method through the table of methods. Another module may
+    # call any of these methods, always through the table.
     cdef void empty(self) noexcept
     cdef Entry *take_all(self, uint32_t *touched) noexcept
     cdef void let_go(self, Entry *entries, uint32_t touched) noexcept
@@ -290,7 +290,7 @@ cdef inline void leave(Table *t, uint32_t tag, uint32_t item) noexcept:
     while t.places[at].item != item:
         at = (at + 1) & t.mask
     next = at
-    while True:     # the hole moves to where it stops nobody's search
+    while True:     # the hole moves on until it stops no search
         next = (next + 1) & t.mask
         if t.places[next].item == NIL:
             break
@@ -302,5 +302,5 @@ cdef inline void leave(Table *t, uint32_t tag, uint32_t item) noexcept:
 
 
 cdef inline bint has_place(Table *t, uint32_t items) noexcept:
-    """For one more; at most half of the places are taken."""
+    """Whether there is a place for one more; at most half of the places are taken."""
     return t.places != NULL and items <= t.mask >> 1

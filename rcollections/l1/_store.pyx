@@ -1,22 +1,22 @@
 # cython: language_level=3, freethreading_compatible=True
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: binding=False, embedsignature=True
-"""The bounded store of L1, compiled. ``store.py`` says what it promises; this is the same in C arrays.
+"""The bounded store of L1, compiled: ``store.py`` in C arrays. ``store.py`` explains the promises and the policy.
 
-An entry is 64 bytes in one growing array, named by its index; the hash table holds indexes, the queues and
+An entry is 64 bytes in one growing array, named by its index. The hash table holds indexes; the queues and
 the timer wheel are lists of indexes inside the entries. So a hit touches one line of the table and one
 entry, and an eviction needs neither a hash nor a comparison.
 
-The rule for whoever changes this: code of others (``__eq__``, ``__hash__``, ``__del__``, the callbacks, the
-clock, the size function) runs only outside of the lock. An entry is taken out first; what it held waits in
-``Dead`` and is let go after unlocking. ``find`` is the one place that unlocks in between, for ``__eq__``,
-and begins anew if anything moved meanwhile.
-With the GIL there is no lock: nothing between ``lock`` and ``unlock`` gives it up. On free-threaded builds
-it is a PyMutex, and numbers that are read without it are read and written with ``rc_read`` and its like.
+The rule for changes in this file: code of the user runs only outside of the lock (``__eq__``, ``__hash__``,
+``__del__``, the callbacks, the clock, the size function). A step takes an entry out first; its key and value wait
+in ``Dead``, and their references are dropped after unlocking. Only ``find`` unlocks in between, for ``__eq__``,
+and begins again if the table changed meanwhile.
+With the GIL there is no lock: no line between ``lock`` and ``unlock`` gives the GIL up. On free-threaded builds
+the lock is a PyMutex, and numbers that are read without the lock go through ``rc_read``, ``rc_write``, ``rc_add``.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from types import GenericAlias as _GenericAlias
@@ -44,7 +44,7 @@ cdef inline void add_dead(Dead *dead, PyObject *key, PyObject *value, int why) n
 
 
 cdef bint grow(Table *t) noexcept:
-    """To twice its places, or the first ones; False without memory."""
+    """Give the table twice its places, or its first places; False without memory."""
     cdef Table new
     cdef uint64_t at, size = 16 if t.places == NULL else (<uint64_t>t.mask + 1) * 2
     new.places = <Place *>PyMem_RawMalloc(size * sizeof(Place))
@@ -71,7 +71,7 @@ cdef void empty_table(Table *t) noexcept:
 
 
 cdef class Store:
-    """As ``store.Store``, where everything is explained."""
+    """As ``store.Store``, which explains all parts."""
 
     def __cinit__(self, *args, **kwargs):
         self.free = self.cursor = NIL
@@ -131,7 +131,7 @@ cdef class Store:
         return default
 
     def get_ttl(self, key, default=ABSENT):
-        """The value and the seconds that it stays (``inf``: for ever). As ``get``, with ``(default, -1.0)``."""
+        """The value and the seconds that the value stays (``inf``: for ever). A miss gives ``(default, -1.0)``."""
         cdef int64_t now = self.now()
         cdef Py_hash_t h = rc_hash(<PyObject *>key)
         cdef int64_t i, expires
@@ -157,7 +157,7 @@ cdef class Store:
         return default, -1.0
 
     def contains(self, key):
-        """Whether it is there and not expired. Counts neither as a use nor as a hit or miss."""
+        """Whether the key is there and not expired. Counts neither as a use nor as a hit or miss."""
         return self.holds(key)
 
     def __contains__(self, key):
@@ -167,7 +167,7 @@ cdef class Store:
         return self.n
 
     def keys(self):
-        """The keys of this moment that are not expired, in no order."""
+        """The keys that are not expired now, in no order."""
         cdef int64_t now = self.now() if self.timed else 0
         cdef PyObject **found
         cdef uint32_t i, n = 0
@@ -200,7 +200,7 @@ cdef class Store:
     # -- writing
 
     def put(self, key, value, ttl=None, size=None):
-        """Store a value for ``ttl`` seconds (default: the store's; 0: for ever), which takes ``size`` bytes."""
+        """Store a value of ``size`` bytes for ``ttl`` seconds (default: the ttl of the store; 0: for ever)."""
         cdef int64_t lasts = self.usual_ttl if ttl is None else nanoseconds(ttl)
         cdef Py_hash_t h = rc_hash(<PyObject *>key)
         cdef int64_t room = 0
@@ -214,15 +214,15 @@ cdef class Store:
         self.store(<PyObject *>key, <PyObject *>value, h, room, now + lasts if lasts else 0, now, NULL)
 
     def delete(self, key):
-        """Remove it; whether it was there and not expired."""
+        """Remove the key; whether it was there and not expired."""
         return self.remove(key, 0)
 
     def expire(self, key):
-        """As ``delete``, but told to the callback, and counted, as an expiry."""
+        """As ``delete``, but the store counts the removal as an expiry, and tells the callback so."""
         return self.remove(key, EXPIRED)
 
     def purge(self):
-        """Take out all that is expired now, and say how many. ``put`` does it bit by bit, an idle store does not."""
+        """Take out all expired entries now, and give their number. ``put`` takes some each time; an idle store none."""
         cdef Dead dead
         cdef int64_t now = self.now()
         cdef Py_ssize_t gone = 0
@@ -234,14 +234,14 @@ cdef class Store:
             more = self.advance(now, &dead, WHEEL)
             if not more and not last and self.timed:
                 last = more = True
-                self.open_slot(now >> TICK)     # is not over, but some in it may be
+                self.open_slot(now >> TICK)     # this slot is not over, but some of its entries may be expired
             rc_unlock(&self.mutex)
             gone += dead.n
             self.bury(&dead)
         return gone
 
     def clear(self):
-        """Remove everything, and give the memory back."""
+        """Remove all entries, and give the memory back."""
         self.empty()
 
     cdef void empty(self) noexcept:
@@ -253,26 +253,26 @@ cdef class Store:
         self.let_go(entries, touched)
 
     cdef Entry *take_all(self, uint32_t *touched) noexcept:
-        """Everything out, for ``let_go``. Called locked."""
+        """Take all entries out, for ``let_go``. Called locked."""
         cdef Entry *entries = self.entries
         touched[0] = self.touched
         self.forget()
         return entries
 
     cdef void let_go(self, Entry *entries, uint32_t touched) noexcept:
-        """Unlocked: what was taken out."""
+        """Free the entries of ``take_all``. Called unlocked."""
         drop_all(entries, touched)
 
-    # -- what there is
+    # -- sizes and counts
 
     @property
     def capacity(self):
-        """How many entries it holds at most."""
+        """How many entries the store holds at most."""
         return self.limit
 
     @property
     def usage(self):
-        """How many entries it holds."""
+        """How many entries the store holds now."""
         return self.n
 
     @property
@@ -282,7 +282,7 @@ cdef class Store:
 
     @property
     def stats(self):
-        """What was counted, and what there is."""
+        """The counts since the store was made, and its content now."""
         cdef uint64_t hits, misses, evictions, expirations
         cdef uint32_t n
         cdef size_t used
@@ -373,7 +373,7 @@ cdef class Store:
         assert found == 0
         return *queues, self.share, self.ghosts[SMALL], self.ghosts[MAIN]
 
-    # -- steps: they lock
+    # -- steps: each of them locks
 
     cdef inline int64_t now(self) except? -1:
         if self.foreign_clock:
@@ -381,7 +381,7 @@ cdef class Store:
         return rc_now()
 
     cdef int end_expired(self, int64_t i) except -1:
-        """The end of a lookup that found what is expired. Called locked."""
+        """The end of a look-up that found an expired entry. Called locked."""
         cdef Dead dead
         dead.n = 0
         self.misses += 1
@@ -418,11 +418,11 @@ cdef class Store:
 
     cdef int store(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int64_t expires,
                    int64_t now, void *note) except -1:
-        """1 if it was refused."""
+        """Store a value; 1 if the tier refused it."""
         cdef Dead dead
         cdef int64_t i
         cdef Entry *e
-        cdef int queue = -1         # where it goes; unknown until the ghost was asked
+        cdef int queue = -1         # of the new entry; unknown until the ghosts were asked
         cdef uint8_t uses = 0
         cdef bint evicted = False
         cdef bint oversize = self.most and size > self.most
@@ -439,11 +439,11 @@ cdef class Store:
                 self.take(<uint32_t>i, &dead, EXPIRED)
                 i = -1
             if self.timed:
-                self.advance(now, &dead, SLOTS)     # not i: that is not expired
+                self.advance(now, &dead, SLOTS)     # does not take out ``i``, which is not expired
             if i >= 0:
                 e = &self.entries[i]
                 if self.most and self.used - e.size + size > self.most:
-                    # Out, and in again at the end of its queue: it must not be what makes room for itself.
+                    # Out, and in again at the end of its queue: else it could be evicted to make room for itself.
                     queue = e.queue
                     uses = e.uses + (e.uses < 3)
                     self.take(<uint32_t>i, &dead, 0)
@@ -455,7 +455,7 @@ cdef class Store:
                         self.placed(<uint32_t>i, note)
                     rc_unlock(&self.mutex)
                     return self.bury(&dead)
-            if oversize:            # leaves as it comes; the older value is gone, or it would be served
+            if oversize:            # the value leaves at once; the older value is gone already, else it would be served
                 Py_INCREF(key)
                 Py_INCREF(value)
                 self.evictions += 1
@@ -485,7 +485,7 @@ cdef class Store:
         raise MemoryError
 
     cdef int bury(self, Dead *dead) except -1:
-        """Unlocked: tell the callback, and let go."""
+        """Tell the callback, and drop the references. Called unlocked."""
         cdef Py_ssize_t k
         cdef int why
         for k in range(dead.n):
@@ -498,37 +498,37 @@ cdef class Store:
         return 0
 
     cdef void tell(self, key, value, why) noexcept:
-        """What the callback raises goes where errors of ``__del__`` go: the put succeeded."""
+        """An error of the callback goes to ``sys.unraisablehook``, like an error of ``__del__``: the put succeeded."""
         self.callback(key, value, why)
 
-    # -- what a tier puts in here
+    # -- hooks of a tier
 
     cdef int64_t seek(self, PyObject *key, Py_hash_t h) noexcept:
-        """As find, by the tier's own rule of what is equal, which runs no code of others."""
+        """As find, by the tier's own rule of equality, which runs no code of the user."""
         return -1
 
     cdef bint refuses(self, void *note) noexcept:
-        """Whether what is about to be stored became void on its way here."""
+        """Whether the value became void before it was stored."""
         return False
 
     cdef void placed(self, uint32_t i, void *note) noexcept:
-        """This entry has a new value; ``note`` is what was handed to ``store``."""
+        """This entry has a new value; ``note`` is the note that ``store`` was given."""
 
     cdef void taken(self, uint32_t i) noexcept:
         """This entry is about to leave."""
 
     cdef bint more_room(self, uint32_t entries) noexcept:
-        """There is memory for so many now; False if there is none for what stands beside them."""
+        """There is memory for so many entries now; False if there is none for the links beside them."""
         return True
 
     cdef void take_out(self, uint32_t i, Dead *dead, int why) noexcept:
-        """``take`` for who cannot call it directly."""
+        """``take`` for the tier: another module cannot call an inline method."""
         self.take(i, dead, why)
 
-    # -- the table; from here on everything is called with the lock held
+    # -- the table; from here on every method is called with the lock held
 
     cdef inline int64_t find(self, PyObject *key, Py_hash_t h) except -2:
-        """The entry of this key, or -1. If a comparison raises, it is unlocked."""
+        """The entry of this key, or -1. If a comparison raises, the lock is released."""
         cdef uint32_t tag = tag_of(h)
         cdef uint32_t at, i
         cdef Entry *e
@@ -553,7 +553,7 @@ cdef class Store:
             at = (at + 1) & self.table.mask
 
     cdef int64_t find_asking(self, PyObject *key, Py_hash_t h) except -2:
-        """As find, where an ``__eq__`` must be asked: that runs unlocked, and may change everything."""
+        """As find, where an ``__eq__`` must be asked: ``__eq__`` runs unlocked, and may change the store."""
         cdef uint32_t tag = tag_of(h)
         cdef uint32_t at = 0, i
         cdef uint64_t version
@@ -583,7 +583,7 @@ cdef class Store:
                     raise
                 rc_lock(&self.mutex)
                 if version == self.version:
-                    Py_DECREF(other)    # not the last one: the entry is still there
+                    Py_DECREF(other)    # not the last reference: the entry is still there
                     if same:
                         return i
                 else:
@@ -642,7 +642,7 @@ cdef class Store:
 
     cdef inline void replace(self, uint32_t i, PyObject *value, size_t size, int64_t expires, int64_t now,
                       Dead *dead) noexcept:
-        """Another value for the key that is there; a use of it."""
+        """Another value for a key that is there. Counts as a use of the entry."""
         cdef Entry *e = &self.entries[i]
         add_dead(dead, NULL, e.value, 0)
         Py_INCREF(value)
@@ -657,7 +657,7 @@ cdef class Store:
             self.time(i, expires, now)
 
     cdef inline void take(self, uint32_t i, Dead *dead, int why) noexcept:
-        """Out of everything. What it held is let go later, by bury."""
+        """Take an entry out of all tables. ``bury`` drops the references to its key and value later."""
         cdef Entry *e = &self.entries[i]
         if rc_rarely(self.hooked):
             self.taken(i)
@@ -679,7 +679,7 @@ cdef class Store:
         self.free = i
 
     cdef void forget(self) noexcept:
-        """Empty; the entries themselves are let go by the caller."""
+        """Make the store empty; the caller frees the entries."""
         cdef int q
         empty_table(&self.table)
         empty_table(&self.recall_table)
@@ -730,7 +730,7 @@ cdef class Store:
         return self.count[SMALL] >= self.share * self.n
 
     cdef inline void evict(self, Dead *dead) noexcept:
-        """One entry out; see ``store.Store`` for the policy."""
+        """Take one entry out; see ``store`` for the policy."""
         cdef int steps = 0
         cdef int proven = PROVEN if self.share < LONG else 1
         cdef uint32_t i
@@ -759,7 +759,7 @@ cdef class Store:
             return
 
     cdef inline void settle(self) noexcept:
-        """While there is room, what overflows small is kept in main."""
+        """While there is room, an entry that overflows small is kept in main."""
         cdef uint32_t i
         if self.count[SMALL] > 1 and self.count[SMALL] > self.share * self.n:
             i = self.head[SMALL]
@@ -770,7 +770,7 @@ cdef class Store:
     # -- the ghosts
 
     cdef inline void remember(self, Py_hash_t h, int queue) noexcept:
-        """This hash was evicted from that queue; as many are kept as there are entries."""
+        """Make a ghost: an entry of this hash was evicted from ``queue``. There are as many ghosts as entries."""
         cdef uint64_t mark = (<uint64_t>h * GOLDEN) & ~<uint64_t>3
         cdef uint32_t tag = <uint32_t>(mark >> 32)
         cdef uint32_t at, position
@@ -804,7 +804,7 @@ cdef class Store:
         self.ghosts[queue] += 1
 
     cdef inline bint recall(self, Py_hash_t h) noexcept:
-        """Whether this hash was evicted not long ago; it is forgotten, and the shares adapt."""
+        """Whether this hash has a ghost. The ghost is forgotten, and the shares of the queues adapt."""
         cdef uint32_t position
         cdef double step
         if self.newest == self.oldest:
@@ -837,7 +837,7 @@ cdef class Store:
             at = (at + 1) & self.recall_table.mask
 
     cdef inline void lay(self, uint32_t position) noexcept:
-        """Forget it; its position in the ring stays, empty, until its time."""
+        """Forget a ghost. Its position in the ring stays, empty, until the ring comes round to it."""
         cdef uint64_t mark = self.ring[position]
         self.ghosts[mark & 1] -= 1
         self.ring[position] = 0
@@ -906,7 +906,7 @@ cdef class Store:
         self.timed -= 1
 
     cdef inline bint advance(self, int64_t now, Dead *dead, int slots) noexcept:
-        """Take out what is expired: a bounded number, from the slots that are over. True: there is more."""
+        """Take out a bounded number of expired entries, from the slots that are over. True: there are more."""
         cdef int64_t last = (now >> TICK) - 1
         cdef int looks = LOOKS
         cdef uint32_t i
@@ -919,7 +919,7 @@ cdef class Store:
                 looks -= 1
                 i = self.cursor
                 self.cursor = self.entries[i].later
-                if self.entries[i].expires <= now:      # else a later turn of the wheel
+                if self.entries[i].expires <= now:      # else the entry belongs to a later turn of the wheel
                     self.take(i, dead, EXPIRED)
             if self.tick >= last or not self.timed:
                 return False
@@ -943,7 +943,7 @@ cdef void drop_all(Entry *entries, uint32_t touched) noexcept:
 
 
 cdef int64_t nanoseconds(ttl) except -1:
-    """0: for ever."""
+    """A ttl in nanoseconds; 0: for ever."""
     cdef double seconds
     if type(ttl) is not int and type(ttl) is not float and hasattr(ttl, "total_seconds"):
         ttl = ttl.total_seconds()
@@ -955,7 +955,7 @@ cdef int64_t nanoseconds(ttl) except -1:
     return max(<int64_t>1, <int64_t>(seconds * 1e9))
 
 
-# -- the collector: it sees what the entries hold, so a value that refers to its store is no leak
+# -- for the garbage collector: it sees the keys and values, so a value that refers to its store is no leak
 
 cdef traverseproc base_traverse
 cdef inquiry base_clear

@@ -1,10 +1,10 @@
 # cython: language_level=3
 """The tier in C, and the look-up that a decorated hit makes without a call."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from ._store cimport (
-    GOLDEN, NIL, Dead, Entry, Py_DECREF, Py_EQ, Py_INCREF, PyObject, PyObject_RichCompareBool, Store, Table, rc_add,
+    GOLDEN, NIL, Dead, Entry, Py_EQ, PyObject, PyObject_RichCompareBool, Store, Table,
     rc_hash, rc_lock, rc_now, rc_read, rc_same, rc_unlock, rc_write, tag_of,
 )
 
@@ -12,7 +12,7 @@ cdef extern from *:
     """
     #ifndef RC_TIER
     #define RC_TIER
-    /* The wall clock, read as cheaply as the other one; see rc_now. */
+    /* The wall clock, read as cheaply as the monotonic clock; see rc_now. */
     static inline int64_t rc_wall(void) {
     #if defined(_WIN32)
         FILETIME f;
@@ -42,7 +42,7 @@ cdef extern from *:
     #endif
     }
 
-    /* What an argument is, of the kinds that can be compared without running code of others; 0: none of these. */
+    /* The kind of an argument, if it can be compared without running code of the user; 0: another kind. */
     static inline int rc_kind(PyObject *o) {
         if (PyLong_CheckExact(o)) return 1;
         if (PyUnicode_CheckExact(o)) return 2;
@@ -50,12 +50,12 @@ cdef extern from *:
         if (o == Py_True || o == Py_False) return 4;
         if (PyFloat_CheckExact(o)) return 5;
         if (PyBytes_CheckExact(o)) return 6;
-        if (PyTuple_CheckExact(o)) return 7;    /* names of keywords; a tuple as an argument is not of these */
+        if (PyTuple_CheckExact(o)) return 7;    /* names of keywords; a tuple as an argument is not compared */
         if (PyType_Check(o)) return 8;
         return 0;
     }
 
-    /* Names of keywords may be a little more than text; then their hash is code of others. */
+    /* Whether all names of keywords are plain text: a subclass of str may have a hash of its own, code of the user. */
     static inline int rc_are_names(PyObject *names) {
         Py_ssize_t i;
         for (i = 0; i < PyTuple_GET_SIZE(names); i++)
@@ -72,7 +72,7 @@ cdef extern from *:
             for (i = 0; i < PyTuple_GET_SIZE(o); i++)
                 h = (h ^ (uint64_t)rc_hash(PyTuple_GET_ITEM(o, i))) * GOLDEN;
             return h;
-        case 5:     /* by its bits, as it is compared: the hash of a nan is that of the object */
+        case 5:     /* by its bits, as a float is compared: the hash of a nan is the hash of its object */
             memcpy(&h, &((PyFloatObject *)o)->ob_fval, sizeof h);
             return h ^ (h >> 29);
         case 3: case 4: case 8:
@@ -92,7 +92,7 @@ cdef extern from *:
         return h ^ (h >> 29);
     }
 
-    /* The same object for all that can be seen of it: type and value. */
+    /* Whether two arguments are equal in type and value, without running code of the user. */
     static int rc_exact(PyObject *a, PyObject *b) {
         Py_ssize_t i;
         if (a == b) return 1;
@@ -113,7 +113,7 @@ cdef extern from *:
         return 0;
     }
 
-    /* Whether a key that is held, (owner, argument...), is this one. */
+    /* Whether a held key, (owner, argument...), is the key of this call. */
     static inline int rc_is_call(PyObject *key, PyObject *owner, PyObject *const *args, Py_ssize_t n, PyObject *names,
                                  Py_ssize_t named) {
         Py_ssize_t i, at = 1;
@@ -142,13 +142,13 @@ cdef enum:
     SEQS = 4096
     MARKS = 65536
 
-cdef struct Mark:           # a watched key: its slot, and what stood there when the value was read
+cdef struct Mark:           # a watched key: its slot, and the mark of this slot when the value was read
     uint32_t slot
     uint32_t mark
 
-cdef struct Link:           # beside each entry: what it depends on
+cdef struct Link:           # beside each entry: the keys that it depends on
     uint64_t origin         # the number of its key on the server; 0: none
-    uint32_t before, after  # of the same origin
+    uint32_t before, after  # its neighbours of the same origin
     uint32_t watched
     Mark *marks
 
@@ -159,16 +159,16 @@ cdef class Token:
 
 cdef class Tier(Store):
     cdef Link *links
-    cdef uint32_t linked        # links there is memory for
+    cdef uint32_t linked        # links that there is memory for
     cdef Table origins          # the first entry of each origin
     cdef uint32_t origin_count
     cdef uint64_t *seqs
     cdef uint32_t *mark
     cdef uint64_t epoch
-    # these four are read without the lock, and written with it
+    # the next four numbers are read without the lock, and written with it
     cdef int64_t hears              # whether changes are heard
     cdef int64_t local
-    cdef int64_t until, until_wall  # serve before these instants of the two clocks; until is 0 unless it hears
+    cdef int64_t until, until_wall  # serve before these instants of the two clocks; ``until`` is 0 unless ``hears``
     cdef bint foreign_wall
     cdef bint linkless
     cdef int64_t at                 # the proven instant
@@ -190,7 +190,7 @@ cdef class Tier(Store):
 
 
 cdef inline bint serves(Tier t) noexcept:
-    """For the real clocks: two cheap reads."""
+    """Whether the tier may serve now, by the real clocks: two cheap reads."""
     if rc_read(&t.local):
         return rc_read(&t.hears) != 0
     return rc_now() < rc_read(&t.until) and rc_wall() < rc_read(&t.until_wall)
@@ -232,7 +232,7 @@ cdef inline int64_t seek_call(Tier t, uint64_t h, PyObject *owner, PyObject **ar
 
 cdef inline uint64_t mix_call(uint64_t owner, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named,
                               Py_ssize_t classes) noexcept:
-    """The number of a call, or 0 if one of its arguments is not compared here; the first ones may be classes."""
+    """The number of a call, or 0 if an argument is not compared here; the first ``classes`` may be classes."""
     cdef uint64_t h = owner * GOLDEN + <uint64_t>n
     cdef Py_ssize_t i
     cdef int kind
@@ -249,7 +249,7 @@ cdef inline uint64_t mix_call(uint64_t owner, PyObject **args, Py_ssize_t n, PyO
 
 
 cdef inline bint counts_still(Tier t, uint32_t i, int64_t now) noexcept:
-    """Whether this entry is neither over nor made void by what it watches."""
+    """Whether this entry is neither expired nor void by a change of a key that it watches; counts the hit."""
     cdef Entry *e = &t.entries[i]
     cdef Link *link
     cdef uint32_t k

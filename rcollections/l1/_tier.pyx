@@ -1,17 +1,19 @@
 # cython: language_level=3, freethreading_compatible=True
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: binding=False, embedsignature=True
-"""The tier of one server, compiled. ``tier.py`` explains it; this makes the same decisions.
+"""The tier of one server, compiled. ``tier.py`` explains the tier; this file makes the same decisions.
 
-Beside each entry of the store stands a ``Link``: the number of its origin, its neighbours of the same origin, what
-it watches. The origins are a table of first entries. A key on the server is known by a 64-bit number of its
-name: two names of one number would cost each other an invalidation too many, never one too few.
+Beside each entry of the store stands a ``Link``: the number of its origin, its neighbours of the same origin, the
+keys that it watches. The origins are a table of first entries. A key on the server is known by a 64-bit number of
+its name. Two names with one number would cost each other an invalidation too many, never one too few.
 
-Keys here are exact: an argument alone, or a tuple that begins with the owner. Comparing them runs no code of others.
+Keys in this store are exact: an argument alone, or a tuple that begins with the owner. Comparing two keys runs no
+code of the user.
 
-All that changes is changed under the lock of the store. A look-up asks before it locks whether anything may be
-served: ``hears``, ``local``, ``until`` and ``until_wall`` are read one by one (``rc_read``). Who ends that (``lost``,
-``void``, ``prove`` after a sleep) takes the entries out in the same step, so who was too early finds nothing to serve.
+Every change happens under the lock of the store. A look-up asks before it locks whether the tier may serve:
+it reads ``hears``, ``local``, ``until`` and ``until_wall`` one by one (``rc_read``). A step that ends serving
+(``lost``, ``void``, ``prove`` after a sleep) takes the entries out too. So a look-up that asked too early finds
+no entry.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
@@ -27,13 +29,13 @@ from .counts import TierCounts
 from .packed import Packed as _Packed
 
 cdef object FOREVER = 1 << 62
-cdef int64_t CUT = 1_000_000        # ns by which a ttl may be too long: servers cut their clock to ms
+cdef int64_t CUT = 1_000_000        # ns by which a ttl may be too long: the clock of a server is cut to whole ms
 cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
-cdef tuple SPECIAL = (b"rc:t:", b"rc:g:")   # in the keys of tags and guards
+cdef tuple SPECIAL = (b"rc:t:", b"rc:g:")   # the marks in the keys of tags and guards
 
 
 cdef class Token:
-    """What was known before a read was sent."""
+    """The state of the tier before a read was sent."""
 
     def __dealloc__(self):
         PyMem_RawFree(self.marks)
@@ -45,11 +47,11 @@ cdef inline uint64_t origin_of(object name) except? 0:
 
 
 cdef class Tier(Store):
-    """As ``tier.Tier``, where everything is explained."""
+    """As ``tier.Tier``, which explains all parts."""
 
     def __cinit__(self, *args, **kwargs):
         self.seqs = <uint64_t *>PyMem_RawCalloc(SEQS, sizeof(uint64_t))
-        self.mark = <uint32_t *>PyMem_RawCalloc(MARKS, sizeof(uint32_t))    # touched only where something is watched
+        self.mark = <uint32_t *>PyMem_RawCalloc(MARKS, sizeof(uint32_t))    # used only for the keys of tags and guards
         if self.seqs == NULL or self.mark == NULL:
             raise MemoryError
 
@@ -80,7 +82,7 @@ cdef class Tier(Store):
 
     @property
     def live(self):
-        """Whether changes are heard: whoever wants to bring something in gets a token."""
+        """Whether the listener hears changes: then a reader gets a token, and may bring its value in."""
         return rc_read(&self.hears) != 0
 
     @property
@@ -90,7 +92,7 @@ cdef class Tier(Store):
 
     @property
     def age(self):
-        """Seconds since the proven instant; None before the first."""
+        """Seconds since the proven instant; None before the first proof."""
         cdef int64_t at
         cdef bint proven
         rc_lock(&self.mutex)
@@ -110,7 +112,7 @@ cdef class Tier(Store):
         return self.clock_now(), self.wall_now()
 
     def begin(self, *, local=False):
-        """From now on changes are heard (F5). ``local``: all that change anything say so themselves."""
+        """From now on changes are heard (F5). ``local``: every writer of the server tells the tier itself."""
         cdef bint is_local = local
         rc_lock(&self.mutex)
         rc_write(&self.local, is_local)
@@ -131,8 +133,9 @@ cdef class Tier(Store):
         self.drift = drift
         self.drifts = True
         if self.hears:
-            # The cheap clocks may be behind: never by more than this. Who reads one of the two ends of the older
-            # proof and one of this serves for no longer than this allows: what is void by it is out already.
+            # The cheap clocks may be behind, never by more than ``coarse``. A look-up may read one end of the older
+            # proof and one end of this proof. It serves no longer than this proof allows, and entries that
+            # this proof makes void are out already.
             self.at = now
             rc_write(&self.until, now + self.staleness - self.coarse)
             rc_write(&self.until_wall, wall + self.staleness - self.coarse)
@@ -156,7 +159,7 @@ cdef class Tier(Store):
         """Everything changed: nothing that was read before counts any more."""
         cdef Entry *entries
         cdef uint32_t touched
-        rc_lock(&self.mutex)    # one step: a fill comes before it, and is taken out, or after it, and is refused
+        rc_lock(&self.mutex)    # one step: a fill before this step is taken out, a fill after it is refused
         self.epoch += 1
         entries = self.take_all(&touched)
         rc_unlock(&self.mutex)
@@ -165,7 +168,7 @@ cdef class Tier(Store):
     # -- the fence
 
     def token(self, key, watched=()):
-        """To be taken before the read is sent; None while changes are not heard (F1)."""
+        """A token for a reader, before it sends its read; None while changes are not heard (F1)."""
         cdef Token token
         cdef tuple names
         cdef Py_ssize_t k
@@ -174,7 +177,7 @@ cdef class Tier(Store):
             return None
         token = Token()
         token.origin = origin_of(PyUnicode_AsUTF8String(key))
-        names = tuple(watched)  # nobody makes it longer meanwhile
+        names = tuple(watched)  # a copy: no other thread can make it longer meanwhile
         if names:
             token.marks = <Mark *>PyMem_RawMalloc(len(names) * sizeof(Mark))
             if token.marks == NULL:
@@ -192,7 +195,7 @@ cdef class Tier(Store):
         return token if hears else None
 
     def keep(self, Token token not None, owner, tuple args not None, value, deadline=0, size=0):
-        """Hold what was read, until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
+        """Hold a value that was read until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
         cdef uint64_t h
         cdef int64_t now
         cdef int64_t expires = 0 if deadline > FOREVER else deadline
@@ -208,15 +211,15 @@ cdef class Tier(Store):
         if exact is None:
             return False
         h, key = exact
-        # While it was on its way here (a clock, the collector), or while others were let go for it.
+        # The value may become void on its way here (a clock, the garbage collector), or while ``store`` evicts.
         refused = self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, expires, now, <void *>token)
-        if self.linkless:           # without memory for its link nobody could tell it to go
+        if self.linkless:           # no memory for its link: an invalidation would not find this entry
             self.linkless = False
             self.void()
         return self.counted_fill(token, refused)
 
     def put(self, key, value, ttl=None, size=None):
-        """Not here: ``keep`` knows what a value depends on."""
+        """Not for a tier: ``keep`` knows the token that a value depends on."""
         raise TypeError("a tier is filled by keep()")
 
     cdef bint refuses(self, void *note) noexcept:
@@ -232,7 +235,7 @@ cdef class Tier(Store):
         return void
 
     cdef bint counted_fill(self, Token token, bint refused) noexcept:
-        """Whether it was brought in and has not become void since."""
+        """Whether the value was brought in and has not become void since."""
         rc_lock(&self.mutex)
         refused = refused or self.is_void(token)
         self.refused += refused
@@ -255,7 +258,7 @@ cdef class Tier(Store):
             self.drop(key, True)
 
     def wrote(self, keys):
-        """We wrote these keys, or may have: said after the reply, or where it should have been (F6)."""
+        """We wrote these keys, or may have. Called after the reply, or where the reply was lost (F6)."""
         for key in keys:
             self.drop(PyUnicode_AsUTF8String(key) if isinstance(key, str) else key, False)
 
@@ -289,7 +292,7 @@ cdef class Tier(Store):
     # -- looking
 
     def held(self, owner, tuple args not None, default=None):
-        """What is held for these arguments and may be served, else the default."""
+        """The value that is held for these arguments and may be served, else the default."""
         cdef int64_t now, i
         exact = exact_key(owner, args) if self.proven() else None
         if exact is None:
@@ -312,7 +315,7 @@ cdef class Tier(Store):
         rc_unlock(&self.mutex)
 
     cdef object gone(self, int64_t i, int64_t now):
-        """The end of a look-up in vain; what it found is over, or void. Called locked."""
+        """The end of a look-up in vain: an entry that it found is expired or void, and goes. Called locked."""
         cdef Dead dead
         cdef int64_t expires
         dead.n = 0
@@ -325,7 +328,7 @@ cdef class Tier(Store):
 
     @property
     def counts(self):
-        """What was counted, and what there is."""
+        """The counts since the tier was made, and its content now."""
         cdef uint64_t hits, misses, fills, refused, invalidations, evictions
         cdef uint32_t n
         cdef size_t used
@@ -335,7 +338,7 @@ cdef class Tier(Store):
         rc_unlock(&self.mutex)
         return TierCounts(hits, misses, fills, refused, invalidations, evictions, n, used)
 
-    # -- what the store calls, locked
+    # -- hooks that the store calls, locked
 
     cdef int64_t seek(self, PyObject *key, Py_hash_t h) noexcept:
         return seek_one(self, <uint64_t>h, key)
@@ -380,7 +383,7 @@ cdef class Tier(Store):
         """This entry belongs to the token's key."""
         cdef Link *link
         cdef uint32_t first, tag
-        self.taken(i)   # of its older value
+        self.taken(i)   # first out of the origin of its older value
         link = &self.links[i]
         if token.watched:
             link.marks = <Mark *>PyMem_RawMalloc(token.watched * sizeof(Mark))
@@ -468,7 +471,7 @@ cdef class Tier(Store):
 cdef tuple exact_key(uint64_t owner, tuple args):
     """The number and the key of a call; None if an argument is not of the kinds that ``rc_kind`` knows.
 
-    A tuple among them is names of keywords.
+    A tuple among the arguments holds the names of keywords.
     """
     cdef uint64_t h
     cdef int kind

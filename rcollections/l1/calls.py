@@ -1,8 +1,8 @@
-"""What a look-up needs beside the tier: which arguments may be looked up as they are, and when not to look at all.
+"""Helpers of look-ups beside the tier: which arguments may be looked up as they are, and the numbers of owners.
 
-A hit pays next to nothing for the three switches, which any thread may turn: the generation changes when
-connections are configured anew, ``watched`` says that somebody observes every operation, ``bypasses`` how many
-``no_l1()`` blocks are open anywhere in the process.
+``hit`` has three switches beside them, which any thread may turn and which cost a hit next to nothing. The
+generation changes when connections are configured again. ``watched`` says that an observer wants every operation.
+The number of blocks says how many ``no_l1()`` blocks are open anywhere in the process.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ __all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_
 
 ABSENT: Any = type("ABSENT", (), {"__repr__": lambda _: "ABSENT", "__slots__": ()})()
 
-HOOK = "__cache_key__"  # the method by which an instance tells what it is
+HOOK = "__cache_key__"  # the method by which an instance tells its identity
 
-# What the first argument of a function is: like the others; of no account; an instance that tells what it is.
+# The first argument of a function is a plain argument (PLAIN), does not count (SKIP), or is an instance that tells
+# its identity (TOLD).
 PLAIN, SKIP, TOLD = 0, 1, 2
 
-# The classes of what is compared by value, known by their ids: asking whether a class is in a set of classes runs
-# what its metaclass says of equality and of hashes.
+# The classes of arguments that are compared by value. They are known by their ids: a look-up in a set of classes
+# would run ``__eq__`` and ``__hash__`` of a metaclass.
 EXACT = frozenset(map(id, (int, str, bool, float, bytes, type(None))))
 
 bypassed: ContextVar[bool] = ContextVar("rcollections_no_l1", default=False)
@@ -31,28 +32,28 @@ _numbering = RLock()  # a counter of itertools may give two threads the same num
 
 
 def number() -> int:
-    """Of an owner; the next one is its too, for calls that are held under their key on the server. 1: collections."""
+    """A number for an owner. The next number is its too, for calls held under their server key. 1: collections."""
     with _numbering:
         return next(_numbers)
 
 
 async def soon(value: Any) -> Any:
-    """A real coroutine that has its result."""
+    """A real coroutine whose result is there already."""
     return value
 
 
 def is_exact(args: tuple[Any, ...]) -> bool:
-    """Whether all of these can be compared by type and value, without running code of others."""
+    """Whether all arguments can be compared by type and value, without running code of the user."""
     return EXACT.issuperset(map(id, map(type, args)))
 
 
 def is_class(each: Any) -> bool:
-    """Whether it really is one: ``isinstance`` believes what an object says of its class."""
+    """Whether ``each`` really is a class: ``isinstance`` would believe the ``__class__`` of an object."""
     return issubclass(type(each), type)
 
 
 def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
-    """Under what the result of a call is held; None if that has to be its key on the server."""
+    """The arguments that the result of a call is held under; None if it has to be held under its key on the server."""
     if mode != PLAIN:
         if not args:
             return None
@@ -71,9 +72,9 @@ def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def _told(instance: Any) -> Any:
-    """What an instance says that it is, or the class itself of which a class method is called; else ABSENT.
+    """The identity that an instance tells, or the class itself of which a class method is called; else ABSENT.
 
-    Only a class makes its instances tell; what they have may still be another hook, or None, which is none.
+    The class decides whether its instances tell. An instance may still have a hook of its own; None is no hook.
     """
     if is_class(instance):
         return instance

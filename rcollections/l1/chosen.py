@@ -1,6 +1,6 @@
-"""The one choice: the compiled modules if they were built, else those in Python.
+"""The one choice: the compiled modules if they were built, else the modules in Python.
 
-``RCOLLECTIONS_PURE=1`` in the environment takes the ones in Python in any case; ``COMPILED`` tells how the choice fell.
+``RCOLLECTIONS_PURE=1`` in the environment takes the modules in Python in any case. ``COMPILED`` tells the choice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a tier counts, as one immutable reading."""
+"""The counts of a tier, as one immutable reading."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["TierCounts"]
 class TierCounts(NamedTuple):
     """Counts since the tier was made, and its content now.
 
-    ``misses`` are lookups that found nothing that could be served, for want of a proof too; ``refused`` are
-    fills that something made void while they were read; ``invalidations`` are keys of which the server said
-    that they changed.
+    ``misses`` are lookups that found no value that could be served, also for want of a proof. ``refused`` are
+    fills that a change, a loss or a fork made void before they were in. ``invalidations`` are keys of which
+    the server said that they changed.
     """
 
     hits: int

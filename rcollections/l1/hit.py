@@ -1,7 +1,7 @@
-"""The decorated hit in pure Python: a call that is answered by the tier, or handed on. ``_hit.pyx`` is the same.
+"""The decorated hit in pure Python: the tier answers a call, or the call is handed on. ``_hit.pyx`` is the same.
 
-A ``Hit`` is the base of what ``@cached`` makes of a function. All faces of one function (the function itself, its
-bound methods) share an ``Owner``, which is armed with a tier by the first call that went the long way.
+``Hit`` is the base class of cached functions. All faces of one function (the function itself, its bound methods)
+share an ``Owner``. The first call that goes the long way arms this owner with a tier.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ __all__ = ["Hit", "Near", "Owner", "bypass", "enable", "renew", "watch"]
 
 READS = 1  # the owner of reads of collections
 
-# Told by any thread and read in every call, so without a lock: two threads that add to a number may lose one.
+# Any thread may change these switches and every call reads them, without a lock. The open blocks are items of a list,
+# not a number: two threads that add to a number without a lock may lose one block.
 _generation = object()
 _watched = False
-_blocks: list[None] = []  # as long as there are blocks
+_blocks: list[None] = []  # one item for each open ``no_l1()`` block
 
 
 def renew() -> None:
-    """Connections were configured: nobody is armed any more."""
+    """Connections were configured: from now on no owner is armed."""
     global _generation
     _generation = object()
 
 
 def watch(on: bool) -> None:
-    """Whether somebody observes operations: then every call goes the long way, which tells."""
+    """Whether an observer wants every operation: then every call goes the long way, which tells the observers."""
     global _watched
     _watched = on
 
 
 def bypass(by: int) -> None:
-    """One ``no_l1()`` block more, or one less."""
+    """One ``no_l1()`` block was opened (1) or closed (-1)."""
     if by > 0:
         _blocks.extend([None] * by)
     elif by < 0:
@@ -44,33 +45,33 @@ def bypass(by: int) -> None:
 
 
 class Owner:
-    """One function, as far as the tier knows it. Without the GIL ``hits`` may be a few too few."""
+    """One function, as the tier knows it. Without the GIL ``hits`` may miss a few."""
 
     __slots__ = ("_armed", "asynchronous", "by_key", "hits", "number")
 
     def __init__(self, asynchronous: bool = False) -> None:
         self.number = number()
-        self.by_key = self.number + 1  # the owner of what is held under its key on the server
+        self.by_key = self.number + 1  # the owner of values that are held under their key on the server
         self.asynchronous = asynchronous
         self.hits = 0
-        self._armed: tuple[Tier | None, int, object] = None, PLAIN, None  # one object: nobody sees half of it
+        self._armed: tuple[Tier | None, int, object] = None, PLAIN, None  # one object: no thread sees half of it
 
     def arm(self, tier: Tier | None, mode: int) -> None:
-        """From now on calls are looked up in this tier; None: in none."""
+        """From now on calls are looked up in this tier; None: in no tier."""
         self._armed = tier, mode, _generation
 
     @property
     def tier(self) -> Tier | None:
-        """Where to look now, if anywhere."""
+        """The tier to look into now, or None."""
         return _armed(self)[0]
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
-        """Under what the result of this call is held, or None."""
+        """The arguments that the result of this call is held under, or None."""
         return call_arguments(self._armed[1], args, kwargs)
 
 
 def _armed(owner: Owner) -> tuple[Tier | None, int]:
-    """The tier to look into now, or None, and how."""
+    """The tier to look into now, or None, and the mode of the first argument."""
     tier, mode, generation = owner._armed
     if generation is not _generation or (_blocks and bypassed.get()):
         tier = None
@@ -78,7 +79,7 @@ def _armed(owner: Owner) -> tuple[Tier | None, int]:
 
 
 class Hit:
-    """A callable that looks before it calls ``_call``."""
+    """A callable that looks into the tier before it calls ``_call``."""
 
     _owner: Owner | None = None
     _bound: tuple[Any, ...] = ()
@@ -86,7 +87,7 @@ class Hit:
     _call: Any  # the long way
 
     def _set_first(self, first: Any) -> None:
-        """The instance of a bound method; ``_bound`` says it too."""
+        """The instance of a bound method. Only the compiled twin needs it: here ``_bound`` has it already."""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         owner = self._owner
@@ -102,7 +103,7 @@ class Hit:
 
 
 def enable(cls: type) -> None:
-    """Make calls of this class's objects quick: it must not define ``__call__``."""
+    """Make calls of this class's objects quick. The class must not define ``__call__``."""
     if not issubclass(cls, Hit) or "__call__" in cls.__dict__:
         raise TypeError(f"{cls.__name__} has a __call__ of its own")
 
@@ -119,11 +120,11 @@ class Near:
 
     @property
     def usable(self) -> bool:
-        """Whether to look at all."""
+        """Whether a read may look into the tier at all."""
         return self._generation is _generation and not (_blocks and bypassed.get())
 
     def part(self, name: str, part: Any) -> Any:
-        """What is held of a field or member under this name, or ABSENT."""
+        """The value that is held for a field or member under this name, or ABSENT."""
         if _watched or not self.usable:
             return ABSENT
         if type(part) is not str and type(part) is not int:

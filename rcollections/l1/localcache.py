@@ -1,4 +1,4 @@
-"""``LocalCache``: a bounded cache in this process, for whatever need not be shared."""
+"""``LocalCache``: a bounded cache in this process, for values that need not be shared."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ V = TypeVar("V")
 
 
 class LocalCache(Store[K, V]):
-    """Up to ``capacity`` values in this process, and up to ``bytes`` if given; the ones worth keeping stay.
+    """Up to ``capacity`` values in this process, and up to ``bytes`` if given; the values worth keeping stay.
 
-    Keys are compared as those of a dict are (``1`` and ``1.0`` are one key); values are kept as they are, not
-    copied. ``ttl`` in seconds, 0 for ever. Threads may share it; a child process has its copy. A lookup counts as
-    a use when room is needed, unless ``touch_on_read=False``. ``eviction_callback(key, value, reason)`` is told
-    what left by itself: reason "evicted" or "expired".
+    Keys are compared like the keys of a dict (``1`` and ``1.0`` are one key); values are kept as they are, not
+    copied. ``ttl`` in seconds, 0 for ever. Threads may share a cache; a child process has a copy of its own. A
+    lookup counts as a use when room is needed, unless ``touch_on_read=False``. The cache calls
+    ``eviction_callback(key, value, reason)`` for each entry that leaves by itself: reason "evicted" or "expired".
 
     >>> from rcollections import LocalCache
     >>> names = LocalCache[int, str](1000, ttl=60)

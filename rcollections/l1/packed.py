@@ -1,4 +1,4 @@
-"""``Packed``: a value that its caller could change, held as bytes: each hit gets one of its own."""
+"""``Packed``: a value that a caller could change, held as bytes, so that each hit gets a value of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Packed"]
 
 
 class Packed:
-    """Bytes of the server, and how they are read."""
+    """Bytes of the server, and the function that reads them."""
 
     __slots__ = ("_data", "_load")
 
@@ -23,7 +23,7 @@ class Packed:
         self._load = load
 
     def open(self) -> Any:
-        """The value, decoded anew; ABSENT if that cannot be done any more."""
+        """The value, decoded again; ABSENT if the bytes cannot be read any more."""
         try:
             return self._load(self._data)
         except DecodeError:

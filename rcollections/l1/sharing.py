@@ -1,4 +1,4 @@
-"""Which values may be handed to several callers: those that none of them can change."""
+"""Which values may be handed to several callers: values that no caller can change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEEPEST = 20
 
 
 def is_immutable(value: Any, depth: int = 0) -> bool:
-    """Whether nobody who gets this object can change it, nor anything in it. Unknown types can be changed.
+    """Whether no caller can change this object or an object inside it. Unknown types count as changeable.
 
     O(n) over the items of tuples and frozensets.
     """
@@ -34,10 +34,10 @@ def is_immutable(value: Any, depth: int = 0) -> bool:
     if kind is datetime or kind is time:
         return value.tzinfo is None or type(value.tzinfo) is timezone or type(value.tzinfo).__module__ == "zoneinfo"
     if isinstance(value, Enum):
-        return True  # one object in any case
+        return True  # a member is one object in the whole process, also without a cache
     if isinstance(value, PurePath):
         return kind.__module__.partition(".")[0] == "pathlib"
-    if isinstance(value, tuple):  # a namedtuple: unless its class lets it have attributes
+    if isinstance(value, tuple):  # a namedtuple is immutable, unless its class allows attributes
         return hasattr(kind, "_fields") and not hasattr(value, "__dict__") and is_immutable(tuple(value), depth + 1)
     parameters = getattr(kind, "__dataclass_params__", None)
     if parameters is not None and parameters.frozen:

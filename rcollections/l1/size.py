@@ -1,7 +1,7 @@
 """How many bytes a key and its value take, for a store that is bounded by bytes.
 
-An estimate: containers and attributes are followed, what is shared inside one value counts once, and of large
-containers a sample stands for the rest. A value costs a few microseconds, never more than a millisecond or two.
+An estimate: it follows containers and attributes, counts an object that one value holds twice only once, and of
+large containers takes a sample. A value costs a few microseconds, never more than a millisecond or two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LEAVES = frozenset({bool, bytearray, bytes, complex, float, int, memoryview, ra
 
 
 def estimate(key: object, value: object) -> int:
-    """Bytes of this pair, not counting what the store itself needs for an entry."""
+    """Bytes of this pair, without the bytes that the store itself needs for an entry."""
     if type(key) in _LEAVES and type(value) in _LEAVES:
         return getsizeof(key) + getsizeof(value)
     seen: set[int] = set()
@@ -44,7 +44,7 @@ def _bytes(each: Any, looks: int, seen: set[int]) -> int:
 
 
 def _parts(each: Any) -> tuple[int, Iterable[Any]]:
-    """How many objects belong to this one, and some of them."""
+    """How many objects belong to this object, and some of them."""
     kind = type(each)
     if kind is list or kind is tuple:
         return len(each), each[:: max(1, len(each) // _SAMPLE)]

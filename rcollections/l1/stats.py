@@ -1,4 +1,4 @@
-"""What a store counts, as one immutable reading."""
+"""The counts of a store, as one immutable reading."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["StoreStats"]
 class StoreStats(NamedTuple):
     """Counts since the store was made, and its content now.
 
-    ``evictions`` left because there was no room, ``expirations`` because their time was over; what was
-    deleted, cleared or replaced is in neither.
+    ``evictions`` are entries that left because there was no room, ``expirations`` entries whose time was over.
+    Deleted, cleared and replaced entries are in neither.
     """
 
     hits: int

@@ -1,23 +1,23 @@
-"""The bounded store of L1 in pure Python: what it promises, and how. ``_store.pyx`` is the same, compiled.
+"""The bounded store of L1 in pure Python: its promises and its policy. ``_store.pyx`` is the same, compiled.
 
-Both make the same decisions, step by step; one suite tests both. This one is for machines without a compiler,
-and to read.
+Both stores make the same decisions, step by step; one suite tests both. This file is for machines without a
+compiler, and to read.
 
-The policy is an adaptive S3-FIFO. New entries go into *small*, which gets a share of the entries, one in ten
-to begin with. Who was used twice there moves on to *main* when its time is over, the others leave: most of
-what is used once is never used again. Where small has a third of the entries or more, one use is enough: what
-is used is used soon after it came, and who asks for more there keeps what lies in main for ever. Main is a FIFO
-too; what was used since it came or came round again stays for one more round, each use counting for one. What
-leaves is remembered as a *ghost*, as a hash only; a ghost that comes back goes straight to main, and shows
-which of the two queues was too short: its share grows. While there is room, nothing leaves: what overflows
-small goes to main.
+The policy is an adaptive S3-FIFO. New entries go into the queue *small*, which gets a share of the entries, one in
+ten to begin with. When an entry reaches the end of small, it moves on to the queue *main* if it was used twice.
+Other entries leave, since most entries that are used once are never used again. Where small has a third of the
+entries or more, one use is enough. There an entry is used soon after it came, and a stricter rule would keep the
+old entries of main for ever. Main is a FIFO too: an entry stays for one more round for each use since it came.
+The hash of an evicted entry is remembered as a *ghost*. An entry whose ghost is found goes straight to main. Its
+ghost shows which of the two queues was too short, and the share of that queue grows. While there is room, no entry
+leaves: entries that overflow small go to main.
 
-Times are kept in a wheel of 512 slots of about a second; every ``put`` takes out some of those whose time is
-over, a bounded number, and ``purge`` all. A ``get`` moves nothing: it counts the use, up to three.
+Times are kept in a wheel of 512 slots of about a second. Every ``put`` takes out a bounded number of expired
+entries, ``purge`` takes out all. A ``get`` moves nothing: it counts the use, up to three.
 
-The rule for whoever changes this: code of others (``__eq__``, ``__hash__``, callbacks, clock, size function)
-runs before or after a step, never in it. A step may still be interrupted, by the collector or a signal, and
-what they call may call the store: then it waits in ``_later`` until the step is over.
+The rule for changes in this file: code of the user (``__eq__``, ``__hash__``, callbacks, clock, size function)
+runs before or after a step, never inside. The garbage collector or a signal may still interrupt a step, and
+call the store. Then that call waits in ``_later`` until the step is over.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SMALL, MAIN = 0, 1
 EVICTED, EXPIRED = 1, 2
 REASONS: tuple[Any, ...] = (None, "evicted", "expired")
 BATCH = 32  # entries that one step takes out at most
-SPARE = 4  # of these, not for the expired: a put needs some itself
+SPARE = 4  # so many of BATCH are not for expired entries, since a put has to take out some itself
 LOOKS = 64  # entries of the wheel that a step looks at
 WHEEL = 512  # slots of the wheel
 TICK = 30  # a slot is 2**30 ns
@@ -72,14 +72,14 @@ class Entry:
         self.size = size
         self.uses = uses  # hits since it came into its queue, up to 3
         self.queue = SMALL
-        self.expires = 0  # of the clock, in ns; 0: never
-        self.chain: Entry | None = None  # another one of the same hash
-        self.sooner: Entry | None = None  # in its slot of the wheel
+        self.expires = 0  # in ns of the clock; 0: never
+        self.chain: Entry | None = None  # another entry of the same hash
+        self.sooner: Entry | None = None  # its neighbours in its slot of the wheel
         self.later: Entry | None = None
 
 
 class Ghost:
-    """The hash of one that was evicted."""
+    """The hash of an entry that was evicted."""
 
     __slots__ = ("alive", "hash", "queue")
 
@@ -95,10 +95,10 @@ Dead = list[tuple[Any, Any, int]]
 class Store(Generic[K, V]):
     """A mapping with a bound: ``capacity`` entries, and ``bytes`` if given.
 
-    ``ttl`` (seconds) is that of entries put without one, 0 for ever. ``touch_on_read=False`` makes reads
-    count for nothing when room is needed. ``eviction_callback(key, value, reason)`` is told of each entry that
-    leaves by itself, ``reason`` being "evicted" or "expired". ``size(key, value)`` gives the bytes of an entry
-    that is put without them; without it they are estimated, if ``bytes`` is given. ``clock()`` gives seconds.
+    ``ttl`` (seconds, 0 for ever) is for entries that are put without a ttl. ``touch_on_read=False`` makes reads
+    count for nothing when room is needed. The store calls ``eviction_callback(key, value, reason)`` for each entry
+    that leaves by itself; ``reason`` is "evicted" or "expired". ``size(key, value)`` gives the bytes of an entry
+    that is put without a size; if only ``bytes`` is given, the store estimates sizes. ``clock()`` gives seconds.
     """
 
     __slots__ = (
@@ -136,7 +136,7 @@ class Store(Generic[K, V]):
         self,
         capacity: int = 10_000,
         *,
-        bytes: int | None = None,  # noqa: A002 - as of the property
+        bytes: int | None = None,  # noqa: A002 - the name of the property
         ttl: float | timedelta = 0,
         touch_on_read: bool = True,
         eviction_callback: Callable[[K, V, Literal["evicted", "expired"]], object] | None = None,
@@ -190,7 +190,7 @@ class Store(Generic[K, V]):
     @overload
     def get_ttl(self, key: K, default: D) -> tuple[V | D, float]: ...
     def get_ttl(self, key: K, default: Any = ABSENT) -> tuple[Any, float]:
-        """The value and the seconds that it stays (``inf``: for ever). As ``get``, with ``(default, -1.0)``."""
+        """The value and the seconds that the value stays (``inf``: for ever). A miss gives ``(default, -1.0)``."""
         now = self._now()
         entry = self._find(key, hash(key))
         if entry is not None:
@@ -207,7 +207,7 @@ class Store(Generic[K, V]):
         return default, -1.0
 
     def contains(self, key: K) -> bool:
-        """Whether it is there and not expired. Counts neither as a use nor as a hit or miss."""
+        """Whether the key is there and not expired. Counts neither as a use nor as a hit or miss."""
         now = self._now() if self._timed else 0
         entry = self._find(key, hash(key))
         return entry is not None and (not entry.expires or entry.expires > now)
@@ -216,11 +216,11 @@ class Store(Generic[K, V]):
         return self.contains(key)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
-        """How many entries there are, with those that are expired and not yet taken out."""
+        """How many entries there are, with expired entries that were not taken out yet."""
         return self._n
 
     def keys(self) -> list[K]:
-        """The keys of this moment that are not expired, in no order."""
+        """The keys that are not expired now, in no order."""
         now = self._now() if self._timed else 0
         entered = self._enter()
         try:
@@ -236,9 +236,9 @@ class Store(Generic[K, V]):
     # -- writing
 
     def put(self, key: K, value: V, ttl: float | timedelta | None = None, size: int | None = None) -> None:
-        """Store a value for ``ttl`` seconds (default: the store's; 0: for ever), which takes ``size`` bytes.
+        """Store a value of ``size`` bytes for ``ttl`` seconds (default: the ttl of the store; 0: for ever).
 
-        If there is no room, others leave. What is larger than the whole store is not kept.
+        If there is no room, other entries leave. A value that is larger than the whole store is not kept.
         """
         lasts = self._ttl if ttl is None else nanoseconds(ttl)
         hash_ = hash(key)
@@ -251,15 +251,15 @@ class Store(Generic[K, V]):
         self._store(key, value, hash_, room, now + lasts if lasts else 0, now)
 
     def delete(self, key: K) -> bool:
-        """Remove it; whether it was there and not expired."""
+        """Remove the key; whether it was there and not expired."""
         return self._remove(key, 0)
 
     def expire(self, key: K) -> bool:
-        """As ``delete``, but told to the callback, and counted, as an expiry."""
+        """As ``delete``, but the store counts the removal as an expiry, and tells the callback so."""
         return self._remove(key, EXPIRED)
 
     def purge(self) -> int:
-        """Take out all that is expired now, and say how many. ``put`` does it bit by bit, an idle store does not."""
+        """Take out all expired entries now, and give their number. ``put`` takes some each time; an idle store none."""
         now = self._now()
         gone = 0
         more, last = True, False
@@ -272,7 +272,7 @@ class Store(Generic[K, V]):
                 more = self._advance(now, dead, WHEEL)
                 if not more and not last and self._timed:
                     last = more = True
-                    self._open(now >> TICK)  # is not over, but some in it may be
+                    self._open(now >> TICK)  # this slot is not over, but some of its entries may be expired
             except BaseException:
                 self._forget()
                 raise
@@ -283,7 +283,7 @@ class Store(Generic[K, V]):
         return gone
 
     def clear(self) -> None:
-        """Remove everything, and give the memory back."""
+        """Remove all entries, and give the memory back."""
         if not self._enter():
             self._later.append(self.clear)
             return
@@ -297,16 +297,16 @@ class Store(Generic[K, V]):
                 entry.sooner = entry.later = entry.chain = None
         self._bury([])
 
-    # -- what there is
+    # -- sizes and counts
 
     @property
     def capacity(self) -> int:
-        """How many entries it holds at most."""
+        """How many entries the store holds at most."""
         return self._limit
 
     @property
     def usage(self) -> int:
-        """How many entries it holds."""
+        """How many entries the store holds now."""
         return self._n
 
     @property
@@ -316,7 +316,7 @@ class Store(Generic[K, V]):
 
     @property
     def stats(self) -> StoreStats:
-        """What was counted, and what there is."""
+        """The counts since the store was made, and its content now."""
         return StoreStats(self._hits, self._misses, self._evictions, self._expirations, self._n, self._bytes)
 
     def __reduce__(self) -> Any:
@@ -335,14 +335,14 @@ class Store(Generic[K, V]):
         self._busy = False
 
     def _after_fork(self) -> None:
-        """In a child: whoever held the lock is a thread of the parent, and may have been in the midst of a step."""
+        """In a child: the thread that held the lock is of the parent, and may have been in the midst of a step."""
         half = self._busy
         self._unlock_all()
         if half:
             self._forget()
 
     def _enter(self) -> bool:
-        """Begin a step. False: this thread is in one, and was interrupted."""
+        """Begin a step. False: this thread is in a step already, and was interrupted."""
         self._lock.acquire()
         if self._busy:
             self._lock.release()
@@ -355,11 +355,11 @@ class Store(Generic[K, V]):
         self._lock.release()
 
     def _bury(self, dead: Dead) -> None:
-        """After a step: do what had to wait, tell the callback. The rest is let go with the list."""
+        """After a step: make the calls that had to wait, and tell the callback. The dead values go with the list."""
         while self._later:
             try:
                 late = self._later.popleft()
-            except IndexError:  # another thread does it
+            except IndexError:  # another thread took the last call
                 break
             late()
         if self._callback is not None:
@@ -368,7 +368,7 @@ class Store(Generic[K, V]):
                     _tell(self._callback, key, value, REASONS[why])
 
     def _remove(self, key: Any, why: int, over: bool = False) -> bool:
-        """Whether it was there; ``over``: not to be taken out then, if another thread has put it anew."""
+        """Whether the key was there. ``over``: leave an entry that is not expired, which another thread has put."""
         now = self._now() if self._timed else 0
         hash_ = hash(key)
         dead: Dead = []
@@ -395,7 +395,7 @@ class Store(Generic[K, V]):
         return there
 
     def _store(self, key: Any, value: Any, hash_: int, size: int, expires: int, now: int) -> None:
-        queue = -1  # where it goes; unknown until the ghosts were asked
+        queue = -1  # of the new entry; unknown until the ghosts were asked
         uses = 0
         evicted = False
         while True:
@@ -416,10 +416,10 @@ class Store(Generic[K, V]):
                     self._take(entry, dead, EXPIRED)
                     entry = None
                 if not done and self._timed:
-                    self._advance(now, dead, SLOTS)  # not the entry: that is not expired
+                    self._advance(now, dead, SLOTS)  # does not take out ``entry``, which is not expired
                 if not done and entry is not None:
                     if self._most and self._bytes - entry.size + size > self._most:
-                        # Out, and in again at the end of its queue: it must not be what makes room for itself.
+                        # Out, and in again at the end of its queue: else it could be evicted to make room for itself.
                         queue = entry.queue
                         uses = min(3, entry.uses + 1)
                         self._take(entry, dead, 0)
@@ -427,7 +427,7 @@ class Store(Generic[K, V]):
                         self._replace(entry, value, size, expires, now, dead)
                         done = True
                 if not done and self._most and size > self._most:
-                    # Leaves as it comes; the older value is gone, or it would be served.
+                    # The value leaves at once. The older value is gone already, else it would be served.
                     self._evictions += 1
                     dead.append((key, value, EVICTED))
                     done = True
@@ -452,13 +452,13 @@ class Store(Generic[K, V]):
                 return
 
     def _refuses(self, _value: Any) -> bool:
-        """For the tier, in a step: whether this value became void on its way here."""
+        """For the tier, in a step: whether this value became void before it was stored."""
         return False
 
     # -- the table
 
     def _find(self, key: Any, hash_: int) -> Entry | None:
-        """The entry of this key. Asks ``__eq__``, so it runs before a step, and again if that changed something."""
+        """The entry of this key. Runs ``__eq__``, so before a step, and once more if that changed the store."""
         while True:
             version = self._version
             entry = self._table.get(hash_)
@@ -484,7 +484,7 @@ class Store(Generic[K, V]):
             self._time(entry, expires, now)
 
     def _replace(self, entry: Entry, value: Any, size: int, expires: int, now: int, dead: Dead) -> None:
-        """Another value for the key that is there; a use of it."""
+        """Another value for a key that is there. Counts as a use of the entry."""
         dead.append((None, entry.value, 0))
         entry.value = value
         self._bytes += size - entry.size
@@ -497,7 +497,7 @@ class Store(Generic[K, V]):
             self._time(entry, expires, now)
 
     def _take(self, entry: Entry, dead: Dead, why: int) -> None:
-        """Out of everything. The list keeps what it held until the step is over."""
+        """Take an entry out of all tables. ``dead`` keeps its key and value alive until the step is over."""
         dead.append((entry.key, entry.value, why))
         first = self._table[entry.hash]
         if first is not entry:
@@ -519,7 +519,7 @@ class Store(Generic[K, V]):
         self._version += 1
 
     def _forget(self) -> None:
-        """Empty; also after a step that did not come to its end."""
+        """Make the store empty; also after a step that did not come to its end."""
         self._table: dict[int, Entry] = {}
         self._queues: tuple[OrderedDict[Entry, None], OrderedDict[Entry, None]] = (OrderedDict(), OrderedDict())
         self._ring: deque[Ghost] = deque()
@@ -540,7 +540,7 @@ class Store(Generic[K, V]):
         return self._n >= self._limit or (self._most > 0 and self._bytes + size > self._most)
 
     def _evict(self, dead: Dead) -> None:
-        """One entry out."""
+        """Take one entry out."""
         small, main = self._queues
         steps = 0
         proven = PROVEN if self._share < LONG else 1
@@ -565,7 +565,7 @@ class Store(Generic[K, V]):
             return
 
     def _settle(self) -> None:
-        """While there is room, what overflows small is kept in main."""
+        """While there is room, an entry that overflows small is kept in main."""
         small, main = self._queues
         if len(small) > 1 and len(small) > self._share * self._n:
             entry = next(iter(small))
@@ -577,7 +577,7 @@ class Store(Generic[K, V]):
     # -- the ghosts
 
     def _remember(self, hash_: int, queue: int) -> None:
-        """This hash was evicted from that queue; as many are kept as there are entries."""
+        """Make a ghost: an entry of this hash was evicted from ``queue``. There are as many ghosts as entries."""
         while len(self._ring) >= self._n:
             oldest = self._ring.popleft()
             if oldest.alive:
@@ -591,7 +591,7 @@ class Store(Generic[K, V]):
         self._ghosts[queue] += 1
 
     def _recall(self, hash_: int) -> bool:
-        """Whether this hash was evicted not long ago; it is forgotten, and the shares adapt."""
+        """Whether this hash has a ghost. The ghost is forgotten, and the shares of the queues adapt."""
         ghost = self._remembered.get(hash_)
         if ghost is None:
             return False
@@ -606,7 +606,7 @@ class Store(Generic[K, V]):
         return True
 
     def _lay(self, ghost: Ghost) -> None:
-        """Forget it; its place in the ring stays, empty, until its time."""
+        """Forget a ghost. Its place in the ring stays, dead, until the ring comes round to it."""
         ghost.alive = False
         del self._remembered[ghost.hash]
         self._ghosts[ghost.queue] -= 1
@@ -636,11 +636,11 @@ class Store(Generic[K, V]):
             entry.sooner.later = entry.later
         if entry.later is not None:
             entry.later.sooner = entry.sooner
-        entry.sooner = entry.later = None  # its end stays: another thread may have found it, and looks at that now
+        entry.sooner = entry.later = None  # ``expires`` stays: a thread that has found the entry may read it now
         self._timed -= 1
 
     def _advance(self, now: int, dead: Dead, slots: int) -> bool:
-        """Take out what is expired: a bounded number, from the slots that are over. True: there is more."""
+        """Take out a bounded number of expired entries, from the slots that are over. True: there are more."""
         last = (now >> TICK) - 1
         looks = LOOKS
         self._tick = max(self._tick, last - WHEEL)
@@ -651,7 +651,7 @@ class Store(Generic[K, V]):
                 looks -= 1
                 entry = self._cursor
                 self._cursor = entry.later
-                if entry.expires <= now:  # else a later turn of the wheel
+                if entry.expires <= now:  # else the entry belongs to a later turn of the wheel
                     self._take(entry, dead, EXPIRED)
             if self._tick >= last or not self._timed:
                 return False
@@ -667,7 +667,7 @@ class Store(Generic[K, V]):
     # -- for tests
 
     def _check(self) -> tuple[list[K], list[K], float, int, int]:
-        """Assert that everything fits together; give the queues, the share of small, and the ghosts of each."""
+        """Assert all invariants; give the keys of both queues, the share of small, and the ghosts of each queue."""
         small, main = self._queues
         entries = [*small, *main]
         assert all(entry.queue == SMALL for entry in small)
@@ -699,7 +699,7 @@ class Store(Generic[K, V]):
 
 
 def _tell(callback: Callable[..., object], key: Any, value: Any, reason: str) -> None:
-    """What the callback raises goes where errors of ``__del__`` go: the put succeeded."""
+    """An error of the callback goes to ``sys.unraisablehook``, like an error of ``__del__``: the put succeeded."""
     try:
         callback(key, value, reason)
     except BaseException as error:
@@ -707,7 +707,7 @@ def _tell(callback: Callable[..., object], key: Any, value: Any, reason: str) ->
 
 
 class _Report:
-    """Its ``__del__`` raises what it was given: the way to ``sys.unraisablehook``."""
+    """An object whose ``__del__`` raises the given error: the way to ``sys.unraisablehook``."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -717,10 +717,10 @@ class _Report:
 
 
 def nanoseconds(ttl: float | timedelta) -> int:
-    """0: for ever."""
+    """A ttl in nanoseconds; 0: for ever."""
     total: Callable[[], float] | None = getattr(ttl, "total_seconds", None)
     given: Any = ttl if total is None else total()
-    if isinstance(given, (str, bytes, bytearray)):  # float() would read them
+    if isinstance(given, (str, bytes, bytearray)):  # float() would read text
         raise TypeError(f"must be real number, not {type(given).__name__}")
     seconds = float(given)
     if not seconds >= 0:

@@ -1,22 +1,22 @@
 """The tier of one server in pure Python: values of the server, held in this process while they surely count.
 
-``_tier.pyx`` is the same, compiled; one suite tests both. A value is held under what was asked (an owner and
-exact arguments), and belongs to the key on the server that it was read from, its *origin*: when the server
-says that this key changed, all that was made of it goes. The keys of tags and guards are *watched*: a value is
-served as long as none of those that it was read under has changed.
+``_tier.pyx`` is the same, compiled; one suite tests both. A value is held under its question: an owner and exact
+arguments. It belongs to its *origin*, the key on the server that it was read from. When the server says that this
+key changed, all values of this origin go. The keys of tags and guards are *watched*. A value that was read under
+watched keys is served as long as none of these keys has changed.
 
-The fence (rules F): who wants to hold what he is about to read takes a token first. Whatever makes the reply
-void meanwhile (a message about the key or a watched one, an own write, a lost listener) shows when the
-value is brought in, which is refused then. Of keys that nobody holds, only a sequence number in one of 4,096
-slots is kept; two keys that share a slot cost each other a fill at most.
+The fence (rules F): a reader that wants to hold a reply takes a token before it reads. Meanwhile a message about
+the key or a watched key, an own write, or a lost listener may make the reply void. The tier sees that when the
+reader brings the value in, and refuses the value. Of keys without a held value the tier keeps only a sequence
+number in one of 4,096 slots. Two keys that share a slot cost each other a fill at most.
 
-The proof (rules Q): values are served until ``staleness`` seconds after the last instant of which it is known
-that all changes acknowledged before it were heard. Two clocks must agree on that: the one that only goes
-forward stands still while a machine sleeps, so the wall clock is asked as well, and if it jumped, nothing is
+The proof (rules Q): the tier serves values until ``staleness`` seconds after the proven instant. All changes that
+the server acknowledged before this instant have been heard. Two clocks must agree on that: the monotonic clock
+stands still while a machine sleeps, so the tier asks the wall clock as well. If the wall clock jumped, nothing is
 served until the next proof.
 
-Threads may do all of this at once, without the GIL too: what must not be seen by halves is a step of the store, or
-one object. Only the counts may then miss a few, which the compiled twin's do not.
+Threads may do all of this at once, without the GIL too. A change that no thread may see by halves is a step of the
+store, or one object. Without the GIL only the counts may miss a few; the counts of the compiled twin do not.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ __all__ = ["Tier", "Token"]
 SEQS = 4096
 MARKS = 1 << 16
 FOREVER = 1 << 62
-CUT = 1_000_000  # ns by which a ttl may be too long: servers count whole ms of a clock that is cut to them
+CUT = 1_000_000  # ns by which a ttl may be too long: the clock of a server is cut to whole ms
 SLEPT = 100_000_000  # ns by which the clocks may part before we say that the machine slept
-SPECIAL = (b"rc:t:", b"rc:g:")  # in the keys of tags and guards
+SPECIAL = (b"rc:t:", b"rc:g:")  # the marks in the keys of tags and guards
 
 
 class Token(NamedTuple):
-    """What was known before a read was sent."""
+    """The state of the tier before a read was sent."""
 
     epoch: int
     key: bytes
@@ -53,7 +53,7 @@ class Token(NamedTuple):
 
 
 class Kept:
-    """A value with what it depends on."""
+    """A value with the token that it depends on."""
 
     __slots__ = ("args", "refused", "token", "value")
 
@@ -61,7 +61,7 @@ class Kept:
         self.value = value
         self.token = token
         self.refused = False
-        self.args: tuple[Any, ...] = ()  # the classes among them live as long as it does, so their ids are theirs
+        self.args: tuple[Any, ...] = ()  # keeps classes among the arguments alive, so that no other class gets their id
 
 
 class Tier(Store[Any, Any]):
@@ -76,7 +76,7 @@ class Tier(Store[Any, Any]):
         self,
         capacity: int = 10_000,
         *,
-        bytes: int | None = None,  # noqa: A002 - as of the store
+        bytes: int | None = None,  # noqa: A002 - the name that the store has
         staleness: float = 1.0,
         clock: Callable[[], float] | None = None,
         wall: Callable[[], float] | None = None,
@@ -98,7 +98,7 @@ class Tier(Store[Any, Any]):
 
     @property
     def live(self) -> bool:
-        """Whether changes are heard: whoever wants to bring something in gets a token."""
+        """Whether the listener hears changes: then a reader gets a token, and may bring its value in."""
         return self._live
 
     @property
@@ -110,7 +110,7 @@ class Tier(Store[Any, Any]):
 
     @property
     def age(self) -> float | None:
-        """Seconds since the proven instant; None before the first."""
+        """Seconds since the proven instant; None before the first proof."""
         return None if self._local or not self._until else (self._now() - self._at) / 1e9
 
     def instant(self) -> tuple[int, int]:
@@ -118,11 +118,11 @@ class Tier(Store[Any, Any]):
         return self._now(), self._wall_now()
 
     def begin(self, *, local: bool = False) -> None:
-        """From now on changes are heard (F5). ``local``: all that change anything say so themselves."""
+        """From now on changes are heard (F5). ``local``: every writer of the server tells the tier itself."""
         entered = self._enter()
         try:
             if not self._live:
-                self._until = 0  # of a proof that came between the parts of ``lost``
+                self._until = 0  # drops a proof that came between the parts of ``lost``
             self._local = local
             self._live = True
         finally:
@@ -135,10 +135,10 @@ class Tier(Store[Any, Any]):
         drift = wall - now
         try:
             slept = drift - self._drift > SLEPT  # type: ignore[operator]
-        except TypeError:  # None: the first since changes are heard; asked once, for ``lost`` may come between
+        except TypeError:  # None: the first proof since ``begin``. The drift is read once: ``lost`` may come between
             slept = False
         if slept:
-            self.void()  # we slept, and so may have done whoever should have told us
+            self.void()  # we slept, and a writer or listener that should have told us may have slept too
         entered = self._enter()
         try:
             self._drift = drift
@@ -157,11 +157,11 @@ class Tier(Store[Any, Any]):
 
     def void(self) -> None:
         """Everything changed: nothing that was read before counts any more."""
-        entered = self._enter()  # False: it interrupts a step, and nobody else is in one
+        entered = self._enter()  # False: this call interrupts a step, and no other thread is in one
         try:
             self._epoch += 1
             if not entered:
-                self._emptying = True  # which waits until that step is over
+                self._emptying = True  # ``clear`` waits until that step is over
         finally:
             if entered:
                 self._leave()
@@ -170,8 +170,8 @@ class Tier(Store[Any, Any]):
     # -- the fence
 
     def token(self, key: str, watched: Iterable[str] = ()) -> Token | None:
-        """To be taken before the read is sent; None while changes are not heard (F1)."""
-        epoch = self._epoch  # first: what is lost after this look at ``live`` makes the token void
+        """A token for a reader, before it sends its read; None while changes are not heard (F1)."""
+        epoch = self._epoch  # read before ``live``: a loss after that makes the token void
         if not self._live:
             return None
         name = str.encode(key)
@@ -182,7 +182,7 @@ class Tier(Store[Any, Any]):
     def keep(
         self, token: Token, owner: int, args: tuple[Any, ...], value: Any, deadline: int = 0, size: int = 0
     ) -> bool:
-        """Hold what was read, until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
+        """Hold a value that was read until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
         if self._is_void(token):
             self._refused += 1
             return False
@@ -200,13 +200,13 @@ class Tier(Store[Any, Any]):
         kept.args = args
         self._store(key, kept, hash(key), size, deadline, now)
         if kept.refused or self._is_void(token):
-            self._refused += 1  # meanwhile; then it is not there, or not there any more
+            self._refused += 1  # the value became void meanwhile: it is not held, or not held any more
             return False
         self._fills += 1
         return True
 
     def put(self, key: Any, value: Any, ttl: Any = None, size: Any = None) -> None:  # noqa: ARG002
-        """Not here: ``keep`` knows what a value depends on."""
+        """Not for a tier: ``keep`` knows the token that a value depends on."""
         raise TypeError("a tier is filled by keep()")
 
     def _refuses(self, value: Kept) -> bool:
@@ -228,19 +228,19 @@ class Tier(Store[Any, Any]):
             self._drop(key)
 
     def wrote(self, keys: Iterable[str | bytes]) -> None:
-        """We wrote these keys, or may have: said after the reply, or where it should have been (F6)."""
+        """We wrote these keys, or may have. Called after the reply, or where the reply was lost (F6)."""
         for key in keys:
             self._drop(str.encode(key) if isinstance(key, str) else key)
 
     def _drop(self, key: bytes) -> None:
         number = hash(key)
-        entered = self._enter()  # a fill comes before this, and is dropped below, or after it, and is refused
+        entered = self._enter()  # a fill before this step is dropped below, a fill after it is refused
         try:
             self._seqs[number % SEQS] += 1
             if any(each in key for each in SPECIAL):
                 slot = number % MARKS
                 self._marks[slot] = self._marks.get(slot, 0) + 1
-            if not entered:  # it interrupts a step, perhaps the fill of this key: then all goes once that is over
+            if not entered:  # this call interrupts a step, perhaps the fill of this key: all goes after that step
                 self._emptying = True
                 self.clear()
         finally:
@@ -252,7 +252,7 @@ class Tier(Store[Any, Any]):
     # -- looking
 
     def held(self, owner: int, args: tuple[Any, ...], default: Any = None) -> Any:
-        """What is held for these arguments and may be served, else the default."""
+        """The value that is held for these arguments and may be served, else the default."""
         key = exact_key(owner, args) if self.serves else None
         if key is None:
             self._misses += 1
@@ -271,13 +271,13 @@ class Tier(Store[Any, Any]):
 
     @property
     def counts(self) -> TierCounts:
-        """What was counted, and what there is."""
+        """The counts since the tier was made, and its content now."""
         return TierCounts(
             self._hits, self._misses, self._fills, self._refused, self._invalidations, self._evictions,
             self._n, self._bytes,
         )  # fmt: skip
 
-    # -- inside: what belongs to an origin
+    # -- inside: the keys that belong to an origin
 
     def _wall_now(self) -> int:
         return time_ns() if self._wall_clock is None else int(self._wall_clock() * 1e9)
@@ -320,15 +320,16 @@ class Tier(Store[Any, Any]):
 
 
 def exact_key(owner: int, args: tuple[Any, ...]) -> Any:
-    """Equal for equal arguments of the same types only: 1, True and 1.0 are three, 0.0 and -0.0 two.
+    """A key that is equal for equal arguments of the same types only: 1, True and 1.0 are three, 0.0 and -0.0 two.
 
-    None for what cannot be compared without running code of others. A tuple among them is names of keywords.
+    None for arguments that cannot be compared without running code of the user. A tuple among the arguments holds
+    the names of keywords.
     """
     kinds = tuple(map(type, args))
     if not EXACT.issuperset(map(id, kinds)):
         if not all(map(_is_exact, args)):
             return None
-        # A class is itself, whatever its metaclass says of equality and of hashes.
+        # A class is compared by its identity: ``__eq__`` and ``__hash__`` of its metaclass do not run.
         kinds = tuple(type if is_class(each) else type(each) for each in args)
         args = tuple(id(each) if kind is type else each for each, kind in zip(args, kinds, strict=True))
     if float in kinds:

@@ -1,7 +1,7 @@
-"""Who may hold something: all functions and classes that say so, so that one listener asks for all of them at once.
+"""The users of L1: all functions and classes that may hold values, so that one listener asks for all of them at once.
 
-Each is an object with ``l1_prefixes(connection)``: what its keys begin with on this connection, or None if it holds
-nothing there. They are known weakly: a function that is gone wants nothing any more.
+A user is an object with ``l1_prefixes(connection)``: the prefixes of its keys on this connection, or None if the
+user holds nothing there. The references are weak: a function that is gone is no user any more.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _count = 0
 
 
 def register(user: Any) -> None:
-    """This one may hold something from now on."""
+    """This user may hold values from now on."""
     global _count
     _users.add(user)
     _count += 1
 
 
 def version() -> int:
-    """Another number whenever somebody was registered."""
+    """A number that changes whenever a user is registered."""
     return _count
 
 
 def registered() -> list[Any]:
-    """All of them."""
+    """All users that still exist."""
     return list(_users)

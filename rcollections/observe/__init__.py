@@ -1,7 +1,7 @@
 """Watch every operation: before and after, with key, time taken, hit or miss, error. Off means free.
 
-An observer is any object with ``before(event)``, ``after(event)`` or both; ``Observer`` is a base
-with empty ones. With none added an operation pays one test. The observers are one of the four
+An observer is any object with ``before(event)``, ``after(event)`` or both; ``Observer`` is a base class
+where both are empty. Without observers an operation pays one test. The observers are one of the four
 places that hold state.
 
 >>> from rcollections import KeyCache, observe

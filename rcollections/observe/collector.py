@@ -1,4 +1,4 @@
-"""Counts by class and operation: an observer that adds up, and what it gives to those who ask."""
+"""Counts by class and operation: an observer that adds up, and ``stats()``, which gives its counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Stats", "collect", "reset", "stats"]
 
 
 class Stats:
-    """What one operation of one class (or all of them) did so far; times in seconds."""
+    """Counts and times of one operation of one class, or of all its operations; times in seconds."""
 
     __slots__ = ("calls", "errors", "hits", "max", "min", "misses", "total", "unreadable")
 
@@ -28,7 +28,7 @@ class Stats:
 
     @property
     def ratio(self) -> float:
-        """Hits among hits and misses, 0.0 when there were none."""
+        """Hits among hits and misses, 0.0 before the first of either."""
         asked = self.hits + self.misses
         return self.hits / asked if asked else 0.0
 
@@ -47,7 +47,7 @@ class Stats:
         self.count_answer(event)
 
     def count_answer(self, event: Event) -> None:
-        """Add only whether something was found."""
+        """Add only hit, miss and unreadable: an event inside a call is no call of its own."""
         self.hits += event.hit is True
         self.misses += event.hit is False
         self.unreadable += event.unreadable
@@ -96,10 +96,10 @@ def stats(name: None = None, operation: str = "") -> dict[str, Stats]: ...
 @overload
 def stats(name: str | type | Callable[..., Any], operation: str = "") -> Stats: ...
 def stats(name: str | type | Callable[..., Any] | None = None, operation: str = "") -> dict[str, Stats] | Stats:
-    """The counts since ``collect()``: a dict by class or function name, or the ``Stats`` of one of them.
+    """The counts since ``collect()``: a dict by class or function name, or the ``Stats`` of one name.
 
     ``stats()["Profile"].ratio`` is the hit ratio of all reads of class ``Profile``;
-    ``stats(Profile, "get").avg`` the mean time of its ``get``. Without ``collect()`` all is zero.
+    ``stats(Profile, "get").avg`` the mean time of its ``get``. Without ``collect()`` all counts are zero.
     """
     table = _collector.table if _collector is not None else {}
     if name is None:

@@ -1,6 +1,6 @@
-"""Who listens, and how an operation tells: before and after, with key, time taken, hit or miss, error.
+"""The observers, and how an operation tells them: before and after, with key, time taken, hit or miss, error.
 
-Each operation asks ``if not events.observers``: with nobody there it pays for nothing else.
+Each operation asks ``if not events.observers``: without observers the operation pays for nothing else.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ log = logging.getLogger("rcollections")
 
 
 class Event:
-    """One operation: ``name`` of the class, ``operation``, ``key``; after it ``took``, ``hit``, ``error``.
+    """One operation: ``name`` of the class, ``operation``, ``key``; after it also ``took``, ``hit``, ``error``.
 
-    ``hit`` is True or False for an operation that reads something that can be missing, else None.
-    ``took`` is in seconds. ``unreadable`` tells that bytes were there which nobody could read, and
-    that this was treated as a miss. No event carries a value.
+    ``hit`` is True or False for an operation that reads a value that can be missing, else None.
+    ``took`` is in seconds. ``unreadable`` tells that the codec could not read the stored bytes, and
+    that the operation took them for a miss. No event carries a value.
     """
 
     __slots__ = ("error", "hit", "key", "name", "operation", "part", "started", "took", "unreadable")
@@ -52,14 +52,14 @@ class Event:
         self.hit: bool | None = None
         self.error: BaseException | None = None
         self.unreadable = False
-        self.part = False  # something that happened in a call of a function; the call is an event of its own
+        self.part = False  # True: this happened inside a call of a function, and the call is an event of its own
         self.started = perf_counter()
 
     def __repr__(self) -> str:
         return f"Event({self.name}.{self.operation} {self.key!r}, hit={self.hit}, took={self.took:.6f})"
 
 
-# A tuple that is replaced whole: reading it needs no lock, and an operation sees one state of it.
+# A tuple that is replaced whole: a reader needs no lock, and an operation sees one state of the tuple.
 observers: tuple[Any, ...] = ()
 _lock = threading.Lock()
 
@@ -75,7 +75,7 @@ def add(observer: Any) -> None:
 
 
 def remove(observer: Any) -> None:
-    """Stop telling this observer; unknown ones are ignored."""
+    """Stop telling this observer; an unknown observer is ignored."""
     global observers
     with _lock:
         observers = tuple(each for each in observers if each is not observer)
@@ -93,7 +93,7 @@ def observing(observer: Any) -> Iterator[Any]:
 
 
 def watched(name: str, operation: str, key: str, run: Callable[[Event], T]) -> T:
-    """Run one operation with all observers told. ``run`` may set ``hit`` and ``unreadable``."""
+    """Run one operation, and tell all observers. ``run`` may set ``hit`` and ``unreadable`` of the event."""
     event = Event(name, operation, key)
     told = observers
     _tell(told, "before", event)
@@ -109,7 +109,7 @@ def watched(name: str, operation: str, key: str, run: Callable[[Event], T]) -> T
 
 
 async def awatched(name: str, operation: str, key: str, run: Awaitable[T]) -> T:
-    """The same for what is awaited."""
+    """Await one operation, and tell all observers."""
     event = Event(name, operation, key)
     told = observers
     _tell(told, "before", event)
@@ -130,7 +130,7 @@ def _tell(told: tuple[Any, ...], moment: str, event: Event) -> None:
         if call is not None:
             try:
                 call(event)
-            except Exception:  # an observer must not break what it observes
+            except Exception:  # an observer must not break the operation that it observes
                 log.exception("observer %s failed in %s", type(observer).__name__, moment)
 
 
@@ -154,7 +154,7 @@ def noted(name: str, word: str, key: str, took: float = 0.0, error: BaseExceptio
 
 
 def forget() -> None:
-    """Tell nobody any more."""
+    """Remove all observers."""
     global observers
     with _lock:
         observers = ()

@@ -1,4 +1,4 @@
-"""What an observer looks like, and one that is there already: it writes to the log."""
+"""``Observer``, the base class of observers, and ``Logged``, an observer that writes to the log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Logged", "Observer"]
 
 
 class Observer:
-    """Base of observers: override what you want to know. Errors of observers are logged, not raised."""
+    """Base of observers: override the methods that you need. Errors of observers are logged, not raised."""
 
     def before(self, event: Event) -> None:
         """Called before the operation is sent."""
 
     def after(self, event: Event) -> None:
-        """Called when it has ended, by an exception too (``event.error``)."""
+        """Called when the operation has ended, by an exception too (``event.error``)."""
 
 
 class Logged(Observer):

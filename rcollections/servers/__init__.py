@@ -1,1 +1,1 @@
-"""Configured servers: the registry, connections, the drivers of plans, and what runs beside the calls."""
+"""Configured servers: the registry, connections, the drivers of plans, and background work."""

@@ -1,4 +1,4 @@
-"""Background work of event loops: tasks that somebody holds until they end, and whose exceptions are not lost."""
+"""Background work of event loops: tasks that this file holds until they end, and whose exceptions are not lost."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncHandle", "in_background"]
 
-# asyncio keeps only weak references to tasks: one that runs in the background must be held by somebody.
+# asyncio keeps only weak references to tasks: these references keep background tasks alive.
 _running: set[Any] = set()
 _once: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
 
 
 def in_background(make: Callable[[], Coroutine[Any, Any, Any]], *, once: Any = None) -> None:
-    """Run as a task that is held until it ends, apart from the caller; its exception goes to the log.
+    """Run as a task that is held until its end, apart from the caller; its exception goes to the log.
 
-    Nothing is done if the same ``once`` is running in this loop already.
+    Does nothing if a task with the same ``once`` runs in this loop already.
     """
     doing = _once.setdefault(asyncio.get_running_loop(), set())
     if once in doing:
@@ -50,7 +50,7 @@ def _report_if_lost(task: Any) -> None:
 
 
 class AsyncHandle:
-    """What ``Spawn`` gives: ``done`` is set at the end, ``result()`` gives it or raises."""
+    """The reply to ``Spawn``: ``done`` is set at the end, ``result()`` gives the result of the plan or raises."""
 
     def __init__(self, task: Any) -> None:
         self.done = AsyncSignal()
@@ -63,9 +63,9 @@ class AsyncHandle:
         self.done.set()
 
     def result(self) -> Any:
-        """What the task gave, or what it raised."""
+        """The result of the task; raises its exception."""
         return self._task.result()
 
     def abandon(self) -> None:
-        """Nobody will ask for the result: an exception goes to the log instead."""
+        """The plan will not ask for the result: an exception goes to the log instead."""
         self._task.add_done_callback(report)

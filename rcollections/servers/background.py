@@ -1,7 +1,7 @@
-"""Background work: one bounded pool of threads per process, which ends with it and loses no exception.
+"""Background work: one bounded pool of threads per process, which ends with the process and loses no exception.
 
-When the interpreter ends, what is running or waiting here is finished first, as the standard library's
-pools do it; what comes later is done at once by whoever asks for it.
+When the interpreter ends, the pool first finishes running and waiting tasks, like the pools of the standard
+library. A task that comes later runs at once, on the thread of its caller.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ T = TypeVar("T")
 log = logging.getLogger("rcollections")
 
 WORKERS = min(16, 4 + (os.cpu_count() or 1))
-QUEUE = 256  # tasks that may wait or run at once; then callers wait for room, refreshes are left out
+QUEUE = 256  # tasks that may wait or run at once; beyond that callers wait for room, and refreshes are left out
 
 
 class Asked(Future[T]):
-    """A future whose exception goes to the log if nobody ever asked for it, as with tasks of asyncio."""
+    """A future whose exception goes to the log if no caller ever asked for the result, as with tasks of asyncio."""
 
     _asked = False
 
@@ -49,11 +49,11 @@ class Asked(Future[T]):
 
 class _Pool:
     def __init__(self) -> None:
-        self.once: set[Any] = set()  # what is waiting or running that need not be done twice at a time
+        self.once: set[Any] = set()  # the ``once`` of waiting and running tasks
         self.lock = threading.Lock()
         self.room = threading.Semaphore(QUEUE)
         self.threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rcollections")
-        self.inside = threading.local()  # of its own workers: they must not wait for room that they make
+        self.inside = threading.local()  # marks the workers: a worker must not wait for room that workers make
 
 
 _pool: _Pool | None = None
@@ -80,7 +80,7 @@ def _current() -> _Pool:
 
 
 def submit(fn: Callable[[], T]) -> Future[T]:
-    """Run in the background, in the caller's context; waits for room if too much is waiting there already."""
+    """Run in the background, in the caller's context; waits for room if too many tasks wait already."""
     pool = _current()
     if not pool.room.acquire(blocking=False):
         if getattr(pool.inside, "worker", False):
@@ -92,7 +92,7 @@ def submit(fn: Callable[[], T]) -> Future[T]:
 def in_background(fn: Callable[[], object], *, once: Any = None, wait: bool = True) -> None:
     """Run in the background apart from the caller: not bounded by its deadline, no part of its computation.
 
-    Nothing is done if the same ``once`` is waiting or running already, or with ``wait=False`` if there is no room.
+    Does nothing if a task with the same ``once`` waits or runs already, or with ``wait=False`` if there is no room.
     """
     pool = _current()
     with pool.lock:
@@ -131,7 +131,7 @@ def _start(pool: _Pool, fn: Callable[[], T]) -> Future[T]:
     future.add_done_callback(lambda _: pool.room.release())
     try:
         pool.threads.submit(_Task(future, run))
-    except RuntimeError:  # the interpreter is shutting down: here and now, rather than never
+    except RuntimeError:  # the interpreter is shutting down: run the task here and now, rather than never
         _Task(future, fn)()
     return future
 
@@ -143,7 +143,7 @@ def _at_once(fn: Callable[[], T]) -> Future[T]:
 
 
 class _Task:
-    """Carries out a function for a future, and lets go of it: else the traceback of its exception would hold it."""
+    """Carries out a function for a future, and drops both: else the traceback of an exception would keep them alive."""
 
     __slots__ = ("given",)
 
@@ -157,7 +157,7 @@ class _Task:
             return
         try:
             result = fn()
-        except BaseException as error:  # it belongs to whoever asks for the result
+        except BaseException as error:  # the caller that asks for the result gets the exception
             future.set_exception(error)
             del future
         else:
@@ -165,7 +165,7 @@ class _Task:
 
 
 class Handle:
-    """What ``Spawn`` gives: ``done`` is set at the end, ``result()`` gives it or raises."""
+    """The reply to ``Spawn``: ``done`` is set at the end, ``result()`` gives the result of the plan or raises."""
 
     def __init__(self, future: Any, signal: Any) -> None:
         self.done = signal
@@ -176,7 +176,7 @@ class Handle:
         return self._future.result()
 
     def abandon(self) -> None:
-        """Nobody will ask for the result: an exception goes to the log instead."""
+        """The plan will not ask for the result: an exception goes to the log instead."""
         self._future.add_done_callback(report)
 
 

@@ -1,7 +1,7 @@
-"""A circuit breaker: while the server is down, calls do not each pay for finding out.
+"""A circuit breaker: while the server is down, calls fail at once instead of each waiting for the server.
 
-Closed, every call goes to the server. After a failure it is open: calls are told at once, and in the
-background one PING a pause finds out whether the server is back; the first that is answered closes it.
+While the breaker is closed, every call goes to the server. A failure opens the breaker: calls fail at once, and
+a background probe sends one PING a pause. The first PING that the server answers closes the breaker.
 No caller waits for a probe. (M. Nygard, "Release It!", 2007.)
 """
 
@@ -25,10 +25,10 @@ FIRST_PAUSE, LAST_PAUSE = 0.25, 5.0
 
 
 class Breaker:
-    """One per connection. Only errors that cost a caller time open it: no connection, no answer.
+    """The breaker of one connection. Only errors that cost a caller time open it: no connection, no answer.
 
-    ``start_probe(probe)`` runs ``probe`` in the background (False: there is no room); ``ping()`` asks the
-    server and raises if it does not answer.
+    ``start_probe(probe)`` runs ``probe`` in the background (False: there is no room). ``ping()`` asks the
+    server and raises if the server does not answer.
     """
 
     def __init__(
@@ -44,18 +44,18 @@ class Breaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._failure: CacheError | None = None
-        self._refused = False  # said that the server refuses something (not that it is away)
+        self._refused = False  # the log says that the server refuses a call (not that the server is away)
         self._probing = False
         self._pause = FIRST_PAUSE
         self._probe_at = 0.0
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are kept from the server at present."""
+        """Whether the breaker keeps calls from the server now."""
         return self._failure is not None
 
     def allows(self) -> bool:
-        """Whether this call may ask the server. While it may not, a probe is under way or comes soon."""
+        """Whether this call may ask the server. While calls may not, a probe is under way or comes soon."""
         if self._failure is None:
             return True
         with self._lock:
@@ -82,7 +82,7 @@ class Breaker:
             self.worked()
 
     def failed(self, error: CacheError) -> None:
-        """A call failed at the server. Said once in the log, until it works again."""
+        """A call failed at the server. Logged once, until the server works again."""
         away = isinstance(error, (CacheConnectionError, CacheTimeout))
         with self._lock:
             if self._failure is not None or (self._refused and not away):
@@ -95,7 +95,7 @@ class Breaker:
         log.warning("%s failed, cached functions compute instead until it works again: %s", self._where, error)
 
     def worked(self) -> None:
-        """The server answered. (Of a refusal we only know that it was said: reading may work all the time.)"""
+        """The server answered. A refusal stays logged: reads may work while the server refuses writes."""
         if self._failure is None:
             return
         with self._lock:
@@ -105,13 +105,13 @@ class Breaker:
             log.warning("%s is back", self._where)
 
     def stored(self) -> None:
-        """The server took a value: it refuses nothing any more, as far as we know."""
+        """The server took a value: as far as we know the server refuses no call any more."""
         if self._refused:
             self._refused = False
             log.warning("%s works again", self._where)
 
     def renew_lock(self) -> None:
-        """In the child of a fork: another thread may have held the lock, and the probe stayed behind."""
+        """In the child of a fork: another thread may have held the lock, and the probe runs in the parent."""
         self._lock = threading.Lock()
         self._probing = False
 

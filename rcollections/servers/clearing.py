@@ -1,4 +1,4 @@
-"""``unsafe_clear``: remove keys by a pattern, whoever wrote them."""
+"""``unsafe_clear``: remove keys by a pattern, whatever program wrote them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["unsafe_clear"]
 def unsafe_clear(pattern: str, *, connection_name: str = "") -> int:
     """Remove all keys that match a pattern, inside the connection's namespace; gives how many.
 
-    Unsafe, since it asks nobody whose keys they are: ``Type.clean()`` is what an application wants.
-    ``pattern`` has Redis's wildcards (``*``, ``?``, ``[ab]``). It scans all keys of the database in
+    Unsafe, since the keys may belong to other programs: an application wants ``Type.clean()``.
+    ``pattern`` has Redis's wildcards (``*``, ``?``, ``[ab]``). The call scans all keys of the database in
     steps that do not block the server, O(keys), and removes in batches; not atomic.
 
     >>> from rcollections import KeyCache, unsafe_clear

@@ -16,7 +16,7 @@ __all__ = ["Codecs"]
 
 
 class Codecs:
-    """Made once per serializer; one that is not hashable is made anew each time."""
+    """Makes one codec per serializer; for a serializer that is not hashable, a new codec each time."""
 
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._dsn = dsn

@@ -1,4 +1,4 @@
-"""``Connection``: what ``connection(name)`` gives: one configured server, and what belongs to it, part by part."""
+"""``Connection``, the result of ``connection(name)``: one configured server, its links, codecs, breaker, hearing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["Connection"]
 
 
 class Connection:
-    """One configured server, safe for threads and forks. ``raw`` and ``close`` are for users, all else is ours."""
+    """One configured server, safe for threads and forks. Only ``raw`` and ``close`` are for users."""
 
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self.dsn = dsn
@@ -42,7 +42,7 @@ class Connection:
         self.timeout = dsn.timeout
         self.namespace = dsn.namespace
         self.disabled = os.environ.get("CACHES_DISABLE", "") == "1"
-        self.known: set[str] = set()  # scripts of which the text was sent
+        self.known: set[str] = set()  # scripts whose text was sent
         self.trips = 0  # round trips so far; counted without a lock, so threads may lose one
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
@@ -59,7 +59,7 @@ class Connection:
         self.one(Command(("PING",)))
 
     def _after_fork(self) -> None:
-        self.flights.forget()  # whoever was computing here is a thread of the parent
+        self.flights.forget()  # the threads that were computing are in the parent
         self.breaker.renew_lock()
 
     # -- round trips on this thread ----------------------------------------------------------------
@@ -67,7 +67,7 @@ class Connection:
     def raw(self, command: str, *args: Arg) -> Any:
         """Send one command as it is and give its raw reply (bytes, ints, lists): the way out.
 
-        Nothing is encoded, namespaced, or repeated after a failure, except the reading commands.
+        Nothing is encoded or namespaced, and after a failure only commands that read are repeated.
         Errors are this library's. One round trip.
 
         >>> from rcollections import connection
@@ -79,7 +79,7 @@ class Connection:
         return self.one(Command((*command.upper().split(), *args)))
 
     def one(self, step: Step) -> Any:
-        """Carry out one step; its reply, or its error as one of ours."""
+        """Carry out one step and give its reply; an error reply is raised as one of our errors."""
         return one(self, step)
 
     def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
@@ -91,7 +91,7 @@ class Connection:
         return read_to_hold(self, key, steps, keep_errors)
 
     def wrote(self, steps: Sequence[Step]) -> None:
-        """These steps were sent, or may have been: what they wrote is held in this process no longer (F6)."""
+        """These steps were sent, or may have been: tell the tiers of this process which keys they wrote (F6)."""
         if not any_tiers():
             return
         for step in steps:
@@ -101,21 +101,21 @@ class Connection:
             elif keys:
                 wrote(keys)
 
-    # -- what it hears -----------------------------------------------------------------------------
+    # -- hearing -----------------------------------------------------------------------------------
 
     @property
     def wakeups(self) -> Wakeups:
-        """Who hears what is published on this server."""
+        """Wakes callers that wait for messages on this server."""
         return self.hearing.wakeups
 
     @property
     def tiering(self) -> Tiering:
-        """What this connection does about the in-process tier."""
+        """The in-process tier of this connection, made on first use."""
         return self.hearing.tiering
 
     @property
     def has_tiering(self) -> bool:
-        """Whether anybody asked for the tier yet."""
+        """Whether the tier was made already."""
         return self.hearing.has_tiering
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Connection:
 
 def _start(probe: Callable[[], None]) -> bool:
     def run() -> None:
-        no_deadline()  # of the caller that happened to start it
+        no_deadline()  # the probe is not bounded by the deadline of the caller that started it
         probe()
 
     return try_submit(run) is not None

@@ -1,4 +1,4 @@
-"""``Hearing``: what one connection hears from its server: changes for its tier, and wake-ups; begun when needed."""
+"""``Hearing``: one connection hears changes for its tier, and wake-ups for waiting callers; both begin when needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Hearing"]
 
 
 class Hearing:
-    """``place`` tells where the connection leads, ``prefixes_of`` what somebody may hold on it."""
+    """``place()`` gives the server that the connection leads to, ``prefixes_of(user)`` the prefixes of a user of L1."""
 
     def __init__(self, place: Callable[[], Dsn], prefixes_of: Callable[[Any], Iterable[str] | None]) -> None:
         self._place = place
@@ -33,12 +33,12 @@ class Hearing:
 
     @property
     def has_tiering(self) -> bool:
-        """Whether anybody asked for the tier yet."""
+        """Whether the tier was made already."""
         return self._tiering is not None
 
     @property
     def tiering(self) -> Tiering:
-        """What the connection does about the in-process tier."""
+        """The in-process tier of the connection, made on first use."""
         if self._tiering is None:
             dsn = self._place()
             with self._lock:
@@ -47,7 +47,7 @@ class Hearing:
 
     @property
     def wakeups(self) -> Wakeups:
-        """Who hears what is published on the server."""
+        """Wakes callers that wait for messages on the server; made on first use."""
         if self._wakeups is None:
             dsn = self._place()
             with self._lock:
@@ -56,7 +56,7 @@ class Hearing:
         return self._wakeups
 
     def close(self) -> None:
-        """Hear nothing any more; whoever waits looks for itself."""
+        """Hear nothing any more; waiting callers look for themselves."""
         tiering, self._tiering = self._tiering, None
         if tiering is not None:
             tiering.close()

@@ -1,4 +1,4 @@
-"""``no_l1`` and ``l1_info``: going past the tier of this process, and asking how it is."""
+"""``no_l1`` and ``l1_info``: go past the tier of this process, and ask for its state."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["L1Info", "l1_info", "no_l1"]
 
 
 class L1Info(NamedTuple):
-    """The tier of one connection: whether it serves, and what it did since it was made.
+    """The tier of one connection: whether it serves, and its counts since it was made.
 
     ``state`` is "live" (values are served), "idle" (nothing was asked for yet), "starting", "unproven" (the listener
-    has not heard of the server for ``staleness`` seconds), "down" (it lost its connection, and tries again),
-    "refused" (the server does not allow to listen) or "off"; ``why`` says it in a sentence. ``age`` is the age
-    of the proof in seconds (None: there is none, or none is needed). ``misses`` are lookups of which the answer
-    was not held or could not be served; ``refused`` are fills that were void by the time their reply came;
+    has not heard of the server for ``staleness`` seconds), "down" (the listener lost its connection, and tries again),
+    "refused" (the server does not allow to listen) or "off". ``why`` is a sentence about the state. ``age`` is the age
+    of the proof in seconds (None: there is no proof, or the tier needs none). ``misses`` are lookups whose value
+    was not held or could not be served. ``refused`` are fills that were void by the time their reply came.
     ``invalidations`` are keys of which the server said that they changed.
     """
 
@@ -39,7 +39,7 @@ class L1Info(NamedTuple):
 
 
 def l1_info(connection_name: str = "") -> L1Info:
-    """How the in-process tier of a connection is. Asks no server; listening begins if it was not needed so far.
+    """The state of the in-process tier of a connection. Asks no server; listening begins if it has not yet.
 
     >>> from rcollections import cached, configure, l1_info
     >>> configure("memory://")

@@ -22,7 +22,7 @@ log = logging.getLogger("rcollections")
 
 
 class Held:
-    """A lease that is being renewed, until ``stop()`` or until somebody else has it."""
+    """A lease that is being renewed, until ``stop()`` or until another owner has it."""
 
     __slots__ = ("connection", "lease", "ms", "stopped", "token")
 
@@ -34,16 +34,16 @@ class Held:
         self.stopped = False
 
     def stop(self) -> None:
-        """Renew no more; what is being sent at this moment compares the token, so it harms nobody."""
+        """Renew no more. A renewal that is on its way compares the token, so it cannot harm a later owner."""
         self.stopped = True
 
     def renew(self) -> None:
-        """Send one renewal. A server that cannot be reached now may be there for the next one."""
+        """Send one renewal. A server that cannot be reached now may answer the next renewal."""
         try:
             reply = self.connection.one(Script("lease_renew", (self.lease,), (self.token, self.ms)))
         except CacheError:
             return
-        except Exception:  # a bug must not end the renewal of all the other leases
+        except Exception:  # a bug must not end the renewal of all other leases
             log.exception("renewing the lease %r failed", self.lease)
             return
         if reply[0] != b"ok":

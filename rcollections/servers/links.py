@@ -1,4 +1,4 @@
-"""``Links``: the links of one connection, wherever its DSN leads: for threads, for event loops, for listeners."""
+"""``Links``: the links of one connection, whatever its DSN: for threads, for event loops, for listeners."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["Links"]
 
 
 class Links:
-    """Opens links, and knows who keeps the open ones. redis-py is imported when the first link is opened."""
+    """Opens links, and knows the pools that keep open links. The first link imports redis-py."""
 
     def __init__(self, dsn: Dsn) -> None:
         self._dsn = dsn
         self._embedded: EmbeddedServer | None = None
         self._opener: Callable[[float], Any] | None = None
-        self.pool: Pool | None = None  # of all threads, once one was needed
-        self._pools: WeakSet[AsyncPool] = WeakSet()  # one per event loop; they belong to their loops
+        self.pool: Pool | None = None  # of all threads, made on first use
+        self._pools: WeakSet[AsyncPool] = WeakSet()  # one pool per event loop, held by ``loops``
         self._lock = threading.RLock()
         after_fork(self._after_fork)
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()
-        self._pools = WeakSet()  # of loops of the parent
+        self._pools = WeakSet()  # the old pools belong to loops of the parent
 
     def place(self) -> Dsn:
-        """Where the links really lead: an embedded server is started, if it has to be, and is a unix socket then."""
+        """The server that the links really lead to: an embedded server is started if needed, and is a unix socket."""
         if self._dsn.kind != "embedded":
             return self._dsn
         with self._lock:
@@ -48,7 +48,7 @@ class Links:
             return self._dsn.replace(kind="server", path=str(self._embedded.socket))
 
     def open(self, until: float) -> Any:
-        """A new link, by that instant; blocks. NotConnected or TimeoutError if there is none to be had."""
+        """A new link, by that instant; blocks. NotConnected or TimeoutError if no link can be opened."""
         opener = self._opener
         if opener is None:
             from ..wire.links.connecting import connector
@@ -66,7 +66,7 @@ class Links:
             return self.pool
 
     def open_async_pool(self) -> AsyncPool:
-        """A pool for the running event loop; whoever asks for it keeps it as long as the loop."""
+        """A pool for the running event loop. The caller keeps the pool as long as the loop."""
         from ..wire.aio_pool import AsyncPool
 
         pool = AsyncPool(self.open, self._dsn.max_connections, self._dsn.shown)
@@ -74,12 +74,12 @@ class Links:
         return pool
 
     def heal(self) -> None:
-        """Start an embedded server again, if it is gone; blocks. Nothing to do for others."""
+        """Start an embedded server again, if it is gone; blocks. Nothing to do for other servers."""
         if self._embedded is not None:
             self._embedded.ensure()
 
     def close(self) -> None:
-        """Close all links, those of event loops too; the next use opens new ones. An embedded server is left."""
+        """Close all links, also of event loops; the next use opens new links. Gives the embedded server back."""
         pool, self.pool = self.pool, None
         if pool is not None:
             pool.close()

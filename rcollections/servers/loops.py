@@ -1,7 +1,7 @@
-"""What an event loop has of its own: links and flights by connection. All of it goes with the loop, however it ends.
+"""The links and flights of an event loop, by connection. They go with the loop, in whatever way the loop ends.
 
-A timer that never rings keeps it: closing a loop lets go of its timers, so what the loop had opened is closed in that
-moment, also when nobody awaits anything any more. Nothing else holds it, so a loop that is dropped can be collected.
+A timer that never rings holds them. A loop that is closed drops its timers, so its links are closed in that moment,
+also when no task awaits any more. Nothing else holds them, so a loop that is dropped can be collected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["aclose", "as_task", "flights_of", "mark_coroutine_function", "pool_o
 
 T = TypeVar("T")
 
-RING = 86_400.0  # seconds after which the timer is set anew
+RING = 86_400.0  # seconds after which the timer is set again
 
 
 class _Own:
@@ -41,7 +41,7 @@ class _Own:
         self.stay()
 
     def stay(self) -> None:
-        """Stay as long as the loop. The handle of the timer is not kept: that would be a circle."""
+        """Stay as long as the loop. The handle of the timer is not kept: it would be a reference cycle."""
         self.loop.call_later(RING, self.stay)
 
     def __del__(self) -> None:
@@ -80,7 +80,7 @@ def flights_of(connection: Connection) -> Flights:
 
 
 async def aclose(connection: Connection) -> None:
-    """Close what the running event loop opened for this connection."""
+    """Close the links that the running event loop opened for this connection."""
     pool = _own().pools.pop(connection.links, None)
     if pool is not None:
         pool.close()
@@ -97,7 +97,7 @@ def as_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 def mark_coroutine_function(face: Any) -> None:
-    """Let ``iscoroutinefunction`` say yes to a callable object, as frameworks want to know."""
+    """Let ``iscoroutinefunction`` say yes to a callable object: frameworks ask it."""
     if hasattr(inspect, "markcoroutinefunction"):
         inspect.markcoroutinefunction(face)
     else:  # Python 3.11

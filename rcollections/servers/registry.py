@@ -37,10 +37,10 @@ _environment_read = False
 _keyring: Keyring | None = None
 _keyring_known = False
 
-# Handles remember what they resolved together with this number; it changes whenever that may be wrong.
+# A handle remembers its connection together with this number, which changes whenever the connection may be wrong.
 generation = 0
 
-# What the keys begin with that functions of this process compute, and that can be written by hand as well.
+# The beginnings of keys that functions of this process compute, and that users can write by hand as well.
 _computed: frozenset[str] = frozenset()
 
 
@@ -50,10 +50,10 @@ def configure(
     """Say where the server is, instead of (or before) ``CACHES_DSN``.
 
     ``configure("redis://host")`` sets the connection that the DSN's fragment names (none: the
-    default one); keyword options stand for the DSN's. ``configure({"default": dsn, "sessions":
-    {"dsn": …, "timeout": 0.2}})`` sets several. What was configured under the same name before is
-    closed. ``signing_key`` allows signed pickles (``CACHES_SIGNING_KEY``): the first of a
-    comma-separated list signs, all of them verify.
+    default connection); keyword options stand for those of the DSN. ``configure({"default": dsn, "sessions":
+    {"dsn": …, "timeout": 0.2}})`` sets several. A connection that had the same name before is closed.
+    ``signing_key`` allows signed pickles (``CACHES_SIGNING_KEY``): the first key of a comma-separated
+    list signs, all keys verify.
 
     Raises ConfigError (a ValueError) before anything is changed. Opens no connection.
 
@@ -120,9 +120,9 @@ def _install(name: str, dsn: Dsn) -> None:
 
 
 def connection(name: str = "") -> Connection:
-    """The connection of that name; the only one there is, whatever its name, is the default.
+    """The connection of that name. A connection that is the only one is the default, whatever its name.
 
-    Its ``raw("COMMAND", *args)`` is the way to what this library does not offer. With nothing
+    Its ``raw("COMMAND", *args)`` sends commands that this library does not offer. With nothing
     configured this is ``memory://``, with a warning, or a ConfigError if ``CACHES_STRICT=1``.
     """
     name = "" if name == "default" else name
@@ -143,7 +143,7 @@ def connection(name: str = "") -> Connection:
 
 
 def connections() -> dict[str, Connection]:
-    """All configured connections by name; the default one's name is ``""``."""
+    """All configured connections by name; the name of the default connection is ``""``."""
     with _lock:
         _read_environment()
         return dict(_connections)
@@ -179,9 +179,9 @@ def _nothing_configured(name: str) -> Connection:
 
 
 def computes(beginning: str) -> None:
-    """There is a function whose values stand under this key, and under all that begin with it and a dot.
+    """A function has its values under this key, and under all keys that begin with this key and a dot.
 
-    Plain writes there have to take the lease from whoever computes; elsewhere they need not.
+    Plain writes of these keys have to take the lease from its owner; writes of other keys need not.
     """
     global generation, _computed
     with _lock:
@@ -193,7 +193,7 @@ def computes(beginning: str) -> None:
 def is_computed(key: str, prefix: str) -> bool:
     """Whether a function of this process may compute this key (without its namespace) of a class with this prefix.
 
-    A function whose keys begin with nothing in particular is taken to compute keys of classes without prefix only.
+    A function whose keys have no common beginning counts only for keys of classes without prefix.
     """
     return any(key == each or key.startswith(each + ".") if each else not prefix for each in _computed)
 
@@ -216,7 +216,7 @@ def ignore_environment() -> None:
 
 
 def reset() -> None:
-    """Close and forget everything, the memory servers' data too; the environment is read again on use."""
+    """Close and forget all connections, and the data of memory servers; the environment is read again on use."""
     from ..wire.links.memory import forget_fake_servers
 
     global generation, _environment_read, _keyring, _keyring_known, _computed

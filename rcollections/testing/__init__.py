@@ -1,8 +1,8 @@
 """For your tests: an empty server for each test, real servers that may be killed, and a bad network before them.
 
 ``fresh`` is a pytest fixture, ``isolated()`` the same as a context manager; both need ``rcollections[memory]``.
-``Server`` starts a real Valkey or Redis, ``Proxy`` stands before it and breaks what it is told to break, ``Process``
-is another Python process beside the test.
+``Server`` starts a real Valkey or Redis. ``Proxy`` stands before a server and breaks the network as a test tells it.
+``Process`` is another Python process beside the test.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Process", "Proxy", "Server", "available_kinds", "fresh", "isolated", "wait_until"]
 
-# Where each name stands: it is imported when somebody asks for it, so that a test pays for what it uses.
+# The file of each name: it is imported when a test asks for the name, so that a test pays only for what it uses.
 _WHERE = {
     "Process": "processes",
     "Proxy": "proxies",

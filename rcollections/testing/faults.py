@@ -1,4 +1,4 @@
-"""What the network of a proxy does wrong at present, and what has gone over it. The proxy's thread alone touches it."""
+"""The faults of a proxy's network, and the commands that went over it. Only the proxy's thread touches them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 __all__ = ["Direction", "Faults", "Which"]
 
 Direction = Literal["both", "requests", "replies"]
-# Which connections a fault is for: "listeners" are those that have subscribed to something, "data" the others.
+# Which connections a fault is for: "listeners" have subscribed to a channel, "data" are all other connections.
 Which = Literal["all", "listeners", "data"]
 
 
 class Faults:
-    """The faults that are in force. ``commands`` and ``cuts`` tell what happened, and stay when all is healed."""
+    """The faults that are in force. ``commands`` and ``cuts`` tell what happened, and stay after ``heal``."""
 
     def __init__(self) -> None:
         self.commands: list[str] = []
@@ -20,20 +20,20 @@ class Faults:
         self.heal()
 
     def heal(self) -> None:
-        """No faults any more."""
-        self.frozen = False, False  # requests, replies: of connections that come
-        self.unread: Which | None = None  # connections on which nothing is taken from the server
+        """End all faults."""
+        self.frozen = False, False  # requests, replies: of new connections
+        self.unread: Which | None = None  # connections on which the proxy takes nothing from the server
         self.rate: float | None = None  # bytes per second
         self.cut_reply: int | None = None  # bytes of the next reply to let through
         self._left = 0  # requests to count down
-        self._name: str | None = None  # ... of this name; None: of any
+        self._name: str | None = None  # the name of the requests to count; None: all requests
 
     def choose(self, n: int, name: str | None) -> None:
-        """The n-th request from now on (of that name) is the one whose reply is never seen."""
+        """Choose the n-th request from now on (of that name): no client will see its reply."""
         self._left, self._name = n, name
 
     def is_chosen(self, name: str) -> bool:
-        """Whether this request is the one; to be asked once for each that goes to the server."""
+        """Whether this is the chosen request; the link asks once for each request that goes to the server."""
         if not self._left or self._name not in (None, name):
             return False
         self._left -= 1

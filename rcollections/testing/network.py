@@ -22,11 +22,11 @@ __all__ = ["Address", "Network"]
 
 Address = str | tuple[str, int]  # the path of a unix socket, or host and port
 
-PATIENCE = 5.0  # seconds until a thread that does nothing is taken for dead
+PATIENCE = 5.0  # seconds until the thread is taken for dead if it does no job
 
 
 class Network:
-    """It listens at ``address`` (port 0: at a free one) and connects each client that comes with ``target``."""
+    """Listens at ``address`` (port 0: at a free port) and connects each new client with ``target``."""
 
     def __init__(self, address: Address, target: Address) -> None:
         self.address = address
@@ -44,7 +44,7 @@ class Network:
         self._thread.start()
 
     def do(self, job: Callable[[], None]) -> None:
-        """Let the thread do this, and return when it is done."""
+        """Let the thread do this job, and return when the job is done."""
         if self._ended:
             raise RuntimeError("the proxy was stopped")
         done = threading.Event()
@@ -67,7 +67,7 @@ class Network:
     # -- in the thread ---------------------------------------------------------------------------------
 
     def listen(self) -> None:
-        """Welcome clients; at the address of the last time."""
+        """Accept clients, at the same address as before."""
         if self._listener is not None:
             return
         if isinstance(self.address, str):
@@ -85,7 +85,7 @@ class Network:
         self._listener = listener
 
     def deafen(self) -> None:
-        """Refuse clients that come."""
+        """Refuse new clients."""
         if self._listener is not None:
             close(self._listener)
             self._listener = None

@@ -1,4 +1,4 @@
-"""Another Python process that does what a test tells it: ``process("f(1)")`` gives the value of an expression."""
+"""Another Python process that a test commands: ``process("f(1)")`` gives the value of an expression."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Process"]
 
 END_SECONDS = 20.0
 
-# What the program prints goes to stderr: stdout is for the answers.
+# The output of the program goes to stderr: stdout is for the answers.
 HEAD = """
 import sys
 _answers, sys.stdout = sys.stdout, sys.stderr
@@ -37,11 +37,11 @@ class Process:
     """A Python process with ``dsn`` configured; it runs ``program``, then answers expressions until the end.
 
     ``process("f(1)")`` gives the value, which comes as JSON. RuntimeError: the expression raised, with the
-    exception's text; the process has ended, with what it said; or nothing came within ``timeout`` seconds. The
-    process imports from where this one does. Its ``sys.argv`` has ``dsn`` and ``args``.
+    exception's text; the process has ended, with its output; or no answer came within ``timeout`` seconds. The
+    process has the ``sys.path`` of this process. Its ``sys.argv`` has ``dsn`` and ``args``.
 
-    Leaving the ``with`` block is an ``end()``; after an exception the process is killed. What it writes to stderr,
-    warnings too, is a RuntimeError of ``end()``, unless ``quiet=False``.
+    Leaving the ``with`` block calls ``end()``; after an exception the process is killed. Any output on stderr,
+    warnings too, makes ``end()`` raise RuntimeError, unless ``quiet=False``.
 
     >>> from rcollections import KeyCache
     >>> from rcollections.testing import Process, Server, available_kinds, isolated
@@ -79,7 +79,7 @@ class Process:
         return answer
 
     def end(self) -> None:
-        """Let it come to its end, which takes at most 20 seconds, and has to be quiet."""
+        """Let the process end. RuntimeError if it fails or writes to stderr; it may take 20 seconds at most."""
         _, errors = self._process.communicate(timeout=END_SECONDS)
         if self._process.returncode or (self._quiet and errors):
             raise RuntimeError(f"the process ended with status {self._process.returncode}: {errors}")

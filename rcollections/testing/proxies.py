@@ -1,4 +1,4 @@
-"""The bad network: a proxy between client and server that freezes, drips, refuses, and cuts where told."""
+"""The bad network: a proxy between client and server that freezes, drips, refuses, and cuts on demand."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ __all__ = ["Proxy"]
 
 
 class Proxy:
-    """Stands before ``server``: clients connect to ``dsn``, and their network does what it is told.
+    """Stands before ``server``: clients connect to ``dsn``, and their network has the faults that the test chooses.
 
-    It listens like the server does; ``tcp=True`` on a port, ``tcp=False`` on a unix socket. Each method returns once
-    its change is in force, RuntimeError after ``stop()``. Requests and replies are counted by their frames, so that
-    a cut falls exactly between "the server has executed it" and "the client knows". Faults for ``which="listeners"``
-    are for connections that have subscribed to something (those of L1 and of waiters), for ``"data"`` the others.
+    The proxy listens like the server; with ``tcp=True`` on a port, with ``tcp=False`` on a unix socket. Each method
+    returns once its change is in force, RuntimeError after ``stop()``. The proxy counts requests and replies by their
+    frames, so that a cut falls exactly between "the server has executed it" and "the client knows". Faults for
+    ``which="listeners"`` are for connections that have subscribed to a channel (of L1 and of waiting callers). Faults
+    for ``"data"`` are for all other connections.
 
     >>> from rcollections import CacheConnectionError, KeyCache
     >>> from rcollections.testing import Proxy, Server, available_kinds, isolated
@@ -34,7 +35,7 @@ class Proxy:
     ...         try:
     ...             done = KeyCache("colour").set("red")
     ...         except CacheConnectionError:
-    ...             assert KeyCache("colour").get() == "red"    # stored, though nobody was told
+    ...             assert KeyCache("colour").get() == "red"    # stored, though the client was not told
     """
 
     def __init__(self, server: Server, *, tcp: bool | None = None) -> None:
@@ -54,7 +55,7 @@ class Proxy:
 
     @property
     def address(self) -> Address:
-        """What ``socket.connect`` takes."""
+        """The address of the proxy, for ``socket.connect``."""
         return self._network.address
 
     @property
@@ -64,7 +65,7 @@ class Proxy:
 
     @property
     def commands(self) -> list[str]:
-        """The names of the commands that came through, in order, those that connecting takes included."""
+        """The names of the commands that came through, in order, with the commands of connecting."""
         return self._network.faults.commands
 
     @property
@@ -75,26 +76,26 @@ class Proxy:
     # -- faults ----------------------------------------------------------------------------------------
 
     def cut_after_request(self, n: int = 1, command: str | None = None) -> None:
-        """The n-th request from now on (of that command) is executed, its connection cut before the reply.
+        """The server executes the n-th request from now on (of that command); the proxy cuts before the reply.
 
-        Names are those on the wire: redis-py's ``incr`` sends INCRBY.
+        ``command`` is the name on the wire: redis-py's ``incr`` sends INCRBY.
         """
         if n < 1:
             raise ValueError(f"n counts requests from 1 on, not {n!r}")
         self._network.do(lambda: self._network.faults.choose(n, command.upper() if command else None))
 
     def cut_next_reply(self, keep: int = 0) -> None:
-        """Whatever a server says next, to any client, ends after ``keep`` bytes, with the connection."""
+        """The next reply, to any client, ends after ``keep`` bytes, and its connection too."""
         self._network.do(lambda: setattr(self._network.faults, "cut_reply", keep))
 
     def cut(self, which: Which = "all") -> None:
-        """Cut these connections now; new ones are welcome."""
+        """Cut these connections now; new connections work."""
         self._network.do(lambda: self._network.cut(which))
 
     def freeze(self, direction: Direction = "both", which: Which = "all") -> None:
-        """Accept connections and bytes, forward nothing until ``heal``; then all of it arrives, late.
+        """Accept connections and bytes, forward nothing until ``heal``; then all bytes arrive, late.
 
-        Of "listeners" and of "data" those that are there now; new connections work.
+        "listeners" and "data" mean the connections that are there now; new connections work.
         """
         frozen = direction != "replies", direction != "requests"
 
@@ -108,7 +109,7 @@ class Proxy:
         self._network.do(job)
 
     def stop_reading(self, which: Which = "all") -> None:
-        """Take no more from the server on these connections until ``heal``: its buffers for them fill."""
+        """Read nothing from the server on these connections until ``heal``: the server's buffers for them fill."""
         self._network.do(lambda: setattr(self._network.faults, "unread", which))
 
     def drip(self, bytes_per_second: float) -> None:
@@ -118,7 +119,7 @@ class Proxy:
         self._network.do(lambda: setattr(self._network.faults, "rate", bytes_per_second))
 
     def refuse(self, *, keep_links: bool = False) -> None:
-        """New connections are refused, the present ones cut (or kept)."""
+        """Refuse new connections, and cut the present connections (or keep them)."""
 
         def job() -> None:
             self._network.deafen()
@@ -128,7 +129,7 @@ class Proxy:
         self._network.do(job)
 
     def heal(self) -> None:
-        """All faults end; at the same address as before."""
+        """End all faults; the address stays the same."""
 
         def job() -> None:
             self._network.faults.heal()
@@ -139,7 +140,7 @@ class Proxy:
         self._network.do(job)
 
     def retarget(self, server: Server, which: Which = "all") -> None:
-        """New connections go to another server (a failover); these of the present ones are cut."""
+        """New connections go to another server (a failover); the present connections of ``which`` are cut."""
 
         def job() -> None:
             self._network.target = server.address

@@ -1,7 +1,7 @@
-"""Real servers for tests: each is a process of its own in a directory of its own.
+"""Real servers for tests: each server is a process of its own in a directory of its own.
 
-Nothing is shared between two servers, so tests may run side by side. Servers die with the test process,
-even when that is killed.
+Two servers share nothing, so tests may run side by side. Servers die with the test process, even when the test
+process is killed.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Server:
     free port of 127.0.0.1 too. ``config`` are its settings (``{"maxmemory": "10mb"}``), ``args`` go to its command
     line as they are. Nothing is persisted unless ``config`` says so.
 
-    ValueError: no such kind. RuntimeError: this machine has no such server, with what would bring it; or it did not
-    start within 15 seconds, with its log. Starting takes some 10 milliseconds.
+    ValueError: there is no such kind. RuntimeError: this machine has no such server (the message says how to install
+    one), or the server did not start within 15 seconds (with its log). Starting takes some 10 milliseconds.
 
     >>> from rcollections import DictCache
     >>> from rcollections.testing import Server, available_kinds, isolated
@@ -103,7 +103,7 @@ class Server:
 
     @property
     def address(self) -> str | tuple[str, int]:
-        """What ``socket.connect`` takes."""
+        """The address of the server, for ``socket.connect``."""
         return ("127.0.0.1", self.port) if self._tcp and self.port else self.socket
 
     @property
@@ -115,12 +115,12 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether the server's process runs; a frozen one does."""
+        """Whether the server's process runs; a frozen process counts as running."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:
-        """What the server has written to its log so far."""
+        """The text of the server's log so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     def client(self, **options: Any) -> redis.Redis:
@@ -137,7 +137,7 @@ class Server:
     # -- life ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the process and wait until it answers; nothing to do while it runs."""
+        """Start the process and wait until the server answers; does nothing while it runs."""
         if self.alive:
             return
         end = time.monotonic() + START_SECONDS
@@ -149,14 +149,14 @@ class Server:
                 return
             if not (self._tcp and "already in use" in self.log.lower() and time.monotonic() < end):
                 raise RuntimeError(f"the {self.kind} server did not start:\n{self.log[-2000:]}")
-            # Another process took the port between our look and the server's bind: try the next one.
+            # Another process took the port between our look and the server's bind: try the next port.
             self.port = None
             self._log.unlink()
 
     def stop(self) -> None:
-        """End it in good order (at worst with SIGKILL) and remove its directory. May be called twice."""
+        """End the server in good order (at worst with SIGKILL) and remove its directory. May be called twice."""
         if self._owner != os.getpid():
-            return  # a forked child goes home, its parent tests on
+            return  # a forked child ends while the test goes on in its parent
         self._end(signal.SIGTERM)
         for client in self._clients:
             with contextlib.suppress(Exception):
@@ -166,7 +166,7 @@ class Server:
         _running.discard(self)
 
     def kill(self) -> None:
-        """``kill -9``, and wait until it is gone; the directory stays for ``start`` and ``restart``."""
+        """``kill -9``, and wait until the process is gone; the directory stays for ``start`` and ``restart``."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
@@ -175,12 +175,12 @@ class Server:
         self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP: connections are still accepted by the kernel, no answer comes. Returns once it stands."""
+        """SIGSTOP: the kernel still accepts connections, no answer comes. Returns once the process has stopped."""
         os.kill(self.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
-        """SIGCONT: it goes on, with what clients have sent meanwhile."""
+        """SIGCONT: the server goes on, with the commands that clients have sent meanwhile."""
         os.kill(self.pid, signal.SIGCONT)
 
     def __enter__(self) -> Server:
@@ -213,7 +213,7 @@ class Server:
         if self._process.poll() is None:
             if with_signal is not signal.SIGKILL:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._process.pid, signal.SIGCONT)  # a frozen one would never hear SIGTERM
+                    os.kill(self._process.pid, signal.SIGCONT)  # a frozen process would never get SIGTERM
             self._process.send_signal(with_signal)
             try:
                 self._process.wait(END_SECONDS)

@@ -1,4 +1,4 @@
-"""Waits for what another thread, process or server will do soon."""
+"""Waits until another thread, process or server has done its work."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = "the condition") -> T:
     """Call ``condition`` every 2 milliseconds until its answer is true, and return that answer.
 
-    After ``seconds`` it is an ``AssertionError`` that names ``what`` was waited for: the test fails.
-    Exceptions of ``condition`` pass.
+    After ``seconds`` it raises an ``AssertionError`` that names ``what`` it waited for: the test fails.
+    Exceptions of ``condition`` pass through.
 
     >>> from rcollections.testing import wait_until
     >>> left = [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Values on the wire: exact, self-describing, and safe to read whoever wrote the bytes.
+"""Values on the wire: exact, self-describing, and safe to read whatever program wrote the bytes.
 
 ``Codec`` for values, ``encode_field`` for fields and members (equal keys, equal bytes),
 ``encode_exact`` for arguments of functions, ``encode_raw`` for ``serialize=False``.

@@ -1,8 +1,8 @@
-"""Classes by path: how Enums, namedtuples and dataclasses travel, and the registry they come back by.
+"""Classes by path: how Enums, namedtuples and dataclasses travel, and the registry that finds their class again.
 
-The rule: **nothing is ever imported because bytes name it.** A path is looked up among the
-registered classes, then among the modules that this process has imported already, by plain
-dictionary lookups (no ``getattr``, which can run code or load lazy modules).
+The rule: **bytes that name a module never import it.** A path is looked up among the registered
+classes, then among the modules that this process has imported already. Both are plain dictionary
+lookups: ``getattr`` could run code or load lazy modules.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def register(cls: C | None = None, *, name: str | None = None) -> C | Callable[[
     """Make an Enum, namedtuple or dataclass known by a path, so that its values can come back.
 
     Needed for classes inside functions, and for values that may be read before the module of their
-    class is imported. ``name=`` is the path it travels under instead of its own: the old one after a
-    move. A class may be registered under several names: all are read, the first one is written.
+    class is imported. ``name=`` is the path that the class travels under instead of its own path: the old
+    path after a move. A class may have several names: each of them is read, the first is written.
 
     >>> @register(name="shop.models.Color")
     ... class Colour(Enum):
@@ -55,7 +55,7 @@ def _register(cls: C, name: str | None) -> C:
     known = _classes.get(_dotted(path))
     if known is not None and _own_path(known) != _own_path(cls):
         raise ConfigError(f"{path} is registered already, for another class")
-    # A class that a reload or a notebook cell defined anew takes the place of its old self.
+    # A class that a reload or a notebook cell defined again takes the place of the old class.
     _classes[_dotted(path)] = cls
     if name is not None or cls not in _names:
         _names.setdefault(cls, path)
@@ -63,7 +63,7 @@ def _register(cls: C, name: str | None) -> C:
 
 
 def path_of(cls: type) -> str:
-    """The path that ``cls`` travels under; ``EncodeError`` if it could not be found again there."""
+    """The path that ``cls`` travels under; ``EncodeError`` if a reader could not find the class by this path."""
     path = _names.get(cls) or _own_path(cls)
     if _find(path) is not cls or not set(path).isdisjoint("=(\0"):
         raise EncodeError(
@@ -73,7 +73,7 @@ def path_of(cls: type) -> str:
 
 
 def class_at(path: str) -> type:
-    """The class of a path, without importing anything; ``DecodeError`` if there is none."""
+    """The class of a path, without importing anything; ``DecodeError`` if the path names no class."""
     cls = _find(path)
     if cls is None:
         raise DecodeError(
@@ -92,7 +92,7 @@ def is_namedtuple(cls: type) -> bool:
 
 
 def is_dataclass(cls: type) -> bool:
-    """Whether ``cls`` itself, not only a base of it, was decorated as a dataclass."""
+    """Whether ``cls`` itself, not only one of its bases, was decorated as a dataclass."""
     return "__dataclass_fields__" in cls.__dict__
 
 

@@ -26,10 +26,10 @@ COMPRESSED = frozenset({b"\xc1z", b"\xc1Z"})
 
 
 def encode_exact(value: object) -> bytes:
-    """The exact form of a function's argument: 1, True, 1.0 and ``"1"`` are four, inside tuples too.
+    """The exact form of a function's argument: 1, True, 1.0 and ``"1"`` are four arguments, inside tuples too.
 
-    Sets and dicts give the same bytes in any order. ``EncodeError`` for what it cannot carry: there
-    is no pickle here, whose bytes differ for equal values.
+    Sets and dicts give the same bytes in any order. ``EncodeError`` for a value without an exact form: pickle
+    is no way out here, because its bytes differ for equal values.
     """
     return pack(value, EXACT)
 
@@ -39,7 +39,7 @@ class Codec:
 
     ``serializer`` is None (the self-describing format), "json", "msgpack", "pickle" (always signed),
     "string", "raw", or an object with ``dumps`` and ``loads``. ``compress_above`` and ``max_value``
-    are sizes in bytes. ``keyring`` may be a function, which is asked when a signature is needed.
+    are sizes in bytes. ``keyring`` may be a function, which the codec calls when it needs a signature.
 
     >>> Codec().dumps("hello"), Codec().loads(b"12")
     (b'hello', 12)
@@ -65,7 +65,7 @@ class Codec:
             raise ConfigError('serializer="pickle" needs a signing key: set CACHES_SIGNING_KEY')
 
     def dumps(self, value: Any) -> bytes:
-        """The bytes to store; ``EncodeError`` if the value cannot be stored, or not that large."""
+        """The bytes to store; ``EncodeError`` if the value cannot be stored, or is larger than ``max_value``."""
         if self._plain:  # the short way for the most frequent values
             kind = type(value)
             if kind is str and value[:1] not in TEXT_NUMBER_STARTS and value not in TEXT_WORDS:

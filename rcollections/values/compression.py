@@ -1,7 +1,7 @@
 """Compressed values: zstd where it is installed, else zlib, and bounds against bombs.
 
-The size is written in front. It may not exceed ``LARGEST`` nor ``RATIO`` times the compressed bytes,
-and nothing is unpacked beyond it; the writer keeps to the same bounds.
+The size of the data is written in front. This size may not exceed ``LARGEST`` nor ``RATIO`` times the
+compressed bytes, and the reader unpacks no byte beyond it. The writer keeps to the same bounds.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..errors import DecodeError
 __all__ = ["LARGEST", "RATIO", "compress", "decompress"]
 
 LARGEST = 512 * 1024 * 1024
-RATIO = 1100  # a little more than zlib can reach; what zstd compresses better is left to zlib
+RATIO = 1100  # a little more than zlib can reach; data that zstd compresses better is left to zlib
 LEVEL = 1
 SIZE_BYTES = 4
 
 
 def compress(data: bytes) -> bytes:
-    """``data`` compressed and marked so, or ``data`` itself where that is not shorter."""
+    """``data`` compressed and marked as such, or ``data`` itself where the compressed form is not shorter."""
     if len(data) > LARGEST:
         return data
     for kind, packed in _candidates(data):
@@ -41,7 +41,7 @@ def _candidates(data: bytes) -> Any:
 
 
 def decompress(kind: int, payload: bytes) -> bytes:
-    """What was compressed. Damaged, forged or too large: ``DecodeError``."""
+    """The data behind the compressed bytes; ``DecodeError`` where they are damaged, forged or too large."""
     size, packed = int.from_bytes(payload[:SIZE_BYTES], "big"), payload[SIZE_BYTES:]
     if size > LARGEST or size > RATIO * len(packed):
         raise DecodeError("a compressed value claims a size that it cannot have")
@@ -61,11 +61,11 @@ def decompress(kind: int, payload: bytes) -> bytes:
 
 @cache
 def _zstd() -> Any:
-    """What compresses with zstd here: the standard library's module, the package, or None."""
+    """The zstd of this process: the standard library's module, the package, or None."""
     if sys.version_info >= (3, 14):
         try:
             return _StandardZstd(importlib.import_module("compression.zstd"))
-        except ImportError:  # a Python built without it
+        except ImportError:  # a Python built without zstd
             pass
     try:
         return _PackageZstd(importlib.import_module("zstandard"))
@@ -96,7 +96,7 @@ class _PackageZstd:
         return packed
 
     def decompress(self, packed: bytes, size: int) -> tuple[bytes, bool]:
-        # The package allocates what the frame itself claims: that claim must be ours.
+        # The package allocates as many bytes as the frame claims: the claim must be the size that we checked.
         if self.module.frame_content_size(packed) != size:
             return b"", False
         unpacker = self.module.ZstdDecompressor()

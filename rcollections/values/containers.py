@@ -1,7 +1,7 @@
-"""Values with parts: for each type the list that it travels as, and the way back.
+"""Values with items: for each type the list that its values travel as, and the way back.
 
-A container is a letter and a MessagePack array: a head of its own (the ``maxlen`` of a deque), then
-its items, or keys and values in turn.
+A container is a letter and a MessagePack array. The array has a head of its own (the ``maxlen`` of a deque),
+then the items, or keys and values in turn.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["CONTAINERS", "CONTAINER_READERS", "DATACLASS", "MAPPING", "NAMEDTUPL
 
 
 class Container(NamedTuple):
-    """How one type travels. ``pairs``: items are keys and values; ``unordered``: their order says nothing."""
+    """How one type travels. ``pairs``: items are keys and values; ``unordered``: the order of items says nothing."""
 
     code: int
     write: Callable[[Any], list[Any]]
     read: Callable[[list[Any]], Any]
-    head: int = 0  # how many items at the beginning of the list are not content
+    head: int = 0  # how many items at the beginning of the list are no content
     pairs: bool = False
     unordered: bool = False
 
@@ -66,7 +66,7 @@ def _without_attributes(value: Any) -> Any:
     return value
 
 
-# The only factories that travel: naming any other would mean to call what the bytes name.
+# The only factories that travel: with any other factory the reader would call a function that the bytes name.
 _FACTORIES: dict[str, Callable[[], Any] | None] = {
     "": None,
     **{cls.__name__: cls for cls in (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)},
@@ -106,7 +106,7 @@ CONTAINERS: dict[type, Container] = {
     tuple: Container(ord("("), list, tuple),
     set: Container(ord("{"), list, set, unordered=True),
     frozenset: Container(ord("<"), list, frozenset, unordered=True),
-    dict: MAPPING,  # with keys other than text; MessagePack's own map carries the rest
+    dict: MAPPING,  # for keys other than text: MessagePack's own map carries dicts with text keys
     deque: Container(ord("q"), _write_deque, _read_deque, head=1),
     OrderedDict: Container(ord("O"), _write_ordereddict, _read_ordereddict, pairs=True),
     Counter: Container(ord("C"), _write_counter, _read_counter, pairs=True, unordered=True),

@@ -1,8 +1,8 @@
-"""``Count``: what ``counter[field]`` gives. An int that knows where it came from, so that ``+=`` is atomic.
+"""``Count``: the result of ``counter[field]``. An int that knows its counter and field, so that ``+=`` is atomic.
 
-``c[k] += 1`` is three steps in Python: read ``c[k]``, add, store. The sum remembers field and
-difference; when it is stored where it came from, the difference is what is sent. ``PendingSum`` is the
-same for pipelines, where the count is not there yet.
+``c[k] += 1`` is three steps in Python: read ``c[k]``, add, store. The sum remembers field and difference.
+When the user stores this sum in the same field, the counter sends only the difference. ``PendingSum`` is
+the same for pipelines, where the count has not arrived yet.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 class Count(int):
-    """An int. Only ``+=`` and ``-=`` give another Count; all other arithmetic, pickle and copies an int."""
+    """An int. Only ``+=`` and ``-=`` give another Count; all other arithmetic, pickle and copies give an int."""
 
     _place: Place | None
     _step: int | None
@@ -47,9 +47,9 @@ class Count(int):
         return Count(int(self) - by, self._place, (self._step or 0) - by)
 
     def take(self, place: Place) -> int | None:
-        """What ``+=`` added to the field at ``place``; None if this is no such sum. It is given once.
+        """The step that ``+=`` added to the field at ``place``; None if this Count is no sum of that field.
 
-        Stored a second time the same object is a number like any other: the step was counted already.
+        The step is given once: stored a second time, the same object is a plain number, already counted.
         """
         if self._step is None or self._place != place:
             return None
@@ -67,7 +67,7 @@ class Count(int):
 
 
 class PendingSum:
-    """``p[field] += 1`` in a pipeline: what a pending count and a step make, until it is stored."""
+    """``p[field] += 1`` in a pipeline: the sum of a pending count and a step, until the user stores it."""
 
     __slots__ = ("_place", "_step", "pending")
 
@@ -77,7 +77,7 @@ class PendingSum:
         self._step = _int(step)
 
     def take(self, place: Place) -> int:
-        """What was added; TypeError for another field than the one that was read."""
+        """The step that was added; TypeError for a field other than the field that was read."""
         if self._place != place:
             raise TypeError("a pending count can only be stored in the field that it was read from")
         return self._step

@@ -22,7 +22,7 @@ def dump_error(error: BaseException, dumps: Callable[[Any], bytes]) -> bytes:
 
 
 def load_error(data: bytes, load: Callable[[bytes], Any]) -> BaseException:
-    """The exception in these bytes; DecodeError if its type is not one of a module already imported."""
+    """The exception in these bytes; DecodeError if no module that is already imported has its type."""
     read = load(data)
     if not (isinstance(read, tuple) and len(read) == 2 and isinstance(read[0], str) and isinstance(read[1], tuple)):
         raise DecodeError("these bytes are no cached exception")

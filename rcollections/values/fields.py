@@ -1,7 +1,7 @@
-"""Fields and members: **equal keys give equal bytes**, as ``==`` and ``hash`` have it in Python.
+"""Fields and members: **equal fields give equal bytes**, where "equal" means ``==`` and ``hash`` of Python.
 
-A key is first brought to one representative of all that are equal to it (``True``, ``1.0`` and
-``Decimal(1)`` are ``1``), and that is written. What comes back is the representative.
+All fields that are equal have one representative (``1`` for ``True``, ``1.0`` and ``Decimal(1)``).
+The representative is written, and a reader gets the representative back.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ NAN = "NaN is not equal to itself, so it cannot be a field or a member"
 
 
 def encode_field(field: object) -> bytes:
-    """The one form of a field or member; unhashable things are a TypeError, NaN a ValueError."""
+    """The one form of a field or member; an unhashable object is a TypeError, NaN a ValueError."""
     kind = type(field)
     if kind is str:
-        # The hot path: nearly all fields are text that begins like no number.
+        # The hot path: nearly all fields are text that does not begin like a number.
         if field[:1] not in TEXT_NUMBER_STARTS and field not in TEXT_WORDS:  # type: ignore[index]
             try:
                 return field.encode()  # type: ignore[attr-defined, no-any-return]
@@ -47,7 +47,7 @@ def encode_field(field: object) -> bytes:
 
 
 def decode_field(data: bytes) -> Any:
-    """The representative of a stored field or member; ``DecodeError`` for what cannot be one."""
+    """The representative of a stored field or member; ``DecodeError`` for bytes that cannot be a field."""
     field = unpack(data)
     if data[:1] == b"\xc1":
         try:
@@ -58,7 +58,7 @@ def decode_field(data: bytes) -> Any:
 
 
 def canonical(value: Any, depth: int = 1) -> Any:
-    """The representative of everything that is equal to ``value``."""
+    """The representative of all objects that are equal to ``value``."""
     kind = type(value)
     if kind is str or kind is bytes or value is None:
         return value
@@ -76,7 +76,7 @@ def canonical(value: Any, depth: int = 1) -> Any:
 
 def _rule_of_subclass(value: Any) -> Callable[[Any], Any]:
     for base, rule in RULES.items():
-        # Plain Enums are for last: an IntEnum or a (str, Enum) is a number or a text to Python.
+        # Plain Enums come last: to Python an IntEnum is a number, and a (str, Enum) a text.
         if isinstance(value, base):
             return rule
     if isinstance(value, Enum):
@@ -132,17 +132,17 @@ def _date(value: date) -> date:
 
 
 def _datetime(value: datetime) -> datetime:
-    # Of that very type, and with fold=0: within one zone Python compares without it.
+    # Of exactly that type, and with fold=0: within one zone Python compares without the fold.
     naive = datetime.combine(_date(value), time(value.hour, value.minute, value.second, value.microsecond))
     offset = value.replace(fold=0).utcoffset()
     if offset is None:
         return naive
     if value.replace(fold=1).utcoffset() != offset:
-        # In the hour of a clock change Python finds it equal to no time of another zone.
+        # In the hour of a clock change Python finds this time equal to no time of another zone.
         return naive.replace(tzinfo=value.tzinfo)
     try:
         return (naive - offset).replace(tzinfo=UTC)
-    except OverflowError:  # within a day of the ends of the calendar: as far away from them as can be
+    except OverflowError:  # within a day of an end of the calendar: take the zone that leads farthest away from it
         zone = LAST_ZONE if naive.year == 1 else FIRST_ZONE
         return (naive + (zone.utcoffset(None) - offset)).replace(tzinfo=zone)
 
@@ -152,7 +152,7 @@ def _time(value: time) -> time:
     if offset is None:
         return time(value.hour, value.minute, value.second, value.microsecond)
     # Python does not wrap around midnight here: 00:30+01:00 is before, and not equal to, 23:30+00:00.
-    # Nor does it compare the microseconds of offsets.
+    # Python does not compare the microseconds of offsets either.
     second = value.hour * 3600 + value.minute * 60 + value.second - offset.days * DAY - offset.seconds
     zone = UTC
     if second < 0:
@@ -183,11 +183,11 @@ def _path(value: PurePath) -> PurePath:
     return PurePosixPath(str(value))
 
 
-def _tuple(value: Any) -> Any:  # pragma: no cover (canonical() does it, to count the depth)
+def _tuple(value: Any) -> Any:  # pragma: no cover (canonical() handles tuples itself, to count the depth)
     raise NotImplementedError
 
 
-def _frozenset(value: Any) -> Any:  # pragma: no cover (the same)
+def _frozenset(value: Any) -> Any:  # pragma: no cover (canonical() handles frozensets itself too)
     raise NotImplementedError
 
 

@@ -1,7 +1,7 @@
 """A guard for ormsgpack before 1.13 (the last one for Python 3.10): forged array headers crash it.
 
-It makes room for as many items as a header claims before it looks whether they are there. So where
-a header of four bytes may claim more items than there are bytes, all tokens are looked at first.
+The old library makes room for as many items as a header claims, before it looks whether they are there. So
+where a header of four bytes may claim more items than there are bytes, we look at all tokens first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["NEEDED", "check_arrays"]
 NEEDED = tuple(int(part) for part in ormsgpack.__version__.split(".")[:2]) < (1, 13)
 
 ARRAY = 0xDD
-# How many bytes each first byte takes with what follows it; negative: it is followed by a length.
+# The size in bytes of a token, by its first byte. Negative: a length follows, and the number counts both.
 SIZES = [1] * 256
 for _first, _size in {
     **{0xA0 + length: 1 + length for length in range(32)},  # short texts

@@ -1,7 +1,7 @@
 """Values to bytes. The rule: **the same value and the same type come back, or an ``EncodeError``.**
 
-The quick way lets the MessagePack library try alone; it refuses what it does not know exactly, and
-then the value is walked in Python, part by part. Both ways give the same bytes.
+The quick way lets the MessagePack library try alone. The library refuses a value that it cannot carry
+exactly; then we walk the value in Python, item by item. Both ways give the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["DEEPEST", "EXACT", "STRICT", "pack"]
 
 DEEPEST = 255  # containers in containers: the limit of the library, kept for all types
 
-# Everything that the library would turn into something else goes through our tables instead.
+# All types that the library would turn into another type go through our tables instead.
 STRICT = (
     ormsgpack.OPT_PASSTHROUGH_BIG_INT
     | ormsgpack.OPT_PASSTHROUGH_DATACLASS
@@ -32,10 +32,10 @@ STRICT = (
     | ormsgpack.OPT_PASSTHROUGH_TUPLE
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
-# The same with one order for what has none, so that equal values give equal bytes.
+# STRICT with one order for dicts and sets, so that equal values give equal bytes.
 EXACT = STRICT | ormsgpack.OPT_SORT_KEYS
 
-NATIVE = frozenset({type(None), bool, int, float, bytes})  # for ints of more than 64 bits it asks us
+NATIVE = frozenset({type(None), bool, int, float, bytes})  # for ints of more than 64 bits the library asks us
 FLAT = NATIVE | {str}
 BRANCHES = frozenset({list, dict})
 BUFFERS = frozenset({bytearray, memoryview})
@@ -53,7 +53,7 @@ def pack(value: Any, options: int = STRICT) -> bytes:
         return repr(value).encode()
     if kind is bytes:
         return b"".join((b"\xc1b", value))
-    if kind is Count:  # an int to everybody but its counter
+    if kind is Count:  # only its counter treats a Count as more than an int
         return pack(int(value), options)
     try:
         if kind in SELF_DESCRIBING:
@@ -62,7 +62,7 @@ def pack(value: Any, options: int = STRICT) -> bytes:
                 return b"\xc1m" + data
             if kind is not dict or _has_text_keys(value):
                 return b"\xc1m" + ormsgpack.packb(_walk(value, 1, options), _scalar, options)
-        elif kind is tuple:  # the walk does the same; this is the short way for the most frequent type
+        elif kind is tuple:  # the walk gives the same bytes; this is the short way for the most frequent type
             data = _pack_quickly(list(value), options)
             if data is not None:
                 return b"\xc1(" + data
@@ -77,7 +77,7 @@ def _pack_quickly(value: Any, options: int) -> bytes | None:
         data: bytes = ormsgpack.packb(value, _scalar, options)
     except TypeError:
         return None
-    # The library writes a bytearray like bytes. If there may be bytes inside, look closer.
+    # The library writes a bytearray like bytes. If there may be bytes inside, look at the items.
     if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and _holds_buffers(value):
         return None
     return data
@@ -95,17 +95,17 @@ def _holds_buffers(value: Any) -> bool:
 
 
 def _scalar(value: Any) -> ormsgpack.Ext:
-    """What the library asks about values that it does not know itself."""
+    """The library calls this for a value of a type that it does not know."""
     scalar = SCALARS.get(type(value))
     if scalar is None:
         if not isinstance(value, Enum):
-            raise TypeError  # not a scalar: the walk knows what to do or to say
+            raise TypeError  # not a scalar: the walk carries the value, or raises an EncodeError that says why not
         scalar = ENUM
     return ormsgpack.Ext(scalar.code, scalar.write(value))
 
 
 def _walk(value: Any, depth: int, options: int) -> Any:
-    """The same value made of what the library packs exactly."""
+    """The same value, made of types that the library packs exactly."""
     kind = type(value)
     if kind in NATIVE:
         return value

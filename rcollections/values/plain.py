@@ -1,8 +1,8 @@
 """Plain bytes: numbers and text as a person would type them in redis-cli, and the one reader of them.
 
-The rule: **a text is written plainly if and only if this reader gives back that same text**, so
-``"7"`` is wrapped and ``"007"`` is not. The reader never guesses with ``int()`` or ``float()``: what
-is a number is decided by two ASCII patterns that match the whole of it.
+The rule: **a text is written plainly if and only if this reader gives back that same text**. So
+``"7"`` is wrapped and ``"007"`` is not. The reader never guesses with ``int()`` or ``float()``. Bytes
+are a number if one of two ASCII patterns matches the whole of them, or if they are inf, -inf or nan.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = [
 
 Plain: TypeAlias = "int | float | str"
 
-ENTRY = 0xC0  # first byte of a stored value with metadata; neither byte begins any UTF-8 text
-PACKED = 0xC1  # first byte of all that is not plain
+ENTRY = 0xC0  # first byte of an entry; no UTF-8 text begins with 0xC0 or 0xC1
+PACKED = 0xC1  # first byte of all other bytes that are not plain
 RESERVED = 0xF5  # from here on no UTF-8 text begins either
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -39,7 +39,7 @@ FLOAT = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:e[+-][0-9]{2,3})?|e[+-][0
 ZERO = ord("0")
 WORDS = {b"inf": float("inf"), b"-inf": float("-inf"), b"nan": float("nan")}
 
-# What a number can begin with. All that begins otherwise is text without a look at the patterns.
+# The first bytes that a number can have. With any other first byte the bytes are text, without a look at the patterns.
 NUMBER_STARTS = frozenset(b"-0123456789in")
 TEXT_NUMBER_STARTS = frozenset("-0123456789")
 TEXT_WORDS = frozenset(word.decode() for word in WORDS)
@@ -73,7 +73,7 @@ def _read_number(data: bytes) -> int | float | None:
 
 
 def reads_as_text(text: str) -> bool:
-    """Whether ``read_plain`` gives this very text back from its UTF-8 bytes."""
+    """Whether ``read_plain`` gives exactly this text back from its UTF-8 bytes."""
     if text[:1] not in TEXT_NUMBER_STARTS:
         return text not in TEXT_WORDS
     if not text.isascii():
@@ -82,7 +82,7 @@ def reads_as_text(text: str) -> bool:
 
 
 def write_str(text: str) -> bytes:
-    """The bytes of a text: plain where it reads back as itself, else wrapped."""
+    """The bytes of a text: plain where the text reads back as itself, else wrapped."""
     try:
         data = text.encode()
     except UnicodeEncodeError:
@@ -113,7 +113,7 @@ def encode_raw(value: Any) -> bytes:
 
 
 def decode_raw(data: bytes) -> int | float | str | bytes:
-    """What reads like a number is one, other UTF-8 is text, the rest stays bytes."""
+    """The value of raw bytes: a number where they read like one, text where they are UTF-8, else the bytes."""
     try:
         return read_plain(data)
     except DecodeError:

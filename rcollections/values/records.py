@@ -1,8 +1,8 @@
 """Namedtuples and dataclasses: the class by path, the names of its fields, their values.
 
-The names travel too: values written by an older version of the class, with other fields or another
-order, must not be read into the wrong ones. Reading calls no code of the class, neither ``__init__``
-nor ``__post_init__``: what comes back is the state that was written.
+The names travel too: an older version of the class may have other fields or another order. Its values
+must not be read into the wrong fields. Reading calls no code of the class, neither ``__init__``
+nor ``__post_init__``: a reader gets the state that was written.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write_dataclass(value: Any) -> list[Any]:
     if missing:
         raise EncodeError(f"this {cls.__qualname__} has no value for its field {missing[0]}")
     for name in state.keys() - set(names):
-        # A cached_property is computed again when it is asked for.
+        # A cached_property does not travel: the next access computes it again.
         if not isinstance(getattr(cls, name, None), cached_property):
             raise EncodeError(f"this {cls.__qualname__} has attributes besides its fields")
     return [_head(cls, names), *(state[name] for name in names)]
@@ -103,5 +103,5 @@ def _slots(cls: type) -> dict[str, MemberDescriptorType]:
 
 
 def _is_plain_object(cls: type) -> bool:
-    """Whether all state is in attributes: the first base written in C is ``object`` itself."""
+    """Whether all state is in attributes: the first base in the MRO that is written in C is ``object`` itself."""
     return next(base for base in cls.__mro__ if not base.__flags__ & HEAP_TYPE) is object

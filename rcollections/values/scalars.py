@@ -1,6 +1,6 @@
-"""Values without parts: one letter, one way to bytes, one way back for each type.
+"""Values without items: one letter, one way to bytes, one way back for each type.
 
-All are written as text where text carries them exactly, so that redis-cli shows what they are.
+A scalar is written as text where text carries it exactly, so that redis-cli shows a readable value.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def _read_complex(data: bytes) -> complex:
 
 
 def _write_decimal(value: Decimal) -> bytes:
-    # A context with capitals=0 writes "e"; equal values must not depend on the context.
+    # A context with capitals=0 writes "e"; the bytes of equal values must not depend on the context.
     return str(value).replace("e", "E").encode()
 
 
-# Its own context: what the user's context traps or allows must not change what is read.
+# A context of our own: the traps and flags of the user's context must not change the value that is read.
 _DECIMALS = Context(traps=[InvalidOperation])
 
 
@@ -108,7 +108,7 @@ def _read_date(data: bytes) -> date:
 
 
 def _write_moment(value: datetime | time) -> bytes:
-    """ISO 8601, then what ISO cannot say: ``|f`` the fold, ``z`` the zone, ``n`` the offset's name."""
+    """ISO 8601, then marks for what ISO cannot say: ``|f`` the fold, ``z`` the zone, ``n`` the offset's name."""
     zone = value.tzinfo
     text = value.isoformat() if zone is None or type(zone) is timezone else value.replace(tzinfo=None).isoformat()
     marks = ("f" if value.fold else "") + _zone_mark(zone)
@@ -183,7 +183,7 @@ _PATH_LETTERS = {cls: letter for letter, cls in _PATHS.items()}
 
 def _write_path(value: PurePath) -> bytes:
     text = str(value)
-    # Some odd Windows paths ("./c:x" on older Pythons) do not survive their own text.
+    # The text of some odd Windows paths ("./c:x" on older Pythons) reads back as another path.
     if type(value)(text) != value:
         raise EncodeError("this path cannot be stored exactly: its text reads back as another path")
     return (_PATH_LETTERS[type(value)] + text).encode("utf-8", "surrogatepass")
@@ -221,7 +221,7 @@ def _read_enum(data: bytes) -> Enum:
 
 
 SCALARS: dict[type, Scalar] = {
-    int: Scalar(ord("i"), _write_int, _read_int),  # beyond what MessagePack or plain text carry
+    int: Scalar(ord("i"), _write_int, _read_int),  # ints beyond 64 bits, which MessagePack and plain text do not carry
     bytearray: Scalar(ord("y"), bytes, bytearray),
     str: Scalar(ord("u"), lambda text: text.encode("utf-8", "surrogatepass"), _read_surrogates),
     complex: Scalar(ord("c"), _write_complex, _read_complex),

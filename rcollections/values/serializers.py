@@ -1,7 +1,7 @@
 """The other serializers: json, msgpack, string, raw, and any object with ``dumps`` and ``loads``.
 
-They are for sharing values with other programs. Their bytes are stored verbatim, so each of them
-carries what its format carries: json and msgpack make lists of tuples.
+These serializers are for sharing values with other programs. Their bytes are stored verbatim, so each
+serializer carries the types of its format and no others: json and msgpack make lists of tuples.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Serializer", "serializer_of"]
 
 @runtime_checkable
 class Serializer(Protocol):
-    """What ``serializer=`` takes besides the names: any object with these two methods."""
+    """The objects that ``serializer=`` takes besides names: any object with these two methods."""
 
     def dumps(self, value: Any, /) -> bytes | str: ...
     def loads(self, data: bytes, /) -> Any: ...
@@ -39,7 +39,7 @@ class _Json:
 
 
 class _MessagePack:
-    # Tuples are arrays and keys of any simple type are keys; the rest stays refused.
+    # Tuples become arrays, and keys of any simple type are allowed; all other types stay refused.
     dump_options = (STRICT & ~ormsgpack.OPT_PASSTHROUGH_TUPLE) | ormsgpack.OPT_NON_STR_KEYS
 
     def dumps(self, value: Any) -> bytes:

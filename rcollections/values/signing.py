@@ -1,7 +1,7 @@
-"""Signatures: which bytes from the server may be unpickled.
+"""Signatures: they decide which bytes from the server may be unpickled.
 
-A keyed BLAKE2b over the bytes, compared in constant time. The first key signs and all keys verify,
-so a new key is put in front, and the old one goes when nothing signed by it is left.
+A signature is a keyed BLAKE2b over the bytes, compared in constant time. The first key signs and all keys
+verify. So a new key is put in front, and the old key goes when no stored value is signed by it any more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TAG_SIZE = 16  # bytes of a signature
 
 
 class Keyring:
-    """Signing keys. The first one signs, every one verifies; no key can be read back from it."""
+    """Signing keys. The first key signs, every key verifies; no key can be read back from a keyring."""
 
     __slots__ = ("_hashers",)
 
@@ -38,7 +38,7 @@ class Keyring:
         return _tag(self._hashers[0], data) + data
 
     def verified(self, signed: bytes) -> bytes | None:
-        """What was signed, or None if no key of ours signed exactly that."""
+        """The data behind a signature, or None if none of our keys signed exactly this data."""
         tag, data = signed[:TAG_SIZE], signed[TAG_SIZE:]
         for hasher in self._hashers:
             if compare_digest(tag, _tag(hasher, data)):
@@ -67,7 +67,7 @@ def _hasher(key: bytes | str, place: int) -> blake2b:
         raise ConfigError(f"signing key {place} is too short: {SHORTEST} characters or more")
     if len(raw) > blake2b.MAX_KEY_SIZE:
         raw = blake2b(raw).digest()
-    # The personal string keeps these signatures apart from any other use of the same key.
+    # The personal string makes our signatures differ from any other use of the same key.
     return blake2b(key=raw, digest_size=TAG_SIZE, person=b"rcollections")
 
 

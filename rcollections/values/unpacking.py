@@ -1,4 +1,4 @@
-"""Bytes to values. The rule: **whatever the bytes are, a value or a ``DecodeError``**, and no import.
+"""Bytes to values. The rule: **any bytes give a value or a ``DecodeError``**, and no import.
 
 Containers in containers are opened one after the other, never inside the library's own recursion,
 so that forged bytes cannot exhaust the C stack.
@@ -45,7 +45,7 @@ def unpack(data: bytes) -> Any:
 
 
 def unpack_whole(payload: bytes, hook: Callable[[int, bytes], Any] | None = None, options: int = 0) -> Any:
-    """The one MessagePack value that ``payload`` is, and not only begins with."""
+    """The one MessagePack value of ``payload``; ``DecodeError`` if bytes follow behind that value."""
     if headers.NEEDED:
         headers.check_arrays(payload)
     # The library does not say where it stopped, so it reads the value and an end mark as a pair.
@@ -84,7 +84,7 @@ def _read_extension(code: int, payload: bytes) -> Any:
 
 
 def _open(value: Any, depth: int) -> Any:
-    """Put values in the place of all closed containers. One frame for each level of them."""
+    """Put values in the place of all closed containers, with one frame for each level of containers."""
     if depth > DEEPEST:
         raise DecodeError(f"a stored value has more than {DEEPEST} containers in one another")
     if type(value) is dict:

@@ -1,1 +1,1 @@
-"""The road to a server: sockets, a pool of connections, steps as bytes, errors in our own words."""
+"""The road to a server: sockets, pools of links, steps as bytes, errors in our own words."""

@@ -1,4 +1,4 @@
-"""A bounded free list of links for one event loop: whoever finds none waits its turn."""
+"""A bounded free list of links for one event loop: a caller that finds no free link waits its turn."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncPool"]
 
-CONNECTING = 8  # connections that are opened at once; connecting blocks, so threads do it
+CONNECTING = 8  # links that are opened at once; connecting blocks, so threads do it
 
 _threads: ThreadPoolExecutor | None = None
 
 
 def _forget_threads() -> None:
     global _threads
-    _threads = None  # they are in the parent
+    _threads = None  # the threads are in the parent
 
 
 at_fork(_forget_threads)
 
 
 def _executor() -> ThreadPoolExecutor:
-    """Threads of our own: while a server is away they wait, and the loop's own executor is for its users."""
+    """Threads of our own: they wait while a server is away, and the loop's own executor is for its users."""
     global _threads
     if _threads is None:
         _threads = ThreadPoolExecutor(CONNECTING, thread_name_prefix="rcollections-connect")
@@ -39,9 +39,9 @@ def _executor() -> ThreadPoolExecutor:
 
 
 class AsyncPool:
-    """At most ``limit`` links of one event loop. ``connect`` opens one, and blocks; it is called in a thread.
+    """At most ``limit`` links of one event loop. ``connect`` opens a link, and blocks; the pool calls it in a thread.
 
-    Waiting callers are served in their order; one that waits longer than its instant gets CacheTimeout.
+    The pool serves waiting callers in their order. A caller that is not served by its instant gets CacheTimeout.
     """
 
     def __init__(self, connect: Callable[[float], Any], limit: int, where: str) -> None:
@@ -75,7 +75,7 @@ class AsyncPool:
         try:
             link = AsyncLink(await asyncio.wrap_future(opening), self._loop)
         except BaseException:
-            if not opening.cancel():  # the caller went away: nobody is left to take what is being opened
+            if not opening.cancel():  # the caller went away, and the thread is opening its link: close that link
                 opening.add_done_callback(_close_late)
             self._opening -= 1
             self._wake()
@@ -86,7 +86,7 @@ class AsyncPool:
         return link
 
     async def _turn(self, until: float) -> AsyncLink | None:
-        """Wait for a link to come back; None: there is room for another one."""
+        """Wait for a link to come back; None: there is room to open another link."""
         turn: asyncio.Future[AsyncLink | None] = self._loop.create_future()
         self._queue.append(turn)
         timer = self._loop.call_later(max(0.0, until - time.monotonic()), self._late, turn)
@@ -105,7 +105,7 @@ class AsyncPool:
             turn.set_exception(busy(self._limit, self._where))
 
     def _wake(self, link: AsyncLink | None = None) -> bool:
-        """Serve the one who waits longest, by this link, or by leave to open one."""
+        """Serve the caller that waits longest: by this link, or (None) by leave to open one."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
@@ -130,24 +130,24 @@ class AsyncPool:
         link.close()
 
     def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back. In the loop, or when that is over."""
+        """Close idle links now, and used links when they come back. In the loop, or after its end."""
         self.closed = True
         while self._free:
             self._drop(self._free.pop())
 
     def end(self) -> None:
-        """The loop is over: close all, whoever used it."""
+        """The loop is over: close all links, also used ones."""
         self.closed = True
         for link in self._links:
             link.close()
 
     def close_soon(self) -> None:
-        """The same, from any thread."""
+        """``close``, from any thread."""
         if self._loop.is_running():
             self.closed = True
             try:
                 self._loop.call_soon_threadsafe(self.close)
-            except RuntimeError:  # it was closed just now, and closed its links with it
+            except RuntimeError:  # the loop was closed just now, and its links with it
                 return
         else:
             self.close()

@@ -1,4 +1,4 @@
-"""``AsyncSignal``: set once, waited for by tasks of one event loop; ``set`` may come from any thread."""
+"""``AsyncSignal``: tasks of one event loop wait for it; any thread may ``set`` it, once."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["AsyncSignal"]
 class AsyncSignal:
     """An event of the running loop that other threads may set too.
 
-    Tasks wait for plain futures: a cancellation that meets the wake-up is not lost, as it would be in
-    ``asyncio.wait_for`` before Python 3.12, and no task is made for each that waits.
+    Tasks wait for plain futures. ``asyncio.wait_for`` before Python 3.12 would lose a cancellation that meets
+    the wake-up, and would make one more task for each waiting task.
     """
 
     __slots__ = ("__weakref__", "_loop", "_set", "_waiting", "deaf")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order of ``wait``
         self._set = False
         self.deaf = False
 
     def set(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiting tasks."""
         self._set = True
         try:
             inside = asyncio.get_running_loop() is self._loop
@@ -34,14 +34,14 @@ class AsyncSignal:
         elif not self._loop.is_closed():
             try:
                 self._loop.call_soon_threadsafe(self._wake)
-            except RuntimeError:  # it closed just now: nobody waits any more
+            except RuntimeError:  # the loop was closed just now: no task waits any more
                 return
 
     def is_set(self) -> bool:
         return self._set
 
     async def wait(self, seconds: float | None) -> bool:
-        """Whether it was set within that time."""
+        """Whether the signal was set within that many seconds; None: no limit."""
         if self._set:
             return True
         future = self._loop.create_future()

@@ -1,4 +1,4 @@
-"""What is asked before reads whose replies may be held: who the server is, once a link, and the ttl of the key (F2)."""
+"""The questions before reads whose replies may be held: the server's run_id, once a link, and the key's ttl (F2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Asked"]
 
 
 class Asked:
-    """The questions of one trip, and what came of them: ``ms`` that the key had left, and which ``server`` answered."""
+    """The questions of one trip and their answers: the ``ms`` that the key had left, and which ``server`` answered."""
 
     __slots__ = ("_key", "ms", "server")
 
@@ -24,18 +24,18 @@ class Asked:
         self.server = b""
 
     def questions(self, link: Any) -> list[tuple[Arg, ...]]:
-        """What goes ahead of the steps on this link."""
+        """The commands that go ahead of the steps on this link."""
         ttl: tuple[Arg, ...] = ("PTTL", self._key)
         return [ttl] if link.server is not None else [("INFO", "server"), ttl]
 
     def answers(self, link: Any, replies: list[Any]) -> list[Any]:
-        """The replies of the steps, behind those to the questions."""
+        """The replies of the steps, which follow the replies to the questions."""
         if link.server is None:
             first, *replies = replies
             if not isinstance(first, ErrorReply):
                 link.server = run_id(first)
             elif str(first).startswith("NOPERM"):
-                link.server = UNKNOWN  # else it is busy, or loading: it will be asked again
+                link.server = UNKNOWN  # after another error (busy, loading) the next trip asks again
         self.server = link.server or UNKNOWN
         self.ms = None if isinstance(replies[0], Exception) else replies[0]
         return replies[1:]

@@ -20,9 +20,9 @@ _deadline: ContextVar[float | None] = ContextVar("rcollections_deadline", defaul
 def deadline(seconds: float) -> Iterator[None]:
     """Bound all calls inside the block: together they may take ``seconds``, then CacheTimeout is raised.
 
-    It never lengthens the ``timeout`` of a connection, and of nested deadlines the nearest counts. It
-    belongs to the current thread or task. The idea is that of gRPC's deadlines: an instant travels
-    further than a duration, since each step takes its share of what is left.
+    A deadline never lengthens the ``timeout`` of a connection, and of nested deadlines the nearest counts. It
+    belongs to the current thread or task. The idea comes from gRPC: all steps share one instant, where a
+    duration would have to be shortened at each step.
 
     >>> from rcollections import KeyCache, deadline
     >>> with deadline(0.2):
@@ -54,5 +54,5 @@ def passed() -> bool:
 
 
 def no_deadline() -> None:
-    """In a context of its own: what goes on after the call that began it is not bounded by its deadline."""
+    """End the deadline of this context: work that goes on after its call is not bounded by the call's deadline."""
     _deadline.set(None)

@@ -1,4 +1,4 @@
-"""How a trip can fail, in words of our own, so that only the files that open connections know redis-py's."""
+"""How a trip can fail, in words of our own, so that only the files that open links know the errors of redis-py."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ Why = Literal["lost", "login", "loading", "answer"]
 
 
 class ErrorReply(Exception):
-    """What the server answered instead of a reply; the text begins with the server's word for it."""
+    """An error that the server answered instead of a reply; the text begins with the server's word for the error."""
 
 
 class Broken(Exception):
-    """The connection ended, or what came on it is no reply: what was sent may have been carried out."""
+    """The connection ended, or bytes came that are no reply: the server may have carried out the steps."""
 
 
 class NotConnected(Exception):
-    """No connection could be had, so nothing was sent: whatever was to be sent may be tried again.
+    """No link could be opened, so nothing was sent: any step may be tried again.
 
-    ``why`` is "lost" (refused, unreachable, closed), "loading" (the server reads its data), "login" (it refused the
-    login) or "answer" (it answered the handshake with another error). ``error`` is what the socket or redis-py raised.
+    ``why`` is "lost" (refused, unreachable, closed), "loading" (the server reads its data), "login" (the server
+    refused the login) or "answer" (it answered the handshake with another error). ``error`` is the error of the
+    socket or of redis-py.
     """
 
     def __init__(self, why: Why, error: BaseException) -> None:

@@ -21,10 +21,10 @@ def busy(limit: int, where: str) -> CacheTimeout:
 
 
 class Pool:
-    """At most ``limit`` links; who finds none waits until its instant, then gets CacheTimeout.
+    """At most ``limit`` links. A caller that finds no link waits until its instant, then gets CacheTimeout.
 
-    The link used last is given out first, so that idle ones age at the bottom. One that the
-    server closed meanwhile is noticed (it is readable) and replaced: a write must not find out.
+    The pool gives out the link that was used last, so that idle links age at the bottom. It notices a link that
+    the server closed meanwhile (the socket is readable) and replaces it: a write that met a closed link would fail.
     """
 
     def __init__(self, connect: Callable[[float], Any], limit: int, where: str) -> None:
@@ -40,7 +40,7 @@ class Pool:
         self._closed = False
 
     def _after_fork(self) -> None:
-        # The sockets belong to the parent. Closing the child's copies sends nothing, so just let go of them.
+        # The sockets belong to the parent. Closing the child's copies sends nothing to the server.
         free = self._free
         self._reset()
         for link in free:
@@ -80,7 +80,7 @@ class Pool:
         self._room.release()
 
     def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
+        """Close idle links now, and used links when they come back."""
         self._closed = True
         while self._free:
             self._free.pop().close()

@@ -7,11 +7,11 @@ from typing import Any
 __all__ = ["MEMORY", "UNKNOWN", "run_id"]
 
 MEMORY = b"memory"  # the one server that needs no listener
-UNKNOWN = b"?"  # a server that does not tell: what it answers is never held in the process
+UNKNOWN = b"?"  # a server that does not tell its run_id: its replies are never held in the process
 
 
 def run_id(info: Any) -> bytes:
-    """Which server this is, of its INFO; ``UNKNOWN`` if it does not tell."""
+    """The run_id in a reply of INFO; ``UNKNOWN`` if there is none."""
     if isinstance(info, bytes):
         for line in info.splitlines():
             if line.startswith(b"run_id:"):

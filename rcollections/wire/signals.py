@@ -1,4 +1,4 @@
-"""``Signal``: set once, waited for by threads; ``set`` may come from any thread."""
+"""``Signal``: threads wait for it; any thread may ``set`` it, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Signal"]
 class Signal:
     """For threads: an Event that hands its wake-up on.
 
-    Whoever is woken wakes two others before anything else. Woken all at once, hundreds of threads would
+    A thread that is woken first wakes two other threads. Woken all at once, hundreds of threads would
     queue for the interpreter, and each would wake a second time when its turn comes.
     """
 
@@ -21,11 +21,11 @@ class Signal:
 
     def __init__(self) -> None:
         self._set = False
-        self._waiting: deque[Any] = deque()  # a lock of each; every method of a deque is one atomic step
-        self.deaf = False  # nobody will set it: whoever waits has to look for himself
+        self._waiting: deque[Any] = deque()  # a lock for each thread; every method of a deque is one atomic step
+        self.deaf = False  # True: no message will set this signal, so a waiting caller has to look for itself
 
     def set(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiting threads."""
         self._set = True
         self._wake_two()
 
@@ -33,7 +33,7 @@ class Signal:
         return self._set
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it was set within that time."""
+        """Whether the signal was set within that many seconds; None: no limit."""
         if self._set:
             return True
         lock = allocate_lock()
@@ -41,11 +41,11 @@ class Signal:
         woken = False
         try:
             self._waiting.append(lock)
-            if not self._set:  # else it was set before it could see this lock
+            if not self._set:  # else ``set`` came before this lock was in the deque
                 woken = lock.acquire() if seconds is None else lock.acquire(True, max(0.0, seconds))
         finally:
-            # A lock that stayed behind could be taken for a thread that hands on. It is not there any more
-            # if somebody wakes us just now; it is set then, and the others wait for us to go on with it.
+            # A lock that stayed behind could be taken for a thread that hands the wake-up on. The lock is gone
+            # already if a thread wakes us just now: then the signal is set, and the others wait for our wake-ups.
             if not woken:
                 with suppress(ValueError):
                     self._waiting.remove(lock)

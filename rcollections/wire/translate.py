@@ -1,4 +1,4 @@
-"""Turns what failed on a trip into the one vocabulary of ``errors``; the original stays as the cause."""
+"""Turns an error of a trip into the one vocabulary of ``errors``; the original error stays as the cause."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .failures import ErrorReply, NotConnected
 
 __all__ = ["is_loading", "is_unknown_script", "translate"]
 
-# Where the server's text carries what the client sent (an unknown command is quoted back, with its
-# arguments), nothing of it may reach a message: values must never be in logs.
+# The server's text may quote the arguments of the client (it quotes an unknown command). So only the first word
+# of the text may reach a message: values must never be in logs.
 _HARMLESS = re.compile(r"^(?:[A-Z]{3,12}\b)")
 
 
 def translate(error: BaseException, where: str, key: str) -> CacheError:
-    """Our error for what failed. ``where`` names the connection, ``key`` the key of the step."""
+    """Our error for an error of a trip. ``where`` names the connection, ``key`` the key of the step."""
     if isinstance(error, CacheError):
         return error
     on = f" (key {key!r})" if key else ""
@@ -31,7 +31,7 @@ def translate(error: BaseException, where: str, key: str) -> CacheError:
         new = _of_reply(text, where, on, key)
     else:
         new = CacheConnectionError(f"no connection to {where}{on}: {_reason(text)}")
-    # An unknown command is quoted back with its arguments, and those may be values.
+    # The server quotes an unknown command with its arguments, and arguments may be values.
     quoted = ", with args beginning with"
     new.__cause__ = ErrorReply(text.split(quoted)[0]) if quoted in text else cause
     return new
@@ -70,7 +70,7 @@ def _of_reply(text: str, where: str, on: str, key: str) -> CacheError:
 
 
 def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
-    # Inside a script the word of an error is not the first one.
+    # For an error inside a script the word of the error is not the first word of the text.
     if "OOM " in text or "maxmemory" in text:
         return CacheError(
             f"{where} is out of memory{on}, nothing was written: raise maxmemory or set an eviction policy"
@@ -99,7 +99,7 @@ def is_loading(reply: object) -> bool:
 
 
 def is_unknown_script(reply: object) -> bool:
-    """Whether the server said that it does not know the script: then nothing of it was executed."""
+    """Whether the server said that it does not know the script: then no line of the script was executed."""
     return type(reply) is ErrorReply and str(reply).startswith("NOSCRIPT")
 
 

@@ -1,10 +1,10 @@
 """One trip to the server, as a plan: what is sent, what is sent again, and what a caller is told. No I/O.
 
-Both drivers carry it out, so threads and event loops cannot differ. The rules: steps that only read, and scripts
-that say so, are sent again when their connection breaks; what was certainly not executed (no connection, NOSCRIPT,
-LOADING) is sent again in any case. A write whose reply was cut raises, since nobody can know whether it took
-effect. A script that the server does not know gets its text on the same link, so by the same server. Whatever
-happens, the tiers of this process are told of what may have been written.
+The drivers of both worlds carry out this plan, so threads and event loops cannot differ. The rules: when a connection
+breaks, the trip sends steps again that only read, and scripts whose header allows it. Steps that were certainly not
+executed (no connection, NOSCRIPT, LOADING) are sent again in any case. A write whose reply was cut raises, since the
+caller cannot know whether the write took effect. If the server does not know a script, the trip sends the text on the
+same link, so to the same server. In any case the trip tells the tiers of this process which keys may have changed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _pack: Any = hiredis.pack_command
 
 
 class Acquire(NamedTuple):
-    """Lend me a link by that instant (monotonic). NotConnected, or a CacheTimeout where all are busy."""
+    """Lend a link by that instant (monotonic). NotConnected, or CacheTimeout where all links are busy."""
 
     until: float
 
@@ -59,7 +59,7 @@ class Pause(NamedTuple):
 
 
 class Heal(NamedTuple):
-    """No connection could be had: start the server again, if that is for us to do (``embedded://``)."""
+    """No link could be opened: start the server again, if it is a server that we start (``embedded://``)."""
 
 
 TripEffect: TypeAlias = "Acquire | Exchange | Pause | Heal"
@@ -67,15 +67,15 @@ Trip: TypeAlias = Generator[TripEffect, Any, list[Any]]
 
 
 class Road(Protocol):
-    """What a trip has to know of the connection that it is made for."""
+    """The facts about a connection that its trips need."""
 
-    shown: str  # its DSN, for messages
+    shown: str  # its DSN without passwords, for messages
     timeout: float  # seconds for a reply
     known: set[str]  # scripts whose text was sent
     trips: int  # round trips so far
 
     def wrote(self, steps: Sequence[Step]) -> None:
-        """These steps were carried out, or may have been."""
+        """The server has carried out these steps, or may have."""
 
 
 def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
@@ -93,7 +93,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
                 link = yield Acquire(until)
                 replies = yield from _exchange(road, link, steps, atomic, asked, until)
             except CacheError:
-                raise  # no link came back in time, or this machine lacks what a link needs
+                raise  # no link came back in time, or this machine lacks a package that a link needs
             except NotConnected as error:
                 failed: Exception = error
                 again = error.passes
@@ -153,7 +153,7 @@ def _exchange(
         return _unwrap(replies)
     missing = [n for n, reply in enumerate(replies) if type(reply) is ErrorReply and is_unknown_script(reply)]
     missing = [n for n in missing if type(steps[n]) is Script]
-    if missing:  # the server ran nothing of them yet
+    if missing:  # the server has run no line of these scripts yet
         data = b"".join(_pack(words(steps[n], True)) for n in missing)
         road.trips += 1
         again = yield Exchange(link, data, len(missing), until_(road.timeout))
@@ -177,7 +177,7 @@ def _pause(tries: int) -> float:
 
 
 def _unwrap(replies: list[Any]) -> list[Any]:
-    """The replies inside EXEC's. A step that was refused when it was queued aborts the whole of them."""
+    """The replies inside the reply of EXEC. If the server refused to queue one step, it runs none of them."""
     result = replies[-1]
     if isinstance(result, Exception):
         refused = next((reply for reply in replies[1:-1] if isinstance(reply, Exception)), result)
@@ -186,7 +186,7 @@ def _unwrap(replies: list[Any]) -> list[Any]:
 
 
 def translated(road: Road, steps: Sequence[Step], replies: list[Any], keep_errors: bool) -> list[Any]:
-    """The replies with errors of ours; without ``keep_errors`` the first one is raised."""
+    """The replies, with our errors for error replies; without ``keep_errors`` the first error is raised."""
     for n, reply in enumerate(replies):
         if isinstance(reply, Exception):
             error = translate(reply, road.shown, key_of(steps[n]))

@@ -15,18 +15,17 @@ __all__ = ["key_of", "words"]
 
 
 def words(step: Step, full_text: bool) -> tuple[Arg, ...]:
-    """What is sent for a step; of a script its text with ``full_text``, else only its sha1."""
+    """The words of a step on the wire: of a script its text with ``full_text``, else only its sha1."""
     if isinstance(step, Command):
         return step.args
     script = source(step.name)
     script.check(len(step.keys), len(step.args))
-    # In MULTI a missing script would fail alone, between steps that took effect: send its text.
     head: tuple[Arg, ...] = ("EVAL", script.text) if full_text else ("EVALSHA", script.sha)
     return (*head, len(step.keys), *step.keys, *step.args)
 
 
 def key_of(step: Step) -> str:
-    """The first key of a step for messages; of commands that ``raw()`` was given, only where it surely is one."""
+    """The first key of a step, for messages; "" for a command of ``raw()`` whose keys we do not know."""
     if isinstance(step, Script):
         return step.keys[0] if step.keys else ""
     facts = COMMANDS.get(step.args[0])

@@ -1,4 +1,4 @@
-"""``adrive``: carries out the effects of the same plans in an event loop."""
+"""``adrive``: carries out the effects of a plan in an event loop."""
 
 from __future__ import annotations
 
@@ -86,5 +86,5 @@ async def _wait(signal: Any, seconds: float | None) -> bool:
 async def _spawned(effect: Spawn, connection: Connection) -> Any:
     no_deadline()
     if effect.apart:
-        computing.set(frozenset())  # this task's own: what its parent computes is no recursion here
+        computing.set(frozenset())  # this task has its own: a key that its parent computes is no recursion here
     return await adrive(effect.plan, connection)

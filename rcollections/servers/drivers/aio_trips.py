@@ -1,4 +1,4 @@
-"""Trips in an event loop: carries out the plan of ``wire/trips.py``, over links of the loop."""
+"""Carries out trips (the plan of ``wire/trips.py``) in an event loop, over links of the loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["amany", "aread_to_hold", "atravel"]
 
 
 async def atravel(road: Routed, plan: Trip) -> list[Any]:
-    """Carry out a trip; what an effect raises, a cancellation too, is thrown into the plan at its ``yield``."""
+    """Carry out a trip; an error of an effect, also a cancellation, is thrown into the plan at its ``yield``."""
     if road.dsn.kind == "memory":
         return await _inside(road, plan)
     pool = pool_of(road.links)
@@ -51,7 +51,7 @@ async def atravel(road: Routed, plan: Trip) -> list[Any]:
 
 
 async def _inside(road: Routed, plan: Trip) -> list[Any]:
-    """``memory://`` never waits: the trip is made at once, then the others of the loop have their turn."""
+    """``memory://`` never waits: the trip is made at once, then the other tasks of the loop have their turn."""
     replies = travel(road, plan)
     await asyncio.sleep(0)
     return replies
@@ -67,7 +67,7 @@ async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: 
 
 
 async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
-    """The replies of reads that may be held in the process, with the ttl of the key before them, and who answered."""
+    """The replies of reads that may be held, the ttl that the key had before them, and the server that answered."""
     if road.disabled:
         return Seen([empty_reply(step) for step in steps], None, b"")
     asked = Asked(key)

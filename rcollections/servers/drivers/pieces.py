@@ -1,4 +1,4 @@
-"""``iterate``: carries out a plan that gives piece by piece, each when the caller wants it."""
+"""``iterate``: carries out a plan that gives pieces, each piece when the caller wants it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def iterate(
     connection: Connection,
     watched: Callable[[Callable[[], Any]], Any],
 ) -> Iterator[T]:
-    """The items that ``first`` gives, or those of the plan that goes on from there. Nothing is sent before the first.
+    """The items that ``first`` gives, or the items of the plan that goes on from there.
 
-    ``watched`` carries out the way to one piece, with observers told. Closing the iterator closes the plan.
+    Nothing is sent before the caller asks for the first item. ``watched`` carries out the way to one piece, and tells
+    observers. Closing the iterator closes the plan.
     """
     found = first()
     if not isinstance(found, More):

@@ -26,7 +26,7 @@ T = TypeVar("T")
 def drive(plan: Plan[T], connection: Connection) -> T:
     """Run a plan to its end on this connection and give its result.
 
-    What an effect raises is thrown into the plan at its ``yield``, so that the plan can clean up.
+    An error of an effect is thrown into the plan at its ``yield``, so that the plan can clean up.
     """
     step: Callable[[Any], Effect] = plan.send
     arg: Any = None
@@ -83,7 +83,10 @@ def wait(signal: Signal, seconds: float | None) -> bool:
 
 
 def spawn(effect: Spawn, connection: Connection) -> Handle | None:
-    """Run another plan on the background pool, in a copy of this context, past the deadline around it."""
+    """Run another plan on the background pool, in a copy of this context; the deadline around the call does not count.
+
+    None: the pool has no room.
+    """
     from ..background import Handle, try_submit
 
     def run() -> Any:

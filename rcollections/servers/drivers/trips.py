@@ -1,4 +1,4 @@
-"""Trips on the calling thread: carries out the plan of ``wire/trips.py``."""
+"""Carries out trips (the plan of ``wire/trips.py``) on the calling thread."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Routed(Road, Protocol):
 
 
 def travel(road: Routed, plan: Trip) -> list[Any]:
-    """Carry out a trip; what an effect raises is thrown into the plan at its ``yield``."""
+    """Carry out a trip; an error of an effect is thrown into the plan at its ``yield``."""
     links, timeout = road.links, road.timeout
     effect: Any
     try:
@@ -56,7 +56,7 @@ def travel(road: Routed, plan: Trip) -> list[Any]:
 
 
 def one(road: Routed, step: Step) -> Any:
-    """The reply of one step; its error as one of ours."""
+    """The reply of one step; an error reply is raised as one of our errors."""
     steps = (step,)
     if road.disabled:
         return empty_reply(step)
@@ -76,7 +76,7 @@ def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -
 
 
 def read_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:
-    """The replies of reads that may be held in the process, with the ttl of the key before them, and who answered."""
+    """The replies of reads that may be held, the ttl that the key had before them, and the server that answered."""
     if road.disabled:
         return Seen([empty_reply(step) for step in steps], None, b"")
     asked = Asked(key)

@@ -1,8 +1,8 @@
-"""``flock`` on files, held per process: a lock that the kernel frees when its holder dies, however it dies.
+"""``flock`` on files, held per process: a lock that the kernel frees when its holder dies, in whatever way.
 
-Such a lock belongs to the open file description, which a fork shares with its child. So the child takes
-a description of its own (``renew``); and no descriptor is opened while a fork is under way (``guard``),
-or the child would hold, unknowingly and for ever, what its parent locks a moment later.
+The lock belongs to the open file description, which a fork shares with its child. So the child takes a
+description of its own (``renew``). No descriptor is opened while a fork is under way (``guard``). Else
+the child would hold, unknowingly and for ever, a lock that its parent takes a moment later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ except ImportError as error:
 
 __all__ = ["LockFile", "guard"]
 
-# Held for moments only, never while waiting: ``os.fork`` waits for it. Re-entrant for signal handlers.
+# Held for moments only, never while waiting: ``os.fork`` waits for this lock. Re-entrant for signal handlers.
 guard = threading.RLock()
 
 _PAUSE = 0.004
@@ -57,7 +57,7 @@ class LockFile:
         return True
 
     def unlock(self) -> None:
-        """Free the lock. Said to the kernel, for closing would not do it while a fresh fork has a copy."""
+        """Free the lock by LOCK_UN: closing the file would not free it while a fresh fork has a copy."""
         if self._fd is not None:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
 
@@ -69,7 +69,7 @@ class LockFile:
 
     @property
     def lost(self) -> bool:
-        """True when the open file is not the one that the path leads to: the directory was removed."""
+        """Whether the path leads to another file or none: the directory was removed."""
         if self._fd is None:
             return False
         try:
@@ -78,9 +78,9 @@ class LockFile:
             return True
 
     def renew(self, *, shared: bool = False) -> None:
-        """In a child: exchange the inherited description for an own one, with a shared lock if asked for.
+        """In a child: exchange the inherited description for one of its own, with a shared lock if ``shared``.
 
-        The inherited lock is freed by its owner alone; here the descriptor is only closed, afterwards.
+        Only the parent frees the inherited lock; the child only closes its descriptor, after the exchange.
         """
         with guard:
             inherited, self._fd = self._fd, None
@@ -90,7 +90,7 @@ class LockFile:
                 if shared and not self.try_lock(shared=True):
                     raise BlockingIOError
             except OSError:
-                # Better a lock in common with the parent than none.
+                # Better a lock in common with the parent than no lock.
                 self.close()
                 self._fd = inherited
             else:

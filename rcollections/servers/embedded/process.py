@@ -1,6 +1,6 @@
-"""The server process behind ``embedded://``: is it there, start it, wait for it, stop it, bury it.
+"""The server process behind ``embedded://``: look for it, start it, wait for it, stop it, reap it.
 
-Which of these is due, and that no other process does the same at that moment, is decided in ``embedded.py``.
+``server.py`` decides which of these steps is due, and keeps other processes from doing it at that moment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOG_LIMIT = 1 << 20
 
 
 class ServerProcess:
-    """The server of one directory. ``alive.lock`` there is held by the server itself, as long as it lives."""
+    """The server of one directory. The server itself holds ``alive.lock`` there, as long as it lives."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -47,7 +47,7 @@ class ServerProcess:
                 reply = link.recv(64)
         except (FileNotFoundError, ConnectionError):
             return "absent"
-        except (TimeoutError, BlockingIOError):  # the latter: its queue of connections is full
+        except (TimeoutError, BlockingIOError):  # BlockingIOError: the server's queue of connections is full
             return "silent"
         if not reply:
             return "absent"
@@ -58,7 +58,7 @@ class ServerProcess:
         started = False
         while (state := self.state()) != "ready":
             if state == "silent" and not started:
-                # Somebody holds the socket, so it lives: a second server would destroy its files.
+                # A server holds the socket, so it lives: a second server would destroy its files.
                 raise CacheConnectionError(
                     f"the server in {self.directory} accepts connections but does not answer: is it frozen?"
                 )
@@ -94,7 +94,7 @@ class ServerProcess:
             except OSError as error:
                 raise CacheConnectionError(f"{binary} cannot be started: {error}") from error
             finally:
-                alive.close()  # from here on the server alone holds it
+                alive.close()  # from here on the server alone holds the lock
         return True
 
     def _spawn(self, binary: str, alive: int) -> int:
@@ -121,13 +121,13 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # our terminal's Ctrl-C is not for it
+            start_new_session=True,  # a Ctrl-C in our terminal must not reach the server
             close_fds=True,
             pass_fds=(alive,),
             umask=0o077,
-            env={"LC_ALL": "C"},  # our environment may hold passwords, and it may outlive us
+            env={"LC_ALL": "C"},  # our environment may hold passwords, and the server may outlive us
         )
-        # We reap it ourselves (_reap): Popen would complain that it outlives this object, which it is meant to.
+        # ``reap`` takes note of its death: Popen would warn that the server outlives this object, which is intended.
         process.returncode = 0
         return process.pid
 
@@ -162,7 +162,7 @@ class ServerProcess:
     # -- files -----------------------------------------------------------------------------------------
 
     def place_socket(self) -> None:
-        """A socket's path must be short: for a deep directory it is in the temporary directory, and noted."""
+        """A socket's path must be short: for a deep directory the socket is in the temporary directory, and noted."""
         if len(os.fsencode(os.path.join(self.directory, "server.sock"))) <= _LONGEST_SOCKET:
             return
         note = os.path.join(self.directory, "socket.path")
@@ -180,7 +180,7 @@ class ServerProcess:
             file.write(self.socket)
 
     def _prepare_log(self) -> int:
-        """Where the log of the coming server begins; a long log makes room first."""
+        """The offset at which the log of the next server begins; a long log is moved away first."""
         try:
             size = os.path.getsize(self._log)
         except OSError:
@@ -204,12 +204,12 @@ def buried(pid: int) -> bool:
     """Take a dead child off the process table; False while it lives."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] != 0
-    except ChildProcessError:  # somebody's SIGCHLD handler was faster
+    except ChildProcessError:  # a SIGCHLD handler of the application was faster
         return True
 
 
 def make_private(directory: str) -> None:
-    """Make the directory for us alone; one that is there already must be ours, and only ours to write."""
+    """Make a directory for this user alone; an existing directory must be ours, and only we may write in it."""
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         facts = os.lstat(directory)

@@ -1,9 +1,10 @@
-"""``embedded://``: one Valkey server shared by all processes that use a directory, with no one to look after it.
+"""``embedded://``: one Valkey server shared by all processes that use a directory; no person has to look after it.
 
-The first user starts it, the last one stops it. Three lock files in the directory decide everything:
-``server.lock`` (exclusive: who connects, starts or stops), ``users.lock`` (shared: one per process) and
-``alive.lock`` (exclusive, held by the server process itself: while it is locked no second server may run on
-these files). The kernel frees them at any death, so nothing has to be cleaned up and no pid is trusted.
+The first process starts the server, the last process stops it. Three lock files in the directory decide everything.
+``server.lock`` (exclusive) is held while a process connects, starts or stops. ``users.lock`` (shared) is held by
+every process that uses the server. ``alive.lock`` (exclusive) is held by the server process itself: while it is
+locked, no second server may run on these files. The kernel frees the locks of a process that dies, so nothing has
+to be cleaned up and no pid is trusted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .process import ServerProcess, buried, make_private
 
 __all__ = ["EmbeddedServer", "open_embedded"]
 
-PATIENCE = 10.0  # seconds for a server to come up, or for another process to finish starting or stopping it
+PATIENCE = 10.0  # seconds for a server to come up, or for another process to finish starting or stopping a server
 
 
 class EmbeddedServer:
@@ -40,14 +41,14 @@ class EmbeddedServer:
 
     @property
     def socket(self) -> str:
-        """Where it listens; settled by the first ``ensure``."""
+        """The path of the server's socket; fixed by the first ``ensure``."""
         return self._server.socket
 
     def ensure(self) -> None:
-        """Make sure that a server answers on ``socket``: one round trip if so, else start one.
+        """Make sure that a server answers on ``socket``: one round trip if so, else start a server.
 
-        Raises CacheConnectionError when it does not come up or does not answer, ConfigError when there is
-        no program to start.
+        Raises CacheConnectionError when the server does not come up or does not answer, ConfigError when there
+        is no program to start.
         """
         try:
             if not (self._joined and self._server.state() == "ready"):
@@ -87,30 +88,30 @@ class EmbeddedServer:
                 _closing.add(_servers.pop(self.directory))
         with self._mutex:
             if self._joined:
-                with contextlib.suppress(OSError):  # then it stays, for the next user to adopt
+                with contextlib.suppress(OSError):  # on an error the server stays, for the next user
                     self._leave()
             self._lock.close()
             if not self._server.reap() and self._server.child is not None:
-                _left.append(self._server.child)  # it serves others; some day it is ours to bury
+                _left.append(self._server.child)  # the server serves other processes; we reap it when it has ended
                 self._server.child = None
 
     # -- users -----------------------------------------------------------------------------------------
 
     def _join(self, until: float) -> None:
-        if self._user.lost:  # the directory was removed, and perhaps made again: begin anew
+        if self._user.lost:  # the directory was removed, and perhaps made again: open the lock files again
             for each in (self._user, self._lock):
                 each.close()
             self._joined = False
         if not self._joined:
             make_private(self.directory)
-            # The one who stops the server holds this exclusively; whoever comes now waits and starts it again.
+            # A process that stops the server holds this lock exclusively; we wait, and start the server again.
             if not self._user.lock(until, shared=True):
                 raise CacheConnectionError(f"another process does not finish stopping {self.directory}")
             self._joined = True
 
     def _leave(self) -> None:
         if self._user.lost:
-            # Nobody can find that server any more. It is our unreaped child, so the pid is its own.
+            # No process can find that server any more. It is our unreaped child, so its pid is not reused.
             if not self._server.reap() and self._server.child is not None:
                 os.kill(self._server.child, signal.SIGTERM)
                 self._server.wait_for_child()
@@ -121,7 +122,7 @@ class EmbeddedServer:
         self._user.close()
         self._joined = False
         try:
-            # A process that is frozen inside the lock keeps us out: then the server stays for the next user.
+            # A process that is frozen while it holds the lock keeps us out: then the server stays for the next user.
             if locked and self._user.try_lock():
                 self._server.stop()
         finally:
@@ -130,7 +131,7 @@ class EmbeddedServer:
             self._lock.unlock()
 
     def after_fork(self) -> None:
-        """In a child: be a user of its own, and leave to the parent what is the parent's."""
+        """In a child: become a user of its own, and leave the parent's server process and locks to the parent."""
         self._mutex = threading.RLock()
         self._server.child = None
         self._lock.renew()
@@ -144,8 +145,8 @@ class EmbeddedServer:
 # -- this process ----------------------------------------------------------------------------------------------
 
 _servers: dict[str, EmbeddedServer] = {}
-_closing: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()  # a fork has to know those as well
-_left: list[int] = []  # servers that this process started and that outlived its use of them
+_closing: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()  # servers being closed: a fork has to know them as well
+_left: list[int] = []  # pids of servers that this process started, and does not use any more
 _exit_known = False
 
 
@@ -168,8 +169,8 @@ def _at_exit() -> None:
     if _exit_known:
         return
     _exit_known = True
-    # multiprocessing's children never run atexit, they run this; and in the parent a negative priority comes
-    # after it has waited for its children, so that the last process is the last.
+    # Children of multiprocessing never run atexit, but they run this. In the parent a negative priority runs after
+    # the parent has waited for its children, so that the parent is the last user.
     util.Finalize(None, _close_all, exitpriority=-1)
 
 
@@ -188,7 +189,7 @@ def _after_fork_in_child() -> None:
 
 def _exit_anew(_: object = None) -> None:
     global _exit_known
-    _exit_known = False  # what was registered belongs to the parent
+    _exit_known = False  # the parent's finalizer does not run here
     if _servers:
         _at_exit()
 

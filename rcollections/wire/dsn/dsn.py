@@ -1,7 +1,7 @@
 """Reads a DSN, ``scheme://[user[:password]@]host[:port][/db][?option=value][#connection_name]``.
 
-Whatever is wrong with one is a ConfigError, and no message ever repeats the DSN: a password may stand
-anywhere in it when somebody forgot to percent-encode. For the same reason a bare ``@`` has one meaning.
+Any mistake in a DSN is a ConfigError, and no message ever repeats the DSN: without percent-encoding a
+password may stand anywhere in it. For the same reason a bare ``@`` has one meaning.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _VARIABLE = re.compile(r"CACHES_DSN_([0-9]+)", re.ASCII)
 
 @dataclass(frozen=True)
 class Dsn:
-    """One connection as understood: where it goes, who logs in, and all options with their defaults."""
+    """One connection as understood: its server, its login, and all options with their defaults."""
 
     kind: Kind = "server"
     host: str = ""  # memory: the name of the in-process server
@@ -113,14 +113,14 @@ class Dsn:
         verify = self.ssl_cert_reqs != "none"
         options: dict[str, Any] = {
             "ssl_cert_reqs": self.ssl_cert_reqs,
-            # Said each time: the default of this one has changed between redis-py's versions.
+            # Given each time: the default of this option has changed between versions of redis-py.
             "ssl_check_hostname": self.ssl_check_hostname and verify,
         }
         for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
             if getattr(self, name) is not None:
                 options[name] = getattr(self, name)
         if self.ssl_min_version is not None:
-            import ssl  # only where there is TLS
+            import ssl  # only for connections with TLS
 
             options["ssl_min_version"] = ssl.TLSVersion[self.ssl_min_version.replace(".", "_")]
         return options
@@ -211,7 +211,7 @@ def _written(value: object) -> str:
 
 
 def from_mapping(name: str, given: Mapping[str, Any]) -> Dsn:
-    """``{"dsn": …, "timeout": 0.2}`` as configure() takes it; options beside the DSN win over those in it."""
+    """``{"dsn": …, "timeout": 0.2}`` as configure() takes it; options beside the DSN win over options in the DSN."""
     whose = f"connection {name or 'default'!r}"
     if not isinstance(given, Mapping):
         raise ConfigError(f"{whose} takes a DSN or a mapping with 'dsn', not {type(given).__name__}")

@@ -1,6 +1,6 @@
 """The options of a DSN: their names, how each is read from text or a Python value, and what is refused.
 
-No message repeats a value: where somebody forgot to percent-encode a password, any part of it may land here.
+No message repeats a value: without percent-encoding, any piece of a password may land here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["ALIASES", "OPTIONS", "once", "read_options", "whole_number"]
 
 ALIASES = {"socket_timeout": "timeout"}
 
-# Passwords leak from query strings and from mappings that somebody prints: they have one place.
+# Passwords leak from query strings and from printed mappings: so they have one place, the login.
 _SECRETS = frozenset({"password", "passwd", "pass", "pw", "requirepass", "auth", "user", "username", "ssl_password"})
 
 _SWITCH = {
@@ -50,7 +50,7 @@ def _seconds(value: object) -> float:
 
 
 def whole_number(value: object, least: int, most: int | None = None) -> int:
-    """An int in that range, written as one or as ASCII digits; ValueError says which range."""
+    """An int in that range, given as an int or as ASCII digits; ValueError says which range."""
     number = int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
     if isinstance(number, bool) or not isinstance(number, int) or number < least or (most and number > most):
         raise ValueError(f"must be a whole number from {least}" + (f" to {most}" if most else " up"))

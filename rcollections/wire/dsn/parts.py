@@ -1,6 +1,6 @@
-"""The parts of a DSN, each read from its text or refused; no message repeats what was written.
+"""The pieces of a DSN, each read from its text or refused; no message repeats the text.
 
-Which part a piece of text is was decided before, in ``dsn.py``; here it is percent-decoded and checked.
+``dsn.py`` splits the text into pieces; the functions here percent-decode and check a piece.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def read_host(text: str) -> dict[str, Any]:
         host = decoded(host)
     if not re.fullmatch(r"[^\s/?#@\[\]{}<>,]*", host) or not host.isprintable():
         raise ConfigError("the host has characters that no host has")
-    # No host means this machine, as redis-cli and redis-py have it.
+    # No host means this machine, as in redis-cli and redis-py.
     return {
         "host": host or "localhost",
         "port": read_number("port", port, 1, 65535) if port is not None else 6379,

@@ -1,7 +1,7 @@
 """``AsyncLink``: one connection of an event loop: the socket of a ``Link``, read whenever it is readable.
 
-The loop calls when something came, and a caller is woken once, with all of its replies. That the server closed
-an idle connection is noticed the same way. No task is made, and no timeout object: one timer an exchange.
+The loop calls the link when bytes came, and the link wakes its caller once, with all replies. In the same way the
+link notices that the server closed an idle connection. It makes no task and no timeout object: one timer an exchange.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWa
 
 
 class AsyncLink:
-    """Takes over a link that is connected and logged in; it belongs to this loop from then on."""
+    """Takes over a ``Link`` that is connected and logged in. The socket belongs to this loop from then on."""
 
     __slots__ = (
         "_buffer", "_count", "_fd", "_loop", "_reader", "_replies", "_timed", "_timeout", "_timer", "_under", "_waiter",
@@ -39,7 +39,7 @@ class AsyncLink:
         self.sock = link.sock
         self.home: Home | None = None
         self.server: bytes | None = None
-        self.idle = True  # whether nothing has come that nobody asked for
+        self.idle = True  # False once bytes came that no caller asked for, or the connection ended
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
         self._replies: list[Any] = []
@@ -55,7 +55,7 @@ class AsyncLink:
     async def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
-        Error replies stand in the list. TimeoutError, OSError, Broken, a cancellation: the link is of no use any more.
+        Error replies stand in the list. After TimeoutError, OSError, Broken or a cancellation the link is useless.
         """
         left = until - monotonic()
         if left <= 0:
@@ -79,7 +79,7 @@ class AsyncLink:
                 await self._writable()
 
     async def _writable(self) -> None:
-        """Wait until the socket takes more, or the waiter has ended: by its time, or by a lost connection."""
+        """Wait until the socket takes more bytes, or the exchange has ended: by its timer, or by a lost connection."""
         room: asyncio.Future[None] = self._loop.create_future()
         waiter = self._waiter
         self._loop.add_writer(self._fd, _finish, room)
@@ -104,7 +104,7 @@ class AsyncLink:
                     break
         except WOULD_WAIT:
             pass
-        except Exception as error:  # lost, whatever it was
+        except Exception as error:  # after any error the connection is lost
             self._end(error)
             return
         self._take()
@@ -113,7 +113,7 @@ class AsyncLink:
         return isinstance(self.sock, ssl.SSLSocket) and bool(self.sock.pending())
 
     def _take(self) -> None:
-        """Hand out what is complete."""
+        """Take the complete replies, and wake the caller when all are there."""
         try:
             while (reply := self._reader.gets()) is not INCOMPLETE:
                 if type(reply).__name__ == "PushNotification":
@@ -129,7 +129,7 @@ class AsyncLink:
             waiter.set_result(self._replies)
 
     def _late(self) -> None:
-        if len(self._replies) > self._timed:  # a reply came meanwhile: the next one has its own time
+        if len(self._replies) > self._timed:  # a reply came meanwhile: the next reply has its own time
             self._timed = len(self._replies)
             left = until_(self._timeout) - monotonic()
             if left > 0:
@@ -157,7 +157,7 @@ class AsyncLink:
             self.close()
 
     def close(self) -> None:
-        """Close the connection, in its loop or when that is over."""
+        """Close the connection, in its loop or after the end of the loop."""
         self.idle = False
         if not self._loop.is_closed():
             self._loop.remove_reader(self._fd)

@@ -1,7 +1,7 @@
 """Opens links: redis-py connects (TCP, TLS, unix sockets), logs in and selects the database, by an instant.
 
-redis-py's own retries stay off: it would repeat commands that were executed already. What it raises while it
-connects becomes ``NotConnected``, or TimeoutError where the time was up.
+redis-py's own retries stay off: redis-py would repeat commands that were executed already. Its errors while
+it connects become ``NotConnected``, or TimeoutError where the time was up.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _BoundedSocket:
 
 
 class _Bounded:
-    """Mixed into redis-py's connection classes: wraps their socket as soon as it is open."""
+    """Mixed into redis-py's connection classes: wraps their socket as soon as the socket is open."""
 
     connect_until: float = 0.0
 
@@ -80,7 +80,7 @@ class _Tls(_Bounded, redis.SSLConnection):
 
 
 class _Unix(_Bounded, redis.UnixDomainSocketConnection):
-    host, port = "", 0  # redis-py's counting of timeouts asks for them
+    host, port = "", 0  # redis-py reads both where it counts timeouts
 
 
 def connector(dsn: Dsn) -> Callable[[float], Any]:
@@ -107,7 +107,7 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
         except BaseException:
             made.disconnect()
             raise
-        made._sock = made._sock.sock  # from here on it is ours
+        made._sock = made._sock.sock  # from here on the link sets the timeouts of the plain socket
         return Link(made, made._sock)
 
     return connect
@@ -126,7 +126,7 @@ def _told(error: Exception) -> Exception:
 
 
 def _options(dsn: Dsn) -> dict[str, Any]:
-    """What redis-py's connections take for this DSN."""
+    """The arguments of redis-py's connections for this DSN."""
     options: dict[str, Any] = {
         "db": dsn.db,
         "username": dsn.user or None,

@@ -1,4 +1,4 @@
-"""``Link``: one connection of a thread: it sends bytes, and reads whole replies by an instant.
+"""``Link``: one connection for threads: it sends bytes, and reads whole replies by an instant.
 
 redis-py bounds each ``recv`` by a timeout, so a server that drips bytes can hold a caller for ever. Here every
 wait on the socket ends at one instant, ``until``.
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["INCOMPLETE", "READ", "Home", "Link", "reply_reader"]
 
 READ = 1 << 16  # bytes that are read at once
-LARGE = 1 << 16  # bytes that may take their time to leave
+LARGE = 1 << 16  # from this many bytes on sending may take long: the time for the reply is set again after it
 INCOMPLETE: Any = object()
 
 _pushed: Any = hiredis.PushNotification
 
 
 class Home(Protocol):
-    """Who lends links out."""
+    """The pool that lends a link out."""
 
     def release(self, link: Any) -> None:
         """Take back a link with no reply outstanding."""
@@ -46,7 +46,7 @@ def reply_reader() -> Any:
 
 
 class Link:
-    """A connected socket. ``made`` is redis-py's connection, which connected it and logged in."""
+    """A connected socket. ``made`` is redis-py's connection, which connected the socket and logged in."""
 
     __slots__ = ("_buffer", "_made", "_poll", "_reader", "home", "server", "sock")
 
@@ -56,7 +56,7 @@ class Link:
         self._made = made
         self.sock = sock
         self.home: Home | None = None
-        self.server: bytes | None = None  # its run_id; None: it was not asked yet
+        self.server: bytes | None = None  # the run_id of the server; None: not asked yet
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
         self._poll = select.poll()
@@ -65,7 +65,7 @@ class Link:
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
-        Error replies stand in the list. TimeoutError, OSError or Broken: the link is of no use any more.
+        Error replies stand in the list. After TimeoutError, OSError or Broken the link is useless.
         """
         sock, gets = self.sock, self._reader.gets
         left = until - monotonic()
@@ -100,12 +100,12 @@ class Link:
         self._reader.feed(self._buffer, 0, size)
 
     def send(self, words: Sequence[Any], seconds: float) -> None:
-        """Send one command, whose reply is heard: for connections that listen. From any thread."""
+        """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
         self.sock.settimeout(seconds)
         self.sock.sendall(self.pack(tuple(words)))
 
     def hear(self, seconds: float) -> list[Any]:
-        """All that has come, after waiting for the first of it at most that long; [] if nothing came."""
+        """All replies that have come, after waiting at most ``seconds`` for the first; [] if none came."""
         heard = self._complete()
         if heard:
             return heard
@@ -113,7 +113,7 @@ class Link:
         if not (pending is not None and pending()) and not self._poll.poll(seconds * 1000):
             return []
         self.sock.settimeout(seconds)
-        with suppress(TimeoutError):  # it was a part of a TLS record
+        with suppress(TimeoutError):  # only a piece of a TLS record has come
             self._receive()
         return self._complete()
 
@@ -124,12 +124,12 @@ class Link:
         return found
 
     def wake(self) -> None:
-        """End the connection from another thread: whoever hears on it is told."""
+        """End the connection from another thread: a thread that waits in ``hear`` gets an error."""
         self.sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has come since the last reply: else the server closed it, or it answers to somebody else."""
+        """Whether no byte has come since the last reply: a byte is the end, or a reply that no caller waits for."""
         try:
             if isinstance(self.sock, ssl.SSLSocket):
                 return self._is_quiet()
@@ -138,7 +138,7 @@ class Link:
             return False
 
     def _is_quiet(self) -> bool:
-        # What is readable below TLS may be a session ticket, which nobody has to read.
+        # Bytes that are readable below TLS may be a session ticket, which is no reply.
         self.sock.settimeout(0)
         try:
             self.sock.recv(1)
@@ -159,5 +159,5 @@ class Link:
             self.close()
 
     def close(self) -> None:
-        """Close the connection; in the child of a fork, let go of it."""
+        """Close the connection; in the child of a fork this closes only the child's copy."""
         self._made.disconnect()

@@ -45,7 +45,7 @@ def forget_fake_servers() -> None:
 
 
 def _renew_locks() -> None:
-    # Another thread of the parent may have held a server's lock when this child was made.
+    # Another thread of the parent may have held the lock of a server at the fork.
     for server in _servers.values():
         server.lock = threading.Lock()
         for database in server.dbs.values():
@@ -56,7 +56,7 @@ at_fork(_renew_locks)
 
 
 class MemoryLink:
-    """A link to a server of this process: it never waits."""
+    """A link to a server in this process: the link never waits for a reply."""
 
     __slots__ = ("_made", "_theirs", "home", "server")
 
@@ -78,9 +78,9 @@ class MemoryLink:
             reply = self._made.read_response(disable_decoding=True, disconnect_on_error=False)
         except self._theirs.ResponseError as error:
             return self._told(error)
-        except Exception as error:  # the fake server was told to be away
+        except Exception as error:  # a test has told the fake server to be away
             raise Broken(str(error)) from error
-        if type(reply) is list:  # of EXEC
+        if type(reply) is list:  # errors may stand inside the reply of EXEC
             return [self._told(each) if isinstance(each, self._theirs.ResponseError) else each for each in reply]
         return reply
 
@@ -90,15 +90,15 @@ class MemoryLink:
         return ErrorReply(text if text.startswith(word) else f"{word} {text}")
 
     def send(self, words: Sequence[Any], seconds: float) -> None:  # noqa: ARG002 - as links do
-        """Send one command, whose reply is heard."""
+        """Send one command whose reply comes by ``hear``."""
         self._made.send_packed_command([hiredis.pack_command(tuple(words))])
 
     def hear(self, seconds: float) -> list[Any]:
-        """All that has come, after waiting for the first of it at most that long."""
+        """At most one reply, after waiting at most ``seconds`` for it; [] if none came."""
         return [self._read()] if self._made.can_read(seconds) else []
 
     def wake(self) -> None:
-        """Nothing to end: who hears looks again soon."""
+        """Nothing to end: a thread that waits in ``hear`` comes back soon."""
 
     idle = True
 
@@ -115,7 +115,7 @@ class MemoryLink:
             self.close()
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connection to the fake server."""
         self._made.disconnect()
 
 
