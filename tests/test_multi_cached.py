@@ -137,7 +137,7 @@ def test_options(store: Any, calls: list[Any]) -> None:
 
 
 def test_peek_refresh_invalidate(store: Any, calls: list[Any]) -> None:
-    """Look without computing, compute in any case, drop."""
+    """ReadToHold without computing, compute in any case, drop."""
     users = make(calls)
     assert users.peek([1, 2]) == {}
     users([1])

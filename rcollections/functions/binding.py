@@ -10,7 +10,7 @@ from ..plans.scripts import source
 from ..servers import registry
 from ..values.exceptions import dump_error, load_error
 from ..wire.clock import passed
-from .keys import Names
+from .callkeys import Names
 from .options import seconds
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ..handles.base import BaseCache
     from ..plans.flights import Flights
     from ..servers.connection import Connection
+    from .callkeys import Keys
     from .counts import Counts
     from .holding import Holding
-    from .keys import Keys
     from .options import Options
     from .watching import Watching
 

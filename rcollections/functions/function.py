@@ -9,10 +9,10 @@ from ..l1 import Owner
 from ..plans.functions.job import Job
 from .arguments import Arguments
 from .binding import Bindings, flights_of_threads
+from .callkeys import Keys
 from .counts import Counts
 from .holding import Holding
 from .identity import path_of
-from .keys import Keys
 from .options import checked
 from .watching import Watching
 

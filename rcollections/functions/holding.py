@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..l1 import Owner
     from ..plans.functions.job import Job
     from ..servers.connection import Connection
+    from .callkeys import Keys
     from .counts import Counts
-    from .keys import Keys
 
 __all__ = ["Holding"]
 

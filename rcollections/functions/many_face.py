@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ..plans.functions.many_reads import Jobs
     from ..servers.connection import Connection
     from .binding import Binding
+    from .callkeys import Names
     from .counts import CacheInfo
     from .function import Function
-    from .keys import Names
     from .watching import Watched
 
 __all__ = ["MultiFace", "first_key"]

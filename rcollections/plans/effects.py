@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
-    "Arg", "Batch", "Call", "Command", "Effect", "Give", "Hold", "Look", "Now", "Plan", "Script", "Seen", "Sleep",
+    "Arg", "Batch", "Call", "Command", "Effect", "Give", "Hold", "Now", "Plan", "ReadToHold", "Script", "Seen", "Sleep",
     "Spawn", "Step", "Subscribe", "Wait",
 ]  # fmt: skip
 
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
     keep_errors: bool = False
 
 
-class Look(NamedTuple):
+class ReadToHold(NamedTuple):
     """Reads whose replies L1 may hold. Gives a ``Seen``.
 
     The driver asks for the ttl of ``key`` before them, in the same round trip, so that the ttl can only be too
@@ -61,7 +61,7 @@ class Look(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a ``Look`` saw: the replies, the ms that the key had left (None: not known), and which server answered."""
+    """What ``ReadToHold`` saw: the replies, the ms that the key had left (None: not known), and who answered."""
 
     replies: list[Any]
     ms: int | None
@@ -126,5 +126,7 @@ class Give(NamedTuple):
     items: Iterable[Any]
 
 
-Effect: TypeAlias = "Command | Script | Batch | Look | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn | Give"
+Effect: TypeAlias = (
+    "Command | Script | Batch | ReadToHold | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn | Give"
+)
 Plan: TypeAlias = Generator[Effect, Any, T]

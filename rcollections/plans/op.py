@@ -23,15 +23,15 @@ __all__ = ["More", "Op", "Operation", "Ready", "Trips", "as_plan", "called", "se
 T = TypeVar("T")
 R = TypeVar("R")
 
-# The fields stand apart from the generic classes: before Python 3.11 a NamedTuple cannot be generic itself.
 
+class Op(NamedTuple, Generic[T]):
+    """One operation of one round trip."""
 
-class _Op(NamedTuple):
     name: str
     step: Step
-    decode: Callable[[Any], Any]  # the reply as the value, as MISSING, or as More
+    decode: Callable[[Any], T | Missing | More[T]]  # the reply as the value, as MISSING, or as More
     reads: bool = False  # observers are told whether it was a hit
-    absent: Callable[[], object] | None = None  # gives the value of a miss or More, or raises an exception
+    absent: Callable[[], T | Missing | More[T]] | None = None  # gives the value of a miss or More, or raises
     operands: bool = False  # other collections take part, which may be guarded even if this one is not
     ahead: Command | None = None  # sent before the step, in the same trip; its reply is dropped
     part: object = None  # the one field that is read, where L1 may hold its value decoded
@@ -39,34 +39,6 @@ class _Op(NamedTuple):
     # (counters), and the pending read that such an operation makes superfluous.
     plus: Callable[[Any, int], object] | None = None
     instead: object = None
-
-
-class Op(_Op, Generic[T]):
-    """One operation of one round trip."""
-
-    __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def __new__(
-            cls,
-            name: str,
-            step: Step,
-            decode: Callable[[Any], T | Missing | More[T]],
-            reads: bool = False,
-            absent: Callable[[], object] | None = None,
-            operands: bool = False,
-            ahead: Command | None = None,
-            part: object = None,
-            plus: Callable[[Any, int], object] | None = None,
-            instead: object = None,
-        ) -> Op[T]: ...
-
-        @property
-        def decode(self) -> Callable[[Any], T | Missing | More[T]]: ...
-
-        @property
-        def absent(self) -> Callable[[], T | Missing | More[T]] | None: ...
 
     def then(self, fn: Callable[[T], R]) -> Op[R]:
         """This operation with ``fn`` applied to a value that was found; not to the value of a miss."""
@@ -78,74 +50,42 @@ class Op(_Op, Generic[T]):
                 return value
             return value.then(fn) if isinstance(value, More) else fn(value)
 
-        return Op(self.name, self.step, through, *self[3:])
+        rest: Any = self[3:]
+        return Op(self.name, self.step, through, *rest)
 
     def named(self, name: str) -> Op[T]:
         """This operation under another name for observers."""
         return Op(name, *self[1:])
 
 
-class _More(NamedTuple):
-    plan: Plan[Any]
-    name: str = ""
-    alone: Exception | None = None
-
-
-class More(_More, Generic[T]):
+class More(NamedTuple, Generic[T]):
     """The reply was not all: ``plan`` asks for the rest, and gives the value in the place of ``decode`` or ``absent``.
 
     With a ``name`` observers see the plan as an operation inside of the first one. A pipeline carries the plan out
     behind its MULTI, or raises ``alone`` if that is set.
     """
 
-    __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def __new__(cls, plan: Plan[T | Missing], name: str = "", alone: Exception | None = None) -> More[T]: ...
-
-        @property
-        def plan(self) -> Plan[T]: ...
+    plan: Plan[T]
+    name: str = ""
+    alone: Exception | None = None
 
     def then(self, fn: Callable[[T], R]) -> More[R]:
         """This ``More`` with ``fn`` applied to the value of its plan, unless the value is MISSING."""
         return More(_unless_missing(self.plan, fn), self.name, self.alone)
 
 
-class _Trips(NamedTuple):
-    name: str
-    plan: Plan[Any]
-    inside: Callable[[], Op[Any]] | None = None
-
-
-class Trips(_Trips, Generic[T]):
+class Trips(NamedTuple, Generic[T]):
     """An operation of several round trips. A pipeline refuses it, unless ``inside`` gives a form of one trip."""
 
-    __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def __new__(cls, name: str, plan: Plan[T], inside: Callable[[], Op[T]] | None = None) -> Trips[T]: ...
-
-        @property
-        def plan(self) -> Plan[T]: ...
+    name: str
+    plan: Plan[T]
+    inside: Callable[[], Op[T]] | None = None
 
 
-class _Ready(NamedTuple):
-    value: Any
-
-
-class Ready(_Ready, Generic[T]):
+class Ready(NamedTuple, Generic[T]):
     """An operation that needs no server: its value is there already."""
 
-    __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def __new__(cls, value: T) -> Ready[T]: ...
-
-        @property
-        def value(self) -> T: ...
+    value: T
 
 
 Operation: TypeAlias = "Op[T] | Trips[T] | Ready[T]"

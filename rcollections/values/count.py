@@ -14,10 +14,10 @@ from ..errors import EncodeError
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Count", "PendingSum", "Place"]
+__all__ = ["Count", "Origin", "PendingSum"]
 
 
-class Place(NamedTuple):
+class Origin(NamedTuple):
     """One field of one counter of one connection."""
 
     connection: object
@@ -28,30 +28,30 @@ class Place(NamedTuple):
 class Count(int):
     """An int. Only ``+=`` and ``-=`` give another Count; all other arithmetic, pickle and copies give an int."""
 
-    _place: Place | None
+    _origin: Origin | None
     _step: int | None
 
-    def __new__(cls, value: int = 0, place: Place | None = None, step: int | None = None) -> Self:
+    def __new__(cls, value: int = 0, origin: Origin | None = None, step: int | None = None) -> Self:
         new = super().__new__(cls, value)
-        new._place, new._step = place, step
+        new._origin, new._step = origin, step
         return new
 
     def __iadd__(self, by: int) -> int:
         if not isinstance(by, int):
             return NotImplemented
-        return Count(int(self) + by, self._place, (self._step or 0) + by)
+        return Count(int(self) + by, self._origin, (self._step or 0) + by)
 
     def __isub__(self, by: int) -> int:
         if not isinstance(by, int):
             return NotImplemented
-        return Count(int(self) - by, self._place, (self._step or 0) - by)
+        return Count(int(self) - by, self._origin, (self._step or 0) - by)
 
-    def take(self, place: Place) -> int | None:
-        """The step that ``+=`` added to the field at ``place``; None if this Count is no sum of that field.
+    def take(self, origin: Origin) -> int | None:
+        """The step that ``+=`` added to the field at ``origin``; None if this Count is no sum of that field.
 
         The step is given once: stored a second time, the same object is a plain number, already counted.
         """
-        if self._step is None or self._place != place:
+        if self._step is None or self._origin != origin:
             return None
         step, self._step = self._step, None
         return step
@@ -69,24 +69,24 @@ class Count(int):
 class PendingSum:
     """``p[field] += 1`` in a pipeline: the sum of a pending count and a step, until the user stores it."""
 
-    __slots__ = ("_place", "_step", "pending")
+    __slots__ = ("_origin", "_step", "pending")
 
-    def __init__(self, pending: object, place: Place, step: int) -> None:
+    def __init__(self, pending: object, origin: Origin, step: int) -> None:
         self.pending = pending
-        self._place = place
+        self._origin = origin
         self._step = _int(step)
 
-    def take(self, place: Place) -> int:
+    def take(self, origin: Origin) -> int:
         """The step that was added; TypeError for a field other than the field that was read."""
-        if self._place != place:
+        if self._origin != origin:
             raise TypeError("a pending count can only be stored in the field that it was read from")
         return self._step
 
     def __iadd__(self, by: int) -> PendingSum:
-        return PendingSum(self.pending, self._place, self._step + _int(by))
+        return PendingSum(self.pending, self._origin, self._step + _int(by))
 
     def __isub__(self, by: int) -> PendingSum:
-        return PendingSum(self.pending, self._place, self._step - _int(by))
+        return PendingSum(self.pending, self._origin, self._step - _int(by))
 
 
 def _int(step: object) -> int:

@@ -26,7 +26,7 @@ def proof(*changes: tuple[str, str]) -> Callable[[], Parts]:
     return lambda: Parts(proof=changed("coherence.proof", *changes).Proof)
 
 
-LOOK_TEXT = '        seen = yield Look(job.key, [Command(("MGET", job.key, *job.tags))])\n'
+LOOK_TEXT = '        seen = yield ReadToHold(job.key, [Command(("MGET", job.key, *job.tags))])\n'
 
 # Name of the guard: the parts that lack it, and the scenario.
 GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {

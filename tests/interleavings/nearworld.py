@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcollections.l1 import ABSENT
-from rcollections.plans.effects import Command, Look, Script, Seen
+from rcollections.plans.effects import Command, ReadToHold, Script, Seen
 from rcollections.plans.entries import same, unpack
 from rcollections.plans.functions.held import held
 from rcollections.plans.steps import written
@@ -315,7 +315,7 @@ class NearWorld(World):
         elif isinstance(effect, Settle):
             self.settle(actor.process)  # type: ignore[arg-type]
             self.answer(actor, None)
-        elif isinstance(effect, Look):
+        elif isinstance(effect, ReadToHold):
             server, model = (b"old", self.old) if actor.process.number in self.near.old else (b"new", self.model)
             ms = model.pttl(effect.key.encode())
             self.answer(actor, Seen([model.run(step) for step in effect.steps], ms, server))

@@ -17,7 +17,7 @@ from . import hashes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ...values.count import Place
+    from ...values.count import Origin
     from ..effects import Arg, Plan
     from ..op import Operation
     from ..target import Target
@@ -57,26 +57,26 @@ def read_count(data: bytes) -> int:
 # -- one field -----------------------------------------------------------------------------------
 
 
-def get(t: Target, place: Place, absent: Callable[[], object]) -> Op[int]:
-    """The count as a ``Count`` of its place, so that ``+=`` on it can be an increment."""
+def get(t: Target, origin: Origin, absent: Callable[[], object]) -> Op[int]:
+    """The count as a ``Count`` of its origin, so that ``+=`` on it can be an increment."""
     load = t.load
 
     def decode(data: bytes | None) -> Any:
-        return MISSING if data is None else Count(load(data), place)
+        return MISSING if data is None else Count(load(data), origin)
 
     def missed() -> object:
         found = absent()
-        return found.then(partial(_of_place, place)) if type(found) is More else _of_place(place, found)
+        return found.then(partial(_of_origin, origin)) if type(found) is More else _of_origin(origin, found)
 
     def plus(pending: Any, step: int) -> PendingSum:
-        return PendingSum(pending, place, step)
+        return PendingSum(pending, origin, step)
 
-    return Op("get", Command(("HGET", t.key, place.field)), decode, True, missed, plus=plus)
+    return Op("get", Command(("HGET", t.key, origin.field)), decode, True, missed, plus=plus)
 
 
-def _of_place(place: Place, found: object) -> object:
+def _of_origin(origin: Origin, found: object) -> object:
     # The server does not know of a ``__missing__`` that starts elsewhere than at 0, so its count stays a plain int.
-    return Count(0, place) if type(found) is int and found == 0 else found
+    return Count(0, origin) if type(found) is int and found == 0 else found
 
 
 def add(t: Target, field: bytes, step: int, instead: object = None) -> Op[int]:

@@ -10,7 +10,7 @@ from ..effects import Command, Script
 from ..entries import VALUE, head
 from ..op import More, Op, Trips, as_plan
 from ..target import ATOMIC
-from .reader import SOFT, look_timed, tags_of
+from .reader import SOFT, tags_of, timed_step
 from .strings import outdate
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _timed(reads: Sequence[Reader]) -> Op[list[Any]]:
         pairs = zip(reads, reply[1:end:2], reply[2:end:2], strict=True)
         return [read.timed([data, ms, *reply[end:]]) for read, data, ms in pairs]
 
-    return Op("get_many", look_timed([read.t for read in reads]), decode, True)
+    return Op("get_many", timed_step([read.t for read in reads]), decode, True)
 
 
 def set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelta | None) -> Operation[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ...l1 import ABSENT, Packed, estimate, is_immutable
-from ..effects import Look
+from ..effects import ReadToHold
 from ..guards import Unloaded
 from ..through import one
 from .holding import held_read, is_soft
@@ -81,7 +81,7 @@ class Unheld(Generic[T]):
         """
         held, op = self.held, self.op
         began = tier.instant()[0]
-        seen = yield Look(held.key, held.steps, keep_errors=True)
+        seen = yield ReadToHold(held.key, held.steps, keep_errors=True)
         reply = held.reply(seen.replies)
         if isinstance(reply, Unloaded):
             return op.decode((yield from one(op.step)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..effects import Plan
     from ..target import Target
 
-__all__ = ["SOFT", "Reader", "Token", "look", "look_timed", "tags_of"]
+__all__ = ["SOFT", "Reader", "Token", "tags_of", "timed_step", "value_step"]
 
 ENTRY = b"\xc0"  # the first byte of an entry with metadata
 SOFT = object()  # stands for a value of which only the ttl tells whether it is fresh
@@ -55,16 +55,16 @@ class Reader:
         self.unreadable = unreadable
 
     def __call__(self, reply: Any) -> Any:
-        """The reply of ``look``: the value, MISSING, or More where the ttl has to be asked for."""
+        """The reply of ``value_step``: the value, MISSING, or More where the ttl has to be asked for."""
         value = self.of(reply)
         return value if value is not SOFT else More(self._again())
 
     def of(self, reply: Any) -> Any:
-        """The reply of ``look``: the value, MISSING, or SOFT."""
+        """The reply of ``value_step``: the value, MISSING, or SOFT."""
         return self.value(reply) if self.t.place is None else self.value(reply[0], tuple(reply[1:]))
 
     def _again(self) -> Plan[Any]:
-        reply = yield look_timed((self.t,))
+        reply = yield timed_step((self.t,))
         found = self.timed(reply[1:])
         return MISSING if found is MISSING else found[0]
 
@@ -103,12 +103,12 @@ class Reader:
         return value, seconds_left(ms if entry is None or ms < 0 else ms - entry.grace)
 
 
-def look(t: Target) -> Command:
+def value_step(t: Target) -> Command:
     """The step that reads the value, with its tags if it has some; a ``Reader`` takes the reply."""
     return Command(("GET", t.key)) if t.place is None else Command(("MGET", t.key, *t.place.tags))
 
 
-def look_timed(ts: Sequence[Target]) -> Script:
+def timed_step(ts: Sequence[Target]) -> Script:
     """The step that reads values with their ms left, then the tags with theirs; ``timed`` takes the words."""
     return Script("key_get_ttls", (*(t.key for t in ts), *tags_of(ts)), ())
 

@@ -12,7 +12,7 @@ from ..guards import Refused
 from ..naming import lease
 from ..op import More, Op, as_plan
 from .numbers import number, summed
-from .reader import SOFT, Reader, Token, look, look_timed, tags_of
+from .reader import SOFT, Reader, Token, tags_of, timed_step, value_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 def get(t: Target, read: Reader, absent: Callable[[], object]) -> Op[T]:
-    return Op("get", look(t), read, True, absent)
+    return Op("get", value_step(t), read, True, absent)
 
 
 def getdel(t: Target, place: Place, read: Reader, absent: Callable[[], object]) -> Op[Any]:
@@ -51,7 +51,7 @@ def getdel(t: Target, place: Place, read: Reader, absent: Callable[[], object]) 
 
 def get_ttl(t: Target, read: Reader, absent: Callable[[], object] | None) -> Op[tuple[T, float]]:
     if t.place is not None:
-        return Op("get_ttl", look_timed((t,)), lambda reply: read.timed(reply[1:]), True, absent)
+        return Op("get_ttl", timed_step((t,)), lambda reply: read.timed(reply[1:]), True, absent)
 
     def decode(reply: list[Any]) -> Any:
         return read.timed(reply[1:]) if reply[0] == b"ok" else MISSING
@@ -67,11 +67,11 @@ def gets(t: Target, read: Reader, default: Callable[[], T]) -> Op[tuple[T, Token
         return More(timed()) if value is SOFT else _seen(value, reply if t.place is None else reply[0], default)
 
     def timed() -> Plan[tuple[T, Token]]:
-        reply = yield look_timed((t,))
+        reply = yield timed_step((t,))
         found = read.timed(reply[1:])
         return _seen(MISSING if found is MISSING else found[0], None if reply[2] == -2 else reply[1], default)
 
-    return Op("gets", look(t), decode, True)
+    return Op("gets", value_step(t), decode, True)
 
 
 def _seen(value: Any, data: bytes | None, default: Callable[[], T]) -> tuple[T, Token]:
@@ -83,7 +83,7 @@ def _seen(value: Any, data: bytes | None, default: Callable[[], T]) -> tuple[T, 
 
 def exists(t: Target, read: Reader) -> Op[bool]:
     """Whether there is a value that counts."""
-    return Op("exists", look(t), read, True, lambda: False).then(lambda _: True)
+    return Op("exists", value_step(t), read, True, lambda: False).then(lambda _: True)
 
 
 def lives_longer(t: Target, read: Reader, ttl: float) -> Op[bool]:

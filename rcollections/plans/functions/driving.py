@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..effects import Now, Plan, Spawn, Subscribe, Wait
 from ..waiting import waiting_for
 from .lease import Failed, compute_and_store, fetch
-from .reads import in_window, valid, waiters_first_look, waiters_look
+from .reads import in_window, valid, waiters_check, waiters_first_check
 from .sharing import queue_read
 from .values import give, load
 
@@ -84,14 +84,14 @@ def _await_other(job: Job[object]) -> Plan[None]:
     """W1: subscribe first, then look; then wait until woken, until the lease's end, or for ``NET`` and look again."""
     heard = yield Subscribe(job.channel)
     pause = FIRST_LOOK if heard.deaf else NET
-    lease_left = yield from waiters_first_look(job)
+    lease_left = yield from waiters_first_check(job)
     while lease_left != -2:
         seconds = pause * job.jitter()
         if lease_left >= 0:  # a live owner renews the lease long before its end
             seconds = min(seconds, (lease_left + 1) / 1000)
         if (yield Wait(heard, seconds)):
             return
-        fresh, lease_left = yield from waiters_look(job)
+        fresh, lease_left = yield from waiters_check(job)
         if fresh:
             return
         pause = min(2 * pause, NET)

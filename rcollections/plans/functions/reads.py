@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import CacheError
-from ..effects import Batch, Command, Look, Now, Plan
+from ..effects import Batch, Command, Now, Plan, ReadToHold
 from ..entries import ERROR, same, unpack
 from .found import Found, ServerFailed
 from .held import token
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from .job import Job
 
 __all__ = [
-    "in_window", "is_early", "read", "read_to_hold", "valid", "waiters_first_look", "waiters_look",
+    "in_window",
+    "is_early",
+    "read",
+    "read_to_hold",
+    "valid",
+    "waiters_check",
+    "waiters_first_check",
 ]  # fmt: skip
 
 
@@ -46,7 +52,7 @@ def read_to_hold(job: Job[object]) -> Plan[Found | None]:
 def _looked(job: Job[object], mine: Token) -> Plan[Found | None]:
     sent = yield Now()
     try:
-        seen = yield Look(job.key, [Command(("MGET", job.key, *job.tags))])
+        seen = yield ReadToHold(job.key, [Command(("MGET", job.key, *job.tags))])
     except CacheError as error:
         raise ServerFailed(error) from error
     job.recipe.breaker.worked()
@@ -58,7 +64,7 @@ def _looked(job: Job[object], mine: Token) -> Plan[Found | None]:
     return found
 
 
-def waiters_look(job: Job[object]) -> Plan[tuple[bool, int]]:
+def waiters_check(job: Job[object]) -> Plan[tuple[bool, int]]:
     """What a caller sees that waits for an owner: whether the entry is fresh, and the ms that the lease lasts."""
     sent = yield Now()
     steps = [Command(("PTTL", job.lease)), Command(("PTTL", job.key)), Command(("MGET", job.key, *job.tags))]
@@ -70,7 +76,7 @@ def waiters_look(job: Job[object]) -> Plan[tuple[bool, int]]:
     return found is not None and found.fresh, lease_left
 
 
-def waiters_first_look(job: Job[object]) -> Plan[int]:
+def waiters_first_check(job: Job[object]) -> Plan[int]:
     """The first look, when wake-ups are heard: only the ms that the lease lasts, since what ends a wait drops it."""
     try:
         lease_left: int = yield Command(("PTTL", job.lease))

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheTimeout
-from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Sleep, Spawn, Subscribe, Wait
+from ...plans.effects import Batch, Call, Command, Hold, Now, ReadToHold, Script, Sleep, Spawn, Subscribe, Wait
 from ...plans.waiting import computing
 from ...wire.aio_signals import AsyncSignal
 from ...wire.clock import no_deadline, until
@@ -51,7 +51,7 @@ async def _do(effect: Any, connection: Connection) -> Any:
         return (await amany(connection, (effect,), False, False))[0]
     if kind is Batch:
         return await amany(connection, *effect)
-    if kind is Look:
+    if kind is ReadToHold:
         return await aread_to_hold(connection, *effect)
     if kind is Call:
         result = effect.fn()

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheTimeout
-from ...plans.effects import Batch, Call, Command, Hold, Look, Now, Script, Sleep, Spawn, Subscribe, Wait
+from ...plans.effects import Batch, Call, Command, Hold, Now, ReadToHold, Script, Sleep, Spawn, Subscribe, Wait
 from ...plans.waiting import computing
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
@@ -47,8 +47,8 @@ def _do(effect: Any, connection: Connection) -> Any:
         return connection.one(effect)
     if kind is Batch:
         return connection.many(*effect)
-    if kind is Look:
-        return connection.look(*effect)
+    if kind is ReadToHold:
+        return connection.read_to_hold(*effect)
     if kind is Call:
         return effect.fn()
     if kind is Now:
