@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ormsgpack
 
 from ..errors import DecodeError
-from . import headers
 from .containers import CONTAINER_READERS
 from .packing import DEEPEST
 from .plain import ENTRY, PACKED, RESERVED, read_plain
@@ -46,8 +45,6 @@ def unpack(data: bytes) -> Any:
 
 def unpack_whole(payload: bytes, hook: Callable[[int, bytes], Any] | None = None, options: int = 0) -> Any:
     """The one MessagePack value of ``payload``; ``DecodeError`` if bytes follow behind that value."""
-    if headers.NEEDED:
-        headers.check_arrays(payload)
     # The library does not say where it stopped, so it reads the value and an end mark as a pair.
     value, end = ormsgpack.unpackb(b"\x92%b\x2a" % payload, ext_hook=hook, option=options)
     if end != END:
