@@ -137,21 +137,11 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
     def pop(self, field: K, default: D) -> int | D: ...
     def pop(self, field: Any, default: Any = MISSING) -> Any:
         """Take a field out and give its count; a missing one gives the default, or KeyError."""
-
-        def absent() -> Any:
-            if default is MISSING:
-                raise KeyError(field)
-            return default
-
-        return self._run(plans.pop(self._bound(), field, absent))
+        return self._run(plans.pop(self._bound(), field, default))
 
     def popitem(self) -> tuple[K, int]:
         """Take any field and its count out; KeyError if there is none."""
-
-        def absent() -> Any:
-            raise KeyError("popitem(): dictionary is empty")
-
-        return self._run(plans.popitem(self._bound(), absent))
+        return self._run(plans.popitem(self._bound()))
 
     # -- many fields -----------------------------------------------------------------------------
 

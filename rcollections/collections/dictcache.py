@@ -121,21 +121,11 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     def pop(self, field: K, default: D) -> V | D: ...
     def pop(self, field: Any, default: Any = MISSING) -> Any:
         """Take a field out and give its value; a missing one gives the default, or KeyError. Atomic."""
-
-        def absent() -> Any:
-            if default is MISSING:
-                raise KeyError(field)
-            return default
-
-        return self._run(plans.pop(self._bound(), field, absent))
+        return self._run(plans.pop(self._bound(), field, default))
 
     def popitem(self) -> tuple[K, V]:
         """Take any item out (a dict takes the last one); KeyError if there is none. Atomic."""
-
-        def absent() -> Any:
-            raise KeyError("popitem(): dictionary is empty")
-
-        return self._run(plans.popitem(self._bound(), absent))
+        return self._run(plans.popitem(self._bound()))
 
     def increment(self, field: K, by: float = 1) -> Any:
         """Add to the number in a field, atomically; a missing one starts at 0. Gives the sum.

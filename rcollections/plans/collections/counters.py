@@ -12,7 +12,7 @@ from ...values.count import Count, PendingSum
 from ..effects import Batch, Command, Script
 from ..op import More, Op, Ready, Trips, as_plan, several
 from ..target import ATOMIC
-from . import hashes
+from . import fields, hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -90,20 +90,20 @@ def add(t: Target, field: bytes, step: int, instead: object = None) -> Op[int]:
     return Op("increment", script, decode, instead=instead)
 
 
-def pop(t: Target, field: object, absent: Callable[[], object]) -> Op[int]:
+def pop(t: Target, field: object, default: object) -> Op[Any]:
     def decode(reply: list[Any]) -> Any:
         _check(t, reply)
         return t.load(reply[1]) if reply[0] == b"ok" else MISSING
 
-    return Op("pop", Script("counter_pop", (t.key,), (t.encode(field),)), decode, True, absent)
+    return Op("pop", Script("counter_pop", (t.key,), (t.encode(field),)), decode, True, fields.popped(field, default))
 
 
-def popitem(t: Target, absent: Callable[[], object]) -> Op[tuple[Any, int]]:
+def popitem(t: Target) -> Op[tuple[Any, int]]:
     def decode(reply: list[Any]) -> Any:
         _check(t, reply)
         return (t.read(reply[1]), t.load(reply[2])) if reply[0] == b"ok" else MISSING
 
-    return Op("popitem", Script("counter_popitem", (t.key,), ()), decode, True, absent)
+    return Op("popitem", Script("counter_popitem", (t.key,), ()), decode, True, fields.empty)
 
 
 def _check(t: Target, reply: list[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ...errors import CacheError
 from ...missing import MISSING
@@ -22,8 +22,24 @@ if TYPE_CHECKING:
     from ..target import Target
 
 __all__ = [
-    "cas", "check_able", "contains", "delete", "delete_many", "get", "get_many", "get_ttl", "gets", "increment",
-    "length", "made", "pop", "popitem", "set_field", "setdefault",
+    "cas",
+    "check_able",
+    "contains",
+    "delete",
+    "delete_many",
+    "empty",
+    "get",
+    "get_many",
+    "get_ttl",
+    "gets",
+    "increment",
+    "length",
+    "made",
+    "pop",
+    "popitem",
+    "popped",
+    "set_field",
+    "setdefault",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -133,18 +149,34 @@ def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[Any]:
             return value
 
 
-def pop(t: Target, field: object, absent: Callable[[], object]) -> Op[T]:
+def popped(field: object, default: object) -> Callable[[], Any]:
+    """What a ``pop`` gives that found nothing: the default, or KeyError if that is MISSING."""
+
+    def absent() -> object:
+        if default is MISSING:
+            raise KeyError(field)
+        return default
+
+    return absent
+
+
+def empty() -> NoReturn:
+    """What a ``popitem`` does that found nothing."""
+    raise KeyError("popitem(): dictionary is empty")
+
+
+def pop(t: Target, field: object, default: object) -> Op[Any]:
     def decode(reply: list[Any]) -> Any:
         return t.load(reply[1]) if reply[0] == b"ok" else MISSING
 
-    return Op("pop", Script("hash_pop", (t.key,), (t.encode(field),)), decode, True, absent)
+    return Op("pop", Script("hash_pop", (t.key,), (t.encode(field),)), decode, True, popped(field, default))
 
 
-def popitem(t: Target, absent: Callable[[], object]) -> Op[tuple[Any, Any]]:
+def popitem(t: Target) -> Op[tuple[Any, Any]]:
     def decode(reply: list[Any]) -> Any:
         return (t.read(reply[1]), t.load(reply[2])) if reply[0] == b"ok" else MISSING
 
-    return Op("popitem", Script("hash_popitem", (t.key,), ()), decode, True, absent)
+    return Op("popitem", Script("hash_popitem", (t.key,), ()), decode, True, empty)
 
 
 def increment(t: Target, field: object, by: float) -> Op[Any]:

@@ -13,31 +13,32 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import until as until_
 from ..failures import Broken
+from .lent import Lent
 from .link import INCOMPLETE, READ, reply_reader
 
 if TYPE_CHECKING:
     import asyncio
 
-    from .link import Home, Link
+    from .link import Link
 
 __all__ = ["AsyncLink"]
 
 WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class AsyncLink:
+class AsyncLink(Lent):
     """Takes over a ``Link`` that is connected and logged in. The socket belongs to this loop from then on."""
 
     __slots__ = (
         "_buffer", "_count", "_fd", "_loop", "_reader", "_replies", "_timed", "_timeout", "_timer", "_under", "_waiter",
-        "home", "idle", "server", "sock",
+        "idle", "server", "sock",
     )  # fmt: skip
 
     def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
         self._under = link
         self._loop = loop
         self.sock = link.sock
-        self.home: Home | None = None
+        self.home = None
         self.server: bytes | None = None
         self.idle = True  # False once bytes came that no caller asked for, or the connection ended
         self._reader = reply_reader()
@@ -143,18 +144,6 @@ class AsyncLink:
         self._loop.remove_reader(self._fd)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
-
-    def release(self) -> None:
-        """Give the link back, with no reply outstanding."""
-        if self.home is not None:
-            self.home.release(self)
-
-    def discard(self) -> None:
-        """Give the link back, to be closed."""
-        if self.home is not None:
-            self.home.discard(self)
-        else:
-            self.close()
 
     def close(self) -> None:
         """Close the connection, in its loop or after the end of the loop."""

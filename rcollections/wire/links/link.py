@@ -11,17 +11,18 @@ import socket
 import ssl
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 
 from ..clock import until as until_
 from ..failures import Broken, ErrorReply
+from .lent import Lent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["INCOMPLETE", "READ", "Home", "Link", "reply_reader"]
+__all__ = ["INCOMPLETE", "READ", "Link", "reply_reader"]
 
 READ = 1 << 16  # bytes that are read at once
 LARGE = 1 << 16  # from this many bytes on sending may take long: the time for the reply is set again after it
@@ -30,32 +31,22 @@ INCOMPLETE: Any = object()
 _pushed: Any = hiredis.PushNotification
 
 
-class Home(Protocol):
-    """The pool that lends a link out."""
-
-    def release(self, link: Any) -> None:
-        """Take back a link with no reply outstanding."""
-
-    def discard(self, link: Any) -> None:
-        """Take back a link whose replies cannot be trusted any more: it is closed."""
-
-
 def reply_reader() -> Any:
     """A parser of replies: errors of the server are ``ErrorReply``, bytes that are no reply are ``Broken``."""
     return hiredis.Reader(protocolError=Broken, replyError=ErrorReply, notEnoughData=INCOMPLETE)
 
 
-class Link:
+class Link(Lent):
     """A connected socket. ``made`` is redis-py's connection, which connected the socket and logged in."""
 
-    __slots__ = ("_buffer", "_made", "_poll", "_reader", "home", "server", "sock")
+    __slots__ = ("_buffer", "_made", "_poll", "_reader", "server", "sock")
 
     pack = staticmethod(hiredis.pack_command)
 
     def __init__(self, made: Any, sock: Any) -> None:
         self._made = made
         self.sock = sock
-        self.home: Home | None = None
+        self.home = None
         self.server: bytes | None = None  # the run_id of the server; None: not asked yet
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
@@ -145,18 +136,6 @@ class Link:
         except ssl.SSLWantReadError:
             return True
         return False
-
-    def release(self) -> None:
-        """Give the link back, with no reply outstanding."""
-        if self.home is not None:
-            self.home.release(self)
-
-    def discard(self) -> None:
-        """Give the link back, to be closed."""
-        if self.home is not None:
-            self.home.discard(self)
-        else:
-            self.close()
 
     def close(self) -> None:
         """Close the connection; in the child of a fork this closes only the child's copy."""

@@ -11,12 +11,12 @@ from ...errors import ConfigError
 from ...forks import at_fork
 from ..failures import Broken, ErrorReply, NotConnected
 from ..run_id import MEMORY
+from .lent import Lent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..dsn.dsn import Dsn
-    from .link import Home
 
 __all__ = ["MemoryLink", "fake_server", "forget_fake_servers", "memory_connector"]
 
@@ -55,17 +55,17 @@ def _renew_locks() -> None:
 at_fork(_renew_locks)
 
 
-class MemoryLink:
+class MemoryLink(Lent):
     """A link to a server in this process: the link never waits for a reply."""
 
-    __slots__ = ("_made", "_theirs", "home", "server")
+    __slots__ = ("_made", "_theirs", "server")
 
     def __init__(self, made: Any) -> None:
         import redis.exceptions as theirs
 
         self._made = made
         self._theirs = theirs
-        self.home: Home | None = None
+        self.home = None
         self.server = MEMORY
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:  # noqa: ARG002 - as links do
@@ -101,18 +101,6 @@ class MemoryLink:
         """Nothing to end: a thread that waits in ``hear`` comes back soon."""
 
     idle = True
-
-    def release(self) -> None:
-        """Give the link back."""
-        if self.home is not None:
-            self.home.release(self)
-
-    def discard(self) -> None:
-        """Give the link back, to be closed."""
-        if self.home is not None:
-            self.home.discard(self)
-        else:
-            self.close()
 
     def close(self) -> None:
         """Close the connection to the fake server."""

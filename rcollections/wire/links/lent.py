@@ -1,0 +1,42 @@
+"""A link that a pool lends out, and how the link goes back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Protocol
+
+__all__ = ["Home", "Lent"]
+
+
+class Home(Protocol):
+    """The pool that lends a link out."""
+
+    def release(self, link: Any) -> None:
+        """Take back a link with no reply outstanding."""
+
+    def discard(self, link: Any) -> None:
+        """Take back a link whose replies cannot be trusted any more: it is closed."""
+
+
+class Lent:
+    """The part of every link that knows its pool. Not a link of its own."""
+
+    __slots__ = ("home",)
+
+    home: Home | None
+
+    def release(self) -> None:
+        """Give the link back, with no reply outstanding."""
+        if self.home is not None:
+            self.home.release(self)
+
+    def discard(self) -> None:
+        """Give the link back, to be closed."""
+        if self.home is not None:
+            self.home.discard(self)
+        else:
+            self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
