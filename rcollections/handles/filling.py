@@ -49,8 +49,9 @@ class Fillable(Handle):
         """Make ``data`` the content, unless it is out of date; with ``merge`` add it to the content.
 
         ``since`` is what ``since()`` gave before the source was read. Nothing is stored, and the answer is
-        False, if one of the class's tags was invalidated since then. The same holds, also for a class without
-        tags, if this key was cleared, expired or was replaced as a whole.
+        False, if one of the class's tags was invalidated since then, and also, with or without tags, if this
+        key was cleared or filled. A class with tags or ``load`` notices too that the key expired or was replaced
+        as a whole. No class notices single writes: ``docs/tags.md`` has the table.
 
         >>> from rcollections import SetCache, invalidate_tags
         >>> class Members(SetCache[str]):
