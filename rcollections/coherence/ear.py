@@ -143,7 +143,7 @@ class Ear:
         getattr(self._hearer, word)(self, *about)
         return str(word)
 
-    def send(self, *words: Any) -> None:
+    def send(self, *words: object) -> None:
         """Send a command that a subscribed connection allows: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""
         with self._sending:
             self._link.send(words, self._dsn.timeout)

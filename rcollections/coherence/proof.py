@@ -40,7 +40,7 @@ class Proof:
         self._asked = instant
         return b"%d" % self._number
 
-    def read(self, reply: Any) -> Told:
+    def read(self, reply: object) -> Told:
         """One reply was read: the call that the hearer gets, or ()."""
         if not isinstance(reply, list):  # an error: tracking or a SUBSCRIBE may have failed
             self._asked = self._before = None

@@ -39,7 +39,7 @@ class Line:
         self._dsn = dsn
         self.link = connector(dsn)(time.monotonic() + dsn.connect_timeout)
 
-    def send(self, *words: Any) -> None:
+    def send(self, *words: object) -> None:
         self.link.send(words, self._dsn.timeout)
 
     def stop(self) -> None:

@@ -75,7 +75,7 @@ class Arguments:
             text = "#" + blake2b(text.encode(), digest_size=16).hexdigest()
         return text
 
-    def _instance(self, instance: Any) -> str:
+    def _instance(self, instance: object) -> str:
         """The text that tells one instance from another; no more than its class, if it has nothing of its own."""
         if isinstance(instance, type):
             return _path(instance)
@@ -102,7 +102,7 @@ class Arguments:
             ) from error
 
 
-def _is_empty(instance: Any) -> bool:
+def _is_empty(instance: object) -> bool:
     """Whether an instance has nothing of its own: no attributes, no slots that are set, no data of a base in C."""
     cls = type(instance)
     slots = [name for base in cls.__mro__ for name in _slots(base)]
@@ -135,5 +135,5 @@ def _is_plain(value: Any) -> bool:
     return kind in (int, bool, float) or value is None
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return value if type(value) is str else repr(value)

@@ -29,7 +29,7 @@ class Decorated(Hit):
         this: Any = self
         update_wrapper(this, function.fn)
 
-    def _bind(self, owner: Any) -> Self:
+    def _bind(self, owner: object) -> Self:
         """This function with its instance (or class) given: a method, as it is looked up."""
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
@@ -64,7 +64,7 @@ class Decorated(Hit):
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, _memo: Any) -> Self:
+    def __deepcopy__(self, _memo: object) -> Self:
         return self
 
     @property

@@ -50,7 +50,7 @@ def _digest(fn: Callable[..., Any]) -> str:
     return blake2b(repr(told).encode(), digest_size=4).hexdigest() if told else "0"
 
 
-def _told(fn: Any, seen: set[int]) -> tuple[object, ...]:
+def _told(fn: object, seen: set[int]) -> tuple[object, ...]:
     """The facts in the digest of a function: its code, the values that it captures, the facts of what it wraps."""
     code = getattr(fn, "__code__", None)
     inner = getattr(fn, "__wrapped__", None)

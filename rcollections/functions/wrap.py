@@ -34,7 +34,7 @@ class Decorator(Protocol):
     def __call__(self, fn: Callable[P, R]) -> CachedFunction[P, R]: ...
 
 
-def decorator(cls: type[BaseCache], fn: Any, options: dict[str, Any]) -> Any:
+def decorator(cls: type[BaseCache], fn: object, options: dict[str, Any]) -> Any:
     """``@cached`` with this class: the cached form of ``fn``; without ``fn`` a decorator that makes it."""
     refuse_unknown(options)
     if fn is not None and options:
@@ -73,7 +73,7 @@ class CachedClassMethod:
     def __init__(self, face: Any) -> None:
         self.__func__ = face
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def __get__(self, instance: Any, owner: object = None) -> Any:
         return self.__func__.__get__(type(instance) if owner is None else owner, None)
 
 
@@ -90,7 +90,7 @@ def _face(fn: Any, cls: type[BaseCache], options: dict[str, Any], *, method: boo
 
 
 def wrap_many(
-    fn: Any, cls: type[BaseCache], options: dict[str, Any], arg: str, key: Callable[[Any], Any] | None
+    fn: object, cls: type[BaseCache], options: dict[str, Any], arg: str, key: Callable[[Any], Any] | None
 ) -> Any:
     """The form of ``multi_cached`` of whatever was decorated."""
     if isinstance(fn, staticmethod):

@@ -62,7 +62,7 @@ class BaseCache(Fillable, Binding, Running):
 
         def __call__(self, other: C) -> C: ...
 
-    def __init__(self, *parts: Any, data: Any = MISSING, **overrides: Any) -> None:
+    def __init__(self, *parts: object, data: object = MISSING, **overrides: object) -> None:
         for name, value in overrides.items():
             if name not in OPTIONS:
                 raise TypeError(_unknown(type(self).__name__, name))
@@ -71,7 +71,7 @@ class BaseCache(Fillable, Binding, Running):
         if data is not MISSING:
             self._replace(data)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls._loads_itself = callable(getattr(cls, "load", None))
         cls._check_class()
@@ -96,10 +96,10 @@ class BaseCache(Fillable, Binding, Running):
                     raise ConfigError(f"{cls.__name__}.{name}: there is no such class attribute; is {meant!r} meant?")
 
     @classmethod
-    def _check_option(cls, name: str, value: Any) -> Any:
+    def _check_option(cls, name: str, value: object) -> Any:
         return check(cls.__name__, name, value)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name in OPTIONS:
             value = self._check_option(name, value)
             self.__dict__.pop("_target", None)
@@ -116,14 +116,14 @@ class BaseCache(Fillable, Binding, Running):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._own_key!r})"
 
-    def __reduce_ex__(self, _protocol: Any) -> Any:
+    def __reduce_ex__(self, _protocol: object) -> Any:
         state = {name: value for name, value in self.__dict__.items() if name not in _NOT_STATE}
         return _rebuild, (type(self), state)
 
     def __copy__(self) -> Self:
         return self._like(self._own_key)
 
-    def __deepcopy__(self, _memo: Any) -> Self:
+    def __deepcopy__(self, _memo: object) -> Self:
         raise TypeError(
             f"{type(self).__name__} is a handle, its content is on the server: "
             "copy() gives the content, copy_to() copies it there, copy.copy() gives another handle"
@@ -158,7 +158,7 @@ class BaseCache(Fillable, Binding, Running):
     # -- operations of every type ----------------------------------------------------------------
 
     @classmethod
-    def create(cls, *parts: Any, data: Any = MISSING, **overrides: Any) -> Self:
+    def create(cls, *parts: object, data: object = MISSING, **overrides: object) -> Self:
         """The same as calling the class, under the name that the Async classes have too (awaited there)."""
         if data is MISSING:  # a class with an __init__ of its own need not know data
             return cls(*parts, **overrides)
@@ -194,7 +194,7 @@ class BaseCache(Fillable, Binding, Running):
         """
         return self._run(plans.renew(self._bound(), ttl))
 
-    def copy_to(self, *parts: Any) -> Self:
+    def copy_to(self, *parts: object) -> Self:
         """Copy the content to another key of this class, on the server; gives the handle of the copy.
 
         The copy replaces the content of the other key, an empty source leaves nothing there; the class's ttl

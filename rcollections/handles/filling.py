@@ -45,7 +45,7 @@ class Fillable(Handle):
         key = self._guarded_key(t.connection, str(t.key))
         return Since(str(key), self._run(Trips("since", loads.mark(key, lease(key), self._open_mode))))
 
-    def fill(self, data: Any, *, since: Since, merge: bool = False) -> bool:
+    def fill(self, data: object, *, since: Since, merge: bool = False) -> bool:
         """Make ``data`` the content, unless it is out of date; with ``merge`` add it to the content.
 
         ``since`` is what ``since()`` gave before the source was read. Nothing is stored, and the answer is

@@ -29,7 +29,7 @@ class Nearby(Handle):
     _near_name: str = ""  # stands for the class in L1; "" where this handle reads in a way of its own
     _class_number: int = 0
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls._class_number = next(_numbers)
 

@@ -41,15 +41,15 @@ def check(owner: str, name: str, value: Any) -> Any:
     return tuple(value) if name == "tags" else value
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return None if isinstance(value, str) else f"is a str, not {type(value).__name__}"
 
 
-def _switch(value: Any) -> str | None:
+def _switch(value: object) -> str | None:
     return None if isinstance(value, bool) else f"is True or False, not {value!r}"
 
 
-def _prefix(value: Any) -> str | None:
+def _prefix(value: object) -> str | None:
     if not isinstance(value, str):
         return _text(value)
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
@@ -64,7 +64,7 @@ def _one_hash_tag(value: str) -> bool:
     return value.count("{") == value.count("}") == 1 and opened + 1 < closed
 
 
-def _tags(value: Any) -> str | None:
+def _tags(value: object) -> str | None:
     if isinstance(value, (str, bytes)) or not isinstance(value, (tuple, list, frozenset, set)):
         return "is a tuple of str, such as ('users',)"
     for tag in value:
@@ -75,7 +75,7 @@ def _tags(value: Any) -> str | None:
     return None
 
 
-def _fraction(value: Any) -> str | None:
+def _fraction(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
         return f"is a fraction from 0 up to, not including, 1, not {value!r}"
     return None
@@ -84,7 +84,7 @@ def _fraction(value: Any) -> str | None:
 _SERIALIZERS = ("json", "msgpack", "pickle", "string", "raw")
 
 
-def _serializer(value: Any) -> str | None:
+def _serializer(value: object) -> str | None:
     if value is None or (isinstance(value, str) and value in _SERIALIZERS):
         return None
     methods = (getattr(value, "dumps", None), getattr(value, "loads", None))

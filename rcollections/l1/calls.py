@@ -37,7 +37,7 @@ def number() -> int:
         return next(_numbers)
 
 
-async def soon(value: Any) -> Any:
+async def soon(value: object) -> Any:
     """A real coroutine whose result is there already."""
     return value
 
@@ -47,7 +47,7 @@ def is_exact(args: tuple[Any, ...]) -> bool:
     return EXACT.issuperset(map(id, map(type, args)))
 
 
-def is_class(each: Any) -> bool:
+def is_class(each: object) -> bool:
     """Whether ``each`` really is a class: ``isinstance`` would believe the ``__class__`` of an object."""
     return issubclass(type(each), type)
 
@@ -71,7 +71,7 @@ def call_arguments(mode: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return (type(first), told, *args) if mode == TOLD else args
 
 
-def _told(instance: Any) -> Any:
+def _told(instance: object) -> Any:
     """The identity that an instance tells, or the class itself of which a class method is called; else ABSENT.
 
     The class decides whether its instances tell. An instance may still have a hook of its own; None is no hook.

@@ -86,7 +86,7 @@ class Hit:
 
     _call: Any  # the long way
 
-    def _set_first(self, first: Any) -> None:
+    def _set_first(self, first: object) -> None:
         """The instance of a bound method. Only the compiled twin needs it: here ``_bound`` has it already."""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

@@ -28,7 +28,7 @@ def estimate(key: object, value: object) -> int:
     return _bytes(key, _LOOKS, seen) + _bytes(value, _LOOKS, seen)
 
 
-def _bytes(each: Any, looks: int, seen: set[int]) -> int:
+def _bytes(each: object, looks: int, seen: set[int]) -> int:
     if id(each) in seen or isinstance(each, type):
         return 0
     seen.add(id(each))

@@ -189,7 +189,7 @@ class Store(Generic[K, V]):
     def get_ttl(self, key: K) -> tuple[V, float]: ...
     @overload
     def get_ttl(self, key: K, default: D) -> tuple[V | D, float]: ...
-    def get_ttl(self, key: K, default: Any = ABSENT) -> tuple[Any, float]:
+    def get_ttl(self, key: K, default: object = ABSENT) -> tuple[Any, float]:
         """The value and the seconds that the value stays (``inf``: for ever). A miss gives ``(default, -1.0)``."""
         now = self._now()
         entry = self._find(key, hash(key))
@@ -367,7 +367,7 @@ class Store(Generic[K, V]):
                 if why:
                     _tell(self._callback, key, value, REASONS[why])
 
-    def _remove(self, key: Any, why: int, over: bool = False) -> bool:
+    def _remove(self, key: object, why: int, over: bool = False) -> bool:
         """Whether the key was there. ``over``: leave an entry that is not expired, which another thread has put."""
         now = self._now() if self._timed else 0
         hash_ = hash(key)
@@ -394,7 +394,7 @@ class Store(Generic[K, V]):
         self._bury(dead)
         return there
 
-    def _store(self, key: Any, value: Any, hash_: int, size: int, expires: int, now: int) -> None:
+    def _store(self, key: object, value: object, hash_: int, size: int, expires: int, now: int) -> None:
         queue = -1  # of the new entry; unknown until the ghosts were asked
         uses = 0
         evicted = False
@@ -457,7 +457,7 @@ class Store(Generic[K, V]):
 
     # -- the table
 
-    def _find(self, key: Any, hash_: int) -> Entry | None:
+    def _find(self, key: object, hash_: int) -> Entry | None:
         """The entry of this key. Runs ``__eq__``, so before a step, and once more if that changed the store."""
         while True:
             version = self._version
@@ -470,7 +470,7 @@ class Store(Generic[K, V]):
                 return entry
 
     def _insert(
-        self, key: Any, value: Any, hash_: int, size: int, queue: int, uses: int, expires: int, now: int
+        self, key: object, value: object, hash_: int, size: int, queue: int, uses: int, expires: int, now: int
     ) -> None:
         entry = Entry(key, value, hash_, size, uses)
         entry.chain = self._table.get(hash_)
@@ -483,7 +483,7 @@ class Store(Generic[K, V]):
         if expires:
             self._time(entry, expires, now)
 
-    def _replace(self, entry: Entry, value: Any, size: int, expires: int, now: int, dead: Dead) -> None:
+    def _replace(self, entry: Entry, value: object, size: int, expires: int, now: int, dead: Dead) -> None:
         """Another value for a key that is there. Counts as a use of the entry."""
         dead.append((None, entry.value, 0))
         entry.value = value
@@ -698,7 +698,7 @@ class Store(Generic[K, V]):
         return [e.key for e in small], [e.key for e in main], self._share, *self._ghosts  # type: ignore[return-value]
 
 
-def _tell(callback: Callable[..., object], key: Any, value: Any, reason: str) -> None:
+def _tell(callback: Callable[..., object], key: object, value: object, reason: str) -> None:
     """An error of the callback goes to ``sys.unraisablehook``, like an error of ``__del__``: the put succeeded."""
     try:
         callback(key, value, reason)

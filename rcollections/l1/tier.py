@@ -57,7 +57,7 @@ class Kept:
 
     __slots__ = ("args", "refused", "token", "value")
 
-    def __init__(self, value: Any, token: Token) -> None:
+    def __init__(self, value: object, token: Token) -> None:
         self.value = value
         self.token = token
         self.refused = False
@@ -180,7 +180,7 @@ class Tier(Store[Any, Any]):
         return Token(epoch, name, self._seqs[hash(name) % SEQS], marks)
 
     def keep(
-        self, token: Token, owner: int, args: tuple[Any, ...], value: Any, deadline: int = 0, size: int = 0
+        self, token: Token, owner: int, args: tuple[Any, ...], value: object, deadline: int = 0, size: int = 0
     ) -> bool:
         """Hold a value that was read until ``deadline`` (0: no end of its own), unless it is void by now (F3)."""
         if self._is_void(token):
@@ -205,7 +205,7 @@ class Tier(Store[Any, Any]):
         self._fills += 1
         return True
 
-    def put(self, key: Any, value: Any, ttl: Any = None, size: Any = None) -> None:  # noqa: ARG002
+    def put(self, key: object, value: object, ttl: object = None, size: object = None) -> None:  # noqa: ARG002
         """Not for a tier: ``keep`` knows the token that a value depends on."""
         raise TypeError("a tier is filled by keep()")
 
@@ -251,7 +251,7 @@ class Tier(Store[Any, Any]):
 
     # -- looking
 
-    def held(self, owner: int, args: tuple[Any, ...], default: Any = None) -> Any:
+    def held(self, owner: int, args: tuple[Any, ...], default: object = None) -> Any:
         """The value that is held for these arguments and may be served, else the default."""
         key = exact_key(owner, args) if self.serves else None
         if key is None:
@@ -286,7 +286,7 @@ class Tier(Store[Any, Any]):
         return monotonic_ns() if self._clock is None else int(self._clock() * 1e9)
 
     def _insert(
-        self, key: Any, value: Any, hash_: int, size: int, queue: int, uses: int, expires: int, now: int
+        self, key: object, value: Any, hash_: int, size: int, queue: int, uses: int, expires: int, now: int
     ) -> None:
         super()._insert(key, value, hash_, size, queue, uses, expires, now)
         self._origins.setdefault(value.token.key, set()).add(key)
@@ -343,5 +343,5 @@ def _is_exact(each: Any) -> bool:
     return id(type(each)) in EXACT or is_class(each)
 
 
-def _no_size(_key: Any, _value: Any) -> int:
+def _no_size(_key: object, _value: object) -> int:
     return 0

@@ -15,7 +15,7 @@ _users: WeakSet[Any] = WeakSet()
 _count = 0
 
 
-def register(user: Any) -> None:
+def register(user: object) -> None:
     """This user may hold values from now on."""
     global _count
     _users.add(user)

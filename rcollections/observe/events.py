@@ -64,7 +64,7 @@ observers: tuple[Any, ...] = ()
 _lock = threading.Lock()
 
 
-def add(observer: Any) -> None:
+def add(observer: object) -> None:
     """Tell this observer of every operation from now on; observers are called in the order of adding."""
     global observers
     if not (callable(getattr(observer, "before", None)) or callable(getattr(observer, "after", None))):
@@ -74,7 +74,7 @@ def add(observer: Any) -> None:
         l1.watch(True)
 
 
-def remove(observer: Any) -> None:
+def remove(observer: object) -> None:
     """Stop telling this observer; an unknown observer is ignored."""
     global observers
     with _lock:
@@ -83,7 +83,7 @@ def remove(observer: Any) -> None:
 
 
 @contextmanager
-def observing(observer: Any) -> Iterator[Any]:
+def observing(observer: object) -> Iterator[Any]:
     """Add an observer for the length of a block."""
     add(observer)
     try:

@@ -35,7 +35,7 @@ class Facts:
 
     __slots__ = ("counted", "empty", "fields", "held", "repeat", "several", "where", "writes")
 
-    def __init__(self, where: slice, empty: Any, *, writes: bool, repeat: bool, held: str = "") -> None:
+    def __init__(self, where: slice, empty: object, *, writes: bool, repeat: bool, held: str = "") -> None:
         self.where = where
         self.counted = where is COUNTED
         self.several = where is ALL or where is COUNTED  # whether it may have any number of keys
@@ -64,11 +64,11 @@ def answer(words: tuple[Arg, ...]) -> Any:
     return empty(words) if callable(empty) else empty
 
 
-def _reads(where: slice, empty: Any, held: str = "") -> Facts:
+def _reads(where: slice, empty: object, held: str = "") -> Facts:
     return Facts(where, empty, writes=False, repeat=True, held=held)
 
 
-def _writes(where: slice, empty: Any) -> Facts:
+def _writes(where: slice, empty: object) -> Facts:
     return Facts(where, empty, writes=True, repeat=False)
 
 

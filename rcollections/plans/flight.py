@@ -91,7 +91,7 @@ class Flight:
             turn.sent = True
             return mine
 
-    def end(self, ended: Round, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
+    def end(self, ended: Round, reply: object = None, error: CacheError | None = None, valid: bool = True) -> None:
         """The leader's read has ended (``valid=False``: the leader gave it up); the next round may begin."""
         with self._flights.lock:
             ended.reply, ended.error, ended.valid = reply, error, valid
@@ -153,7 +153,7 @@ class Flight:
         ticket.signal.set()
         return None
 
-    def answer(self, ticket: Ticket, reply: Any = None, error: CacheError | None = None, valid: bool = True) -> None:
+    def answer(self, ticket: Ticket, reply: object = None, error: CacheError | None = None, valid: bool = True) -> None:
         """The read for the queue has ended: wake the queue with the reply or the error.
 
         ``valid=False``: the driving caller gave the read up, so the callers in the queue read for themselves.

@@ -57,7 +57,7 @@ class Flights:
         """Whether no other caller is at this key: then this one reads at once, and then calls ``end`` or ``gone``."""
         return self.table.setdefault(key, alone) is alone  # one step in memory without the lock
 
-    def end(self, key: str, alone: Alone, reply: Any) -> Flight | None:
+    def end(self, key: str, alone: Alone, reply: object) -> Flight | None:
         """The read of a lone caller has ended. None: the caller was alone all the time.
 
         Otherwise the flight, of which the caller is a user now: it has to ``leave``.

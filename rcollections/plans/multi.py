@@ -47,7 +47,7 @@ def _form(op: Op[Any]) -> Expanded | None:
     return expand(op.step, waits=False)
 
 
-def _outcome(op: Op[Any], reply: Any) -> Plan[Outcome]:
+def _outcome(op: Op[Any], reply: object) -> Plan[Outcome]:
     hit, name = False, ""
     try:
         if isinstance(reply, Exception):

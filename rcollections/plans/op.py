@@ -44,7 +44,7 @@ class Op(NamedTuple, Generic[T]):
         """This operation with ``fn`` applied to a value that was found; not to the value of a miss."""
         decode = self.decode
 
-        def through(reply: Any) -> R | Missing | More[R]:
+        def through(reply: object) -> R | Missing | More[R]:
             value = decode(reply)
             if value is MISSING:
                 return value

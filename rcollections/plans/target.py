@@ -121,7 +121,7 @@ def seconds_left(ms: int) -> float:
     return inf if ms < 0 else ms / 1000
 
 
-def as_is(reply: Any) -> Any:
+def as_is(reply: object) -> Any:
     """The reply itself, for operations whose value is the reply."""
     return reply
 

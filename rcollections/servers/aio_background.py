@@ -21,7 +21,7 @@ _running: set[Any] = set()
 _once: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
 
 
-def in_background(make: Callable[[], Coroutine[Any, Any, Any]], *, once: Any = None) -> None:
+def in_background(make: Callable[[], Coroutine[Any, Any, Any]], *, once: object = None) -> None:
     """Run as a task that is held until its end, apart from the caller; its exception goes to the log.
 
     Does nothing if a task with the same ``once`` runs in this loop already.

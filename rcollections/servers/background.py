@@ -89,7 +89,7 @@ def submit(fn: Callable[[], T]) -> Future[T]:
     return _start(pool, fn)
 
 
-def in_background(fn: Callable[[], object], *, once: Any = None, wait: bool = True) -> None:
+def in_background(fn: Callable[[], object], *, once: object = None, wait: bool = True) -> None:
     """Run in the background apart from the caller: not bounded by its deadline, no part of its computation.
 
     Does nothing if a task with the same ``once`` waits or runs already, or with ``wait=False`` if there is no room.

@@ -23,7 +23,7 @@ class Codecs:
         self._keyring = keyring
         self._made: dict[Any, Codec] = {}
 
-    def __call__(self, serializer: Any) -> Codec:
+    def __call__(self, serializer: object) -> Codec:
         """The codec for a class with this ``serializer``."""
         try:
             return self._made[serializer]

@@ -96,7 +96,7 @@ def as_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     return asyncio.ensure_future(coroutine)
 
 
-def mark_coroutine_function(face: Any) -> None:
+def mark_coroutine_function(face: object) -> None:
     """Let ``iscoroutinefunction`` say yes to a callable object: frameworks ask it."""
     if hasattr(inspect, "markcoroutinefunction"):
         inspect.markcoroutinefunction(face)

@@ -123,7 +123,7 @@ class Server:
         """The text of the server's log so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
-    def client(self, **options: Any) -> redis.Redis:
+    def client(self, **options: object) -> redis.Redis:
         """A bare redis-py client that repeats nothing; closed with the server. ``options`` are redis-py's."""
         where: dict[str, Any] = (
             {"host": "127.0.0.1", "port": self.port} if self._tcp else {"unix_socket_path": self.socket}

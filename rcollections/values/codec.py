@@ -117,7 +117,7 @@ class Codec:
             raise EncodeError(f"{error}; {hint}") from error
         return self._pickled(value)
 
-    def _pickled(self, value: Any) -> bytes:
+    def _pickled(self, value: object) -> bytes:
         keys = self._keys()
         if keys is None:
             raise EncodeError("a value is pickled only with a signing key: set CACHES_SIGNING_KEY")
@@ -146,7 +146,7 @@ class Codec:
         raise TypeError("a Codec is not pickled: it may hold signing keys")
 
 
-def _dumped(serializer: Serializer, value: Any) -> bytes:
+def _dumped(serializer: Serializer, value: object) -> bytes:
     try:
         data: Any = serializer.dumps(value)
         if isinstance(data, str):

@@ -60,7 +60,7 @@ def _read_counter(flat: list[Any]) -> Counter[Any]:
     return Counter(dict(_read_pairs(flat)))
 
 
-def _without_attributes(value: Any) -> Any:
+def _without_attributes(value: object) -> Any:
     if value.__dict__:
         raise EncodeError(f"this {type(value).__name__} has attributes, which are not carried")
     return value

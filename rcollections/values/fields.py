@@ -74,7 +74,7 @@ def canonical(value: Any, depth: int = 1) -> Any:
     return frozenset([canonical(item, depth + 1) for item in frozenset.__iter__(value)])
 
 
-def _rule_of_subclass(value: Any) -> Callable[[Any], Any]:
+def _rule_of_subclass(value: object) -> Callable[[Any], Any]:
     for base, rule in RULES.items():
         # Plain Enums come last: to Python an IntEnum is a number, and a (str, Enum) a text.
         if isinstance(value, base):
@@ -87,7 +87,7 @@ def _rule_of_subclass(value: Any) -> Callable[[Any], Any]:
     raise EncodeError(f"a value of type {name!r} cannot be a field or member")
 
 
-def _same(value: Any) -> Any:
+def _same(value: object) -> Any:
     return value
 
 
@@ -183,11 +183,11 @@ def _path(value: PurePath) -> PurePath:
     return PurePosixPath(str(value))
 
 
-def _tuple(value: Any) -> Any:  # pragma: no cover (canonical() handles tuples itself, to count the depth)
+def _tuple(value: object) -> Any:  # pragma: no cover (canonical() handles tuples itself, to count the depth)
     raise NotImplementedError
 
 
-def _frozenset(value: Any) -> Any:  # pragma: no cover (canonical() handles frozensets itself too)
+def _frozenset(value: object) -> Any:  # pragma: no cover (canonical() handles frozensets itself too)
     raise NotImplementedError
 
 

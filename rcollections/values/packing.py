@@ -72,7 +72,7 @@ def pack(value: Any, options: int = STRICT) -> bytes:
     return b"\xc1%c%b" % (code, payload)
 
 
-def _pack_quickly(value: Any, options: int) -> bytes | None:
+def _pack_quickly(value: object, options: int) -> bytes | None:
     try:
         data: bytes = ormsgpack.packb(value, _scalar, options)
     except TypeError:
@@ -83,7 +83,7 @@ def _pack_quickly(value: Any, options: int) -> bytes | None:
     return data
 
 
-def _holds_buffers(value: Any) -> bool:
+def _holds_buffers(value: object) -> bool:
     """Whether there are bytearrays or other buffers in these lists and dicts."""
     parts = value.values() if type(value) is dict else value if type(value) is list else ()
     kinds = set(map(type, parts))
@@ -94,7 +94,7 @@ def _holds_buffers(value: Any) -> bool:
     return any(_holds_buffers(part) for part in parts if type(part) in BRANCHES)
 
 
-def _scalar(value: Any) -> ormsgpack.Ext:
+def _scalar(value: object) -> ormsgpack.Ext:
     """The library calls this for a value of a type that it does not know."""
     scalar = SCALARS.get(type(value))
     if scalar is None:
@@ -128,7 +128,7 @@ def _walk(value: Any, depth: int, options: int) -> Any:
     return ormsgpack.Ext(*_extension(value, kind, depth, options))
 
 
-def _extension(value: Any, kind: type, depth: int, options: int) -> tuple[int, bytes]:
+def _extension(value: object, kind: type, depth: int, options: int) -> tuple[int, bytes]:
     scalar = SCALARS.get(kind)
     if scalar is not None:
         return scalar.code, scalar.write(value)

@@ -36,7 +36,7 @@ def read_namedtuple(items: list[Any]) -> tuple[Any, ...]:
     return made
 
 
-def write_dataclass(value: Any) -> list[Any]:
+def write_dataclass(value: object) -> list[Any]:
     cls = type(value)
     if not _is_plain_object(cls):
         raise EncodeError(f"{cls.__qualname__} is a dataclass on top of a built-in type")

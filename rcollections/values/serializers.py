@@ -27,7 +27,7 @@ class Serializer(Protocol):
 
 
 class _Json:
-    def dumps(self, value: Any) -> str:
+    def dumps(self, value: object) -> str:
         import json  # only where it was chosen
 
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -42,7 +42,7 @@ class _MessagePack:
     # Tuples become arrays, and keys of any simple type are allowed; all other types stay refused.
     dump_options = (STRICT & ~ormsgpack.OPT_PASSTHROUGH_TUPLE) | ormsgpack.OPT_NON_STR_KEYS
 
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: object) -> bytes:
         return ormsgpack.packb(value, None, self.dump_options)
 
     def loads(self, data: bytes) -> Any:
@@ -50,7 +50,7 @@ class _MessagePack:
 
 
 class _String:
-    def dumps(self, value: Any) -> str:
+    def dumps(self, value: object) -> str:
         return str(value)
 
     def loads(self, data: bytes) -> str:
@@ -58,7 +58,7 @@ class _String:
 
 
 class _Raw:
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: object) -> bytes:
         return encode_raw(value)
 
     def loads(self, data: bytes) -> int | float | str | bytes:

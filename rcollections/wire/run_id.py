@@ -10,7 +10,7 @@ MEMORY = b"memory"  # the one server that needs no listener
 UNKNOWN = b"?"  # a server that does not tell its run_id: its replies are never held in the process
 
 
-def run_id(info: Any) -> bytes:
+def run_id(info: object) -> bytes:
     """The run_id in a reply of INFO; ``UNKNOWN`` if there is none."""
     if isinstance(info, bytes):
         for line in info.splitlines():

@@ -132,7 +132,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
 
 
 def _exchange(
-    road: Road, link: Any, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
+    road: Road, link: object, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
 ) -> Generator[TripEffect, Any, list[Any]]:
     known = road.known
     # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.

@@ -68,7 +68,7 @@ def get(t: Target, origin: Origin, absent: Callable[[], object]) -> Op[int]:
         found = absent()
         return found.then(partial(_of_origin, origin)) if type(found) is More else _of_origin(origin, found)
 
-    def plus(pending: Any, step: int) -> PendingSum:
+    def plus(pending: object, step: int) -> PendingSum:
         return PendingSum(pending, origin, step)
 
     return Op("get", Command(("HGET", t.key, origin.field)), decode, True, missed, plus=plus)
@@ -90,8 +90,8 @@ def add(t: Target, field: bytes, step: int, instead: object = None) -> Op[int]:
     return Op("increment", script, decode, instead=instead)
 
 
-def pop(t: Target, field: object, default: object) -> Op[Any]:
-    def decode(reply: list[Any]) -> Any:
+def pop(t: Target, field: object, default: object) -> Op[object]:
+    def decode(reply: list[Any]) -> object:
         _check(t, reply)
         return t.load(reply[1]) if reply[0] == b"ok" else MISSING
 
@@ -106,7 +106,7 @@ def popitem(t: Target) -> Op[tuple[Any, int]]:
     return Op("popitem", Script("counter_popitem", (t.key,), ()), decode, True, fields.empty)
 
 
-def _check(t: Target, reply: list[Any]) -> None:
+def _check(t: Target, reply: list[object]) -> None:
     if reply[0] == b"text":
         raise WrongTypeError(
             f"{t.key!r} has a field that holds no count, nothing was changed: give this class a prefix of its own"
@@ -118,7 +118,7 @@ def _check(t: Target, reply: list[Any]) -> None:
 # -- many fields ---------------------------------------------------------------------------------
 
 
-def words(t: Target, counts: Mapping[Any, int], more: Mapping[Any, int]) -> list[bytes]:
+def words(t: Target, counts: Mapping[object, int], more: Mapping[object, int]) -> list[bytes]:
     """Fields and counts of both mappings, flat. A field in both gets the sum; each count is checked before."""
     flat = hashes.encoded(t, counts.items())
     if not more:
@@ -135,10 +135,10 @@ def _script(name: str, t: Target, other: Target | None, words: Iterable[Arg]) ->
     return Script(name, keys, (*t.arm(), *words))
 
 
-def _decoder(t: Target, name: str, big: Callable[[], Plan[None]]) -> Callable[[list[Any]], Any]:
+def _decoder(t: Target, name: str, big: Callable[[], Plan[None]]) -> Callable[[list[object]], Any]:
     """Reads the reply of a step; ``big`` does the work in several steps, where it is too much for one."""
 
-    def decode(reply: list[Any]) -> Any:
+    def decode(reply: list[object]) -> object:
         _check(t, reply)
         return More(big(), alone=several(name)) if reply[0] == b"big" else None
 

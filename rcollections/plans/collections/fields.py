@@ -62,7 +62,7 @@ def get(t: Target, field: object, absent: Callable[[], object], part: object = N
     return Op("get", Command(("HGET", t.key, t.encode(field))), decode, True, absent, part=part)
 
 
-def get_many(t: Target, fields: Iterable[Any], build: Callable[[dict[Any, Any]], T]) -> Operation[T]:
+def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, object]], T]) -> Operation[T]:
     """What ``build`` makes of ``{field: value or MISSING}``."""
     wanted = list(dict.fromkeys(fields))
     if not wanted:
@@ -82,7 +82,7 @@ def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[
     return Op("get_ttl", Script("hash_get_ttl", (t.key,), (t.encode(field),)), decode, True, absent)
 
 
-def gets(t: Target, field: object, default: Callable[[], Any]) -> Op[tuple[Any, Token]]:
+def gets(t: Target, field: object, default: Callable[[], object]) -> Op[tuple[Any, Token]]:
     def decode(data: bytes | None) -> tuple[Any, Token]:
         return (default() if data is None else t.load(data)), Token(data, data)
 
@@ -102,7 +102,7 @@ def set_field(t: Target, field: object, value: object, ttl: float | timedelta | 
         step = Script("hash_set", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
         return Op("set", step, lambda reply: bool(reply[1]))
 
-    def decode(reply: list[Any]) -> bool:
+    def decode(reply: list[object]) -> bool:
         check_able(t, reply)
         return bool(reply[1])
 
@@ -110,7 +110,7 @@ def set_field(t: Target, field: object, value: object, ttl: float | timedelta | 
     return Op("set", step, decode)
 
 
-def check_able(t: Target, reply: list[Any]) -> None:
+def check_able(t: Target, reply: list[object]) -> None:
     """CacheError if the server has no ttl for single fields."""
     if reply[0] == b"unsupported":
         raise CacheError(
@@ -119,7 +119,7 @@ def check_able(t: Target, reply: list[Any]) -> None:
         )
 
 
-def delete_many(t: Target, fields: Iterable[Any]) -> Operation[int]:
+def delete_many(t: Target, fields: Iterable[object]) -> Operation[int]:
     gone = list(fields)
     if not gone:
         return Ready(0)
@@ -139,7 +139,7 @@ def setdefault(t: Target, field: object, value: object) -> Op[T]:
     return Op("setdefault", step, decode)
 
 
-def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[Any]:
+def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[object]:
     """The value of a missing field: ``load`` makes it, or another caller has stored it while ``load`` ran."""
     while True:
         value = yield from load()
@@ -149,7 +149,7 @@ def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[Any]:
             return value
 
 
-def popped(field: object, default: object) -> Callable[[], Any]:
+def popped(field: object, default: object) -> Callable[[], object]:
     """What a ``pop`` gives that found nothing: the default, or KeyError if that is MISSING."""
 
     def absent() -> object:
@@ -165,8 +165,8 @@ def empty() -> NoReturn:
     raise KeyError("popitem(): dictionary is empty")
 
 
-def pop(t: Target, field: object, default: object) -> Op[Any]:
-    def decode(reply: list[Any]) -> Any:
+def pop(t: Target, field: object, default: object) -> Op[object]:
+    def decode(reply: list[Any]) -> object:
         return t.load(reply[1]) if reply[0] == b"ok" else MISSING
 
     return Op("pop", Script("hash_pop", (t.key,), (t.encode(field),)), decode, True, popped(field, default))
@@ -179,6 +179,6 @@ def popitem(t: Target) -> Op[tuple[Any, Any]]:
     return Op("popitem", Script("hash_popitem", (t.key,), ()), decode, True, empty)
 
 
-def increment(t: Target, field: object, by: float) -> Op[Any]:
+def increment(t: Target, field: object, by: float) -> Op[object]:
     step = Script("hash_incr", (t.key,), (*t.arm(), t.encode(field), *number(by, t.key)))
     return Op("increment", step, summed(t, "the field"))

@@ -60,8 +60,8 @@ def content(t: Target) -> Op[dict[Any, Any]]:
     return Op("items", Script("hash_read", (t.key,), (SNAPSHOT, "HGETALL")), decode)
 
 
-def _gathered(t: Target) -> Plan[dict[Any, Any]]:
-    found: dict[Any, Any] = {}
+def _gathered(t: Target) -> Plan[dict[object, object]]:
+    found: dict[object, object] = {}
     yield from gather(_pages(t, lambda some: _decoded(t, some)), found.update)
     return found
 
@@ -69,7 +69,7 @@ def _gathered(t: Target) -> Plan[dict[Any, Any]]:
 def _read(t: Target, name: str, command: str, whole: Callable[[Any], T], some: Callable[[Iterator[Pair]], T]) -> Op[T]:
     """A snapshot, read by ``whole``; for too many fields for one reply the pages, each read by ``some``."""
 
-    def decode(reply: list[Any]) -> Any:
+    def decode(reply: list[object]) -> Any:
         return More(_pages(t, some), alone=_too_many()) if reply[0] == b"big" else whole(reply[1])
 
     return Op(name, Script("hash_read", (t.key,), (SNAPSHOT, command)), decode)
@@ -98,7 +98,7 @@ def pairs(reply: Any) -> Iterator[Pair]:
     return zip(flat, flat, strict=True)
 
 
-def _decoded(t: Target, found: Iterator[Pair]) -> Iterator[tuple[Any, Any]]:
+def _decoded(t: Target, found: Iterator[Pair]) -> Iterator[tuple[Any, object]]:
     read, load = t.read, t.load
     return ((read(field), load(value)) for field, value in found)
 
@@ -200,7 +200,7 @@ def replace_big(t: Target, flat: list[bytes]) -> Plan[None]:
 def merge(t: Target, other: Target) -> Op[None]:
     """Store all fields of another hash of the same server; a large one is read, and sent step by step."""
 
-    def decode(reply: list[Any]) -> Any:
+    def decode(reply: list[object]) -> Any:
         if reply[0] == b"big":
             return More(_merged(t, other), alone=several("update"))
         expect_ok(reply)

@@ -26,20 +26,20 @@ class Held:
 
     __slots__ = ("_fold", "key", "soonest", "steps", "watched", "words")
 
-    def __init__(self, key: str, words: tuple[Any, ...], watched: tuple[str, ...], steps: Sequence[Step]) -> None:
+    def __init__(self, key: str, words: tuple[object, ...], watched: tuple[str, ...], steps: Sequence[Step]) -> None:
         self.key = key
         self.words = words
         self.watched = watched
         self.steps = tuple(steps)
         self.soonest = False  # whether the first step tells when the first field expires
-        self._fold: Callable[[Sequence[Any]], Any] | None = None
+        self._fold: Callable[[Sequence[object]], object] | None = None
 
-    def reply(self, replies: Sequence[Any]) -> Any:
+    def reply(self, replies: Sequence[object]) -> object:
         """The reply of the read, made of the replies to ``steps``."""
         replies = replies[self.soonest :]
         return replies[0] if self._fold is None else self._fold(replies)
 
-    def ms(self, ms: int, replies: Sequence[Any]) -> int | None:
+    def ms(self, ms: int, replies: Sequence[object]) -> int | None:
         """How many ms L1 may hold the reply, by the ttl of the key; 0: without an end, None: not at all."""
         ends = [ms] if ms >= 0 else []  # -1: the key has no ttl, -2: there is no key
         if self.soonest:
@@ -59,7 +59,7 @@ def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
         header = source(step.name).header
         if not header.held:
             return None
-        words: tuple[Any, ...] = (step.name, key, *step.args)
+        words: tuple[object, ...] = (step.name, key, *step.args)
         if field_ttls and header.until:
             until = Script(header.until, (key,), ())
     else:
@@ -85,12 +85,12 @@ def held_read(t: Target, op: Op[Any], field_ttls: bool) -> Held | None:
     return held
 
 
-def _is_of(t: Target, args: tuple[Any, ...]) -> bool:
+def _is_of(t: Target, args: tuple[object, ...]) -> bool:
     """Whether a command with these words reads no key but this one (and its tags)."""
     return args[1:] == (t.key,) or (t.place is not None and args[1:] == (t.key, *t.place.tags))
 
 
-def is_soft(reply: Any) -> bool:
+def is_soft(reply: object) -> bool:
     """Whether a reply is the value of a function with stale windows: only the ttl tells whether it is fresh."""
     data = reply[0] if isinstance(reply, list) and reply else reply
     if not isinstance(data, bytes) or data[:1] != b"\xc0":

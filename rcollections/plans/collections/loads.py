@@ -59,7 +59,7 @@ class Load(Computation):
         lease: str,
         channel: str,
         flights: Flights,
-        make: Callable[[bytes], tuple[Any, Operation[Any]]],
+        make: Callable[[bytes], tuple[object, Operation[Any]]],
         *,
         field: bytes | None = None,
     ) -> None:
@@ -152,7 +152,7 @@ def _lead(load: Load) -> Plan[Any]:
 
 def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
     """The token of the lease, with the guard of this moment; (None, …) if another caller has filled it."""
-    heard: Any = None
+    heard: object = None
     pause = FIRST_NET
     while True:
         token = draw()
@@ -181,7 +181,7 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
         pause = min(2 * pause, LAST_NET)
 
 
-def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, Any]]:
+def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, object]]:
     make = marked(lambda: load.make(seen), (load,))
     held = yield Hold(load.lease, token, LEASE_MS)
     try:
@@ -205,7 +205,7 @@ def _free(load: Load, token: bytes) -> Plan[None]:
         return  # the lease runs out by itself
 
 
-def _stored(content: Any, op: Operation[Any]) -> Plan[tuple[bool, Any]]:
+def _stored(content: object, op: Operation[object]) -> Plan[tuple[bool, object]]:
     """Whether the content was stored, and the value that is there now; after a refusal, the user's content."""
     try:
         value = yield from through(as_plan(op))

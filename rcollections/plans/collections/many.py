@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["delete_many", "get_many", "set_many"]
 
 
-def get_many(names: Sequence[Any], reads: Sequence[Reader], default: Any, with_ttl: bool) -> Op[dict[Any, Any]]:
+def get_many(
+    names: Sequence[object], reads: Sequence[Reader], default: object, with_ttl: bool
+) -> Op[dict[object, object]]:
     """``{name: value}`` of the names that are there, or of all with a ``default``; with ttl, pairs with seconds."""
     op = _timed(reads) if with_ttl else _values(reads)
     other = (default, -1.0) if with_ttl else default
 
-    def named(entries: Iterable[Any]) -> dict[Any, Any]:
+    def named(entries: Iterable[object]) -> dict[object, object]:
         found = {}
         for name, entry in zip(names, entries, strict=True):
             if entry is not MISSING:
@@ -42,7 +44,7 @@ def get_many(names: Sequence[Any], reads: Sequence[Reader], default: Any, with_t
     return op.then(named)
 
 
-def _values(reads: Sequence[Reader]) -> Op[list[Any]]:
+def _values(reads: Sequence[Reader]) -> Op[list[object]]:
     ts = [read.t for read in reads]
     tags, count = tags_of(ts), len(ts)
 
@@ -54,7 +56,7 @@ def _values(reads: Sequence[Reader]) -> Op[list[Any]]:
     return Op("get_many", Command(("MGET", *(t.key for t in ts), *tags)), decode, True)
 
 
-def _hardened(reads: Sequence[Reader], entries: list[Any]) -> Plan[list[Any]]:
+def _hardened(reads: Sequence[Reader], entries: list[Any]) -> Plan[list[object]]:
     """The entries, after a second read of the SOFT ones, with their ttl."""
     soft = [n for n, entry in enumerate(entries) if entry is SOFT]
     timed = yield from as_plan(_timed([reads[n] for n in soft]))
@@ -63,17 +65,17 @@ def _hardened(reads: Sequence[Reader], entries: list[Any]) -> Plan[list[Any]]:
     return entries
 
 
-def _timed(reads: Sequence[Reader]) -> Op[list[Any]]:
+def _timed(reads: Sequence[Reader]) -> Op[list[object]]:
     end = 1 + 2 * len(reads)
 
-    def decode(reply: list[Any]) -> list[Any]:
+    def decode(reply: list[object]) -> list[object]:
         pairs = zip(reads, reply[1:end:2], reply[2:end:2], strict=True)
         return [read.timed([data, ms, *reply[end:]]) for read, data, ms in pairs]
 
     return Op("get_many", timed_step([read.t for read in reads]), decode, True)
 
 
-def set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelta | None) -> Operation[None]:
+def set_many(ts: Sequence[Target], values: Sequence[object], ttl: float | timedelta | None) -> Operation[None]:
     """Store several values, in steps of ``ATOMIC``, each all or nothing; all are encoded before the first is sent."""
     ops = [_set_many(ts[n : n + ATOMIC], values[n : n + ATOMIC], ttl) for n in range(0, len(ts), ATOMIC)]
     return ops[0] if len(ops) == 1 else Trips("set_many", _one_by_one(ops))
@@ -84,7 +86,7 @@ def _one_by_one(ops: Sequence[Op[None]]) -> Plan[None]:
         yield from as_plan(op)
 
 
-def _set_many(ts: Sequence[Target], values: Sequence[Any], ttl: float | timedelta | None) -> Op[None]:
+def _set_many(ts: Sequence[Target], values: Sequence[object], ttl: float | timedelta | None) -> Op[None]:
     first = ts[0]
     data = tuple(t.dumps(value) for t, value in zip(ts, values, strict=True))
     mode = "last" if ttl is not None else first.mode

@@ -42,7 +42,7 @@ class Shelf(Protocol):
         """The read token, to be taken before a read is sent whose reply L1 may hold; None if it may not (F1)."""
 
 
-def find(near: Near, shelf: Shelf, t: Target, op: Op[T], name: str) -> Any:
+def find(near: Near, shelf: Shelf, t: Target, op: Op[T], name: str) -> object:
     """The value that L1 holds; ``Unheld`` if it is to be read and held; ABSENT if the read has to go without L1.
 
     ``name``: under it L1 holds decoded values of single fields; "" if L1 holds none.
@@ -66,7 +66,9 @@ class Unheld(Generic[T]):
 
     __slots__ = ("decoded", "held", "op", "t", "token", "words")
 
-    def __init__(self, t: Target, op: Op[T], held: Held, words: tuple[Any, ...], decoded: bool, token: Token) -> None:
+    def __init__(
+        self, t: Target, op: Op[T], held: Held, words: tuple[object, ...], decoded: bool, token: Token
+    ) -> None:
         self.t = t
         self.op = op
         self.held = held
@@ -95,7 +97,7 @@ class Unheld(Generic[T]):
             tier.keep(self.token, READS, self.words, kept, deadline, size + estimate(self.words, None))
         return value
 
-    def _to_hold(self, reply: Any, value: object, share: bool) -> tuple[Any, int]:
+    def _to_hold(self, reply: Any, value: object, share: bool) -> tuple[object, int]:
         if not self.decoded:
             return reply, estimate(None, reply)
         if share or is_immutable(value) or reply is None:

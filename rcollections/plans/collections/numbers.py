@@ -28,7 +28,7 @@ def number(by: object, key: str) -> tuple[str, str]:
     raise WrongTypeError(f"{key!r} can be incremented by int or float, not by {type(by).__name__}")
 
 
-def summed(t: Target, what: str) -> Callable[[list[Any]], Any]:
+def summed(t: Target, what: str) -> Callable[[list[object]], object]:
     """Reads the reply of an increment."""
 
     def decode(reply: list[Any]) -> Any:

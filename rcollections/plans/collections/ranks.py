@@ -20,12 +20,12 @@ __all__ = ["at", "remove_ranks", "window"]
 _RANKS = 2**62  # beyond any rank, and within what the server reads as a number
 
 
-def at(t: Target, rank: int, absent: Callable[[], object]) -> Op[tuple[Any, float]]:
+def at(t: Target, rank: int, absent: Callable[[], object]) -> Op[tuple[object, float]]:
     place = _bounded(rank)
     return Op("at", Command(("ZRANGE", t.key, place, place, "WITHSCORES")), first_of(t), True, absent)
 
 
-def window(t: Target, ranks: slice) -> Operation[list[tuple[Any, float]]]:
+def window(t: Target, ranks: slice) -> Operation[list[tuple[object, float]]]:
     """The elements of these ranks, as a slice of a list gives them."""
     first, last, step = _ends(ranks)
     if first is None:

@@ -54,21 +54,21 @@ class Reader:
         self.t = t
         self.unreadable = unreadable
 
-    def __call__(self, reply: Any) -> Any:
+    def __call__(self, reply: object) -> Any:
         """The reply of ``value_step``: the value, MISSING, or More where the ttl has to be asked for."""
         value = self.of(reply)
         return value if value is not SOFT else More(self._again())
 
-    def of(self, reply: Any) -> Any:
+    def of(self, reply: Any) -> object:
         """The reply of ``value_step``: the value, MISSING, or SOFT."""
         return self.value(reply) if self.t.place is None else self.value(reply[0], tuple(reply[1:]))
 
-    def _again(self) -> Plan[Any]:
+    def _again(self) -> Plan[object]:
         reply = yield timed_step((self.t,))
         found = self.timed(reply[1:])
         return MISSING if found is MISSING else found[0]
 
-    def value(self, data: bytes | None, stamps: tuple[Any, ...] = (), ms: int | None = None) -> Any:
+    def value(self, data: bytes | None, stamps: tuple[object, ...] = (), ms: int | None = None) -> object:
         """The value in these bytes, MISSING, or SOFT. ``ms`` is the ttl that the key has left."""
         if data is None:
             return MISSING
@@ -86,7 +86,7 @@ class Reader:
         except DecodeError as error:
             return self._unreadable(error)
 
-    def _unreadable(self, error: DecodeError) -> Any:
+    def _unreadable(self, error: DecodeError) -> object:
         if self.unreadable is None:
             raise error
         self.unreadable(error)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["AGGREGATES", "in_order", "met", "pairs", "score_of", "united", "without"]
 
 
-def score_of(value: Any) -> float:
+def score_of(value: object) -> float:
     """A score as the float that it is on the server, exactly; TypeError or ValueError for a value that is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"a score is an int or a float, not {type(value).__name__}")

@@ -27,7 +27,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-def plain_set(t: Target, elems: Iterable[object]) -> set[Any]:
+def plain_set(t: Target, elems: Iterable[object]) -> set[object]:
     """These elements as a set, in the form that a read of this key gives."""
     pairs = ((elem, member(t, elem)) for elem in elems)
     return {elem if data is None else t.read(data) for elem, data in pairs}
@@ -36,7 +36,7 @@ def plain_set(t: Target, elems: Iterable[object]) -> set[Any]:
 # -- algebra that gives plain sets ---------------------------------------------------------------
 
 
-def whole_set(t: Target, name: str, finish: Callable[[set[Any]], T]) -> Operation[T]:
+def whole_set(t: Target, name: str, finish: Callable[[set[object]], T]) -> Operation[T]:
     """What ``finish`` makes of all elements.
 
     A pipeline cannot ask for a second page, so inside of it there is one reply, whatever the size.
@@ -44,18 +44,18 @@ def whole_set(t: Target, name: str, finish: Callable[[set[Any]], T]) -> Operatio
     return Trips(name, then(whole(t), finish), lambda: _algebra(t, name, "SUNION", (), finish))
 
 
-def _algebra(t: Target, name: str, command: str, keys: Sequence[str], finish: Callable[[set[Any]], T]) -> Op[T]:
+def _algebra(t: Target, name: str, command: str, keys: Sequence[str], finish: Callable[[set[object]], T]) -> Op[T]:
     step = Command((command, t.key, *keys))
     return Op(name, step, lambda reply: finish(set(map(t.read, reply))), operands=True)
 
 
 def _with_others(
-    t: Target, name: str, command: str, keys: Sequence[str], finish: Callable[[set[Any]], T]
+    t: Target, name: str, command: str, keys: Sequence[str], finish: Callable[[set[object]], T]
 ) -> Operation[T]:
     return _algebra(t, name, command, keys, finish) if keys else whole_set(t, name, finish)
 
 
-def union(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
+def union(t: Target, keys: Sequence[str], plain: Sequence[set[object]]) -> Operation[set[Any]]:
     return _with_others(t, "union", "SUNION", keys, lambda found: found.union(*plain))
 
 
@@ -65,13 +65,13 @@ def intersection(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> O
     # The plain elements go to the server; the whole set is not read.
     members = known(t, plain[0].intersection(*plain[1:]))
 
-    def finish(there: list[bool]) -> set[Any]:
+    def finish(there: list[bool]) -> set[object]:
         return {t.read(data) for data, yes in zip(members, there, strict=True) if yes}
 
     return ask(t, "intersection", members, finish)
 
 
-def difference(t: Target, keys: Sequence[str], plain: Sequence[set[Any]]) -> Operation[set[Any]]:
+def difference(t: Target, keys: Sequence[str], plain: Sequence[set[object]]) -> Operation[set[Any]]:
     return _with_others(t, "difference", "SDIFF", keys, lambda found: found.difference(*plain))
 
 
@@ -91,7 +91,7 @@ def symmetric_difference(t: Target, keys: Sequence[str], plain: Sequence[set[Any
     if not keys:
         return whole_set(t, "symmetric_difference", lambda found: found ^ plain[0])
 
-    def decode(reply: list[Any]) -> set[Any]:
+    def decode(reply: list[Any]) -> set[object]:
         return set(map(t.read, (*reply[1], *reply[2])))
 
     return Op("symmetric_difference", Script("set_xor", (t.key, keys[0]), ()), decode, operands=True)
@@ -100,14 +100,14 @@ def symmetric_difference(t: Target, keys: Sequence[str], plain: Sequence[set[Any
 # -- algebra that changes this set: atomic, on the server ----------------------------------------
 
 
-def union_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[Any]]) -> Operation[None]:
+def union_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[object]]) -> Operation[None]:
     members = encoded(t, (elem for other in plain for elem in other))
     if keys:
         return combine(t, "update", "union", keys, members or None, _none)
     return grow(t, "update", members, _none)
 
 
-def intersection_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[Any]]) -> Operation[None]:
+def intersection_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[object]]) -> Operation[None]:
     others = [known(t, other) for other in plain]
     if others:
         members = list(set(others[0]).intersection(*others[1:]))
@@ -115,14 +115,14 @@ def intersection_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable
     return combine(t, "intersection_update", "inter", keys, None, _none) if keys else Ready(None)
 
 
-def difference_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[Any]]) -> Operation[None]:
+def difference_update(t: Target, keys: Sequence[str], plain: Iterable[Iterable[object]]) -> Operation[None]:
     members = known(t, (elem for other in plain for elem in other))
     if keys:
         return combine(t, "difference_update", "diff", keys, members or None, _none)
     return shrink(t, "difference_update", members, _none)
 
 
-def symmetric_difference_update(t: Target, keys: Sequence[str], plain: Sequence[Iterable[Any]]) -> Operation[None]:
+def symmetric_difference_update(t: Target, keys: Sequence[str], plain: Sequence[Iterable[object]]) -> Operation[None]:
     members = encoded(t, plain[0]) if plain else None
     if keys or members:
         return combine(t, "symmetric_difference_update", "xor", keys, members, _none)
@@ -147,7 +147,7 @@ def compare(t: Target, other: str, judge: Callable[[int, int, int], bool]) -> Op
     return Op("compare", step, lambda reply: judge(*map(int, reply[1:])), operands=True)
 
 
-def compare_plain(t: Target, plain: set[Any], judge: Callable[[int, int, int], bool]) -> Operation[bool]:
+def compare_plain(t: Target, plain: set[object], judge: Callable[[int, int, int], bool]) -> Operation[bool]:
     """``compare`` with a plain set."""
     members, size = known(t, plain), len(plain)
     if not is_small(members):

@@ -121,13 +121,13 @@ def _pages(t: Target) -> Plan[Iterable[Any]]:
         yield Give(map(t.read, found))
 
 
-def whole(t: Target) -> Plan[set[Any]]:
+def whole(t: Target) -> Plan[set[object]]:
     """All elements as a set."""
     op = members(t)
     first: Any = op.decode((yield op.step))
     if type(first) is not More:
         return set(first)
-    elems: set[Any] = set()
+    elems: set[object] = set()
     yield from gather(first.plan, elems.update)
     return elems
 
@@ -219,7 +219,7 @@ def _combined(t: Target, op: str, aside: str, operands: tuple[str, ...], staged:
     return Script("set_combine", (t.key, aside, staging(t.key), *operands), (*t.arm(), op, staged, *own))
 
 
-def _sizes(t: Target, decode: Callable[[int, int], T]) -> Callable[[list[Any]], T]:
+def _sizes(t: Target, decode: Callable[[int, int], T]) -> Callable[[list[object]], T]:
     def read_sizes(reply: list[Any]) -> T:
         if reply[0] == b"lost":
             raise CacheError(

@@ -48,7 +48,7 @@ def content(t: Target, name: str) -> Operation[dict[Any, float]]:
     return _whole(t, name, lambda mine: _decoded(t, mine))
 
 
-def _decoded(t: Target, found: Mapping[bytes, float]) -> dict[Any, float]:
+def _decoded(t: Target, found: Mapping[bytes, float]) -> dict[object, float]:
     return {t.read(member): score for member, score in found.items()}
 
 
@@ -70,14 +70,14 @@ def _algebra(
 
 def _with_others(
     t: Target, name: str, command: str, keys: Sequence[str], aggregate: str, join: Callable[[Content], Content]
-) -> Operation[dict[Any, float]]:
-    def finish(mine: Content) -> dict[Any, float]:
+) -> Operation[dict[object, float]]:
+    def finish(mine: Content) -> dict[object, float]:
         return _decoded(t, in_order(join(mine)))
 
     return _algebra(t, name, command, keys, aggregate, finish) if keys else _whole(t, name, finish)
 
 
-def union(t: Target, keys: Sequence[str], plain: Sequence[Content], aggregate: str) -> Operation[dict[Any, float]]:
+def union(t: Target, keys: Sequence[str], plain: Sequence[Content], aggregate: str) -> Operation[dict[object, float]]:
     return _with_others(t, "union", "ZUNION", keys, aggregate, lambda mine: united((mine, *plain), aggregate))
 
 
@@ -90,7 +90,7 @@ def intersection(
     theirs = met(plain, aggregate)
     members = list(theirs)
 
-    def finish(found: list[float | None]) -> dict[Any, float]:
+    def finish(found: list[float | None]) -> dict[object, float]:
         mine = {member: score for member, score in zip(members, found, strict=True) if score is not None}
         return _decoded(t, in_order(met((mine, theirs), aggregate)))
 
@@ -101,7 +101,7 @@ def difference(t: Target, keys: Sequence[str], plain: Sequence[Content]) -> Oper
     return _with_others(t, "difference", "ZDIFF", keys, "sum", lambda mine: without(mine, plain))
 
 
-def equal(t: Target, other: Mapping[Any, Any]) -> Operation[bool]:
+def equal(t: Target, other: Mapping[Any, object]) -> Operation[bool]:
     """Whether the sorted set has the elements and scores of the mapping, and no others."""
     theirs = {member(t, elem): score for elem, score in other.items()}
     return _whole(t, "==", lambda mine: mine == theirs and len(mine) == len(other))
@@ -177,8 +177,8 @@ def _combined(
     return Script("zset_combine", keys, (*t.arm(), op, aggregate, staged, *words))
 
 
-def _arrived(t: Target) -> Callable[[list[Any]], None]:
-    def check(reply: list[Any]) -> None:
+def _arrived(t: Target) -> Callable[[list[object]], None]:
+    def check(reply: list[object]) -> None:
         if reply[0] == b"lost":
             raise CacheError(
                 f"{t.key!r}: what was sent ahead expired before the last of it arrived; nothing was changed: try again"
@@ -187,7 +187,7 @@ def _arrived(t: Target) -> Callable[[list[Any]], None]:
     return check
 
 
-def replace(t: Target, items: Iterable[Any]) -> Operation[None]:
+def replace(t: Target, items: Iterable[object]) -> Operation[None]:
     """Make these pairs the whole content, atomically."""
     own = encoded(t, items)
     if not is_small(own):

@@ -30,7 +30,7 @@ T = TypeVar("T")
 _AT_ONCE = 2_500
 
 
-def elements_of(t: Target) -> Callable[[Any], list[tuple[Any, float]]]:
+def elements_of(t: Target) -> Callable[[object], list[tuple[object, float]]]:
     """Reads a reply with scores as pairs."""
     return lambda reply: [(t.read(member), float(score)) for member, score in pairs(reply)]
 
@@ -95,11 +95,11 @@ def scores(t: Target, name: str, members: Sequence[bytes], finish: Callable[[lis
     return Op(name, Command(("ZMSCORE", t.key, *members)), decode)
 
 
-def get_many(t: Target, elems: Iterable[object], default: Any) -> Operation[dict[Any, Any]]:
+def get_many(t: Target, elems: Iterable[object], default: object) -> Operation[dict[Any, Any]]:
     """The scores of the elements that are there, or of all elements if there is a ``default``."""
     wanted = list(dict.fromkeys(elems))
 
-    def finish(found: list[float | None]) -> dict[Any, Any]:
+    def finish(found: list[float | None]) -> dict[object, object]:
         pairs = zip(wanted, found, strict=True)
         return {
             elem: default if score is None else score
@@ -125,7 +125,7 @@ def _add(t: Target, flags: str, content: Mapping[bytes, float], decode: Callable
     return Op("add", step, lambda reply: decode(int(reply[1])))
 
 
-def add_many(t: Target, items: Iterable[Any]) -> Operation[int]:
+def add_many(t: Target, items: Iterable[object]) -> Operation[int]:
     """Store several scores, atomically up to ``ATOMIC`` of them. Gives how many are new."""
     content = encoded(t, items)
     if not content:
@@ -215,7 +215,9 @@ def _read(t: Target, reverse: bool, some: Callable[[Iterable[tuple[bytes, Any]]]
     return Op("items", Script("zset_read", (t.key,), (SNAPSHOT,)), decode)
 
 
-def _pages(t: Target, reverse: bool, some: Callable[[Iterable[tuple[bytes, Any]]], Iterable[T]]) -> Plan[Iterable[T]]:
+def _pages(
+    t: Target, reverse: bool, some: Callable[[Iterable[tuple[bytes, object]]], Iterable[T]]
+) -> Plan[Iterable[T]]:
     """Each page goes on behind the last element before, by its score and member. A short page is the last.
 
     Ranks would not do: A reads ranks 0 to 9, B removes rank 3, A goes on at 10 and has skipped one.

@@ -143,7 +143,7 @@ def cas(t: Target, value: Any, token: Token) -> Op[bool]:
     return Op("cas", step, lambda reply: bool(reply[0] == b"ok"), ahead=outdate(t))
 
 
-def set(t: Target, value: Any, *, ttl: float | timedelta | None = None) -> Op[bool]:
+def set(t: Target, value: object, *, ttl: float | timedelta | None = None) -> Op[bool]:
     data, ms = t.dumps(value), t.ms(ttl)
     if t.place is not None:
         mode = "last" if ttl is not None else t.mode
@@ -157,11 +157,11 @@ def set(t: Target, value: Any, *, ttl: float | timedelta | None = None) -> Op[bo
     return Op("set", Command(words), _was_set, ahead=outdate(t))
 
 
-def _was_set(reply: Any) -> bool:
+def _was_set(reply: object) -> bool:
     return reply is not None
 
 
-def add(t: Target, value: Any, ttl: float | timedelta | None, read: Reader) -> Op[bool]:
+def add(t: Target, value: object, ttl: float | timedelta | None, read: Reader) -> Op[bool]:
     """Store a value where none counts.
 
     Not by SET NX: a value that is stale, or has other tags, is in its way. The script cannot see whether the bytes

@@ -81,7 +81,7 @@ def _answer(job: Job[R]) -> Plan[R]:
     return (yield from _in_flight(job, flight or flights.enter(job.key), found, first))
 
 
-def _hit(job: Job[R], found: Found, result: Any) -> R:
+def _hit(job: Job[R], found: Found, result: object) -> R:
     if found.token is not None:
         hold(job, found, result)
     job.note("hit")

@@ -29,7 +29,7 @@ def token(job: Job[object]) -> Token | None:
     return None if job.held_as is None or tiering is None else tiering.token(job.key, job.tags)
 
 
-def hold(job: Job[object], found: Found, result: Any) -> None:
+def hold(job: Job[object], found: Found, result: object) -> None:
     """Hold the value that was read, until it is no longer fresh, or is to be refreshed ahead."""
     mine, found.token = found.token, None
     recipe = job.recipe

@@ -100,7 +100,7 @@ class Job(Computation, Generic[R]):
         value: R = yield Call(marked(lambda: self.checked(self.fn()), (self,)))
         return value
 
-    def checked(self, result: Any) -> Any:
+    def checked(self, result: object) -> Any:
         """The result of the function; TypeError for an awaitable from a plain def, which no driver would await."""
         if self.recipe.awaits or not hasattr(result, "__await__"):
             return result

@@ -40,13 +40,13 @@ class _BoundedSocket:
         self.sock.settimeout(left)
         return self.sock
 
-    def recv_into(self, *args: Any) -> int:
+    def recv_into(self, *args: object) -> int:
         return int(self._arm().recv_into(*args))
 
-    def recv(self, *args: Any) -> bytes:
+    def recv(self, *args: object) -> bytes:
         return bytes(self._arm().recv(*args))
 
-    def sendall(self, data: Any) -> None:
+    def sendall(self, data: object) -> None:
         self._arm().sendall(data)
 
     def settimeout(self, seconds: float | None) -> None:
