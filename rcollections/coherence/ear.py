@@ -51,7 +51,7 @@ class Hearer(Protocol):
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
         """All changes that were acknowledged before this instant have been heard."""
 
-    def published(self, ear: Ear, message: list[Any]) -> None:
+    def published(self, ear: Ear, message: list[object]) -> None:
         """A message came on another channel."""
 
 
@@ -97,7 +97,7 @@ class Ear:
         self.since = time.monotonic_ns()
 
     def _ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        replies: list[Any] = self._link.exchange(
+        replies: list[object] = self._link.exchange(
             b"".join(map(self._link.pack, commands)),
             len(commands),
             time.monotonic() + self._dsn.timeout,
@@ -127,7 +127,7 @@ class Ear:
             if self._apply(self._link.hear(max(0.001, left))):
                 due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; a new tier may shorten staleness
 
-    def _apply(self, replies: list[Any]) -> bool:
+    def _apply(self, replies: list[object]) -> bool:
         """Tell the hearer all that was read, then the proof (Q2). Whether the next PING has to wait for its time."""
         rest = False
         for reply in replies:

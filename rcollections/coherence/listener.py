@@ -230,7 +230,7 @@ class Listener:
                 self._take(new)
             self.start()
 
-    def published(self, ear: Ear, message: list[Any]) -> None:
+    def published(self, ear: Ear, message: list[object]) -> None:
         """A message on another channel: for the followers, which wake waiting callers."""
         if ear is self._ear:
             for each in list(self.followers):
@@ -242,7 +242,7 @@ class Listener:
         return self._ear
 
 
-_listeners: dict[tuple[Any, ...], Listener] = {}
+_listeners: dict[tuple[object, ...], Listener] = {}
 _lock = threading.Lock()
 
 

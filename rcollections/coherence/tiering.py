@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..forks import after_fork
 from ..l1 import Tier, users
@@ -60,7 +60,7 @@ class Tiering:
     ``prefixes_of(user)`` gives the prefixes of the keys of a user of L1 on this connection, or None.
     """
 
-    def __init__(self, dsn: Dsn, prefixes_of: Callable[[Any], Iterable[str] | None]) -> None:
+    def __init__(self, dsn: Dsn, prefixes_of: Callable[[object], Iterable[str] | None]) -> None:
         self.dsn = dsn
         self._prefixes_of = prefixes_of
         self._users = -1  # the version of ``users`` whose prefixes were asked for
@@ -128,7 +128,7 @@ class Tiering:
         return MEMORY if self._listener is None else self._listener.server
 
     @property
-    def version(self) -> tuple[Any, ...]:
+    def version(self) -> tuple[object, ...]:
         """(major, minor, whether it is Valkey) of the server, () before it is known."""
         return () if self._listener is None else self._listener.version
 

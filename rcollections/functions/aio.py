@@ -70,17 +70,17 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
     # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
     def __get__(  # type: ignore[misc]
-        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: object, owner: type[S]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
     ) -> AsyncCachedFunction[Q, R]: ...
     @overload
-    def __get__(self, instance: None, owner: object) -> AsyncCachedFunction[P, R]: ...
+    def __get__(self, instance: None, owner: Any) -> AsyncCachedFunction[P, R]: ...
     @overload
     def __get__(
         self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
     ) -> AsyncCachedFunction[Q, R]: ...
     @overload
-    def __get__(self, instance: object, owner: object) -> AsyncCachedFunction[P, R]: ...
-    def __get__(self, instance: object, owner: object) -> Any:
+    def __get__(self, instance: Any, owner: Any) -> AsyncCachedFunction[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         job, connection = self._job(args, kwargs)
         await adrive(expire(job), connection)
 
-    async def put(self, /, *args: object, _cache_put: R, **kwargs: object) -> None:
+    async def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand; ``store(v)(x)`` is the typed form."""
         job, connection = self._job(args, kwargs)
         await adrive(store(job, _cache_put), connection)

@@ -52,17 +52,17 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
     # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
     def __get__(  # type: ignore[misc]
-        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: object, owner: type[S]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, R]], instance: Any, owner: type[S]
     ) -> AsyncMultiCached[Q, R]: ...
     @overload
-    def __get__(self, instance: None, owner: object) -> AsyncMultiCached[P, R]: ...
+    def __get__(self, instance: None, owner: Any) -> AsyncMultiCached[P, R]: ...
     @overload
     def __get__(
         self: Callable[Concatenate[S, Q], Coroutine[Any, Any, R]], instance: S, owner: Any
     ) -> AsyncMultiCached[Q, R]: ...
     @overload
-    def __get__(self, instance: object, owner: object) -> AsyncMultiCached[P, R]: ...
-    def __get__(self, instance: object, owner: object) -> Any:
+    def __get__(self, instance: Any, owner: Any) -> AsyncMultiCached[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
     def _jobs(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Jobs, Compute, Connection]:

@@ -45,14 +45,14 @@ class MultiCached(MultiFace, Generic[P, R]):
 
     # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
-    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: object, owner: type[S]) -> MultiCached[Q, R]: ...  # type: ignore[misc]
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> MultiCached[Q, R]: ...  # type: ignore[misc]
     @overload
-    def __get__(self, instance: None, owner: object) -> MultiCached[P, R]: ...
+    def __get__(self, instance: None, owner: Any) -> MultiCached[P, R]: ...
     @overload
-    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: object) -> MultiCached[Q, R]: ...
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: Any) -> MultiCached[Q, R]: ...
     @overload
-    def __get__(self, instance: object, owner: object) -> MultiCached[P, R]: ...
-    def __get__(self, instance: object, owner: object) -> Any:
+    def __get__(self, instance: Any, owner: Any) -> MultiCached[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
     def _jobs(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Jobs, Compute, Connection]:

@@ -44,7 +44,7 @@ class MultiFace(Decorated):
     def __repr__(self) -> str:
         return f"<multi_cached {self._function.path}>"
 
-    def key(self, each: object) -> str:
+    def key(self, each: Any) -> str:
         """The key of one id on the server. Sends nothing."""
         return self._named(self._function.bound().names, each)
 

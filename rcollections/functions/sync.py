@@ -64,16 +64,14 @@ class CachedFunction(Decorated, Generic[P, R]):
 
     # The overload of class methods comes first. mypy sees the first parameter of a Callable, not of a class.
     @overload
-    def __get__(
-        self: Callable[Concatenate[type[S], Q], R], instance: object, owner: type[S]
-    ) -> CachedFunction[Q, R]: ...  # type: ignore[misc]
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: Any, owner: type[S]) -> CachedFunction[Q, R]: ...  # type: ignore[misc]
     @overload
-    def __get__(self, instance: None, owner: object) -> CachedFunction[P, R]: ...
+    def __get__(self, instance: None, owner: Any) -> CachedFunction[P, R]: ...
     @overload
-    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: object) -> CachedFunction[Q, R]: ...
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: Any) -> CachedFunction[Q, R]: ...
     @overload
-    def __get__(self, instance: object, owner: object) -> CachedFunction[P, R]: ...
-    def __get__(self, instance: object, owner: object) -> Any:
+    def __get__(self, instance: Any, owner: Any) -> CachedFunction[P, R]: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else self._bind(instance)
 
     def __repr__(self) -> str:
@@ -127,7 +125,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         job, connection = self._job(args, kwargs)
         drive(expire(job), connection)
 
-    def put(self, /, *args: object, _cache_put: R, **kwargs: object) -> None:
+    def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
 
         The write takes effect at the server: of two writers the last one wins there. ``writing()`` is the

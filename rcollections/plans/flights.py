@@ -13,7 +13,7 @@ table.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .circles import Waits
 from .flight import Flight

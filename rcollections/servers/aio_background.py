@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["AsyncHandle", "in_background"]
 
 # asyncio keeps only weak references to tasks: these references keep background tasks alive.
-_running: set[Any] = set()
-_once: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
+_running: set[object] = set()
+_once: WeakKeyDictionary[object, set[object]] = WeakKeyDictionary()
 
 
-def in_background(make: Callable[[], Coroutine[Any, Any, Any]], *, once: object = None) -> None:
+def in_background(make: Callable[[], Coroutine[object, object, object]], *, once: object = None) -> None:
     """Run as a task that is held until its end, apart from the caller; its exception goes to the log.
 
     Does nothing if a task with the same ``once`` runs in this loop already.
@@ -58,11 +58,11 @@ class AsyncHandle:
         _running.add(task)
         task.add_done_callback(self._end)
 
-    def _end(self, task: Any) -> None:
+    def _end(self, task: object) -> None:
         _running.discard(task)
         self.done.set()
 
-    def result(self) -> Any:
+    def result(self) -> object:
         """The result of the task; raises its exception."""
         return self._task.result()
 

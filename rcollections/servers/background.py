@@ -49,7 +49,7 @@ class Asked(Future[T]):
 
 class _Pool:
     def __init__(self) -> None:
-        self.once: set[Any] = set()  # the ``once`` of waiting and running tasks
+        self.once: set[object] = set()  # the ``once`` of waiting and running tasks
         self.lock = threading.Lock()
         self.room = threading.Semaphore(QUEUE)
         self.threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rcollections")
@@ -172,7 +172,7 @@ class Handle:
         self._future = future
         future.add_done_callback(lambda _: signal.set())
 
-    def result(self) -> Any:
+    def result(self) -> object:
         return self._future.result()
 
     def abandon(self) -> None:

@@ -21,7 +21,7 @@ class Codecs:
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._dsn = dsn
         self._keyring = keyring
-        self._made: dict[Any, Codec] = {}
+        self._made: dict[object, Codec] = {}
 
     def __call__(self, serializer: object) -> Codec:
         """The codec for a class with this ``serializer``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from ..forks import after_fork
@@ -25,7 +25,7 @@ class Links:
     def __init__(self, dsn: Dsn) -> None:
         self._dsn = dsn
         self._embedded: EmbeddedServer | None = None
-        self._opener: Callable[[float], Any] | None = None
+        self._opener: Callable[[float], object] | None = None
         self.pool: Pool | None = None  # of all threads, made on first use
         self._pools: WeakSet[AsyncPool] = WeakSet()  # one pool per event loop, held by ``loops``
         self._lock = threading.RLock()
@@ -47,7 +47,7 @@ class Links:
             self._embedded.ensure()
             return self._dsn.replace(kind="server", path=str(self._embedded.socket))
 
-    def open(self, until: float) -> Any:
+    def open(self, until: float) -> object:
         """A new link, by that instant; blocks. NotConnected or TimeoutError if no link can be opened."""
         opener = self._opener
         if opener is None:

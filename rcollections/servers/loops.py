@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ..forks import at_fork
@@ -86,12 +86,12 @@ async def aclose(connection: Connection) -> None:
         pool.close()
 
 
-def running_loop() -> Any:
+def running_loop() -> object:
     """The event loop of the caller; RuntimeError outside of one."""
     return asyncio.get_running_loop()
 
 
-def as_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+def as_task(coroutine: Coroutine[object, object, T]) -> asyncio.Task[T]:
     """The coroutine as a task of the running loop."""
     return asyncio.ensure_future(coroutine)
 

@@ -45,7 +45,7 @@ _computed: frozenset[str] = frozenset()
 
 
 def configure(
-    dsn: str | Mapping[str, Any] | None = None, *, signing_key: str | bytes | None = None, **options: Any
+    dsn: str | Mapping[str, object] | None = None, *, signing_key: str | bytes | None = None, **options: object
 ) -> None:
     """Say where the server is, instead of (or before) ``CACHES_DSN``.
 

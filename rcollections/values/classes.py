@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from ..errors import ConfigError, DecodeError, EncodeError
 
@@ -113,7 +113,7 @@ def _find(path: str) -> type | None:
     if not colon or not isinstance(module, ModuleType):
         return None
     # object.__getattribute__: a lazily loaded module would load itself if asked for its __dict__.
-    found: Any = object.__getattribute__(module, "__dict__").get(qualname.partition(".")[0])
+    found: object = object.__getattribute__(module, "__dict__").get(qualname.partition(".")[0])
     for name in qualname.split(".")[1:]:
         if not isinstance(found, type):
             return None

@@ -109,7 +109,7 @@ class Codec:
             reader = "the serializer" if self._serializer is not None else "this version"
             raise DecodeError(f"{reader} cannot read the stored bytes") from error
 
-    def _pickled_instead(self, value: Any, error: EncodeError) -> bytes:
+    def _pickled_instead(self, value: object, error: EncodeError) -> bytes:
         if self._pickles:
             raise error
         if self._keys() is None:
@@ -128,7 +128,7 @@ class Codec:
         except Exception as error:
             raise EncodeError(f"a value of type {type(value).__qualname__} cannot be pickled") from error
 
-    def _unpickled(self, data: bytes) -> Any:
+    def _unpickled(self, data: bytes) -> object:
         keys = self._keys()
         if keys is None:
             raise DecodeError("a stored value is pickled, and CACHES_SIGNING_KEY is not set to check it")
@@ -148,7 +148,7 @@ class Codec:
 
 def _dumped(serializer: Serializer, value: object) -> bytes:
     try:
-        data: Any = serializer.dumps(value)
+        data: object = serializer.dumps(value)
         if isinstance(data, str):
             data = data.encode()
     except EncodeError:

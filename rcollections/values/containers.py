@@ -22,41 +22,41 @@ class Container(NamedTuple):
     """How one type travels. ``pairs``: items are keys and values; ``unordered``: the order of items says nothing."""
 
     code: int
-    write: Callable[[Any], list[Any]]
-    read: Callable[[list[Any]], Any]
+    write: Callable[[Any], list[object]]
+    read: Callable[[list[object]], object]
     head: int = 0  # how many items at the beginning of the list are no content
     pairs: bool = False
     unordered: bool = False
 
 
-def _write_pairs(mapping: dict[Any, Any]) -> list[Any]:
-    flat: list[Any] = []
+def _write_pairs(mapping: dict[object, object]) -> list[object]:
+    flat: list[object] = []
     for pair in mapping.items():
         flat += pair
     return flat
 
 
-def _read_pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
+def _read_pairs(flat: list[object]) -> list[tuple[object, object]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _read_dict(flat: list[Any]) -> dict[Any, Any]:
+def _read_dict(flat: list[object]) -> dict[object, object]:
     return dict(_read_pairs(flat))
 
 
-def _write_ordereddict(value: OrderedDict[Any, Any]) -> list[Any]:
+def _write_ordereddict(value: OrderedDict[object, object]) -> list[object]:
     return _write_pairs(_without_attributes(value))
 
 
-def _read_ordereddict(flat: list[Any]) -> OrderedDict[Any, Any]:
+def _read_ordereddict(flat: list[object]) -> OrderedDict[object, object]:
     return OrderedDict(_read_pairs(flat))
 
 
-def _write_counter(value: Counter[Any]) -> list[Any]:
+def _write_counter(value: Counter[object]) -> list[object]:
     return _write_pairs(_without_attributes(value))
 
 
-def _read_counter(flat: list[Any]) -> Counter[Any]:
+def _read_counter(flat: list[object]) -> Counter[object]:
     return Counter(dict(_read_pairs(flat)))
 
 
@@ -67,14 +67,14 @@ def _without_attributes(value: object) -> Any:
 
 
 # The only factories that travel: with any other factory the reader would call a function that the bytes name.
-_FACTORIES: dict[str, Callable[[], Any] | None] = {
+_FACTORIES: dict[str, Callable[[], object] | None] = {
     "": None,
     **{cls.__name__: cls for cls in (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)},
 }
 _FACTORY_NAMES = {factory: name for name, factory in _FACTORIES.items()}
 
 
-def _write_defaultdict(value: defaultdict[Any, Any]) -> list[Any]:
+def _write_defaultdict(value: defaultdict[object, object]) -> list[object]:
     try:
         name = _FACTORY_NAMES[value.default_factory]
     except (KeyError, TypeError):
@@ -84,15 +84,15 @@ def _write_defaultdict(value: defaultdict[Any, Any]) -> list[Any]:
     return [name, *_write_pairs(value)]
 
 
-def _read_defaultdict(flat: list[Any]) -> defaultdict[Any, Any]:
+def _read_defaultdict(flat: list[Any]) -> defaultdict[object, object]:
     return defaultdict(_FACTORIES[flat[0]], _read_pairs(flat[1:]))
 
 
-def _write_deque(value: deque[Any]) -> list[Any]:
+def _write_deque(value: deque[object]) -> list[object]:
     return [value.maxlen, *value]
 
 
-def _read_deque(items: list[Any]) -> deque[Any]:
+def _read_deque(items: list[object]) -> deque[object]:
     maxlen = items[0]
     if maxlen is not None and (type(maxlen) is not int or len(items) - 1 > maxlen):
         raise DecodeError("a stored deque is longer than its maxlen")
@@ -112,6 +112,6 @@ CONTAINERS: dict[type, Container] = {
     Counter: Container(ord("C"), _write_counter, _read_counter, pairs=True, unordered=True),
     defaultdict: Container(ord("f"), _write_defaultdict, _read_defaultdict, 1, pairs=True, unordered=True),
 }
-CONTAINER_READERS: dict[int, Callable[[list[Any]], Any]] = {
+CONTAINER_READERS: dict[int, Callable[[list[object]], object]] = {
     container.code: container.read for container in (*CONTAINERS.values(), NAMEDTUPLE, DATACLASS)
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import DecodeError, EncodeError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["dump_error", "load_error"]
 
 
-def dump_error(error: BaseException, dumps: Callable[[Any], bytes]) -> bytes:
+def dump_error(error: BaseException, dumps: Callable[[object], bytes]) -> bytes:
     """The bytes of an exception: the path of its type, and its arguments as the codec carries them."""
     kind = type(error)
     if _found(f"{kind.__module__}:{kind.__qualname__}") is not kind:
@@ -21,7 +21,7 @@ def dump_error(error: BaseException, dumps: Callable[[Any], bytes]) -> bytes:
     return dumps((f"{kind.__module__}:{kind.__qualname__}", error.args))
 
 
-def load_error(data: bytes, load: Callable[[bytes], Any]) -> BaseException:
+def load_error(data: bytes, load: Callable[[bytes], object]) -> BaseException:
     """The exception in these bytes; DecodeError if no module that is already imported has its type."""
     read = load(data)
     if not (isinstance(read, tuple) and len(read) == 2 and isinstance(read[0], str) and isinstance(read[1], tuple)):
@@ -37,9 +37,9 @@ def load_error(data: bytes, load: Callable[[bytes], Any]) -> BaseException:
     return made
 
 
-def _found(path: str) -> Any:
+def _found(path: str) -> object:
     module, _, name = path.partition(":")
-    place: Any = sys.modules.get(module)
+    place: object = sys.modules.get(module)
     for part in name.split("."):
         place = getattr(place, part, None)
     return place

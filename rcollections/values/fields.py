@@ -46,7 +46,7 @@ def encode_field(field: object) -> bytes:
     return pack(canonical(field), EXACT)
 
 
-def decode_field(data: bytes) -> Any:
+def decode_field(data: bytes) -> object:
     """The representative of a stored field or member; ``DecodeError`` for bytes that cannot be a field."""
     field = unpack(data)
     if data[:1] == b"\xc1":
@@ -57,7 +57,7 @@ def decode_field(data: bytes) -> Any:
     return field
 
 
-def canonical(value: Any, depth: int = 1) -> Any:
+def canonical(value: Any, depth: int = 1) -> object:
     """The representative of all objects that are equal to ``value``."""
     kind = type(value)
     if kind is str or kind is bytes or value is None:
@@ -74,7 +74,7 @@ def canonical(value: Any, depth: int = 1) -> Any:
     return frozenset([canonical(item, depth + 1) for item in frozenset.__iter__(value)])
 
 
-def _rule_of_subclass(value: object) -> Callable[[Any], Any]:
+def _rule_of_subclass(value: object) -> Callable[[object], object]:
     for base, rule in RULES.items():
         # Plain Enums come last: to Python an IntEnum is a number, and a (str, Enum) a text.
         if isinstance(value, base):
@@ -87,7 +87,7 @@ def _rule_of_subclass(value: object) -> Callable[[Any], Any]:
     raise EncodeError(f"a value of type {name!r} cannot be a field or member")
 
 
-def _same(value: object) -> Any:
+def _same(value: object) -> object:
     return value
 
 
@@ -183,11 +183,11 @@ def _path(value: PurePath) -> PurePath:
     return PurePosixPath(str(value))
 
 
-def _tuple(value: object) -> Any:  # pragma: no cover (canonical() handles tuples itself, to count the depth)
+def _tuple(value: object) -> object:  # pragma: no cover (canonical() handles tuples itself, to count the depth)
     raise NotImplementedError
 
 
-def _frozenset(value: object) -> Any:  # pragma: no cover (canonical() handles frozensets itself too)
+def _frozenset(value: object) -> object:  # pragma: no cover (canonical() handles frozensets itself too)
     raise NotImplementedError
 
 
@@ -197,7 +197,7 @@ FIRST_ZONE = timezone(timedelta.resolution - timedelta(days=1))
 LAST_SECOND_ZONE = timezone(timedelta(seconds=DAY - 1))
 FIRST_SECOND_ZONE = timezone(timedelta(seconds=1 - DAY))
 
-RULES: dict[type, Callable[[Any], Any]] = {
+RULES: dict[type, Callable[[Any], object]] = {
     int: int.__int__,  # bool and IntEnum too
     str: str.__str__,
     bytes: lambda value: bytes.__getitem__(value, slice(None)),

@@ -156,7 +156,7 @@ def _extension(value: object, kind: type, depth: int, options: int) -> tuple[int
     return container.code, ormsgpack.packb(walked, _scalar, options)
 
 
-def _sorted(container: Container, items: list[Any]) -> list[Any]:
+def _sorted(container: Container, items: list[object]) -> list[object]:
     """The items in the order of their bytes, each value still behind its key."""
     step = 2 if container.pairs else 1
     groups = [items[place : place + step] for place in range(container.head, len(items), step)]
@@ -169,7 +169,7 @@ def _check_depth(depth: int) -> None:
         raise EncodeError(f"a value holds itself, or more than {DEEPEST} containers in one another")
 
 
-def _has_text_keys(mapping: dict[Any, Any]) -> bool:
+def _has_text_keys(mapping: dict[object, object]) -> bool:
     return all(type(key) is str and _is_utf8(key) for key in mapping)
 
 

@@ -20,7 +20,7 @@ __all__ = ["read_dataclass", "read_namedtuple", "write_dataclass", "write_namedt
 HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: defined by a class statement, not in C
 
 
-def write_namedtuple(value: tuple[Any, ...]) -> list[Any]:
+def write_namedtuple(value: tuple[object, ...]) -> list[object]:
     cls = type(value)
     if getattr(value, "__dict__", None):
         raise EncodeError(f"this {cls.__qualname__} has attributes besides its fields")
@@ -28,21 +28,21 @@ def write_namedtuple(value: tuple[Any, ...]) -> list[Any]:
     return [_head(cls, fields), *tuple.__iter__(value)]
 
 
-def read_namedtuple(items: list[Any]) -> tuple[Any, ...]:
+def read_namedtuple(items: list[object]) -> tuple[object, ...]:
     cls, fields = _class_and_fields(items)
     if not is_namedtuple(cls) or fields != cls._fields or len(items) - 1 != len(fields):  # type: ignore[attr-defined]
         raise DecodeError("a stored namedtuple has other fields than its class now has")
-    made: tuple[Any, ...] = tuple.__new__(cls, items[1:])
+    made: tuple[object, ...] = tuple.__new__(cls, items[1:])
     return made
 
 
-def write_dataclass(value: object) -> list[Any]:
+def write_dataclass(value: object) -> list[object]:
     cls = type(value)
     if not _is_plain_object(cls):
         raise EncodeError(f"{cls.__qualname__} is a dataclass on top of a built-in type")
     names = _field_names(cls)
     slots = _slots(cls)
-    state: dict[str, Any] = dict(getattr(value, "__dict__", ()))
+    state: dict[str, object] = dict(getattr(value, "__dict__", ()))
     for name, slot in slots.items():
         with suppress(AttributeError):  # an empty slot
             state[name] = slot.__get__(value, cls)
@@ -56,7 +56,7 @@ def write_dataclass(value: object) -> list[Any]:
     return [_head(cls, names), *(state[name] for name in names)]
 
 
-def read_dataclass(items: list[Any]) -> Any:
+def read_dataclass(items: list[object]) -> object:
     cls, fields = _class_and_fields(items)
     if (
         not is_dataclass(cls)
@@ -65,7 +65,7 @@ def read_dataclass(items: list[Any]) -> Any:
         or len(items) - 1 != len(fields)
     ):
         raise DecodeError("a stored dataclass has other fields than its class now has")
-    value: Any = object.__new__(cls)
+    value: object = object.__new__(cls)
     slots = _slots(cls)
     for name, item in zip(fields, items[1:], strict=True):
         if name in slots:

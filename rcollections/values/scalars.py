@@ -31,7 +31,7 @@ class Scalar(NamedTuple):
 
     code: int
     write: Callable[[Any], bytes]
-    read: Callable[[bytes], Any]
+    read: Callable[[bytes], object]
 
 
 def _write_int(value: int) -> bytes:
@@ -236,4 +236,6 @@ SCALARS: dict[type, Scalar] = {
     **{cls: Scalar(ord("/"), _write_path, _read_path) for cls in _PATH_LETTERS},
 }
 ENUM = Scalar(ord("E"), _write_enum, _read_enum)
-SCALAR_READERS: dict[int, Callable[[bytes], Any]] = {scalar.code: scalar.read for scalar in (*SCALARS.values(), ENUM)}
+SCALAR_READERS: dict[int, Callable[[bytes], object]] = {
+    scalar.code: scalar.read for scalar in (*SCALARS.values(), ENUM)
+}

@@ -32,7 +32,7 @@ class _Json:
 
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
-    def loads(self, data: bytes) -> Any:
+    def loads(self, data: bytes) -> object:
         import json
 
         return json.loads(data.decode())
@@ -45,7 +45,7 @@ class _MessagePack:
     def dumps(self, value: object) -> bytes:
         return ormsgpack.packb(value, None, self.dump_options)
 
-    def loads(self, data: bytes) -> Any:
+    def loads(self, data: bytes) -> object:
         return unpack_whole(data, None, ormsgpack.OPT_NON_STR_KEYS)
 
 

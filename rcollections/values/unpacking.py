@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["unpack", "unpack_whole"]
 
 
-def unpack(data: bytes) -> Any:
+def unpack(data: bytes) -> object:
     """The value of stored bytes that are neither compressed nor signed."""
     if not data:
         return ""
@@ -43,7 +43,7 @@ def unpack(data: bytes) -> Any:
         raise DecodeError("the stored bytes are damaged, or not ours") from error
 
 
-def unpack_whole(payload: bytes, hook: Callable[[int, bytes], Any] | None = None, options: int = 0) -> Any:
+def unpack_whole(payload: bytes, hook: Callable[[int, bytes], object] | None = None, options: int = 0) -> object:
     """The one MessagePack value of ``payload``; ``DecodeError`` if bytes follow behind that value."""
     # The library does not say where it stopped, so it reads the value and an end mark as a pair.
     value, end = ormsgpack.unpackb(b"\x92%b\x2a" % payload, ext_hook=hook, option=options)
@@ -59,28 +59,28 @@ class _Closed(NamedTuple):
     payload: bytes
 
 
-def _unpack_native(payload: bytes) -> Any:
+def _unpack_native(payload: bytes) -> object:
     try:
         return unpack_whole(payload, _read_scalar)
     except ValueError:  # a container inside, or damaged
         return _open(unpack_whole(payload, _read_extension), 1)
 
 
-def _unpack_container(code: int, payload: bytes) -> Any:
+def _unpack_container(code: int, payload: bytes) -> object:
     return _open(_Closed(code, payload), 1)
 
 
-def _read_scalar(code: int, payload: bytes) -> Any:
+def _read_scalar(code: int, payload: bytes) -> object:
     return SCALAR_READERS[code](payload)
 
 
-def _read_extension(code: int, payload: bytes) -> Any:
+def _read_extension(code: int, payload: bytes) -> object:
     if code in CONTAINER_READERS:
         return _Closed(code, payload)
     return SCALAR_READERS[code](payload)
 
 
-def _open(value: Any, depth: int) -> Any:
+def _open(value: Any, depth: int) -> object:
     """Put values in the place of all closed containers, with one frame for each level of containers."""
     if depth > DEEPEST:
         raise DecodeError(f"a stored value has more than {DEEPEST} containers in one another")
@@ -107,7 +107,7 @@ def _open(value: Any, depth: int) -> Any:
 
 END = 0x2A
 OPENABLE = frozenset({_Closed, list, dict})
-KINDS: dict[bytes, Callable[[bytes], Any]] = {
+KINDS: dict[bytes, Callable[[bytes], object]] = {
     b"m": _unpack_native,
     b"s": bytes.decode,
     b"b": bytes,

@@ -46,7 +46,7 @@ class Pool:
         for link in free:
             link.close()
 
-    def acquire(self, until: float) -> Any:
+    def acquire(self, until: float) -> object:
         """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``."""
         room = self._room
         if not room.acquire(blocking=False) and not room.acquire(timeout=max(0.0, until - time.monotonic())):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 __all__ = ["MEMORY", "UNKNOWN", "run_id"]
 
 MEMORY = b"memory"  # the one server that needs no listener

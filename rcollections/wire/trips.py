@@ -46,7 +46,7 @@ class Acquire(NamedTuple):
 class Exchange(NamedTuple):
     """Send these bytes on the link, and read that many replies, by that instant."""
 
-    link: Any
+    link: object
     data: bytes
     wanted: int
     until: float
@@ -63,7 +63,7 @@ class Heal(NamedTuple):
 
 
 TripEffect: TypeAlias = "Acquire | Exchange | Pause | Heal"
-Trip: TypeAlias = Generator[TripEffect, Any, list[Any]]
+Trip: TypeAlias = Generator[TripEffect, object, list[object]]
 
 
 class Road(Protocol):
@@ -88,7 +88,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
     try:
         while True:
             link: Any = None
-            replies: list[Any]
+            replies: list[object]
             try:
                 link = yield Acquire(until)
                 replies = yield from _exchange(road, link, steps, atomic, asked, until)
@@ -133,7 +133,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
 
 def _exchange(
     road: Road, link: object, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
-) -> Generator[TripEffect, Any, list[Any]]:
+) -> Generator[TripEffect, Any, list[object]]:
     known = road.known
     # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.
     packed = [words(step, atomic or (type(step) is Script and step.name not in known)) for step in steps]
@@ -143,7 +143,7 @@ def _exchange(
         packed = [("MULTI",), *packed, ("EXEC",)]
     data = _pack(packed[0]) if len(packed) == 1 else b"".join(map(_pack, packed))
     road.trips += 1
-    replies: list[Any] = yield Exchange(link, data, len(packed), until)
+    replies: list[object] = yield Exchange(link, data, len(packed), until)
     if asked is not None:
         replies = asked.answers(link, replies)
     for step in steps:
@@ -185,7 +185,7 @@ def _unwrap(replies: list[Any]) -> list[Any]:
     return list(result)
 
 
-def translated(road: Road, steps: Sequence[Step], replies: list[Any], keep_errors: bool) -> list[Any]:
+def translated(road: Road, steps: Sequence[Step], replies: list[object], keep_errors: bool) -> list[object]:
     """The replies, with our errors for error replies; without ``keep_errors`` the first error is raised."""
     for n, reply in enumerate(replies):
         if isinstance(reply, Exception):

@@ -8,7 +8,7 @@ The others wait to be woken, and read again. A result that was computed for an e
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..effects import Plan, Wait
 from ..flights import Alone

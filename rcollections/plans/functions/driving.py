@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..effects import Now, Plan, Spawn, Subscribe, Wait
 from ..waiting import waiting_for
@@ -49,7 +49,7 @@ def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple
             flight.land(alone=job.unkept)
 
 
-def _settle(job: Job[object]) -> Plan[tuple[Any] | None]:
+def _settle(job: Job[object]) -> Plan[tuple[object] | None]:
     """Compute under the lease, and give (what ``give`` takes,); or wait for the owner of the lease, and give None."""
     sent = yield Now()
     word, token, data, stamps, ms = yield from fetch(job, "miss")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...errors import CacheError
@@ -26,7 +26,7 @@ class Found:
         # A read without the ttl leaves an entry with a grace to FETCH, which looks again (E2).
         self.fresh = grace == 0 or (left is not None and left > grace / 1000)
         self.token: Token | None = None  # the read token of L1, for one of the callers that share the read
-        self.decoded: tuple[Target, Any] | None = None  # target and value, if no caller can change the value
+        self.decoded: tuple[Target, object] | None = None  # target and value, if no caller can change the value
 
     @property
     def until(self) -> float | None:

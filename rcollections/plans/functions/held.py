@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...l1 import ABSENT, Packed, estimate, is_immutable
 from ..entries import VALUE
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["held", "hold", "token"]
 
 
-def held(job: Job[object]) -> Any:
+def held(job: Job[object]) -> object:
     """The value that L1 holds for this call, or ABSENT."""
     tiering = job.recipe.tiering
     if job.held_as is None or tiering is None:

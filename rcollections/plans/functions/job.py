@@ -27,7 +27,7 @@ class Job(Computation, Generic[R]):
 
     __slots__ = ("fn", "held_as", "key", "recipe", "tags", "unanswered", "unkept")
 
-    def __init__(self, recipe: Recipe, key: str, tags: tuple[str, ...], fn: Callable[[], Any]) -> None:
+    def __init__(self, recipe: Recipe, key: str, tags: tuple[str, ...], fn: Callable[[], object]) -> None:
         self.recipe = recipe
         self.key = key
         self.tags = tags

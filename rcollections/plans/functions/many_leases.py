@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compute", "compute_all", "compute_owned", "leases"]
 
-Compute: TypeAlias = Callable[[list[Hashable]], Any]  # the user's function: ids to a mapping of ids to values
+Compute: TypeAlias = Callable[[list[Hashable]], object]  # the user's function: ids to a mapping of ids to values
 
 
 class Own:

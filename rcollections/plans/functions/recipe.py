@@ -62,7 +62,7 @@ class Recipe:
     flights: Flights
     breaker: Breaker
     _: KW_ONLY
-    ttl: float | timedelta | Callable[[Any], Any]
+    ttl: float | timedelta | Callable[[object], Any]
     async_ttl: float | None = None
     swr: float = 0.0
     sie: float = 0.0

@@ -32,7 +32,7 @@ class Raised:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def load(job: Job[object], entry: Entry) -> tuple[bool, Any]:
+def load(job: Job[object], entry: Entry) -> tuple[bool, object]:
     """(True, the value or what ``give`` raises), or (False, None) for bytes that cannot be read."""
     recipe = job.recipe
     try:
@@ -47,7 +47,7 @@ def load(job: Job[object], entry: Entry) -> tuple[bool, Any]:
         return False, None
 
 
-def load_shared(job: Job[object], found: Found) -> tuple[bool, Any]:
+def load_shared(job: Job[object], found: Found) -> tuple[bool, object]:
     """``load`` for several callers of one read: decoded once, if no caller can change the value, or with ``share``."""
     target = job.recipe.target
     decoded = found.decoded

@@ -33,7 +33,7 @@ async def adrive(plan: Plan[T], connection: Connection) -> T:
     Cancelling the task throws CancelledError into the plan at its ``yield``, so that it can clean up.
     """
     step: Callable[[Any], Effect] = plan.send
-    arg: Any = None
+    arg: object = None
     while True:
         try:
             effect = step(arg)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["amany", "aread_to_hold", "atravel"]
 
 
-async def atravel(road: Routed, plan: Trip) -> list[Any]:
+async def atravel(road: Routed, plan: Trip) -> list[object]:
     """Carry out a trip; an error of an effect, also a cancellation, is thrown into the plan at its ``yield``."""
     if road.dsn.kind == "memory":
         return await _inside(road, plan)
@@ -32,7 +32,7 @@ async def atravel(road: Routed, plan: Trip) -> list[Any]:
         effect = plan.send(None)
         while True:
             kind: Any = type(effect)
-            reply: Any = None
+            reply: object = None
             try:
                 if kind is Exchange:
                     reply = await effect.link.exchange(effect.data, effect.wanted, effect.until, road.timeout)
@@ -50,14 +50,14 @@ async def atravel(road: Routed, plan: Trip) -> list[Any]:
         return end.value  # type: ignore[no-any-return]
 
 
-async def _inside(road: Routed, plan: Trip) -> list[Any]:
+async def _inside(road: Routed, plan: Trip) -> list[object]:
     """``memory://`` never waits: the trip is made at once, then the other tasks of the loop have their turn."""
     replies = travel(road, plan)
     await asyncio.sleep(0)
     return replies
 
 
-async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
+async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[object]:
     """The replies of several steps in one round trip; see ``Batch``."""
     if not steps:
         return []

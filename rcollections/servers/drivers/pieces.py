@@ -23,7 +23,7 @@ T = TypeVar("T")
 def iterate(
     first: Callable[[], Iterable[T] | More[Iterable[T]]],
     connection: Connection,
-    watched: Callable[[Callable[[], Any]], Any],
+    watched: Callable[[Callable[[], object]], Any],
 ) -> Iterator[T]:
     """The items that ``first`` gives, or the items of the plan that goes on from there.
 

@@ -29,7 +29,7 @@ def drive(plan: Plan[T], connection: Connection) -> T:
     An error of an effect is thrown into the plan at its ``yield``, so that the plan can clean up.
     """
     step: Callable[[Any], Effect] = plan.send
-    arg: Any = None
+    arg: object = None
     while True:
         try:
             effect = step(arg)
@@ -89,7 +89,7 @@ def spawn(effect: Spawn, connection: Connection) -> Handle | None:
     """
     from ..background import Handle, try_submit
 
-    def run() -> Any:
+    def run() -> object:
         no_deadline()
         if effect.apart:
             computing.set(frozenset())

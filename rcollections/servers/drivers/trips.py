@@ -29,7 +29,7 @@ class Routed(Road, Protocol):
     links: Links
 
 
-def travel(road: Routed, plan: Trip) -> list[Any]:
+def travel(road: Routed, plan: Trip) -> list[object]:
     """Carry out a trip; an error of an effect is thrown into the plan at its ``yield``."""
     links, timeout = road.links, road.timeout
     effect: Any
@@ -37,7 +37,7 @@ def travel(road: Routed, plan: Trip) -> list[Any]:
         effect = plan.send(None)
         while True:
             kind: Any = type(effect)
-            reply: Any = None
+            reply: object = None
             try:
                 if kind is Exchange:
                     reply = effect.link.exchange(effect.data, effect.wanted, effect.until, timeout)
@@ -55,7 +55,7 @@ def travel(road: Routed, plan: Trip) -> list[Any]:
         return end.value  # type: ignore[no-any-return]
 
 
-def one(road: Routed, step: Step) -> Any:
+def one(road: Routed, step: Step) -> object:
     """The reply of one step; an error reply is raised as one of our errors."""
     steps = (step,)
     if road.disabled:
@@ -66,7 +66,7 @@ def one(road: Routed, step: Step) -> Any:
     return replies[0]
 
 
-def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
+def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[object]:
     """The replies of several steps in one round trip; see ``Batch``."""
     if not steps:
         return []

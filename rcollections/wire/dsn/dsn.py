@@ -85,7 +85,7 @@ class Dsn:
         """The DSN for messages: ``***`` for passwords, only the options that differ from their defaults."""
         login = quote(self.user, safe="") + (":***" if self.password else ":" if self.user else "")
         login += "@" if login else ""
-        options: dict[str, Any] = {"db": self.db} if self.path and self.db else {}
+        options: dict[str, object] = {"db": self.db} if self.path and self.db else {}
         for name in OPTIONS:
             value = getattr(self, name)
             if value != _DEFAULTS[name]:
@@ -108,10 +108,10 @@ class Dsn:
         )
 
     @property
-    def ssl(self) -> dict[str, Any]:
+    def ssl(self) -> dict[str, object]:
         """The TLS options as redis-py's connections take them."""
         verify = self.ssl_cert_reqs != "none"
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             "ssl_cert_reqs": self.ssl_cert_reqs,
             # Given each time: the default of this option has changed between versions of redis-py.
             "ssl_check_hostname": self.ssl_check_hostname and verify,
@@ -175,7 +175,7 @@ def parse(text: str, *, name: str | None = None) -> Dsn:
     return _with_options(dataclasses.replace(dsn, **place), options)
 
 
-def _with_options(dsn: Dsn, given: Mapping[str, Any]) -> Dsn:
+def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
     options = read_options(given)
     if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")

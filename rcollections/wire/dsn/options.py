@@ -119,7 +119,7 @@ def _one_of(*words: str) -> Callable[[object], str]:
     return read
 
 
-OPTIONS: Mapping[str, Callable[[object], Any]] = {
+OPTIONS: Mapping[str, Callable[[object], object]] = {
     "timeout": _seconds,
     "connect_timeout": _seconds,
     "max_connections": _count,
@@ -144,9 +144,9 @@ OPTIONS: Mapping[str, Callable[[object], Any]] = {
 }
 
 
-def read_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def read_options(given: Mapping[str, object]) -> dict[str, Any]:
     """Checked values under their main names; ConfigError names the first option that is wrong."""
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     for written, value in once(given.items()).items():
         read = OPTIONS.get(written)
         if read is None:
@@ -159,9 +159,9 @@ def read_options(given: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     """The pairs as a mapping with aliases resolved; ConfigError when an option is there twice."""
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     for written, value in pairs:
         name = ALIASES.get(written, written)
         if name in options:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any
 from urllib.parse import unquote
 
 from ...errors import ConfigError
@@ -53,14 +52,14 @@ def read_path(authority: str, path: str, scheme: str) -> str:
     return path
 
 
-def read_memory_name(text: str) -> dict[str, Any]:
+def read_memory_name(text: str) -> dict[str, object]:
     name = decoded(text)
     if not name.isprintable() or ":" in text:
         raise ConfigError("memory:// takes at most a name and a db: memory://name/0")
     return {"host": name}
 
 
-def read_host(text: str) -> dict[str, Any]:
+def read_host(text: str) -> dict[str, object]:
     match = re.fullmatch(r"(?:\[([^]\[]*)\]|([^:\[\]]*))(?::(.*))?", text)
     if match is None:
         raise ConfigError("the host is a name or an address, [in brackets] if IPv6, and :port")

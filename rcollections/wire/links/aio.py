@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..clock import until as until_
 from ..failures import Broken
@@ -43,17 +43,17 @@ class AsyncLink(Lent):
         self.idle = True  # False once bytes came that no caller asked for, or the connection ended
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
-        self._replies: list[Any] = []
+        self._replies: list[object] = []
         self._count = 0
         self._timed = 0
         self._timeout = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._waiter: asyncio.Future[list[Any]] | None = None
+        self._waiter: asyncio.Future[list[object]] | None = None
         self.sock.setblocking(False)
         self._fd = self.sock.fileno()
         loop.add_reader(self._fd, self._readable)
 
-    async def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:
+    async def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
         Error replies stand in the list. After TimeoutError, OSError, Broken or a cancellation the link is useless.
@@ -61,7 +61,7 @@ class AsyncLink(Lent):
         left = until - monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        waiter: asyncio.Future[list[Any]] = self._loop.create_future()
+        waiter: asyncio.Future[list[object]] = self._loop.create_future()
         self._waiter, self._replies, self._count, self._timed, self._timeout = waiter, [], count, 0, timeout
         self._timer = self._loop.call_later(left, self._late)
         try:

@@ -52,7 +52,7 @@ class _BoundedSocket:
     def settimeout(self, seconds: float | None) -> None:
         """Ignored: redis-py sets its per-recv timeouts here, and ``until`` replaces them."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self.sock, name)
 
 
@@ -61,7 +61,7 @@ class _Bounded:
 
     connect_until: float = 0.0
 
-    def _connect(self) -> Any:
+    def _connect(self) -> object:
         left = self.connect_until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
@@ -125,9 +125,9 @@ def _told(error: Exception) -> Exception:
     return NotConnected("answer", error)
 
 
-def _options(dsn: Dsn) -> dict[str, Any]:
+def _options(dsn: Dsn) -> dict[str, object]:
     """The arguments of redis-py's connections for this DSN."""
-    options: dict[str, Any] = {
+    options: dict[str, object] = {
         "db": dsn.db,
         "username": dsn.user or None,
         "password": dsn.password or None,

@@ -26,9 +26,9 @@ __all__ = ["INCOMPLETE", "READ", "Link", "reply_reader"]
 
 READ = 1 << 16  # bytes that are read at once
 LARGE = 1 << 16  # from this many bytes on sending may take long: the time for the reply is set again after it
-INCOMPLETE: Any = object()
+INCOMPLETE: object = object()
 
-_pushed: Any = hiredis.PushNotification
+_pushed: object = hiredis.PushNotification
 
 
 def reply_reader() -> Any:
@@ -53,7 +53,7 @@ class Link(Lent):
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
-    def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:
+    def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
         Error replies stand in the list. After TimeoutError, OSError or Broken the link is useless.
@@ -65,7 +65,7 @@ class Link(Lent):
         sock.settimeout(left)
         sock.sendall(data)
         armed = len(data) < LARGE
-        replies: list[Any] = []
+        replies: list[object] = []
         timed = 0  # replies for which the instant counts
         while True:
             reply = gets()
@@ -95,7 +95,7 @@ class Link(Lent):
         self.sock.settimeout(seconds)
         self.sock.sendall(self.pack(tuple(words)))
 
-    def hear(self, seconds: float) -> list[Any]:
+    def hear(self, seconds: float) -> list[object]:
         """All replies that have come, after waiting at most ``seconds`` for the first; [] if none came."""
         heard = self._complete()
         if heard:
@@ -108,7 +108,7 @@ class Link(Lent):
             self._receive()
         return self._complete()
 
-    def _complete(self) -> list[Any]:
+    def _complete(self) -> list[object]:
         found = []
         while (reply := self._reader.gets()) is not INCOMPLETE:
             found.append(reply)

@@ -68,12 +68,12 @@ class MemoryLink(Lent):
         self.home = None
         self.server = MEMORY
 
-    def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[Any]:  # noqa: ARG002 - as links do
+    def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:  # noqa: ARG002 - as links do
         """Send, and read that many replies; error replies stand in the list."""
         self._made.send_packed_command([data])
         return [self._read() for _ in range(count)]
 
-    def _read(self) -> Any:
+    def _read(self) -> object:
         try:
             reply = self._made.read_response(disable_decoding=True, disconnect_on_error=False)
         except self._theirs.ResponseError as error:
