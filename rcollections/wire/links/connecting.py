@@ -7,10 +7,12 @@ it connects become ``NotConnected``, or TimeoutError where the time was up.
 from __future__ import annotations
 
 import time
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import redis
 import redis.exceptions as theirs
+from redis.connection import AbstractConnection
 
 from ..failures import NotConnected
 from .link import Link
@@ -83,6 +85,11 @@ class _Unix(_Bounded, redis.UnixDomainSocketConnection):
     host, port = "", 0  # redis-py reads both where it counts timeouts
 
 
+# The link does not say which library it belongs to: that would cost a round trip. redis-py 7.2 renamed the switch.
+_SWITCHES = signature(AbstractConnection.__init__).parameters
+_UNNAMED = dict.fromkeys(["driver_info"] if "driver_info" in _SWITCHES else ["lib_name", "lib_version"])
+
+
 def connector(dsn: Dsn) -> Callable[[float], Any]:
     """A function that opens a link for this DSN, by an instant, and logs in."""
     if dsn.kind == "memory":
@@ -133,7 +140,7 @@ def _options(dsn: Dsn) -> dict[str, object]:
         "password": dsn.password or None,
         "client_name": dsn.client_name or None,
         "protocol": dsn.protocol,
-        "driver_info": None,
+        **_UNNAMED,
         "socket_timeout": dsn.timeout,
         "socket_connect_timeout": dsn.connect_timeout,
     }
