@@ -50,9 +50,9 @@ def main() -> None:
 
 
 def every_function(bench: Bench, loop: asyncio.AbstractEventLoop) -> dict[str, Callable[[int], Any]]:
-    bare = cached(version="bare")(compute)
-    tagged = cached(version="tagged", tags=TAGS)(compute)
-    later = cached(version="async")(acompute)
+    bare = cached(version="bare", l1=False)(compute)
+    tagged = cached(version="tagged", tags=TAGS, l1=False)(compute)
+    later = cached(version="async", l1=False)(acompute)
     # What others offer without tags is compared with our first row, what has tags with our second.
     return {
         "rcollections": bare,
@@ -64,7 +64,7 @@ def every_function(bench: Bench, loop: asyncio.AbstractEventLoop) -> dict[str, C
 
 
 def many(bench: Bench) -> None:
-    single = cached(version="single")(compute)
+    single = cached(version="single", l1=False)(compute)
 
     @multi_cached("ids")
     def several(ids: Any) -> dict[int, Any]:
@@ -84,7 +84,7 @@ def invalidating(bench: Bench) -> None:
     for size in (10, 10_000 if bench.quick else 1_000_000):
         name = f"on {size} entries"
 
-        @cached(tags=(name,), version=name)
+        @cached(tags=(name,), version=name, l1=False)
         def f(n: int) -> int:
             return n
 
