@@ -92,36 +92,32 @@ def observing(observer: object) -> Iterator[Any]:
         remove(observer)
 
 
-def watched(name: str, operation: str, key: str, run: Callable[[Event], T]) -> T:
-    """Run one operation, and tell all observers. ``run`` may set ``hit`` and ``unreadable`` of the event."""
+@contextmanager
+def _watching(name: str, operation: str, key: str) -> Iterator[Event]:
     event = Event(name, operation, key)
     told = observers
     _tell(told, "before", event)
     event.started = perf_counter()
     try:
-        return run(event)
+        yield event
     except BaseException as error:
         event.error = error
         raise
     finally:
         event.took = perf_counter() - event.started
         _tell(told, "after", event)
+
+
+def watched(name: str, operation: str, key: str, run: Callable[[Event], T]) -> T:
+    """Run one operation, and tell all observers. ``run`` may set ``hit`` and ``unreadable`` of the event."""
+    with _watching(name, operation, key) as event:
+        return run(event)
 
 
 async def awatched(name: str, operation: str, key: str, run: Awaitable[T]) -> T:
     """Await one operation, and tell all observers."""
-    event = Event(name, operation, key)
-    told = observers
-    _tell(told, "before", event)
-    event.started = perf_counter()
-    try:
+    with _watching(name, operation, key):
         return await run
-    except BaseException as error:
-        event.error = error
-        raise
-    finally:
-        event.took = perf_counter() - event.started
-        _tell(told, "after", event)
 
 
 def _tell(told: tuple[Any, ...], moment: str, event: Event) -> None:

@@ -21,6 +21,7 @@ from rcollections import (
 from rcollections.plans.effects import Batch, Command, Plan
 from rcollections.servers.drivers.aio import adrive
 from rcollections.servers.drivers.sync import drive
+from rcollections.servers.loops import pool_of
 from rcollections.testing import Server, isolated, wait_until
 from tests.near import settle
 from tests.tls import Tls
@@ -87,8 +88,12 @@ def test_idle_links_of_a_loop_that_ended_are_replaced(tls: Tls) -> None:
 
     async def main() -> None:
         assert await adrive(increment(), connection()) == 1
+        free = pool_of(connection().links)._free
+        assert [link.idle for link in free] == [True]
         tls.cut()
-        await asyncio.sleep(0.01)  # the loop has to look at the socket once
+        async with asyncio.timeout(5):
+            while free[0].idle:  # until the loop has read the end of the connection
+                await asyncio.sleep(0)
         assert await adrive(increment(), connection()) == 2
 
     asyncio.run(main())
