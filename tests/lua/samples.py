@@ -87,7 +87,7 @@ SAMPLES: tuple[Sample, ...] = (
     *_calls("key_get_ttl", ("k", ())),
     *_calls("key_get_ttls", ("k k2", ()), (f"k {TAG}", ())),
     *_calls("key_incr", ("k", (*ARM, "int", "2")), ("k", (*ARM, "float", "0.5"))),
-    *_calls("key_renew", ("k", (500,)), ("k", (500,), ("PEXPIRE", "k", 100))),
+    *_calls("key_renew", ("k", (500_000,)), ("k", (500_000,), ("PEXPIRE", "k", 100_000))),
     *_calls("key_run", ("h", ("HDEL", "f")), ("s", ("SREM", "m")), ("s", ("SPOP",)), ("z", ("ZREM", "m")),
             ("z", ("ZPOPMAX", 1)), ("z", ("ZREMRANGEBYRANK", 0, 1))),
     *_calls("key_set", ("k", (0, "v"))),

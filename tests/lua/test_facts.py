@@ -72,7 +72,18 @@ def _state(key: str) -> tuple[Any, Any]:
     content = (
         raw("ZRANGE", key, 0, -1, "WITHSCORES") if kind == b"zset" else raw(*read[kind], key) if read[kind] else []
     )
-    return sorted(content) if isinstance(content, list) else content, raw("PEXPIRETIME", key)
+    return sorted(content) if isinstance(content, list) else content, _end(key)
+
+
+def _end(key: str) -> int:
+    """When a key ends. Redis 6.2 tells only how long the key has left, so there in units of ten seconds."""
+    try:
+        return int(connection().raw("PEXPIRETIME", key))
+    except CacheError as error:
+        if "unknown command" not in str(error.__cause__):
+            raise
+    left = int(connection().raw("PTTL", key))
+    return left if left < 0 else round(left / 10_000)
 
 
 def _changes(sample: Sample, seeded: tuple[str, ...]) -> Iterator[str]:
