@@ -285,14 +285,15 @@ def test_a_process_ends_in_good_order(tmp_path: Path) -> None:
     assert "LookupError: two" in done.stderr
 
 
-def test_work_that_is_asked_for_at_the_very_end(tmp_path: Path, server: Server) -> None:
+@pytest.mark.parametrize("l1", [None, True])
+def test_work_that_is_asked_for_at_the_very_end(tmp_path: Path, server: Server, l1: bool | None) -> None:
     """In an exit handler, when no thread can be started any more: cached functions still work."""
     done = run(
-        """
+        f"""
         import atexit
         from rcollections import cached
 
-        @cached(ttl=100, async_ttl=99.99)
+        @cached(ttl=100, async_ttl=99.99, l1={l1})
         def f(): return 1
 
         atexit.register(lambda: print(f(), f(), f.bg()(), f.future()().result(5), f.peek()))

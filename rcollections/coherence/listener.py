@@ -112,7 +112,11 @@ class Listener:
             self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
-            threading.Thread(target=self._run, args=(ear,), name="rcollections-listener", daemon=True).start()
+            try:
+                threading.Thread(target=self._run, args=(ear,), name="rcollections-listener", daemon=True).start()
+            except RuntimeError:  # an exit handler: nothing is held any more, every call asks the server
+                self._next, self._trying = None, False
+                self.state, self.why = "down", "the interpreter is shutting down"
 
     def _covers(self, ear: Ear | None) -> bool:
         return ear is not None and all(each.startswith(ear.prefixes) for each in self._wanted.copy())

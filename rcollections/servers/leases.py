@@ -59,12 +59,16 @@ class _Renewer:
 
     def add(self, held: Held) -> None:
         with self.changed:
+            if self.thread is None:
+                thread = threading.Thread(target=self.run, name="rcollections-leases", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the interpreter is shutting down: this lease ends by itself
+                    return
+                self.thread = thread
             when = time.monotonic() + held.ms / 3000
             heapq.heappush(self.due, (when, next(self.numbers), held))
-            if self.thread is None:
-                self.thread = threading.Thread(target=self.run, name="rcollections-leases", daemon=True)
-                self.thread.start()
-            elif self.due[0][2] is held:
+            if self.due[0][2] is held:
                 self.changed.notify()
 
     def run(self) -> None:
