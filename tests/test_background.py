@@ -304,6 +304,29 @@ def test_work_that_is_asked_for_at_the_very_end(tmp_path: Path, server: Server, 
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 1 1 1 1\n", "")
 
 
+def test_calls_where_no_thread_can_be_started(tmp_path: Path, server: Server) -> None:
+    """With the most threads that the system allows: cached functions still work, and L1 says why it holds nothing."""
+    done = run(
+        """
+        import threading
+        from rcollections import cached, l1_info
+
+        def refuse(thread):
+            raise RuntimeError("can't start new thread")
+
+        threading.Thread.start = refuse
+
+        @cached(ttl=100, async_ttl=99.99, l1=True)
+        def f(): return 1
+
+        print(f(), f(), f.bg()(), f.future()().result(5), f.peek(), l1_info().state, "no thread" in l1_info().why)
+        """,
+        tmp_path,
+        CACHES_DSN=server.dsn,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 1 1 1 1 down True\n", "")
+
+
 FORKING = """
     import os, sys, threading, time, warnings
     warnings.simplefilter("ignore", DeprecationWarning)

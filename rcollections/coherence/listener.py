@@ -114,9 +114,9 @@ class Listener:
                 self.state, self.why = "starting", "the listener connects"
             try:
                 threading.Thread(target=self._run, args=(ear,), name="rcollections-listener", daemon=True).start()
-            except RuntimeError:  # an exit handler: nothing is held any more, every call asks the server
+            except RuntimeError:  # in an exit handler, or too many threads: every call asks the server
                 self._next, self._trying = None, False
-                self.state, self.why = "down", "the interpreter is shutting down"
+                self.state, self.why = "down", "no thread can be started to listen"
 
     def _covers(self, ear: Ear | None) -> bool:
         return ear is not None and all(each.startswith(ear.prefixes) for each in self._wanted.copy())

@@ -63,7 +63,8 @@ class _Renewer:
                 thread = threading.Thread(target=self.run, name="rcollections-leases", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError:  # the interpreter is shutting down: this lease ends by itself
+                except RuntimeError as error:  # in an exit handler, or too many threads: this lease ends by itself
+                    log.info("the lease %r is not renewed: %s", held.lease, error)
                     return
                 self.thread = thread
             when = time.monotonic() + held.ms / 3000
