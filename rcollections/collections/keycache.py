@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from ..errors import CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
 from ..missing import MISSING
-from ..plans.collections import many
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
 from ..plans.guards import Refused
@@ -17,10 +16,10 @@ from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
 from ..servers import registry
-from .keyvalue import KeyValue
+from .keymany import ManyValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine
     from datetime import timedelta
 
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -45,7 +44,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class KeyCache(KeyValue[V]):
+class KeyCache(ManyValues[V]):
     """One value under one key: any value that the codec carries, ``None``, False and "" included.
 
     A missing key reads as ``default`` (a class attribute or override: a value, or a function that
@@ -286,53 +285,6 @@ class KeyCache(KeyValue[V]):
         from ..functions.writing import of_value
 
         return of_value(type(self).__name__, self._bound(), self.ttl)
-
-    # -- many at once ----------------------------------------------------------------------------
-
-    @classmethod
-    def get_many(cls, keys: Iterable[Any], default: Any = MISSING, *, with_ttl: bool = False) -> dict[Any, Any]:
-        """Several values in one round trip: ``{parts: value}`` for the keys that are there, in order.
-
-        ``keys`` are part tuples, or single parts. With ``default`` missing keys are in the result
-        too. ``with_ttl=True`` gives ``(value, seconds left)`` as values, ``-1.0`` seconds for missing keys.
-
-        >>> from rcollections import KeyCache
-        >>> class Name(KeyCache[str]):
-        ...     prefix = "name"
-        >>> Name.set_many({1: "ann", (2, "x"): "bob"})
-        >>> Name.get_many([1, (2, "x"), 3])
-        {1: 'ann', (2, 'x'): 'bob'}
-        """
-        wanted = list(dict.fromkeys(keys))
-        if not wanted:
-            return {}
-        handles = [_handle(cls, parts) for parts in wanted]
-        readers = [handle._reader() for handle in handles]
-        return handles[0]._run(many.get_many(wanted, readers, default, with_ttl))
-
-    @classmethod
-    def set_many(cls, values: Mapping[Any, V], *, ttl: float | timedelta | None = None) -> None:
-        """Store several values, ``{parts: value}``, all or nothing, with one ttl. One round trip.
-
-        More than 5,000 keys are sent in steps of 5,000: not atomic then.
-        """
-        handles = [_handle(cls, parts) for parts in values]
-        if handles:
-            targets = [handle._bound() for handle in handles]
-            handles[0]._run(many.set_many(targets, list(values.values()), ttl))
-
-    @classmethod
-    def delete_many(cls, keys: Iterable[Any]) -> int:
-        """Remove several keys in one round trip; gives how many were there."""
-        handles = [_handle(cls, parts) for parts in keys]
-        if not handles:
-            return 0
-        targets = [handle._bound() for handle in handles]
-        return handles[0]._run(many.delete_many(targets, [lease(str(t.key)) for t in targets]))
-
-
-def _handle(cls: type[KeyCache[Any]], parts: Any) -> KeyCache[Any]:
-    return cls(*parts) if isinstance(parts, tuple) else cls(parts)
 
 
 def _raw_default(cache: KeyCache[Any]) -> Any:
