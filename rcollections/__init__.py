@@ -25,6 +25,7 @@ from .errors import (
     WrongTypeError,
 )
 from .functions.invalidation import ainvalidate_tags, invalidate_tags
+from .key import Key
 from .l1.localcache import LocalCache
 from .missing import MISSING
 from .servers.clearing import unsafe_clear
@@ -45,6 +46,7 @@ __all__ = [
     "DecodeError",
     "DictCache",
     "EncodeError",
+    "Key",
     "KeyCache",
     "KeyExistsError",
     "L1Info",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # From the top down: each imports only its own room and what stands below it. Type checkers' imports count.
 ORDER = (
     "__main__", "cli", "testing", "contrib", "__init__", "decorators", "collections", "functions", "handles", "servers",
-    "coherence", "wire", "plans", "values", "observe", "l1", "version", "missing", "errors", "forks",
+    "coherence", "wire", "plans", "values", "observe", "l1", "version", "missing", "key", "errors", "forks",
 )  # fmt: skip
 # Inside of ``plans/`` the same: what serves both stands below them.
 PLANS = ("collections", "functions", "")

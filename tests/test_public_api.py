@@ -96,7 +96,8 @@ def _told(name: str, value: Any) -> Iterator[str]:
 
 def _members(name: str, owner: Any) -> Iterator[str]:
     for member in sorted(dir(owner)):
-        if member.startswith("_") or (isinstance(owner, type) and issubclass(owner, tuple) and hasattr(tuple, member)):
+        of_python = isinstance(owner, type) and any(issubclass(owner, b) and hasattr(b, member) for b in (tuple, str))
+        if member.startswith("_") or of_python:
             continue
         value = inspect.getattr_static(owner, member)
         if isinstance(value, (staticmethod, classmethod)):

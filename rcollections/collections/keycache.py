@@ -12,7 +12,7 @@ from ..missing import MISSING
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
 from ..plans.guards import Refused
-from ..plans.naming import channel, guard, lease, tag
+from ..plans.naming import channel, guard, lease, namespaced, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
 from ..servers import registry
@@ -103,15 +103,19 @@ class KeyCache(ManyValues[V]):
         if self.tags or self._since:
             names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
             ms = tag_ms(milliseconds(self.ttl))
-            t.place = Place(lease(t.key), guard(t.key), channel(t.key), names, ms, self._since)
-        elif registry.is_computed(str(t.key).removeprefix(f"{connection.namespace}."), self.prefix):
-            t.lease = lease(t.key)
+            t.place = self._beside(t, names, ms)
+        elif registry.is_computed(str(t.key).removeprefix(namespaced(connection.namespace, "")), self.prefix):
+            t.lease = lease(connection.namespace, t.key)
         return t
 
     def _place(self) -> Place:
         """The keys and facts beside the value, for scripts that look at the metadata of entries, tags or not."""
         t = self._bound()
-        return t.place or Place(lease(t.key), guard(t.key), channel(t.key), (), 0, b"")
+        return t.place or self._beside(t, (), 0)
+
+    def _beside(self, t: Target, tags: tuple[str, ...], tag_ms: int) -> Place:
+        space = t.connection.namespace
+        return Place(lease(space, t.key), guard(space, t.key), channel(space, t.key), tags, tag_ms, self._since)
 
     def _reader(self) -> Reader:
         return Reader(self._bound(), self._unreadable)

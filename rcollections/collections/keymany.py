@@ -67,7 +67,7 @@ class ManyValues(KeyValue[V], Generic[V]):
         if not handles:
             return 0
         targets = [handle._bound() for handle in handles]
-        return handles[0]._run(many.delete_many(targets, [lease(str(t.key)) for t in targets]))
+        return handles[0]._run(many.delete_many(targets, [lease(t.connection.namespace, str(t.key)) for t in targets]))
 
 
 def _handle(cls: type[ManyValues[Any]], parts: Any) -> ManyValues[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from ..key import Key
 from ..l1 import ABSENT, enable
 from ..observe import events
 from ..plans.collections import keys
@@ -103,12 +104,12 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         found, value = await adrive(peek(job, stale=True), connection)
         return value, float("inf") if found.soft is None else found.soft
 
-    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call on the server. Sends nothing; not awaited."""
         function = self._function
         function.keys.shown()
         binding = function.bound()  # that of threads: a key can be asked for outside of an event loop
-        return binding.names.key((*self._bound, *args), kwargs)
+        return Key(binding.names.key((*self._bound, *args), kwargs))
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -152,7 +153,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         connection = function.bound(flights_of, running_loop()).connection
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
-            return await adrive(keys.clean_function(prefix), connection)
+            return await adrive(keys.clean_function(connection.namespace, function.keys.prefix("")), connection)
 
     async def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -86,7 +86,7 @@ class Arguments:
         if hook is not None:
             own: Any = hook()
         elif isinstance(instance, BaseCache):
-            own = instance.key
+            own = str(instance.key)
         elif _is_empty(instance):
             return path
         else:

@@ -107,6 +107,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         load_error=lambda data: load_error(data, target.load),
         late=passed,
         disabled=connection.disabled,
+        namespace=connection.namespace,
         tiering=parts.holding.arm(connection),
         share=cls.share,
         awaits=parts.watching.asynchronous,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CacheError
 from ..handles.base import BaseCache
 from ..handles.options import check
-from ..plans.naming import join, namespaced, tag
+from ..plans.naming import namespaced, tag, tags
+from ..plans.parts import join
 from ..servers import registry
 from .arguments import LONGEST
 
@@ -43,7 +44,7 @@ class Keys:
                 f"{self.name} has a key= of its own, so its entries cannot be told from others: invalidate single "
                 "calls, give it tags, or clean() a class with a prefix"
             )
-        return namespaced(namespace, join(self.cls.__name__, self.cls.prefix, (self._own,)), self.cls.prefix or "-")
+        return namespaced(namespace, join(self.cls.__name__, self.cls.prefix, (self._own,)))
 
     def shown(self) -> None:
         """A user has asked for a key, and may write it by hand from now on."""
@@ -67,13 +68,13 @@ class Keys:
         elif isinstance(given, str):
             found = [Names(self, namespace).of(given)]
         elif self.cls.prefix:
-            found = [namespaced(namespace, self.cls.prefix, self.cls.prefix)]
+            found = [namespaced(namespace, self.cls.prefix)]
         elif namespace or asked:
             found = [f"{namespace}." if namespace else ""]
         else:
             return None
         tagged = self.options.tags or (self.options.tags is None and self.cls.tags)
-        return [*found, tag(namespace, "")] if tagged else found
+        return [*found, tags(namespace)] if tagged else found
 
 
 class Names:
@@ -102,7 +103,7 @@ class Names:
         """The key of ``cls(*parts)``."""
         cls = self._keys.cls
         if self._plain:
-            return namespaced(self._namespace, join(cls.__name__, cls.prefix, parts), cls.prefix)
+            return namespaced(self._namespace, join(cls.__name__, cls.prefix, parts))
         return cls(*parts).key
 
     def made(self, made: object) -> str:

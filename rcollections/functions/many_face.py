@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..key import Key
 from ..plans.effects import Batch, Script
 from ..plans.functions.job import Job
 from ..plans.naming import channel, lease
@@ -44,9 +45,9 @@ class MultiFace(Decorated):
     def __repr__(self) -> str:
         return f"<multi_cached {self._function.path}>"
 
-    def key(self, each: Any) -> str:
+    def key(self, each: Any) -> Key:
         """The key of one id on the server. Sends nothing."""
-        return self._named(self._function.bound().names, each)
+        return Key(self._named(self._function.bound().names, each))
 
     def _named(self, names: Names, each: object) -> str:
         if self._key is not None:
@@ -88,10 +89,11 @@ class MultiFace(Decorated):
     def _drop(self, ids: Iterable[Hashable]) -> Plan[None]:
         """Drop the values of these ids, a thousand in one trip."""
         keys = [self.key(each) for each in dict.fromkeys(ids)]
+        space = self._function.bound().connection.namespace
         for start in range(0, len(keys), 1000):
             part = keys[start : start + 1000]
             with self._function.counts.failing(part[0]):
-                yield Batch([Script("entry_delete", (key, lease(key)), (channel(key),)) for key in part])
+                yield Batch([Script("entry_delete", (key, lease(space, key)), (channel(space, key),)) for key in part])
             for key in part:
                 self._function.counts.note("invalidate", key)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from ..key import Key
 from ..l1 import ABSENT, enable
 from ..observe import events
 from ..plans.collections import keys
@@ -100,10 +101,10 @@ class CachedFunction(Decorated, Generic[P, R]):
         found, value = drive(peek(job, stale=True), connection)
         return value, float("inf") if found.soft is None else found.soft
 
-    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call on the server. Sends nothing."""
         self._function.keys.shown()
-        return self._job(args, kwargs)[0].key
+        return Key(self._job(args, kwargs)[0].key)
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -160,7 +161,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         connection = function.bound().connection
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
-            return drive(keys.clean_function(prefix), connection)
+            return drive(keys.clean_function(connection.namespace, function.keys.prefix("")), connection)
 
     def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -90,7 +90,7 @@ class Writing(WritingBlock[R]):
 def of_value(name: str, t: Target, ttl: float | timedelta) -> Writing[Any]:
     """The block around a change of the source of one value, of the class with this name."""
     connection = t.connection
-    recipe = Recipe(name, t, connection.flights, connection.breaker, ttl=ttl)
+    recipe = Recipe(name, t, connection.flights, connection.breaker, ttl=ttl, namespace=connection.namespace)
     tags = () if t.place is None else t.place.tags
     job: Job[Any] = Job(recipe, str(t.key), tags, lambda: None)
     return Writing(job, connection)

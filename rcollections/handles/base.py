@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigError
+from ..key import Key
 from ..l1 import users
 from ..missing import MISSING
 from ..observe import collector, events
 from ..plans.collections import keys as plans
-from ..plans.naming import guard, join, lease, namespaced
+from ..plans.naming import guard, lease
+from ..plans.parts import complete, join
 from ..servers import registry
 from ..servers.drivers.sync import drive
 from .binding import Binding
 from .filling import Fillable
 from .options import OPTIONS, check, near_miss
 from .pipeline import Pipeline
+from .prefixes import tell_shared
 from .running import Running
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ class BaseCache(Fillable, Binding, Running):
 
     ``Type(*parts, data=MISSING, **overrides)``: the key is ``prefix`` and the parts joined with dots
     (empty strings are dropped, 0 and False are not). ``data=`` replaces the content at once. Overrides
-    are class attributes, for this one handle. Making a handle without ``data`` sends nothing.
+    are class attributes, for this one handle. Making a handle without ``data`` sends nothing. Any text is a part.
+    ``docs/keys.md`` tells how a key is made of them.
 
     Handles hold no state but key and options: share them between threads, pickle them, copy them.
     Two handles of one key are two names of the same content. A command that fails raises an error of this
@@ -63,18 +67,23 @@ class BaseCache(Fillable, Binding, Running):
         def __call__(self, other: C) -> C: ...
 
     def __init__(self, *parts: object, data: object = MISSING, **overrides: object) -> None:
+        self._set(overrides)
+        self._own_key = join(type(self).__name__, self.prefix, parts)
+        if data is not MISSING:
+            self._replace(data)
+
+    def _set(self, overrides: dict[str, object]) -> None:
         for name, value in overrides.items():
             if name not in OPTIONS:
                 raise TypeError(_unknown(type(self).__name__, name))
             setattr(self, name, value)
-        self._own_key = join(type(self).__name__, self.prefix, parts)
-        if data is not MISSING:
-            self._replace(data)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls._loads_itself = callable(getattr(cls, "load", None))
         cls._check_class()
+        if "prefix" in cls.__dict__:
+            tell_shared(cls)
         if cls.l1 is True and cls.prefix:
             users.register(cls)
 
@@ -101,6 +110,8 @@ class BaseCache(Fillable, Binding, Running):
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in OPTIONS:
+            if name == "prefix" and "_own_key" in self.__dict__:
+                raise AttributeError(f"{type(self).__name__}: the key of a handle is made already; make another handle")
             value = self._check_option(name, value)
             self.__dict__.pop("_target", None)
             self.__dict__.pop("_near", None)
@@ -109,9 +120,12 @@ class BaseCache(Fillable, Binding, Running):
     # -- the key ---------------------------------------------------------------------------------
 
     @property
-    def key(self) -> str:
-        """The key exactly as the server gets it: namespace, prefix and parts."""
-        return str(self._bound().key)
+    def key(self) -> Key:
+        """The key exactly as the server gets it: namespace, prefix and parts.
+
+        ``KeyCache(other.key)`` addresses the same key.
+        """
+        return Key(self._bound().key)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._own_key!r})"
@@ -164,6 +178,24 @@ class BaseCache(Fillable, Binding, Running):
             return cls(*parts, **overrides)
         return cls(*parts, data=data, **overrides)
 
+    @classmethod
+    def at(cls, key: str, **overrides: object) -> Self:
+        """The handle of a key that is complete, as the server has it: from a command line, a log, ``SCAN``.
+
+        Every other text gets the namespace, the prefix of the class, and escapes where a key needs them. Sends nothing.
+        ValueError for a key that cannot be one of ours.
+
+        >>> from rcollections import KeyCache
+        >>> KeyCache("price", "tea", data=3)
+        KeyCache('price.tea')
+        >>> KeyCache.at("price.tea").data
+        3
+        """
+        new = object.__new__(cls)
+        new._set(overrides)
+        new._own_key = complete(cls.__name__, key)
+        return new
+
     def exists(self, ttl: float | None = None) -> bool:
         """Whether the key is on the server; with ``ttl``, whether it stays for more than that many seconds.
 
@@ -177,7 +209,8 @@ class BaseCache(Fillable, Binding, Running):
     def clear(self) -> None:
         """Remove this key with all its content; fine if it is missing. One round trip."""
         t = self._bound()
-        self._run(plans.clear(t, guard(t.key), lease(t.key)))
+        space = t.connection.namespace
+        self._run(plans.clear(t, guard(space, t.key), lease(space, t.key)))
 
     def expire(self, seconds: float | timedelta) -> bool:
         """Let the key live that long from now; 0 for ever. False if there is no key. One round trip."""
@@ -225,7 +258,7 @@ class BaseCache(Fillable, Binding, Running):
         if not cls.prefix:
             raise ValueError(f"{cls.__name__}.clean() needs a prefix: without one it would remove everybody's keys")
         connection = registry.connection(cls.connection_name)
-        return drive(plans.clean(namespaced(connection.namespace, cls.prefix, cls.prefix)), connection)
+        return drive(plans.clean(connection.namespace, cls.prefix), connection)
 
     def pipeline(self) -> Pipeline[Self]:
         """Collect calls and send them together on exit of the block: one round trip, in MULTI.

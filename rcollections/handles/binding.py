@@ -40,7 +40,7 @@ class Binding(Handle):
     def _bind(self, connection: Connection) -> Target:
         dumps, load = self._content(connection)
         encode, decode = self._elements()
-        key = namespaced(connection.namespace, self._own_key, self.prefix)
+        key = namespaced(connection.namespace, self._own_key)
         if self._guards and (self.tags or self._loads_itself or self._since):
             key = self._guarded_key(connection, key)
         return Target(

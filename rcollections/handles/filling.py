@@ -43,7 +43,9 @@ class Fillable(Handle):
         """A token of this moment, to be taken before a slow read of the source: see ``fill``. One round trip."""
         t = self._bound()
         key = self._guarded_key(t.connection, str(t.key))
-        return Since(str(key), self._run(Trips("since", loads.mark(key, lease(key), self._open_mode))))
+        return Since(
+            str(key), self._run(Trips("since", loads.mark(key, lease(t.connection.namespace, key), self._open_mode)))
+        )
 
     def fill(self, data: object, *, since: Since, merge: bool = False) -> bool:
         """Make ``data`` the content, unless it is out of date; with ``merge`` add it to the content.
@@ -92,7 +94,7 @@ class Fillable(Handle):
         ms = milliseconds(self.ttl)
         names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
         filler = self._loader if self._loads_itself else None
-        return Guarded.make(key, guard(key), names, tag_ms(ms), ms, filler, self._since)
+        return Guarded.make(key, guard(connection.namespace, key), names, tag_ms(ms), ms, filler, self._since)
 
     # -- load(self) ------------------------------------------------------------------------------
 
@@ -105,7 +107,9 @@ class Fillable(Handle):
             content = cast("Loading", self).load()
             return content, self._marked(seen)._replacement(() if content is None else content)
 
-        return loads.fill(Load(name, key, lease(key), channel(key), t.connection.flights, make))
+        namespace = t.connection.namespace
+        beside = lease(namespace, key), channel(namespace, key)
+        return loads.fill(Load(name, key, *beside, t.connection.flights, make))
 
     def _field_loader(self, field: object, compute: Callable[[], Any]) -> Plan[Any]:
         """Make one field by ``__missing__``, under a lease of its own; the value that is stored first counts."""
@@ -113,7 +117,7 @@ class Fillable(Handle):
         key = self._guarded_key(t.connection, str(t.key))
         from hashlib import blake2b  # only for dicts that make missing fields
 
-        own = f"{lease(key)}:{blake2b(t.encode(field), digest_size=8).hexdigest()}"
+        own = f"{lease(t.connection.namespace, key)}:{blake2b(t.encode(field), digest_size=8).hexdigest()}"
         name = f"{type(self).__name__}.__missing__()"
 
         def make(seen: bytes) -> tuple[object, Operation[Any]]:
@@ -121,7 +125,7 @@ class Fillable(Handle):
             return value, fields.setdefault(self._marked(seen)._bound(), field, value)
 
         def load() -> Plan[Any]:
-            flights = t.connection.flights
-            return loads.fill(Load(name, key, own, channel(own), flights, make, field=t.encode(field)))
+            flights, told = t.connection.flights, channel(t.connection.namespace, own)
+            return loads.fill(Load(name, key, own, told, flights, make, field=t.encode(field)))
 
         return fields.made(t, field, load)

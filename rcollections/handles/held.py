@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..l1 import Near
-from ..plans.naming import guard_prefix, namespaced, tag
+from ..plans.naming import heard, namespaced, tags
 from ..servers import registry
 from .handle import Handle
 
@@ -40,15 +40,13 @@ class Nearby(Handle):
             return None
         with suppress(ConfigError):
             if registry.connection(cls.connection_name) is connection:
-                return cls._prefixes(connection.namespace, cls.prefix, cls.tags, cls._guards)
+                return cls._heard(connection.namespace, cls.prefix, cls.tags, cls._guards)
         return None
 
     @staticmethod
-    def _prefixes(namespace: str, prefix: str, tags: tuple[str, ...], guards: bool) -> list[str]:
-        everything = f"{namespace}." if namespace else ""
-        own = namespaced(namespace, prefix, prefix) if prefix else everything
-        found = [own, guard_prefix(own)] if guards else [own]
-        return [*found, tag(namespace, "")] if tags else found
+    def _heard(namespace: str, own: str, carried: tuple[str, ...], guards: bool) -> list[str]:
+        found = heard(namespace, own, guards=guards)
+        return [*found, tags(namespace)] if carried else found
 
     def _nearby(self, t: Target) -> Near | None:
         """The place of this handle's reads in L1; None: L1 holds none."""
@@ -57,7 +55,9 @@ class Nearby(Handle):
             if t.connection.disabled:
                 return None
             tiering = t.connection.tiering
-            tiering.want(self._prefixes(t.connection.namespace, self.prefix, self.tags, t.guarded), now=True)
+            # Without a prefix the key tells: two characters, so that many keys ask for few prefixes.
+            own = self.prefix or t.key.removeprefix(namespaced(t.connection.namespace, ""))[:2]
+            tiering.want(self._heard(t.connection.namespace, own, self.tags, t.guarded), now=True)
             near = Near(tiering.tier, str(t.key))
             if not near.usable:  # no_l1()
                 return None

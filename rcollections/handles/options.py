@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..plans.parts import one_hash_tag
 from ..plans.target import milliseconds
 
 if TYPE_CHECKING:
@@ -52,16 +53,15 @@ def _switch(value: object) -> str | None:
 def _prefix(value: object) -> str | None:
     if not isinstance(value, str):
         return _text(value)
-    if any(ord(char) < 32 or ord(char) == 127 for char in value):
-        return "holds a control character"
-    if ("{" in value or "}" in value) and not _one_hash_tag(value):
+    if not value.isprintable():
+        return "holds a character that cannot be printed"
+    if "\\" in value:
+        return "holds a backslash, which escapes characters of key parts"
+    if value.startswith("rc:"):
+        return "begins with 'rc:', which is kept for tags, leases and guards"
+    if ("{" in value or "}" in value) and not one_hash_tag(value):
         return "may hold one {hash tag}, with something in it, and no other braces"
     return None
-
-
-def _one_hash_tag(value: str) -> bool:
-    opened, closed = value.find("{"), value.find("}")
-    return value.count("{") == value.count("}") == 1 and opened + 1 < closed
 
 
 def _tags(value: object) -> str | None:
@@ -70,8 +70,8 @@ def _tags(value: object) -> str | None:
     for tag in value:
         if not isinstance(tag, str):
             return f"holds a {type(tag).__name__}: tags are str"
-        if not tag or len(tag.encode("utf-8", "surrogatepass")) > 200 or any(ord(char) < 32 for char in tag):
-            return "holds a tag that is empty, over 200 bytes or has control characters"
+        if not tag:
+            return "holds an empty tag"
     return None
 
 

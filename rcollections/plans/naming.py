@@ -1,76 +1,93 @@
-"""How key names are made: namespace, prefix and parts, joined with dots."""
+"""The names on the server: the namespace before a key, and the keys and channels beside a key.
+
+The namespace stands first in all of them, so that one pattern of an ACL covers an application. The names that are
+not the user's begin with ``rc:`` behind the namespace. A lease, guard or staging key is in the slot of its key.
+"""
 
 from __future__ import annotations
 
-from datetime import date
-from enum import Enum
-from uuid import UUID
+import re
+from functools import lru_cache
+from secrets import token_hex
 
-__all__ = ["channel", "guard", "guard_prefix", "join", "lease", "namespaced", "tag"]
+from ..key import Key
+from .parts import escaped
 
+__all__ = ["beside", "channel", "guard", "heard", "lease", "namespaced", "slot", "staging", "tag", "tags"]
 
-def join(owner: str, prefix: str, parts: tuple[object, ...]) -> str:
-    """The key without its namespace. A part by which two handles could share a key by accident is refused."""
-    words = [prefix, *(_part(owner, part) for part in parts)]
-    key = ".".join(word for word in words if word != "")
-    if not key:
-        raise ValueError(f"{owner}() needs a prefix or at least one key part that is not empty")
-    return key
+LONGEST_TAG = 200  # bytes
+HEAD = 32  # characters of a longer tag that stay readable
 
-
-def _part(owner: str, part: object) -> str:
-    if isinstance(part, Enum):
-        part = part.value
-    if isinstance(part, str):
-        text = str.__str__(part)
-    elif isinstance(part, (bool, int, float, UUID, date)):
-        text = str(part)
-    else:
-        raise TypeError(
-            f"{owner}: a key part is str, int, float, bool, UUID, date or Enum, not {type(part).__name__}"
-            + (": is an id missing?" if part is None else "")
-        )
-    for char in text:
-        if char in "{}" or ord(char) < 32 or ord(char) == 127:
-            raise ValueError(f"{owner}: the key part {text!r} holds {char!r}: no braces, no control characters")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError(f"{owner}: the key part {text!r} is not valid text (it holds a lone surrogate)") from None
-    return text
+_TAG = re.compile(r"\{([^}]+)\}")
 
 
-def namespaced(namespace: str, key: str, prefix: str) -> str:
-    """The key as the server gets it.
-
-    ``KeyCache(other.key)`` must address the key of ``other``, so a key of a class without prefix that
-    is in the namespace already stays as it is.
-    """
-    if not namespace or (not prefix and key.startswith(namespace + ".")):
-        return key
-    return f"{namespace}.{key}"
+def namespaced(namespace: str, key: str) -> str:
+    """The key as the server gets it; one that is complete already stays as it is."""
+    return f"{namespace}.{key}" if namespace and type(key) is not Key else key
 
 
-def lease(key: str) -> str:
-    """The key of the lease of ``key``: in the same cluster slot, and outside every class's prefix."""
-    return f"rc:l:{key}" if "{" in key else f"rc:l:{{{key}}}"
+def slot(key: str) -> str:
+    """What of a key chooses its slot in a cluster, by the server's rule: the first braces, if something is in them."""
+    found = _TAG.search(key, key.find("{")) if "{" in key else None
+    return found[1] if found is not None and found.start() == key.find("{") else key
 
 
-def guard(key: str) -> str:
-    """The key of the guard of ``key``, in the same cluster slot: it says under which stamps the data was begun."""
-    return f"rc:g:{key}" if "{" in key else f"rc:g:{{{key}}}"
+def _inside(key: str) -> str:
+    """The key so that it is in its own slot when something stands before it."""
+    return key if "{" in key and slot(key) != key else f"{{{key}}}"
 
 
-def guard_prefix(prefix: str) -> str:
-    """The beginning of the guards of all keys with this prefix."""
-    return f"rc:g:{prefix}" if "{" in prefix else f"rc:g:{{{prefix}" if prefix else "rc:g:"
+def beside(namespace: str, kind: str) -> str:
+    """The beginning of all names of one kind: leases ``l``, guards ``g``, staging ``s``, tags ``t``, channels ``w``."""
+    return f"{namespace}.rc:{kind}:" if namespace else f"rc:{kind}:"
 
 
-def channel(key: str) -> str:
+def lease(namespace: str, key: str) -> str:
+    """The key of the lease of ``key``."""
+    return beside(namespace, "l") + _inside(key)
+
+
+def guard(namespace: str, key: str) -> str:
+    """The key of the guard of ``key``: it says under which stamps the data was begun."""
+    return beside(namespace, "g") + _inside(key)
+
+
+def staging(namespace: str, key: str) -> str:
+    """A new key to build large content under, which is renamed to ``key`` in the end."""
+    return f"{beside(namespace, 's')}{{{slot(key)}}}:{token_hex(8)}"
+
+
+def channel(namespace: str, key: str) -> str:
     """The channel of the messages that ``key`` was stored or dropped, or its lease given back."""
-    return f"rc:w:{key}"
+    return beside(namespace, "w") + key
 
 
+def tags(namespace: str) -> str:
+    """The beginning of the keys of all tags."""
+    return beside(namespace, "t")
+
+
+@lru_cache(4096)
 def tag(namespace: str, name: str) -> str:
-    """The key of a tag's stamp."""
-    return f"{namespace}.rc:t:{name}" if namespace else f"rc:t:{name}"
+    """The key of a tag's stamp. Two tags have one key only if they are equal; long ones end in a digest."""
+    text = escaped(name)
+    if len(text) * 4 > LONGEST_TAG and len(text.encode()) > LONGEST_TAG:
+        from hashlib import blake2b  # only for long tags
+
+        digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        text = rf"{escaped(name[:HEAD])}\~{digest}"  # no escaped text holds this mark
+    return tags(namespace) + text
+
+
+def heard(namespace: str, own: str, *, guards: bool = False) -> list[str]:
+    """The beginnings under which L1 hears of keys that begin with ``own`` (without the namespace), and their guards.
+
+    None of them covers the names of leases, guards and staging keys of others: they change all the time.
+    """
+    if "rc:".startswith(own):  # then only the keys with parts behind the prefix
+        own += "."
+    found = [namespaced(namespace, own)]
+    if guards:
+        inside = found[0] if "{" in own else f"{{{found[0]}"
+        found.append(beside(namespace, "g") + inside)
+    return found

@@ -28,8 +28,9 @@ def repeatable(step: Step) -> bool:
     return step.args[0] in _REPEATED
 
 
-def written(step: Step, tags: str) -> tuple[Any, ...] | None:
-    """The keys that a step may change; None if they are not known. ``tags`` is the beginning of the keys of tags.
+def written(step: Step, apart: tuple[str, ...]) -> tuple[Any, ...] | None:
+    """The keys that a step may change; None if they are not known. Those that begin like ``apart`` do not count: the
+    keys of tags and of leases.
 
     Of the changes of a tag only an invalidation counts; making a missing tag does not. A lease that a script changes
     does not count either.
@@ -41,7 +42,7 @@ def written(step: Step, tags: str) -> tuple[Any, ...] | None:
             return ()
         if not script.guarded:
             return writes.keys(step)
-        return tuple(key for key in step.keys if not key.startswith((tags, "rc:l:")))  # the keys of guards stay in
+        return tuple(key for key in step.keys if not key.startswith(apart))  # the keys of guards stay in
     if step.args[0] in _CHANGES_NOTHING:
         return ()
     facts = COMMANDS.get(step.args[0])

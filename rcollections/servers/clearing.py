@@ -31,7 +31,7 @@ def unsafe_clear(pattern: str, *, connection_name: str = "") -> int:
         raise ValueError("unsafe_clear() takes a pattern, such as 'shop.*'")
     chosen = connection(connection_name)
     namespace = chosen.namespace.translate({ord(char): f"\\{char}" for char in "[]*?^\\"})
-    return drive(_clear(namespaced(namespace, pattern, "-")), chosen)
+    return drive(_clear(namespaced(namespace, pattern)), chosen)
 
 
 def _clear(pattern: str) -> Plan[int]:

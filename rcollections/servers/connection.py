@@ -10,7 +10,7 @@ from ..errors import CacheError
 from ..forks import after_fork
 from ..plans.effects import Command
 from ..plans.flights import Flights
-from ..plans.naming import tag
+from ..plans.naming import beside, tags
 from ..plans.steps import written
 from ..wire.clock import no_deadline
 from ..wire.signals import Signal
@@ -49,7 +49,7 @@ class Connection:
         self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self))
         self.breaker = Breaker(dsn.shown, self._ping, _start)
         self.flights = Flights(Signal)  # of all threads; each event loop has its own
-        self._tags = tag(dsn.namespace, "")
+        self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         after_fork(self._after_fork)
 
     def __repr__(self) -> str:
@@ -95,7 +95,7 @@ class Connection:
         if not any_tiers():
             return
         for step in steps:
-            keys = written(step, self._tags)
+            keys = written(step, self._apart)
             if keys is None:
                 wrote_anything()
             elif keys:

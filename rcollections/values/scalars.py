@@ -16,6 +16,7 @@ from uuid import UUID, SafeUUID
 from zoneinfo import ZoneInfo
 
 from ..errors import DecodeError, EncodeError
+from ..key import Key
 from .classes import class_at, path_of
 
 if TYPE_CHECKING:
@@ -220,10 +221,15 @@ def _read_enum(data: bytes) -> Enum:
     return cls._member_map_[name]
 
 
+def _read_key(data: bytes) -> Key:
+    return Key(data.decode("utf-8", "surrogatepass"))
+
+
 SCALARS: dict[type, Scalar] = {
     int: Scalar(ord("i"), _write_int, _read_int),  # ints beyond 64 bits, which MessagePack and plain text do not carry
     bytearray: Scalar(ord("y"), bytes, bytearray),
     str: Scalar(ord("u"), lambda text: text.encode("utf-8", "surrogatepass"), _read_surrogates),
+    Key: Scalar(ord("K"), lambda text: text.encode("utf-8", "surrogatepass"), _read_key),
     complex: Scalar(ord("c"), _write_complex, _read_complex),
     Decimal: Scalar(ord("D"), _write_decimal, _read_decimal),
     Fraction: Scalar(ord("F"), _write_fraction, _read_fraction),

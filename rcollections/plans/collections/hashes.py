@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheError, EncodeError
 from ..effects import Batch, Command, Give, Script
+from ..naming import staging
 from ..op import More, Op, Ready, Trips, as_plan, several
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT, expect_ok
 from .fields import check_able
-from .keys import commit, staging
+from .keys import commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -186,7 +187,7 @@ def replace(t: Target, items: Iterable[tuple[object, object]]) -> Operation[None
 
 def replace_big(t: Target, flat: list[bytes]) -> Plan[None]:
     """``replace`` for more than ``ATOMIC`` fields: they go to a staging key with a ttl, which is then renamed."""
-    aside = staging(t.key)
+    aside = staging(t.connection.namespace, t.key)
     try:
         yield from _stored(aside, (60_000, "last"), flat)
         yield from commit(t, aside)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from ..effects import Command, Script
+from ..naming import beside, namespaced
 from ..op import Op
 from ..target import expect_ok, milliseconds
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..effects import Arg, Plan
     from ..target import Target
 
-__all__ = ["clean", "clear", "commit", "copy", "exists", "expire", "renew", "staging", "touch"]
+__all__ = ["clean", "clear", "commit", "copy", "exists", "expire", "renew", "touch"]
 
 
 def exists(t: Target) -> Op[bool]:
@@ -54,37 +54,39 @@ def copy(t: Target, to: str) -> Op[bool]:
     return Op("copy_to", step, lambda reply: bool(reply[0] == b"ok"), operands=True)
 
 
-def staging(key: str) -> str:
-    """A new key beside ``key``, in the same cluster slot, to build large content under."""
-    tag = re.search(r"\{([^{}]+)\}", key)
-    return f"rc:s:{{{tag[1] if tag else key}}}:{token_hex(8)}"
-
-
 def commit(t: Target, built: str) -> Plan[None]:
     """Rename the staging key ``built`` into place."""
     reply = yield Script("key_commit", (built, t.key), (t.ms(),))
     expect_ok(reply)
 
 
-def clean(prefix: str) -> Plan[int]:
-    """Unlink every key that is ``prefix`` or begins with ``prefix.``, in batches; gives how many were removed.
+def clean(namespace: str, prefix: str) -> Plan[int]:
+    """Unlink every key of the namespace that is ``prefix`` or begins with ``prefix.``; gives how many were removed."""
+    return (yield from _clean(namespace, prefix, "."))
 
-    The leases and guards go first, so that no computation that runs can store an older value afterwards.
-    """
-    start, end = (prefix, "") if "{" in prefix else ("{" + prefix, "}")
-    beside = [f"rc:{kind}:{start}" for kind in "gl"]
-    exact = [each + end for each in beside]
-    yield from _clean(
-        f"rc:[gl]:{_glob(start)}*", exact, [f"{each}." for each in beside] + [f"{each}:" for each in exact]
-    )
-    return (yield from _clean(f"{_glob(prefix)}*", [prefix], [f"{prefix}."]))
+
+def clean_function(namespace: str, prefix: str) -> Plan[int]:
+    """Unlink the keys of all calls of a function: in its automatic keys the arguments stand in parentheses."""
+    return (yield from _clean(namespace, prefix, "(."))
+
+
+def _clean(namespace: str, prefix: str, ends: str) -> Plan[int]:
+    """In batches. Leases and guards go first, so that no computation that runs can store an older value afterwards."""
+    key = namespaced(namespace, prefix)
+    start, end = (key, "") if "{" in key else ("{" + key, "}")
+    near = [beside(namespace, kind) + start for kind in "gl"]
+    pattern = _glob(near[0]).replace("rc:g:", "rc:[gl]:", 1)
+    exact = [each + end for each in near]
+    below = [f"{each}{mark}" for each in near for mark in ends] + [f"{each}:" for each in exact]
+    yield from _removed(f"{pattern}*", exact, below)
+    return (yield from _removed(f"{_glob(key)}*", [key], [f"{key}{mark}" for mark in ends]))
 
 
 def _glob(text: str) -> str:
     return re.sub(r"([\[\]*?^\\-])", r"\\\1", text)
 
 
-def _clean(pattern: str, exact: list[str], beginnings: list[str]) -> Plan[int]:
+def _removed(pattern: str, exact: list[str], beginnings: list[str]) -> Plan[int]:
     same, below = {each.encode() for each in exact}, tuple(each.encode() for each in beginnings)
     removed, cursor = 0, 0
     while True:
@@ -94,6 +96,3 @@ def _clean(pattern: str, exact: list[str], beginnings: list[str]) -> Plan[int]:
             removed += yield Command(("UNLINK", *ours))
         if int(cursor) == 0:
             return removed
-
-
-clean_function = clean

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...errors import CacheError
 from ...missing import MISSING
 from ..effects import Batch, Command, Give, Script
+from ..naming import staging
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
-from .keys import staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -190,7 +190,7 @@ def combine(
     """
     if own is not None and not is_small(own):
         return Trips(name, _combine_big(t, op, others, own, decode))
-    aside = staging(t.key)
+    aside = staging(t.connection.namespace, t.key)
     operands = (*others, aside) if own is not None else tuple(others)
     step = _combined(t, op, aside, operands, len(own or ()), own or ())
     return Op(name, step, _sizes(t, decode), operands=True)
@@ -200,7 +200,7 @@ def _combine_big(
     t: Target, op: str, others: Sequence[str], own: Sequence[bytes], decode: Callable[[int, int], T]
 ) -> Plan[T]:
     """The members are sent to a staging key first, then one step changes the set."""
-    aside = staging(t.key)
+    aside = staging(t.connection.namespace, t.key)
     steps = (Script("set_add", (aside,), (_STAGED_MS, "last", *chunk)) for chunk in chunks(own, _AT_ONCE))
     try:
         while batch := tuple(islice(steps, 4)):
@@ -216,7 +216,9 @@ def _combine_big(
 
 
 def _combined(t: Target, op: str, aside: str, operands: tuple[str, ...], staged: int, own: Sequence[bytes]) -> Script:
-    return Script("set_combine", (t.key, aside, staging(t.key), *operands), (*t.arm(), op, staged, *own))
+    return Script(
+        "set_combine", (t.key, aside, staging(t.connection.namespace, t.key), *operands), (*t.arm(), op, staged, *own)
+    )
 
 
 def _sizes(t: Target, decode: Callable[[int, int], T]) -> Callable[[list[object]], T]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheError
 from ..effects import Batch, Command, Script
+from ..naming import staging
 from ..op import Op, Ready, Trips, then
-from .keys import staging
 from .scores import AGGREGATES, in_order, met, pairs, united, without
 from .sets import member
 from .sortedsets import batches, chunks, encoded, flat, is_small, remove, scores, whole
@@ -142,7 +142,7 @@ def _combine(
     """Change a sorted set, atomically, by others of the server and by any number of scores (None: no such operand)."""
     if own is not None and not is_small(own):
         return Trips(name, _combine_big(t, op, aggregate, keys, own))
-    aside = staging(t.key)
+    aside = staging(t.connection.namespace, t.key)
     operands = (*keys, aside) if own is not None else tuple(keys)
     step = _combined(t, op, aggregate, aside, operands, len(own or ()), flat((own or {}).items()))
     return Op(name, step, _arrived(t), operands=True)
@@ -150,7 +150,7 @@ def _combine(
 
 def _combine_big(t: Target, op: str, aggregate: str, keys: Sequence[str], own: Content) -> Plan[None]:
     """The scores are sent to a staging key first, then one step does the change."""
-    aside = staging(t.key)
+    aside = staging(t.connection.namespace, t.key)
     steps = (Script("zset_add", (aside,), (_STAGED_MS, "last", "", *chunk)) for chunk in chunks(own))
     try:
         for batch in batches(steps):
@@ -173,7 +173,7 @@ def _combined(
     staged: int,
     words: tuple[str | bytes, ...],
 ) -> Script:
-    keys = (t.key, aside, staging(t.key), *operands)
+    keys = (t.key, aside, staging(t.connection.namespace, t.key), *operands)
     return Script("zset_combine", keys, (*t.arm(), op, aggregate, staged, *words))
 
 

@@ -185,7 +185,7 @@ def add(t: Target, value: object, ttl: float | timedelta | None, read: Reader) -
         return Op("set", step, stored, ahead=outdate(t))
 
     if t.place is None:
-        return Op("set", Script("key_add", (t.key, lease(t.key)), (ms, data)), decode)
+        return Op("set", Script("key_add", (t.key, lease(t.connection.namespace, t.key)), (ms, data)), decode)
     return Op("set", _put(t, t.place, data, ms, "last", "new"), decode)
 
 

@@ -41,12 +41,12 @@ class Job(Computation, Generic[R]):
     @property
     def lease(self) -> str:
         """The key of the lease."""
-        return naming.lease(self.key)
+        return naming.lease(self.recipe.namespace, self.key)
 
     @property
     def channel(self) -> str:
         """The channel of the messages that the entry has changed, or that its lease was given back."""
-        return naming.channel(self.key)
+        return naming.channel(self.recipe.namespace, self.key)
 
     # -- telling -----------------------------------------------------------------------------------
 

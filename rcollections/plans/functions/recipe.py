@@ -71,6 +71,7 @@ class Recipe:
     cache_errors: tuple[type[Exception], ...] = ()
     raises: bool = False
     round_trip: bool = False
+    namespace: str = ""
     note: Callable[[str, str, BaseException | None], None] = _untold
     lost: Callable[[BaseException], None] = _unlogged
     dump_error: Callable[[BaseException], bytes] | None = None

@@ -101,6 +101,8 @@ def _namespace(value: object) -> str:
     text = _text(value)
     if "{" in text or "}" in text:
         raise ValueError("must have no braces")
+    if "\\" in text or text.startswith("rc:"):
+        raise ValueError("must have no backslash, and not begin with 'rc:'")
     return text
 
 
