@@ -145,7 +145,7 @@ GUARDS: dict[str, Guard] = {
     "expire-drops-lease": Guard(lambda: scripts(entry_expire=expire_entry_only), case((CALL,), (changer("expire"),))),
     "put-drops-lease": Guard(lambda: scripts(entry_put=put_entry_only), case((CALL,), (putter(),), plain_writers=1)),
     "clear-drops-leases": Guard(
-        lambda: Parts(clear=lambda prefix: keys._clean(f"{prefix}*", [prefix], [])),
+        lambda: Parts(clear=lambda prefix: keys._removed(f"{prefix}*", [prefix], [])),
         case((CALL,), (clearer,)),
     ),
     "recheck": Guard(lambda: scripts(entry_fetch=fetch_unseen), case((CALL,), (CALL,), computations=1)),

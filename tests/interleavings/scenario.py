@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ def numbered(actor: Any) -> bytes:
     return b"d%03d%04d" % (actor.number, actor.draws)
 
 
+CLEARED = partial(keys.clean_function, "")  # ``f.clear()`` where there is no namespace
+
+
 @dataclass(frozen=True)
 class Parts:
     """The code under test. A mutation replaces one of them."""
@@ -54,7 +58,7 @@ class Parts:
     through: Any = through
     loads: Any = loads
     beside: tuple[str, ...] = (GUARD, LEASE)  # what goes with a collection that is cleared
-    clear: Any = keys.clean_function
+    clear: Any = CLEARED
     tier: Any = Tier  # of the process
     proof: Any = Proof
     own: str = "finally"  # when own writes are told to the tier: also "reply", "before", "never"
