@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...errors import CacheError
 from ...missing import MISSING
 from ..effects import Batch, Command, Give, Script
-from ..op import More, Op, Ready, Trips
+from ..op import More, Op, Ready, Trips, as_plan
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .keys import staging
+from .lookups import lookup, unfound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from ..target import Target
 
 __all__ = [
-    "add", "add_many", "ask", "ask_each", "chunks", "combine", "contains", "encoded", "grow", "is_small", "known",
-    "length", "member", "members", "pop", "remove", "replace", "sample", "shrink", "whole",
+    "add", "add_many", "ask", "ask_each", "chunks", "combine", "contains", "discard", "encoded", "grow", "is_small",
+    "known", "length", "member", "members", "of_set", "pop", "remove", "replace", "sample", "shrink", "take_out",
+    "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -36,8 +38,12 @@ def length(t: Target) -> Op[int]:
     return Op("length", Command(("SCARD", t.key)), int)
 
 
-def contains(t: Target, elem: object) -> Op[bool]:
-    return Op("contains", Command(("SISMEMBER", t.key, t.encode(elem))), bool, True)
+def contains(t: Target, elem: object) -> Operation[bool]:
+    try:
+        data = t.encode(elem)
+    except (TypeError, ValueError):
+        return unfound("contains", elem, lambda: False)
+    return Op("contains", Command(("SISMEMBER", t.key, data)), bool, True)
 
 
 def add(t: Target, elem: object) -> Op[bool]:
@@ -49,6 +55,18 @@ def add_many(t: Target, name: str, members: Sequence[bytes], decode: Callable[[i
     """Add at most ``ATOMIC`` members; ``decode`` gets how many were new."""
     step = Script("set_add", (t.key,), (*t.arm(), *members))
     return Op(name, step, lambda reply: decode(int(reply[1])))
+
+
+@lookup(lambda *_: False)
+def discard(t: Target, elem: object) -> Op[bool]:
+    """Remove one element; gives whether it was there."""
+    return remove(t, "remove", (t.encode(elem),), bool)
+
+
+@lookup(lambda _elem, absent: absent(0))
+def take_out(t: Target, elem: object, absent: Callable[[int], None]) -> Op[None]:
+    """Remove one element; ``absent`` gets how many were there, and raises if that is none."""
+    return remove(t, "remove", (t.encode(elem),), absent)
 
 
 def remove(t: Target, name: str, members: Sequence[bytes], decode: Callable[[int], T]) -> Op[T]:
@@ -130,6 +148,17 @@ def whole(t: Target) -> Plan[set[object]]:
     elems: set[object] = set()
     yield from gather(first.plan, elems.update)
     return elems
+
+
+def of_set(name: str, other: Target, ask: Callable[[frozenset[object]], Operation[T]]) -> Trips[T]:
+    """The operation on the frozenset of another set of the server, whose content is read first."""
+
+    def plan() -> Plan[T]:
+        found = yield from whole(other)
+        value: T = yield from as_plan(ask(frozenset(found)))
+        return value
+
+    return Trips(name, plan())
 
 
 def ask(t: Target, name: str, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Operation[T]:
