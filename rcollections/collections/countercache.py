@@ -35,7 +35,7 @@ __all__ = ["Count", "CounterCache"]
 D = TypeVar("D")
 
 
-class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
+class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[misc]  # clear() tells more
     """A ``collections.Counter`` on the server: a missing field counts 0, and adding is atomic.
 
     ``c[field] += 1`` reads and then sends one increment, so that no caller's counting is lost; so does

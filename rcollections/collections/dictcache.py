@@ -36,7 +36,7 @@ __all__ = ["DictCache"]
 D = TypeVar("D")
 
 
-class DictCache(HashCache[K, V], MutableMapping[K, V]):
+class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  # clear() tells more
     """A ``dict`` on the server: fields are whatever a dict takes as keys, values what the codec carries.
 
     Operations are atomic and one round trip each unless they say otherwise. A hash on a server differs

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from ..errors import CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
 from ..missing import MISSING
+from ..plans.collections import keys
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
 from ..plans.guards import Refused
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from ..functions.wrap import Decorator
     from ..functions.writing import Writing
     from ..handles.filling import Since
-    from ..plans.op import Operation
+    from ..missing import Missing
+    from ..plans.op import Op, Operation
     from ..plans.target import Target
     from ..servers.connection import Connection
 
@@ -233,7 +235,30 @@ class KeyCache(ManyValues[V]):
         """
         return self._run(plans.increment(self._bound(), by))
 
+    def clear(self, *, if_value: V | Missing = MISSING) -> bool:
+        """Remove the value; True if there was one. With ``if_value`` only if it is that value, in one step.
+
+        The stored bytes must be those that storing ``if_value`` would write, as with ``cas``: 1 is not 1.0, and
+        of two equal dicts one may be written in another order. A value that is stale, or whose tags were invalidated,
+        counts as none. A computation that runs now will not be stored; with ``if_value`` only if something was removed.
+        One round trip.
+
+        >>> from rcollections import KeyCache
+        >>> owner = KeyCache("owner", data="ann")
+        >>> owner.clear(if_value="bob"), owner.clear(if_value="ann"), owner.clear()
+        (False, True, False)
+        """
+        return self._run(keys.clear_value(self._bound(), self._place(), if_value))
+
     # -- how long it stays -----------------------------------------------------------------------
+
+    def expires_in(self) -> float | None:
+        """The seconds that the value stays: ``inf`` for ever, None if there is none. One round trip.
+
+        Of a value with stale windows it is how long the value is fresh; ``get_ttl`` gives the value as well.
+        """
+        seen: Op[tuple[V, float]] = plans.get_ttl(self._bound(), self._reader(), lambda: None)
+        return self._run(seen.named("expires_in").then(lambda found: found[1]))
 
     def exists(self, ttl: float | None = None) -> bool:
         """Whether there is a value; with ``ttl``, whether it stays for more than that many seconds.

@@ -29,7 +29,7 @@ __all__ = ["SetCache"]
 S = TypeVar("S")
 
 
-class SetCache(SetAlgebra[T], MutableSet[T]):
+class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() tells more
     """A ``set`` on the server: elements are whatever a set takes and the codec carries.
 
     Operations are atomic and one round trip each unless they say otherwise. Operators, and the methods

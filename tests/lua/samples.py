@@ -48,6 +48,8 @@ SAMPLES: tuple[Sample, ...] = (
     *_calls("counter_popitem", ("h", ())),
     *_calls("entry_arm", ("k", (5000, "set")), (f"k {TAG}", (0, "renew"))),
     *_calls("entry_begin", (f"k {LEASE}", (TOKEN, 500, 0)), (f"k {LEASE} {TAG} {OTHER}", (TOKEN, 500, 0, NEW, NEXT))),
+    *(sample for what in (("any", ""), ("same", "5"), ("same", "6"))
+      for sample in _calls("entry_clear", (f"k {GUARD} {LEASE}", what), (f"k {GUARD} {LEASE} {TAG}", what))),
     *_calls("entry_copy", ("k k2", (0,)), (f"k k2 {TAG}", (500,))),
     *_calls("entry_delete", (f"k {LEASE}", ("channel",))),
     *_calls("entry_expire", (f"k {LEASE}", ("channel",))),
@@ -80,6 +82,7 @@ SAMPLES: tuple[Sample, ...] = (
     *_calls("hash_soonest", ("h", ())),
     *_calls("key_add", (f"k {LEASE}", (0, "v")), (f"k2 {LEASE}", (0, "v"))),
     *_calls("key_cas", ("k", (*ARM, "there", "5", "v")), ("k", (*ARM, "absent", "", "v"))),
+    *_calls("key_clear", (f"h {GUARD} {LEASE}", ()), (f"s {GUARD} {LEASE} {TAG} {OTHER}", ())),
     *_calls("key_commit", ("s s2", (0,), ("SADD", "s", "m"))),
     *_calls("key_copy", ("k k2", (500,))),
     *_calls("key_delete_many", (f"k k2 {GUARD} {LEASE}", (2,))),
