@@ -226,14 +226,22 @@ class KeyCache(ManyValues[V]):
 
     # -- numbers ---------------------------------------------------------------------------------
 
-    def increment(self, by: float = 1) -> Any:
+    def increment(self, by: float = 1, *, must_exist: bool = False, keep_ttl: bool = False) -> Any:
         """Add to the number under the key, atomically; a missing key starts at 0. Gives the sum.
+
+        With ``must_exist`` a missing key is a CacheMissError, and nothing is stored. With ``keep_ttl`` the ttl of a
+        value that is there goes on; a new value gets the class's ttl all the same.
 
         Ints are one INCRBY and stay within 64 bits; a float anywhere makes the sum a float.
         WrongTypeError (a TypeError) if the value is no number. One round trip. An increment is never repeated
         after a failure, so a lost reply raises instead of counting twice.
+
+        >>> from rcollections import KeyCache
+        >>> visits = KeyCache("visits", data=1)
+        >>> visits.increment(2), visits.increment(keep_ttl=True), visits.increment(-4, must_exist=True)
+        (3, 4, 0)
         """
-        return self._run(plans.increment(self._bound(), by))
+        return self._run(plans.increment(self._bound(), by, keep_ttl, self._miss if must_exist else None))
 
     def clear(self, *, if_value: V | Missing = MISSING) -> bool:
         """Remove the value; True if there was one. With ``if_value`` only if it is that value, in one step.
