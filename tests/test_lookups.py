@@ -139,6 +139,38 @@ def test_sets_answer_as_sets(store: Any, elem: Any, serialize: bool) -> None:
     assert z == {"a": 1.0}
 
 
+@pytest.mark.parametrize("never", [(), (object(),), (object(), Frozen(), len)], ids=len)
+@pytest.mark.parametrize("there", [(), ("a",), ("a", "b", "c")], ids=len)
+def test_several_at_once(store: Any, never: tuple[Any, ...], there: tuple[Any, ...]) -> None:
+    """Those that cannot be there are missing, whatever stands beside them, and none is asked for."""
+    content = {"a": 1, "b": 2}
+    d, c, s, z = (
+        kind("k", kind.__name__, data=content) for kind in (DictCache, CounterCache, SetCache, SortedSetCache)
+    )
+    asked = [*never[:1], *there, *never[1:]]
+    found = {each: content[each] for each in there if each in content}
+    assert d.get_many(asked) == z.get_many(asked) == found
+    assert list(d.get_many(asked, 7).items()) == [(each, found.get(each, 7)) for each in asked]
+    assert list(z.get_many(asked, 7.0)) == asked
+    assert d.getmany(*asked) == [found.get(each) for each in asked]
+    assert c.getmany(*asked) == [found.get(each, 0) for each in asked]
+    assert c.get_many(iter(asked)) == {each: found.get(each, 0) for each in asked}
+    assert list(s.contains_many(asked).items()) == [(each, each in content) for each in asked]
+    assert z.intersection(dict.fromkeys(asked, 1)).keys() == s & set(asked) == found.keys()
+    assert z.difference(dict.fromkeys(asked, 1)).keys() == s - set(asked) == content.keys() - found.keys()
+    for remove in (d.delete_many, c.delete_many, s.delete_many, z.delete_many):
+        assert remove([*asked, *asked]) == len(found)
+    for ask in (d.get_many, c.get_many, s.contains_many, z.get_many, d.delete_many, s.delete_many, z.delete_many):
+        with pytest.raises(TypeError, match="unhashable"):
+            ask([*asked, []])
+    for kept in (d, c, s, z):
+        assert len(kept) == 2 - len(found)
+    z.update({"a": 1})
+    z.difference_update(dict.fromkeys(never, 1))
+    z.intersection_update({"a": 1, **dict.fromkeys(never, 1)})
+    assert list(z.elements()) == ["a"]
+
+
 def test_nothing_is_sent(server: Any) -> None:
     """Not even in a pipeline, where the answers stand among the others in order."""
     d, s, z, c = DictCache("d", data={"a": 1}), SetCache("s"), SortedSetCache("z"), CounterCache("c")

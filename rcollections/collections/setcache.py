@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..plans.collections import setalgebra as algebra
 from ..plans.collections import sets as plans
+from ..plans.collections.lookups import known
 from ..plans.target import as_is
 from .elements import about
 from .setalgebra import SetAlgebra
@@ -151,7 +152,7 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
     def delete_many(self, elems: Iterable[Any]) -> int:
         """Remove several elements; gives how many were there. Atomic; one round trip up to 5,000."""
         t = self._bound()
-        return self._run(plans.shrink(t, "remove", plans.known(t, elems), int))
+        return self._run(plans.shrink(t, "remove", known(t, elems), int))
 
     def contains_many(self, elems: Iterable[T]) -> dict[T, bool]:
         """For each of several elements, whether it is there. One round trip, one moment.

@@ -11,6 +11,7 @@ from ..missing import MISSING
 from ..plans.collections import ranks
 from ..plans.collections import sortedalgebra as algebra
 from ..plans.collections import sortedsets as plans
+from ..plans.collections.lookups import known
 from .elements import about
 from .sortedalgebra import SortedAlgebra, pairs_of
 
@@ -283,7 +284,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     def delete_many(self, elems: Iterable[Any]) -> int:
         """Remove several elements; gives how many were there."""
         t = self._bound()
-        return self._run(plans.remove(t, "remove", [t.encode(elem) for elem in elems], int))
+        return self._run(plans.remove(t, "remove", known(t, elems), int))
 
 
 def _absent(elem: Any) -> Callable[[], Any]:

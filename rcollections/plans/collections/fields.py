@@ -10,7 +10,7 @@ from ..effects import Command, Script
 from ..op import Op, Ready, as_plan
 from ..target import seconds_left
 from .loads import AGAIN
-from .lookups import lookup, unfound
+from .lookups import known, lookup, lookups, unfound
 from .numbers import number, summed
 from .reader import Token
 
@@ -76,14 +76,18 @@ def get(t: Target, field: object, absent: Callable[[], object], part: object = N
 def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, object]], T]) -> Operation[T]:
     """What ``build`` makes of ``{field: value or MISSING}``."""
     wanted = list(dict.fromkeys(fields))
-    if not wanted:
-        return Ready(build({}))
+    words = lookups(t, wanted)
+    asked = [word for word in words if word is not None]
+    if not asked:
+        return Ready(build(dict.fromkeys(wanted, MISSING)))
 
     def decode(replies: list[bytes | None]) -> T:
-        values = [MISSING if data is None else t.load(data) for data in replies]
+        found = iter(replies)
+        data = (None if word is None else next(found) for word in words)
+        values = [MISSING if each is None else t.load(each) for each in data]
         return build(dict(zip(wanted, values, strict=True)))
 
-    return Op("get_many", Command(("HMGET", t.key, *map(t.encode, wanted))), decode, True)
+    return Op("get_many", Command(("HMGET", t.key, *asked)), decode, True)
 
 
 @lookup(lambda _field, absent: absent())
@@ -133,10 +137,10 @@ def check_able(t: Target, reply: list[object]) -> None:
 
 
 def delete_many(t: Target, fields: Iterable[object]) -> Operation[int]:
-    gone = list(fields)
-    if not gone:
+    words = known(t, fields)
+    if not words:
         return Ready(0)
-    return Op("delete", Command(("HDEL", t.key, *map(t.encode, gone))), int)
+    return Op("delete", Command(("HDEL", t.key, *words)), int)
 
 
 @lookup(lambda *_: False)

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ..op import More, Ready, Trips
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..op import Operation
+    from ..target import Target
 
-__all__ = ["lookup", "unfound"]
+__all__ = ["known", "lookup", "lookups", "member", "unfound"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+
+# -- one ---------------------------------------------------------------------------------------
 
 
 def lookup(missing: Callable[..., object]) -> Callable[[F], F]:
@@ -50,3 +54,29 @@ def unfound(name: str, elem: object, missing: Callable[[], object]) -> Operation
         error.__context__ = None
         return Ready(None, error)
     return Trips(name, value.plan) if isinstance(value, More) else Ready(value)
+
+
+# -- several -----------------------------------------------------------------------------------
+
+
+def member(t: Target, elem: object) -> bytes | None:
+    """A field or member as bytes; None for one that the server cannot hold. TypeError if it is not hashable."""
+    try:
+        return t.encode(elem)
+    except (TypeError, ValueError):
+        hash(elem)
+        return None
+
+
+def lookups(t: Target, elems: Iterable[object]) -> list[bytes | None]:
+    """Several fields or members as bytes, in order; None for those that the server cannot hold."""
+    wanted = list(elems)
+    try:
+        return list(map(t.encode, wanted))
+    except (TypeError, ValueError):
+        return [member(t, elem) for elem in wanted]
+
+
+def known(t: Target, elems: Iterable[object]) -> list[bytes]:
+    """Several fields or members as bytes, equal ones once, without those that the server cannot hold."""
+    return [data for data in dict.fromkeys(lookups(t, elems)) if data is not None]

@@ -13,7 +13,7 @@ from ..op import More, Op, Ready, Trips, as_plan
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .keys import staging
-from .lookups import lookup, unfound
+from .lookups import lookup, lookups, unfound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add", "add_many", "ask", "ask_each", "chunks", "combine", "contains", "discard", "encoded", "grow", "is_small",
-    "known", "length", "member", "members", "of_set", "pop", "remove", "replace", "sample", "shrink", "take_out",
+    "length", "members", "of_set", "pop", "remove", "replace", "sample", "shrink", "take_out",
     "whole",
 ]  # fmt: skip
 
@@ -91,20 +91,6 @@ def sample(t: Target, k: int) -> Op[list[Any]]:
 def encoded(t: Target, elems: Iterable[object]) -> list[bytes]:
     """Elements as members, equal ones once; all are encoded before the first is sent."""
     return list(dict.fromkeys(map(t.encode, elems)))
-
-
-def member(t: Target, elem: object) -> bytes | None:
-    """An element as a member; None for an element that no set of the server can hold."""
-    try:
-        return t.encode(elem)
-    except (TypeError, ValueError):
-        hash(elem)  # a TypeError for an element that no set of Python can hold either
-        return None
-
-
-def known(t: Target, elems: Iterable[object]) -> list[bytes]:
-    """Elements as members, equal ones once, without elements that no set of the server can hold."""
-    return [data for data in dict.fromkeys(member(t, elem) for elem in elems) if data is not None]
 
 
 def is_small(members: Sequence[bytes]) -> bool:
@@ -180,8 +166,13 @@ def _ask_big(t: Target, asked: Sequence[bytes], finish: Callable[[list[bool]], T
 def ask_each(t: Target, elems: Iterable[object]) -> Operation[dict[Any, bool]]:
     """For each of several elements, whether it is there."""
     wanted = list(dict.fromkeys(elems))
-    asked = list(map(t.encode, wanted))
-    return ask(t, "contains_many", asked, lambda there: dict(zip(wanted, there, strict=True)))
+    members = lookups(t, wanted)
+
+    def finish(there: list[bool]) -> dict[object, bool]:
+        flags = iter(there)
+        return {elem: data is not None and next(flags) for elem, data in zip(wanted, members, strict=True)}
+
+    return ask(t, "contains_many", [data for data in members if data is not None], finish)
 
 
 # -- changing whole sets -------------------------------------------------------------------------

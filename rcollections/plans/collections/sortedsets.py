@@ -10,7 +10,7 @@ from ..effects import Batch, Command, Give, Script
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
-from .lookups import lookup
+from .lookups import lookup, lookups, member
 from .scores import pairs, score_of
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add", "add_many", "batches", "between", "chunks", "contains", "count", "discard", "elements", "elements_of",
-    "encoded", "first_of", "flat", "get_many", "incr", "is_small", "items", "length", "pop", "rank", "remove",
-    "remove_scores", "score", "scores", "take_out", "whole",
+    "encoded", "encoded_known", "first_of", "flat", "get_many", "incr", "is_small", "items", "length", "pop", "rank",
+    "remove", "remove_scores", "score", "scores", "take_out", "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -42,6 +42,12 @@ def encoded(t: Target, items: Iterable[Any]) -> dict[bytes, float]:
     for elem, value in items:
         found[t.encode(elem)] = score_of(value)
     return found
+
+
+def encoded_known(t: Target, items: Iterable[Any]) -> dict[bytes, float]:
+    """``encoded`` without elements that no set of the server can hold."""
+    known = ((member(t, elem), score_of(value)) for elem, value in items)
+    return {data: score for data, score in known if data is not None}
 
 
 def is_small(members: Sequence[bytes] | Mapping[bytes, float]) -> bool:
@@ -101,16 +107,18 @@ def scores(t: Target, name: str, members: Sequence[bytes], finish: Callable[[lis
 def get_many(t: Target, elems: Iterable[object], default: object) -> Operation[dict[Any, Any]]:
     """The scores of the elements that are there, or of all elements if there is a ``default``."""
     wanted = list(dict.fromkeys(elems))
+    members = lookups(t, wanted)
 
-    def finish(found: list[float | None]) -> dict[object, object]:
-        pairs = zip(wanted, found, strict=True)
+    def finish(scored: list[float | None]) -> dict[object, object]:
+        found = iter(scored)
+        pairs = ((elem, None if data is None else next(found)) for elem, data in zip(wanted, members, strict=True))
         return {
             elem: default if score is None else score
             for elem, score in pairs
             if score is not None or default is not MISSING
         }
 
-    return scores(t, "get_many", [t.encode(elem) for elem in wanted], finish)
+    return scores(t, "get_many", [data for data in members if data is not None], finish)
 
 
 @lookup(lambda _elem, _reverse, absent: absent())
