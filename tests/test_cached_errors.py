@@ -261,7 +261,7 @@ def test_a_def_that_gives_a_coroutine(store: Any) -> None:
     def f() -> Any:
         return answer()
 
-    @multi_cached("ids")
+    @multi_cached("ids", key=str)
     def g(ids: list[int]) -> Any:
         return answer()
 

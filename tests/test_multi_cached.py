@@ -46,7 +46,7 @@ def calls() -> list[Any]:
 
 
 def make(calls: list[Any], cls: Any = User, **options: Any) -> Any:
-    @multi_cached("ids", cls, **options)
+    @multi_cached("ids", cls, **{"ignore": ("suffix",), **options})
     def users(ids: Iterable[int], suffix: str = "") -> dict[int, str]:
         calls.append(ids)
         return {each: f"u{each}{suffix}" for each in ids if each >= 0}
@@ -155,10 +155,10 @@ def test_peek_refresh_invalidate(store: Any, calls: list[Any]) -> None:
 
 
 def test_methods(store: Any) -> None:
-    """The instance comes first, and is no part of the key."""
+    """The instance comes first; the values of these do not depend on it."""
 
     class Repo:
-        @multi_cached("ids", User)
+        @multi_cached("ids", User, ignore=("self",))
         def load(self, ids: list[int]) -> dict[int, Any]:
             """Load them."""
             return {each: (type(self).__name__, each) for each in ids}
@@ -173,7 +173,7 @@ def test_methods(store: Any) -> None:
         def above(ids: list[int]) -> dict[int, Any]:
             return dict.fromkeys(ids, "static")
 
-        @multi_cached("ids", User)
+        @multi_cached("ids", User, ignore=("cls",))
         @classmethod
         def of_class(cls, ids: list[int]) -> dict[int, Any]:
             return dict.fromkeys(ids, cls.__name__)
@@ -399,7 +399,7 @@ def test_on_value(store: Any, calls: list[Any]) -> None:
     assert seen == [("u1", (1,), {}), ("u2!", (2, "!"), {}), ("u3!", (3, "!"), {}), ("u2", (2,), {})]
 
     class Repo:
-        @multi_cached("ids", User)
+        @multi_cached("ids", User, ignore=("self", "word"))
         def spread(self, *ids: int, word: str) -> dict[int, str]:
             return dict.fromkeys(ids, word)
 
@@ -475,10 +475,10 @@ def test_mistakes_are_named() -> None:
         multi_cached("other")(lambda ids: ids)
     with pytest.raises(ConfigError, match="ttl"):
         multi_cached("ids", ttl="soon")(lambda ids: ids)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="key is a function of an id"):
+    with pytest.raises(ConfigError, match="key is a function of the id"):
         multi_cached("ids", key="user")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="takes a function"):
-        multi_cached("ids")(multi_cached("ids")(lambda ids: ids))
+        multi_cached("ids", User)(multi_cached("ids", User)(lambda ids: ids))
     with pytest.raises(TypeError, match="takes a function"):
         multi_cached("ids")(property(lambda ids: ids))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="generator"):

@@ -82,10 +82,21 @@ class Trips(NamedTuple, Generic[T]):
     inside: Callable[[], Op[T]] | None = None
 
 
-class Ready(NamedTuple, Generic[T]):
-    """An operation that needs no server: its value is there already."""
+class Ready(Generic[T]):
+    """An operation that needs no server: its value is there already, or the error that stands in its place."""
 
-    value: T
+    __slots__ = ("_value", "error")
+
+    def __init__(self, value: T, error: Exception | None = None) -> None:
+        self._value = value
+        self.error = error
+
+    @property
+    def value(self) -> T:
+        """The value; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self._value
 
 
 Operation: TypeAlias = "Op[T] | Trips[T] | Ready[T]"

@@ -16,7 +16,7 @@ from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
 from rcollections.plans.functions import call, invalidate, put, refresh, writing
 from rcollections.plans.functions.recipe import Recipe
-from tests.interleavings.parts import GUARD, KEY, LEASE
+from tests.interleavings.parts import KEY
 from tests.interleavings.promises import Promises
 from tests.interleavings.scripts import SCRIPTS
 
@@ -57,7 +57,6 @@ class Parts:
     guards: Any = guards
     through: Any = through
     loads: Any = loads
-    beside: tuple[str, ...] = (GUARD, LEASE)  # what goes with a collection that is cleared
     clear: Any = CLEARED
     tier: Any = Tier  # of the process
     proof: Any = Proof

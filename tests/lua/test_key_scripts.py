@@ -170,7 +170,7 @@ def test_key_incr(store: Any, now: str | None, kind: str, by: str, answer: list[
     """Ints stay exact to the last of 64 bits, floats stay floats, text is refused and kept."""
     if now is not None:
         store.raw("SET", "k", now)
-    assert run(store, "key_incr", ("k",), *TTL, kind, by) == answer
+    assert run(store, "key_incr", ("k",), *TTL, kind, by, "any") == answer
     if answer[0] == b"ok":
         assert store.raw("GET", "k") == answer[1]
         assert armed(store)
@@ -181,11 +181,11 @@ def test_key_incr(store: Any, now: str | None, kind: str, by: str, answer: list[
 
 def test_key_incr_arms_once_with_first(store: Any) -> None:
     """A daily counter ends with its day."""
-    run(store, "key_incr", ("k",), *FIRST, "int", "1")
+    run(store, "key_incr", ("k",), *FIRST, "int", "1", "any")
     assert armed(store)
     store.raw("PEXPIRE", "k", 500)
-    run(store, "key_incr", ("k",), *FIRST, "int", "1")
-    run(store, "key_incr", ("k",), *FIRST, "float", "0.5")
+    run(store, "key_incr", ("k",), *FIRST, "int", "1", "any")
+    run(store, "key_incr", ("k",), *FIRST, "float", "0.5", "any")
     assert 0 < ttl(store) <= 500
 
 
@@ -193,29 +193,44 @@ def test_key_incr_refuses_another_type(store: Any) -> None:
     """A list is no number."""
     store.raw("RPUSH", "k", "1")
     with pytest.raises(WrongTypeError, match="another kind of structure"):
-        run(store, "key_incr", ("k",), *TTL, "int", "1")
+        run(store, "key_incr", ("k",), *TTL, "int", "1", "any")
 
 
 def test_key_incr_of_an_entry(store: Any) -> None:
     """Its metadata stays in front, its grace behind the ttl; what counts no more begins at 0, as a bare value."""
     fresh = pack(Entry(b"9223372036854775800", VALUE, 1000))
     store.raw("SET", "k", fresh, "PX", 50_000)
-    assert run(store, "key_incr", ("k",), *TTL, "int", "100") == [b"range"]
+    assert run(store, "key_incr", ("k",), *TTL, "int", "100", "any") == [b"range"]
     assert store.raw("GET", "k") == fresh
     assert ttl(store) > 9000
-    assert run(store, "key_incr", ("k",), *FIRST, "int", "7") == [b"ok", b"9223372036854775807"]
+    assert run(store, "key_incr", ("k",), *FIRST, "int", "7", "any") == [b"ok", b"9223372036854775807"]
     assert store.raw("GET", "k") == fresh[:18] + b"9223372036854775807"
     assert ttl(store) > 10_000
-    assert run(store, "key_incr", ("k",), *TTL, "float", "0.5") == [b"ok", b"9.223372036854776e+18"]
+    assert run(store, "key_incr", ("k",), *TTL, "float", "0.5", "any") == [b"ok", b"9.223372036854776e+18"]
     assert store.raw("GET", "k") == fresh[:18] + b"9.223372036854776e+18"
     assert 9000 < ttl(store) <= 10_000
     store.raw("SET", "k", pack(Entry(b"text", VALUE, 1000)))
-    assert run(store, "key_incr", ("k",), *TTL, "int", "1") == [b"text"]
+    assert run(store, "key_incr", ("k",), *TTL, "int", "1", "any") == [b"text"]
     for kind, by in (("int", "-9223372036854775808"), ("float", "0.5")):
         store.raw("SET", "k", pack(Entry(b"5", VALUE, 1000)), "PX", 900)
-        assert run(store, "key_incr", ("k",), *FIRST, kind, by) == [b"ok", by.encode()]
+        assert run(store, "key_incr", ("k",), *FIRST, kind, by, "any") == [b"ok", by.encode()]
         assert store.raw("GET", "k") == by.encode()
         assert armed(store)
+
+
+def test_key_incr_of_what_must_be_there(store: Any) -> None:
+    """Where no number counts, nothing changes."""
+    there = ("key_incr", ("k",), *TTL, "int", "1", "there")
+    assert run(store, *there) == [b"missing"]
+    assert store.raw("EXISTS", "k") == 0
+    for dead in (pack(Entry(b"5", VALUE, 1000)), pack(Entry(b"5", ERROR))):
+        store.raw("SET", "k", dead, "PX", 900)
+        assert run(store, *there) == [b"missing"]
+        assert store.raw("GET", "k") == dead
+        assert ttl(store) <= 900
+    store.raw("SET", "k", "5")
+    assert run(store, *there) == [b"ok", b"6"]
+    assert armed(store)
 
 
 def test_first_is_after_what_counts_no_more(store: Any) -> None:

@@ -189,11 +189,18 @@ def add(t: Target, value: object, ttl: float | timedelta | None, read: Reader) -
     return Op("set", _put(t, t.place, data, ms, "last", "new"), decode)
 
 
-def increment(t: Target, by: float) -> Op[Any]:
+def increment(t: Target, by: float, keep_ttl: bool, absent: Callable[[], object] | None) -> Op[Any]:
+    """Add to a number. ``absent`` is what a missing one does, which begins at 0 otherwise."""
+    read = summed(t, "the value")
+    mode, wants = "first" if keep_ttl else t.mode, "any" if absent is None else "there"
+
+    def decode(reply: list[Any]) -> Any:
+        return MISSING if reply[0] == b"missing" else read(reply)
+
     if t.place is None:
-        step = Script("key_incr", (t.key,), (*t.arm(), *number(by, t.key)))
-        return Op("increment", step, summed(t, "the value"), ahead=outdate(t))
+        step = Script("key_incr", (t.key,), (t.ms(), mode, *number(by, t.key), wants))
+        return Op("increment", step, decode, absent=absent, ahead=outdate(t))
     place = t.place
-    args = (head(VALUE, 0, len(place.tags)), t.ms(), place.tag_ms, place.channel, t.mode, *number(by, t.key))
+    args = (head(VALUE, 0, len(place.tags)), t.ms(), place.tag_ms, place.channel, mode, *number(by, t.key), wants)
     step = Script("entry_incr", (t.key, place.lease, *place.tags), (*args, *(draw() for _ in place.tags)))
-    return Op("increment", step, summed(t, "the value"))
+    return Op("increment", step, decode, absent=absent)
