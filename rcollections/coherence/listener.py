@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 from ..forks import after_fork
 from .ear import Ear, Refused
-from .prefixes import Wish, fewest
+from .prefixes import Wish, Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,8 +40,7 @@ class Listener:
     def __init__(self, dsn: Dsn) -> None:
         self._dsn = dsn
         self._tiers: list[Tier] = []
-        self._wanted: dict[str, Wish] = {}
-        self._asked: tuple[str, ...] | None = ()  # the fewest prefixes for all that is wanted; None: find them anew
+        self.wishes = Wishes(dsn.shown)
         self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
         self.staleness = dsn.staleness
         self._forget()
@@ -54,8 +53,6 @@ class Listener:
         self._trying = False  # ``_next`` has not failed so far
         self._ready = False  # ``_next`` is confirmed, and waits for a proof of ``_ear``
         self.prefixes: tuple[str, ...] = ()  # the prefixes that are heard
-        self.left_out = 0  # prefixes that are wanted and found no place
-        self._told = False
         self.server = b""  # the run_id of the server that is heard
         self.version: tuple[int, ...] = ()
         self.state, self.why = "idle", "nothing was asked for yet"
@@ -94,33 +91,12 @@ class Listener:
                 self._ear = self._next = None
                 self._trying = self._ready = self._warned = False
                 self.prefixes = ()
-                self._wanted.clear()
-                self._asked, self.left_out = (), 0
+                self.wishes.clear()
                 self.state, self.why = "idle", "nobody listens any more"
 
     def want(self, prefixes: Iterable[str], wish: Wish = Wish()) -> None:  # noqa: B008 - it cannot be changed
         """Note that a tier wants keys with these prefixes; ``start`` asks the server for them."""
-        for each in prefixes:
-            known = self._wanted.get(each)
-            if known is None or (wish.used and not known.used):
-                self._wanted[each] = wish
-                self._asked = None
-
-    def _fewest(self) -> tuple[str, ...]:
-        """The prefixes to ask for: at most 16, however many are wanted (X1)."""
-        found = self._asked
-        if found is None:
-            wanted = self._wanted.copy()
-            self._asked = found = fewest(wanted)
-            self.left_out = sum(not each.startswith(found) for each in wanted)
-            if self.left_out and not self._told:
-                self._told = True
-                log.warning(
-                    "%s: values of %d classes or functions are not held in this process: their keys have more than "
-                    "16 beginnings; give classes prefixes with a common beginning, or l1=False where nothing is gained",
-                    self._dsn.shown, self.left_out,
-                )  # fmt: skip
-        return found
+        self.wishes.add(prefixes, wish)
 
     def start(self) -> None:
         """Listen to all wanted prefixes, unless an ear covers them already."""
@@ -132,7 +108,7 @@ class Listener:
                 return
             if self._next is not None:
                 self._next.stop()
-            ear = self._next = Ear(self._dsn, self._fewest(), self)
+            ear = self._next = Ear(self._dsn, self.wishes.fewest(), self)
             self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
@@ -143,7 +119,7 @@ class Listener:
                 self.state, self.why = "down", "no thread can be started to listen"
 
     def _covers(self, ear: Ear | None) -> bool:
-        return ear is not None and all(each.startswith(ear.prefixes) for each in self._fewest())
+        return ear is not None and all(each.startswith(ear.prefixes) for each in self.wishes.fewest())
 
     def _run(self, ear: Ear) -> None:
         pause = FIRST_PAUSE

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["MOST", "Wish", "fewest", "prefix_free"]
+__all__ = ["MOST", "Wish", "Wishes", "fewest", "prefix_free"]
+
+log = logging.getLogger("rcollections")
 
 MOST = 16
 SHORTEST = 2  # characters behind the namespace, at least: a prefix that covers much costs much
@@ -62,3 +65,46 @@ def _common(kept: list[str], behind: list[int], n: int) -> str:
     common = one[: next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))]
     own = common[max(behind[n : n + 2]) :]
     return "" if len(own) < SHORTEST or own.startswith("rc:") or "rc:".startswith(own) else common
+
+
+class Wishes:
+    """All prefixes that the tiers of one listener want, and the fewest that cover them."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self._wanted: dict[str, Wish] = {}
+        self._version = object()  # of what is wanted; a number would lose one of two changes at a time
+        self._fewest: tuple[object, tuple[str, ...]] = self._version, ()
+        self._told = False
+        self.left_out = 0  # prefixes of keys that are read, and found no place
+
+    def add(self, prefixes: Iterable[str], wish: Wish) -> None:
+        """These are wanted too. From any thread."""
+        for each in prefixes:
+            known = self._wanted.get(each)
+            if known is None or (wish.used and not known.used):
+                self._wanted[each] = wish
+                self._version = object()
+
+    def clear(self) -> None:
+        """Nothing is wanted any more."""
+        self._wanted.clear()
+        self._version, self.left_out = object(), 0
+
+    def fewest(self) -> tuple[str, ...]:
+        """The prefixes to ask the server for."""
+        version, found = self._fewest
+        if version is not self._version:
+            version = self._version
+            wanted = self._wanted.copy()
+            found = fewest(wanted)
+            self._fewest = version, found
+            self.left_out = sum(wish.used and not each.startswith(found) for each, wish in wanted.items())
+            if self.left_out and not self._told:
+                self._told = True
+                log.warning(
+                    "%s: values of %d classes or functions are not held in this process: their keys have more than "
+                    "%d beginnings; give classes prefixes with a common beginning, or l1=False where nothing is gained",
+                    self._shown, self.left_out, MOST,
+                )  # fmt: skip
+        return found

@@ -154,7 +154,7 @@ class Tiering:
             return State("live", "all that write are in this process")
         if self._listener.state == "live" and not self.tier.serves:
             return State("unproven", "the listener has not heard of the server for too long")
-        why, left_out = self._listener.why, self._listener.left_out
+        why, left_out = self._listener.why, self._listener.wishes.left_out
         if left_out:
             why += f"; {left_out} prefixes found no place among the 16 that are asked for: their keys are not held"
         return State(self._listener.state, why)
