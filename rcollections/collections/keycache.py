@@ -15,7 +15,6 @@ from ..plans.guards import Refused
 from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
-from ..servers import registry
 from .keymany import ManyValues
 
 if TYPE_CHECKING:
@@ -96,7 +95,8 @@ class KeyCache(ManyValues[V]):
         return plans.set(self._bound(), data)
 
     def _copy_onto(self, new: KeyCache[V]) -> None:
-        self._run(plans.copy(self._bound(), new.key))
+        to = new._bound().key
+        self._run(plans.copy(self._bound(), to, lease(to)))
 
     def _bind(self, connection: Connection) -> Target:
         t = super()._bind(connection)
@@ -104,7 +104,7 @@ class KeyCache(ManyValues[V]):
             names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
             ms = tag_ms(milliseconds(self.ttl))
             t.place = Place(lease(t.key), guard(t.key), channel(t.key), names, ms, self._since)
-        elif registry.is_computed(str(t.key).removeprefix(f"{connection.namespace}."), self.prefix):
+        elif self.computed:
             t.lease = lease(t.key)
         return t
 
@@ -284,6 +284,11 @@ class KeyCache(ManyValues[V]):
         """
         from ..functions.writing import of_value
 
+        if not self.computed:
+            raise ConfigError(
+                f"{type(self).__name__}.writing() keeps other writers out by a lease, and with computed=False plain "
+                "writes do not look at it"
+            )
         return of_value(type(self).__name__, self._bound(), self.ttl)
 
 

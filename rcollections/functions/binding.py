@@ -79,7 +79,6 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
     """A new binding: options, connection and class brought together."""
     generation = registry.generation
     cls, options = parts.cls, parts.options
-    parts.keys.announce()
     prototype = object.__new__(cls)
     prototype.__dict__["_own_key"] = parts.name
     target = prototype._bound()

@@ -102,7 +102,6 @@ class CachedFunction(Decorated, Generic[P, R]):
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of this call on the server. Sends nothing."""
-        self._function.keys.shown()
         return self._job(args, kwargs)[0].key
 
     # -- changing --------------------------------------------------------------------------------

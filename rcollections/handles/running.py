@@ -52,7 +52,7 @@ class Running(Nearby):
         if t.guarded or op.operands:
             return drive(one(op.step), t.connection)
         if op.ahead is not None:
-            return t.connection.many((op.ahead, op.step), False, False)[1]
+            return t.connection.many((op.ahead, op.step), True, False)[1]
         return t.connection.one(op.step)
 
     def _rest(self, t: Target, more: More[T]) -> T:

@@ -62,7 +62,7 @@ class Target:
         self.key = key
         self.guarded = type(key) is Guarded
         self.place: Place | None = None
-        self.lease: str | None = None  # set where functions compute values of this key: plain writes end their lease
+        self.lease: str | None = None  # set where functions may compute values of this key: plain writes drop it
         self.name = name  # the name of the class, for messages and observers
         self.connection = connection
         self.plain_dumps, self.plain_encode = dumps, encode  # for loops: the key is not in their errors
