@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...missing import MISSING
 from ..draws import draw
 from ..effects import Command, Script
-from ..entries import VALUE, head, unpack
+from ..entries import VALUE, head, unpack, wrapped
 from ..guards import Refused
 from ..op import More, Op, as_plan
 from .numbers import number, summed
@@ -42,7 +42,7 @@ def getdel(t: Target, place: Place, read: Reader, absent: Callable[[], object]) 
         if reply[0] != b"ok":
             return MISSING
         entry = unpack(reply[1])  # the script has looked at its stamps and its ttl
-        return MISSING if entry is None else read.value(entry.value)
+        return MISSING if entry is None else read.content(entry.value)
 
     step = Script("entry_take", (t.key, place.lease, *place.tags), (place.channel,))
     return Op("getdel", step, decode, True, absent)
@@ -107,7 +107,7 @@ def copy(t: Target, to: str, lease: str) -> Op[bool]:
 
 def _put(t: Target, place: Place, data: bytes, ms: int, mode: str, wants: str = "any", seen: bytes = b"") -> Script:
     """P1: store under the stamps of this moment; a computation that runs is too late."""
-    before = head(VALUE, 0, len(place.tags))
+    before = head(VALUE, 0, len(place.tags), data)
     args = (before, data, ms, place.tag_ms, place.channel, mode, wants, seen, place.since)
     news = (draw() for _ in place.tags)
     return Script("entry_set", (t.key, place.lease, place.guard, *place.tags), (*args, *news))
@@ -131,7 +131,7 @@ def cas(t: Target, value: Any, token: Token) -> Op[bool]:
     if t.place is not None:
         wants = "absent" if token.seen is None else "same"
         return Op("cas", _put(t, t.place, t.dumps(value), t.ms(), t.mode, wants, token.seen or b""), stored)
-    step = Script("key_cas", _with_lease(t), (*t.arm(), *token.words(), t.dumps(value)))
+    step = Script("key_cas", _with_lease(t), (*t.arm(), *token.words(), wrapped(t.dumps(value))))
     return Op("cas", step, lambda reply: bool(reply[0] == b"ok"))
 
 
@@ -141,9 +141,9 @@ def set(t: Target, value: object, *, ttl: float | timedelta | None = None) -> Op
         mode = "last" if ttl is not None else t.mode
         return Op("set", _put(t, t.place, data, ms, mode), stored)
     if t.mode == "first" and ttl is None:
-        step = Script("key_set", _with_lease(t), (ms, data))
+        step = Script("key_set", _with_lease(t), (ms, wrapped(data)))
         return Op("set", step, lambda reply: bool(reply[0] == b"ok"))
-    words: tuple[Any, ...] = ("SET", t.key, data)
+    words: tuple[Any, ...] = ("SET", t.key, wrapped(data))
     if ms:
         words += ("PX", ms)
     # P4 by MULTI: quicker than a script, and much quicker where the server is in this process.
@@ -166,19 +166,19 @@ def add(t: Target, value: object, ttl: float | timedelta | None, read: Reader) -
         if stored(reply):
             return True
         entry = unpack(reply[1])
-        if entry is not None and read.value(entry.value) is not MISSING:
+        if entry is not None and read.content(entry.value) is not MISSING:
             return False
         return More(as_plan(in_place_of(reply[1])))
 
     def in_place_of(found: bytes) -> Op[bool]:
         if t.place is None:
-            step = Script("key_cas", _with_lease(t), (ms, "last", "there", found, data))
+            step = Script("key_cas", _with_lease(t), (ms, "last", "there", found, wrapped(data)))
         else:
             step = _put(t, t.place, data, ms, "last", "same", found)
         return Op("set", step, stored)
 
     if t.place is None:
-        return Op("set", Script("key_add", _with_lease(t), (ms, data)), decode)
+        return Op("set", Script("key_add", _with_lease(t), (ms, wrapped(data))), decode)
     return Op("set", _put(t, t.place, data, ms, "last", "new"), decode)
 
 
