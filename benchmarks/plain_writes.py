@@ -35,14 +35,14 @@ def main() -> None:
         calls = 100 if bench.quick else 500
         cases = [
             Case("KeyCache.set, computed=False: SET PX", lambda: bare.set("green")),
-            Case("**KeyCache.set**: MULTI, UNLINK, SET PX, EXEC", lambda: computed.set("green")),
+            Case("**KeyCache.set**: MULTI, SET PX, UNLINK, EXEC", lambda: computed.set("green")),
         ]
         rows = [usual(figure) for figure in measure(bench, cases, calls)]
         table("KeyCache.set with a ttl", HEAD, rows)
         forms = [
             Case("SET PX", lambda: c.one(write)),
-            Case("UNLINK, SET PX in one write, two steps (unsafe)", lambda: c.many((drop, write), False, False)),
-            Case("**MULTI, UNLINK, SET PX, EXEC in one write**", lambda: c.many((drop, write), True, False)),
+            Case("SET PX, UNLINK in one write, two steps (unsafe)", lambda: c.many((write, drop), False, False)),
+            Case("**MULTI, SET PX, UNLINK, EXEC in one write**", lambda: c.many((write, drop), True, False)),
             Case("a script: DEL, SET PX", lambda: c.one(script)),
         ]
         table("The same, without the handle", HEAD, [usual(figure) for figure in measure(bench, forms, calls)])

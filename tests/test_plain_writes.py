@@ -166,8 +166,8 @@ def test_one_round_trip(server: Any) -> None:
     assert sent == [
         ["SET", "nobody-computes.tea"],
         ["MULTI"],
-        ["UNLINK", "rc:l:{plain-price.tea}"],
         ["SET", "plain-price.tea"],
+        ["UNLINK", "rc:l:{plain-price.tea}"],
         ["EXEC"],
     ]
 

@@ -42,8 +42,8 @@ def together(ops: Sequence[Op[Any]]) -> Plan[tuple[list[Outcome], Exception | No
 
 def _form(op: Op[Any]) -> Expanded | None:
     """The steps that are sent for an operation; None if it is only its own step."""
-    if op.ahead is not None:
-        return Expanded((op.ahead, op.step), lambda replies: replies[1])
+    if op.beside is not None:
+        return Expanded((op.step, op.beside), lambda replies: replies[0])
     return expand(op.step, waits=False)
 
 

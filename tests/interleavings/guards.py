@@ -109,7 +109,8 @@ GUARDS: dict[str, Guard] = {
     ),
     "fresh-token-per-send": Guard(
         lambda: plans(
-            ("lease", "        yield Spawn(free(job, token))\n        raise ServerFailed(error) from error\n",
+            ("lease",
+             "        yield Spawn(free(job, token, told=True))\n        raise ServerFailed(error) from error\n",
              '        reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)\n'),
         ),
         case((CALL,), (DELETE,), faults=1, may_fail=("entry_fetch",)),
@@ -156,12 +157,12 @@ GUARDS: dict[str, Guard] = {
     "expire-drops-lease": Guard(lambda: scripts(entry_expire=expire_entry_only), case((CALL,), (changer("expire"),))),
     "put-drops-lease": Guard(lambda: scripts(entry_put=put_entry_only), case((CALL,), (putter(),), plain_writers=1)),
     "plain writes drop the lease": Guard(
-        lambda: plans(("strings", 'ahead=None if t.lease is None else Command(("UNLINK", t.lease))', "ahead=None")),
+        lambda: plans(("strings", 'beside=None if t.lease is None else Command(("UNLINK", t.lease))', "beside=None")),
         case((CALL,), (setter,), plain_writers=1),
     ),
     "plain writes in one step with the lease": Guard(
         lambda: plans(
-            ("op", "(yield Batch((op.ahead, op.step), atomic=True))[1]", "(yield Batch((op.ahead, op.step)))[1]"),
+            ("op", "(yield Batch((op.step, op.beside), atomic=True))[0]", "(yield Batch((op.step, op.beside)))[0]"),
         ),
         case((CALL,), (setter_ahead,), plain_writers=1),
     ),

@@ -147,7 +147,7 @@ def set(t: Target, value: object, *, ttl: float | timedelta | None = None) -> Op
     if ms:
         words += ("PX", ms)
     # P4 by MULTI: quicker than a script, and much quicker where the server is in this process.
-    return Op("set", Command(words), _was_set, ahead=None if t.lease is None else Command(("UNLINK", t.lease)))
+    return Op("set", Command(words), _was_set, beside=None if t.lease is None else Command(("UNLINK", t.lease)))
 
 
 def _was_set(reply: object) -> bool:
