@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..plans.effects import Batch, Script
+from ..plans.effects import Batch, Script, carried
 from ..plans.functions.job import Job
 from ..plans.naming import channel, lease
 from .decorated import Decorated
@@ -86,7 +86,10 @@ class MultiFace(Decorated):
 
     def _drop(self, ids: Iterable[Hashable]) -> Plan[None]:
         """Drop the values of these ids, a thousand in one trip."""
-        keys = [self.key(each) for each in dict.fromkeys(ids)]
+        try:
+            keys = [self.key(each) for each in dict.fromkeys(ids)]
+        except StopIteration as error:  # of ``key=``
+            raise carried(error) from None
         for start in range(0, len(keys), 1000):
             part = keys[start : start + 1000]
             with self._function.counts.failing(part[0]):
