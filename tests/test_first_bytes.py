@@ -98,7 +98,7 @@ def test_all_first_bytes(store: Any) -> None:
 
     calls: list[Any] = []
 
-    @cached(Value, key=lambda n: (n,))
+    @cached(Value, key=lambda n: (n,), l1=False)
     def f(n: int) -> str:
         calls.append(n)
         return "result"
