@@ -40,8 +40,8 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
 
     ``key``: a str (one key for all calls) or a function of the call's arguments, which gives a str or
     key parts. Without ``key`` the key is made of module, name, ``version`` and the exact arguments.
-    ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result (None or negative:
-    not stored). ``async_ttl``: below this much freshness the value is refreshed in the background;
+    ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result (0 or below: not
+    stored, None: for ever). ``async_ttl``: below this much freshness the value is refreshed in the background;
     negative counts from ``ttl``. ``stale_while_revalidate``, ``stale_if_error``: seconds past ``ttl``
     that a stale value may be given while one caller refreshes, or when computing fails (RFC 5861).
     ``soft_timeout``: seconds after which a stale value is given instead of waiting. ``tags``: a tuple, or a

@@ -13,10 +13,9 @@ from ..plans.collections import keys
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
 from ..plans.guards import Refused
-from ..plans.naming import channel, guard, lease, namespaced, tag
+from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
-from ..servers import registry
 from .keymany import ManyValues
 
 if TYPE_CHECKING:
@@ -98,7 +97,9 @@ class KeyCache(ManyValues[V]):
         return plans.set(self._bound(), data)
 
     def _copy_onto(self, new: KeyCache[V]) -> None:
-        self._run(plans.copy(self._bound(), new.key))
+        to = new._bound().key
+        t = self._bound()
+        self._run(plans.copy(t, to, lease(t.connection.namespace, to)))
 
     def _bind(self, connection: Connection) -> Target:
         t = super()._bind(connection)
@@ -106,7 +107,7 @@ class KeyCache(ManyValues[V]):
             names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
             ms = tag_ms(milliseconds(self.ttl))
             t.place = self._beside(t, names, ms)
-        elif registry.is_computed(str(t.key).removeprefix(namespaced(connection.namespace, "")), self.prefix):
+        elif self.computed:
             t.lease = lease(connection.namespace, t.key)
         return t
 
@@ -321,6 +322,11 @@ class KeyCache(ManyValues[V]):
         """
         from ..functions.writing import of_value
 
+        if not self.computed:
+            raise ConfigError(
+                f"{type(self).__name__}.writing() keeps other writers out by a lease, and with computed=False plain "
+                "writes do not look at it"
+            )
         return of_value(type(self).__name__, self._bound(), self.ttl)
 
 

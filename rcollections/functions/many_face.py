@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..key import Key
 from ..missing import MISSING
-from ..plans.effects import Batch, Script
+from ..plans.effects import Batch, Script, carried
 from ..plans.functions.job import Job
 from ..plans.naming import channel, lease
 from .decorated import Decorated
@@ -39,7 +39,6 @@ class MultiFace(Decorated):
         self._key = key
         self._signature = inspect.signature(function.fn)
         self._keys = ItemKeys(function.name, self._signature, function.cls, arg, key, ignore)
-        function.keys.announce(function.cls.prefix)
 
     def __repr__(self) -> str:
         return f"<multi_cached {self._function.path}>"
@@ -109,7 +108,10 @@ class MultiFace(Decorated):
 
     def _drop(self, names: Names, args: tuple[object, ...], kwargs: dict[str, object]) -> Plan[None]:
         """Drop the values of the ids of this call, a thousand in one trip."""
-        keys = list(self._keys_of(names, self._signature.bind(*self._bound, *args, **kwargs)).values())
+        try:
+            keys = list(self._keys_of(names, self._signature.bind(*self._bound, *args, **kwargs)).values())
+        except StopIteration as error:  # of ``key=``
+            raise carried(error) from None
         return self._dropped(keys)
 
     def _dropped(self, keys: list[str]) -> Plan[None]:

@@ -58,6 +58,7 @@ class BaseCache(Fillable, Binding, Running):
     tags: tuple[str, ...] = ()
     l1: bool | None = None
     share: bool = False
+    computed: bool = True
 
     if TYPE_CHECKING:
         # Only handles that ``pipeline()`` gives have these two; see ``Pipelined``.

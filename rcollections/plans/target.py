@@ -24,6 +24,7 @@ Read: TypeAlias = "Callable[[bytes], Any]"
 SNAPSHOT = 10_000  # elements that a whole read takes in one reply; more are read page by page
 ATOMIC = 5_000  # elements that one script writes; more go to a staging key first, or in chunks where docs say so
 PAGE = 1_000  # elements of a page
+LONGEST = 1e11  # seconds of a ttl: servers keep when a field ends in 48 bits of ms, and entries their grace
 
 
 class Place(NamedTuple):
@@ -62,7 +63,7 @@ class Target:
         self.key = key
         self.guarded = type(key) is Guarded
         self.place: Place | None = None
-        self.lease: str | None = None  # set where functions compute values of this key: plain writes end their lease
+        self.lease: str | None = None  # set where functions may compute values of this key: plain writes drop it
         self.name = name  # the name of the class, for messages and observers
         self.connection = connection
         self.plain_dumps, self.plain_encode = dumps, encode  # for loops: the key is not in their errors
@@ -111,8 +112,8 @@ def milliseconds(ttl: float | timedelta) -> int:
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
-    if not isfinite(seconds) or seconds < 0 or seconds > 9e12:
-        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 9e12, not {seconds!r}")
+    if not isfinite(seconds) or seconds < 0 or seconds > LONGEST:
+        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 1e11 (3,000 years), not {seconds!r}")
     return max(1, round(seconds * 1000)) if seconds else 0
 
 

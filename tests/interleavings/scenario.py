@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from rcollections.coherence.proof import Proof
 from rcollections.l1.tier import Tier
-from rcollections.plans import guards, through
+from rcollections.plans import guards, op, through
 from rcollections.plans import tags as bump
-from rcollections.plans.collections import keys, loads
+from rcollections.plans.collections import keys, loads, strings
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
 from rcollections.plans.functions import call, invalidate, put, refresh, writing
@@ -57,6 +57,8 @@ class Parts:
     guards: Any = guards
     through: Any = through
     loads: Any = loads
+    op: Any = op
+    strings: Any = strings
     clear: Any = CLEARED
     tier: Any = Tier  # of the process
     proof: Any = Proof

@@ -237,7 +237,7 @@ def test_first_is_after_what_counts_no_more(store: Any) -> None:
     """A fresh entry hands on its freshness, without the grace; a stale one nothing, and a token of nothing fits."""
     writes: list[Any] = [
         ("key_set", "9000", "new"),
-        ("key_set_many", *FIRST, "new"),
+        ("key_set_many", "1", *FIRST, "new"),
         ("key_cas", *FIRST, "there", "", "new"),
         ("key_cas", *FIRST, "absent", "", "new"),
     ]
@@ -282,14 +282,59 @@ def test_key_set_arms_when_the_key_is_made(store: Any) -> None:
 def test_key_set_many(store: Any) -> None:
     """Each key by the rule of the mode."""
     store.raw("SET", "a", "old", "PX", 500)
-    assert run(store, "key_set_many", ("a", "b"), *FIRST, "1", "2") == [b"ok"]
+    assert run(store, "key_set_many", ("a", "b"), "2", *FIRST, "1", "2") == [b"ok"]
     assert store.raw("MGET", "a", "b") == [b"1", b"2"]
     assert 0 < ttl(store, "a") <= 500
     assert armed(store, "b")
-    run(store, "key_set_many", ("a", "b"), *NONE, "3", "4")
+    run(store, "key_set_many", ("a", "b"), "2", *NONE, "3", "4")
     assert ttl(store, "a") == ttl(store, "b") == -1
-    run(store, "key_set_many", ("a", "b"), *TTL, "5", "6")
+    run(store, "key_set_many", ("a", "b"), "2", *TTL, "5", "6")
     assert armed(store, "a")
+
+
+def test_key_set_many_is_all_or_nothing(store: Any) -> None:
+    """A key of another type among them: no value is stored, and no lease dropped."""
+    store.raw("SADD", "b", "member")
+    store.raw("SET", "rc:l:{a}", "token")
+    with pytest.raises(WrongTypeError):
+        run(store, "key_set_many", ("a", "b", "rc:l:{a}", "rc:l:{b}"), "2", *FIRST, "1", "2")
+    assert store.raw("EXISTS", "a", "rc:l:{a}") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("key_set", ("0", "9")),
+        ("key_add", ("0", "9")),
+        ("key_cas", (*NONE, "absent", "", "9")),
+        ("key_incr", (*NONE, "int", "9", "any")),
+        ("key_incr", (*NONE, "float", "9.0", "any")),
+        ("key_set_many", ("1", *NONE, "9")),
+    ],
+)
+def test_plain_writes_drop_the_lease(store: Any, name: str, args: tuple[str, ...]) -> None:
+    """P4: in the same step as the write; without a write it stays, and without a lease there is none to drop."""
+    keys = ("k", "rc:l:{k}")
+    store.raw("SET", keys[1], "token")
+    run(store, name, keys[:1], *args)
+    assert store.raw("GET", keys[0]).startswith(b"9")
+    assert store.raw("EXISTS", keys[1]) == 1
+    store.raw("DEL", keys[0])
+    run(store, name, keys, *args)
+    assert store.raw("GET", keys[0]).startswith(b"9")
+    assert store.raw("EXISTS", keys[1]) == 0
+
+
+def test_a_write_that_is_refused_leaves_the_lease(store: Any) -> None:
+    """The value did not change, so what is computed is not older than it."""
+    keys = ("k", "rc:l:{k}")
+    store.raw("SET", keys[0], "text")
+    store.raw("SET", keys[1], "token")
+    assert run(store, "key_add", keys, "0", "new")[0] == b"there"
+    assert run(store, "key_cas", keys, *NONE, "there", "other", "new") == [b"changed"]
+    assert run(store, "key_cas", keys, *NONE, "absent", "", "new") == [b"changed"]
+    assert run(store, "key_incr", keys, *NONE, "int", "1", "any") == [b"text"]
+    assert store.raw("EXISTS", keys[1]) == 1
 
 
 def test_key_delete_many_counts_the_keys_only(store: Any) -> None:

@@ -97,9 +97,11 @@ def test_entry_arm_never_shortens_when_it_renews(store: Any) -> None:
 
 def test_entry_copy(store: Any) -> None:
     """What counts comes with its grace behind the new ttl, everything else leaves nothing."""
-    copy = ("entry_copy", ("k", "k2", TAG), 5000)
+    copy = ("entry_copy", ("k", "k2", "rc:l:{k2}", TAG), 5000)
     stored(store, b"1", grace=1000)
+    store.raw("SET", "rc:l:{k2}", "token")
     assert run(store, *copy) == [b"ok"]
+    assert store.raw("EXISTS", "rc:l:{k2}") == 0
     assert store.raw("GET", "k2") == store.raw("GET", "k")
     assert 5000 < store.raw("PTTL", "k2") <= 6000
     assert run(store, *copy[:2], 0) == [b"ok"]
