@@ -62,7 +62,10 @@ class WritingBlock(Generic[R]):
             error = on_its_way.error
         else:
             return
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
 
     def _end(self, error: BaseException | None) -> Plan[None]:
         self._open = False

@@ -63,13 +63,12 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
         raise
     except Exception as raised:
         held.stop()
-        error = original(raised)
-        data, ms = dump_error(job, error)
+        data, ms = dump_error(job, original(raised))
         if data is None:
             yield from free(job, token)
         else:
             yield from _put(job, token, stamps, ERROR, data, ms)
-        raise Failed(error) from error
+        raise Failed(original(raised)) from original(raised)
     except BaseException:  # cancelled or interrupted: another caller may compute at once
         held.stop()
         yield from free(job, token)

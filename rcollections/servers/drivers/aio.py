@@ -61,7 +61,10 @@ async def adrive(plan: Plan[T], connection: Connection) -> T:
             arg, step = await _do(effect, connection), plan.send
         except BaseException as error:
             arg, step = error, plan.throw
-    raise ended  # outside of the except block: nobody shall see what carried it
+    try:
+        raise ended  # outside of the except block: nobody shall see what carried it
+    finally:
+        del ended  # its traceback holds this frame
 
 
 async def _do(effect: Any, connection: Connection) -> Any:

@@ -57,7 +57,10 @@ def drive(plan: Plan[T], connection: Connection) -> T:
             arg, step = _do(effect, connection), plan.send
         except BaseException as error:
             arg, step = error, plan.throw
-    raise ended  # outside of the except block: nobody shall see what carried it
+    try:
+        raise ended  # outside of the except block: nobody shall see what carried it
+    finally:
+        del ended  # its traceback holds this frame
 
 
 def _do(effect: Any, connection: Connection) -> Any:
