@@ -89,7 +89,7 @@ def test_bytes_that_nobody_can_read_are_a_miss(store: Any) -> None:
 
 
 def test_ttl_by_result(store: Any) -> None:
-    """``ttl`` may be a function of the result; None and negative mean: not stored. 0 is for ever."""
+    """``ttl`` may be a function of the result: None is for ever; at 0 and below the result is not stored."""
     count = Counting()
 
     @cached(ttl=lambda result: result)
@@ -99,9 +99,9 @@ def test_ttl_by_result(store: Any) -> None:
 
     assert f(30) == f(30) == 30
     assert 29 < f.get_ttl(30)[1] <= 30
-    assert (f(0), f.get_ttl(0)) == (0, (0, float("inf")))
+    assert (f(None), f.get_ttl(None)) == (None, (None, float("inf")))
     before = len(count.calls)
-    for x in (None, -1):
+    for x in (0, -1):
         assert f(x) == f(x) == x
     assert len(count.calls) == before + 4
     with pytest.raises(TypeError, match=r"ttl= of .*f gave 'soon'"):
@@ -117,7 +117,7 @@ def test_storing_by_hand_what_is_not_to_be_stored_drops_the_older_value(store: A
         return source[0]
 
     assert f() == 5
-    f.put(_cache_put=None)
+    f.put(_cache_put=0)
     with pytest.raises(CacheMissError):
         f.peek()
     assert f() == 5

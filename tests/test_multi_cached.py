@@ -114,7 +114,7 @@ def test_options(store: Any, calls: list[Any]) -> None:
     """ttl in seconds or of the result, tags of the class, given, or of the arguments."""
     make(calls, ttl=5)([1])
     assert User(1).get_ttl()[1] <= 5
-    users = make(calls, ttl=lambda value: None if value == "u2" else 7)
+    users = make(calls, ttl=lambda value: 0 if value == "u2" else 7)
     assert users([2, 3]) == {2: "u2", 3: "u3"}
     assert not User(2).exists()
     assert User(3).get_ttl()[1] <= 7

@@ -33,8 +33,8 @@ class Holding:
             users.register(self)
 
     def _wanted(self) -> bool | None:
-        own = self.keys.options.l1
-        return self.keys.cls.l1 if own is None else own
+        wanted: bool | None = self.keys.options.of(self.keys.cls, "l1")
+        return wanted
 
     def l1_prefixes(self, connection: Connection) -> list[str] | None:
         """The beginnings of the keys that L1 holds on this connection; None: it holds none."""
@@ -42,7 +42,7 @@ class Holding:
         if connection.disabled or not (connection.dsn.l1 if wanted is None else wanted):
             return None
         with suppress(ConfigError):  # the connection of this class is not configured yet
-            if registry.connection(self.keys.cls.connection_name) is connection:
+            if registry.connection(self.keys.options.of(self.keys.cls, "connection_name")) is connection:
                 return self.keys.common(connection.namespace, asked=wanted is True)
         return None
 
@@ -54,8 +54,7 @@ class Holding:
             return None
         tiering = connection.tiering
         tiering.want(prefixes, now=self._wanted() is True)
-        # A ``key=`` function may look at more than the arguments, so each call has to ask it for the key.
-        if not callable(self.keys.options.key):
+        if self.keys.by_arguments:
             arguments = self.keys.arguments
             self.owner.arm(tiering.tier, (SKIP if arguments.ignore_self else TOLD) if arguments.method else PLAIN)
         return tiering
@@ -66,7 +65,7 @@ class Holding:
         """The words under which L1 holds the result of this call; None inside of ``no_l1()``."""
         if bypassed.get():
             return None
-        if not callable(self.keys.options.key):
+        if self.keys.by_arguments:
             exact = self.owner.arguments(args, kwargs)
             if exact is not None:
                 return self.owner.number, exact

@@ -35,7 +35,7 @@ class MultiFace(Decorated):
         super().__init__(function)
         self._arg = arg
         self._key = key
-        function.keys.announce(function.cls.prefix)
+        function.keys.announce(function.keys.class_prefix)
         self._signature = inspect.signature(function.fn)
         if arg not in self._signature.parameters:
             raise ConfigError(f"@multi_cached of {function.name}: it has no parameter {arg!r} that could take the ids")

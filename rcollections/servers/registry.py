@@ -179,7 +179,7 @@ def _nothing_configured(name: str) -> Connection:
 
 
 def computes(beginning: str) -> None:
-    """A function has its values under this key, and under all keys that begin with this key and a dot.
+    """A function has its values under this key, and under all keys that begin with this key and a dot or a "(".
 
     Plain writes of these keys have to take the lease from its owner; writes of other keys need not.
     """
@@ -195,7 +195,7 @@ def is_computed(key: str, prefix: str) -> bool:
 
     A function whose keys have no common beginning counts only for keys of classes without prefix.
     """
-    return any(key == each or key.startswith(each + ".") if each else not prefix for each in _computed)
+    return any(key == each or key.startswith((each + ".", each + "(")) if each else not prefix for each in _computed)
 
 
 def keyring() -> Keyring | None:

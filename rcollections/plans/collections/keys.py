@@ -66,7 +66,7 @@ def commit(t: Target, built: str) -> Plan[None]:
     expect_ok(reply)
 
 
-def clean(prefix: str) -> Plan[int]:
+def clean(prefix: str, mark: str = ".") -> Plan[int]:
     """Unlink every key that is ``prefix`` or begins with ``prefix.``, in batches; gives how many were removed.
 
     The leases and guards go first, so that no computation that runs can store an older value afterwards.
@@ -75,9 +75,14 @@ def clean(prefix: str) -> Plan[int]:
     beside = [f"rc:{kind}:{start}" for kind in "gl"]
     exact = [each + end for each in beside]
     yield from _clean(
-        f"rc:[gl]:{_glob(start)}*", exact, [f"{each}." for each in beside] + [f"{each}:" for each in exact]
+        f"rc:[gl]:{_glob(start)}*", exact, [each + mark for each in beside] + [f"{each}:" for each in exact]
     )
-    return (yield from _clean(f"{_glob(prefix)}*", [prefix], [f"{prefix}."]))
+    return (yield from _clean(f"{_glob(prefix)}*", [prefix], [prefix + mark]))
+
+
+def clean_function(prefix: str) -> Plan[int]:
+    """Unlink the entries of all calls of a function, whose keys are ``prefix(…)``."""
+    return clean(prefix, "(")
 
 
 def _glob(text: str) -> str:
@@ -94,6 +99,3 @@ def _clean(pattern: str, exact: list[str], beginnings: list[str]) -> Plan[int]:
             removed += yield Command(("UNLINK", *ours))
         if int(cursor) == 0:
             return removed
-
-
-clean_function = clean
