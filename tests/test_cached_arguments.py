@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import inspect
 import re
@@ -371,6 +370,17 @@ def test_partials_and_objects() -> None:
             cached(name=5)(nameless)
 
 
+def test_an_object_in_a_class_body_is_told() -> None:
+    """Python would not give it the instance, and a cached function would."""
+    with pytest.raises((TypeError, RuntimeError)) as caught:
+
+        class Holder:
+            powers = cached(name="powers")(functools.partial(pow, 2))
+
+    told = caught.value if isinstance(caught.value, TypeError) else caught.value.__cause__
+    assert "staticmethod" in str(told)
+
+
 # -- methods ---------------------------------------------------------------------------------------
 
 
@@ -539,6 +549,12 @@ def test_objects_that_fail_to_say_who_they_are() -> None:
 
     with pytest.raises(RuntimeError, match="no database"):
         identity(Broken())
-    with contextlib.suppress(TypeError):
+    with pytest.raises(TypeError, match="cannot be part of a key"):
         identity(User)
-        raise AssertionError("a class has no exact form")
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            return lambda: name
+
+    with pytest.raises(TypeError, match="cannot be part of a key"):
+        identity(Proxy())

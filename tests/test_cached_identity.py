@@ -12,8 +12,10 @@ import re
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -295,6 +297,41 @@ def test_a_method_of_a_class_inside_a_function_that_uses_super() -> None:
             return "sub of " + super().name()
 
     assert Sub().name() == "sub of base"
+
+
+def test_objects_that_cannot_say_who_they_are_yet() -> None:
+    """Then they cannot be told; decorating does not fail."""
+
+    class Later:
+        def __cache_key__(self) -> Any:
+            raise RuntimeError("no connection yet")
+
+    with pytest.warns(UserWarning, match=r"captured \(a Later\)"):
+        make(Later())
+
+
+def test_threads_agree_on_a_digest_that_is_drawn_late() -> None:
+    """A variable that is assigned later makes the first call look; several first calls at once have one key."""
+
+    def make_later() -> Any:
+        @cached
+        def outer() -> Any:
+            return below
+
+        below = [1]
+        return outer
+
+    for _ in range(20):
+        fn = make_later()
+        barrier = threading.Barrier(4)
+
+        def ask(_: int, fn: Any = fn, barrier: Any = barrier) -> Any:
+            barrier.wait()
+            return fn._function.identity.path
+
+        with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
+            warnings.simplefilter("ignore")
+            assert len(set(pool.map(ask, range(4)))) == 1
 
 
 # -- wrappers --------------------------------------------------------------------------------------

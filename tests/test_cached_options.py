@@ -330,3 +330,14 @@ def test_a_ttl_of_the_arguments_is_refused_for_many() -> None:
     """One value of many has no call of its own."""
     with pytest.raises(ConfigError, match="ttl"):
         multi_cached("ids", Users, ttl=lambda value, ids: 5)(lambda ids: {})
+
+
+def test_a_prefix_for_a_class_that_makes_its_keys_itself_is_refused() -> None:
+    """Its keys would not have it."""
+
+    class Doubled(KeyCache[Any]):
+        def __init__(self, number: int) -> None:
+            super().__init__(2 * number)
+
+    with pytest.raises(ConfigError, match="Doubled, which makes its keys itself"):
+        cached(Doubled, key="{x}", prefix="p")(lambda x: x)

@@ -46,6 +46,10 @@ class Keys:
         self.options = options
         self.arguments = arguments
         self.class_prefix: str = options.of(cls, "prefix")
+        if options.prefix is not None and not _is_plain(cls):
+            raise ConfigError(
+                f"{decorator} of {name}: prefix= cannot be given with {cls.__name__}, which makes its keys itself"
+            )
         self.template: Template | None = None
         self._identity = identity
         self._variant = ""
@@ -118,7 +122,7 @@ class Keys:
         """
         given = self.options.key
         if given is None:  # one beginning for all functions: a server is asked for few
-            found = [self._under(namespace, self.class_prefix or FUNCTIONS, "")]
+            found = [self._under(namespace, f"{self.class_prefix}." if self.class_prefix else FUNCTIONS, "")]
         elif isinstance(given, str) and self.template is None:
             found = [Names(self, namespace).of(given)]
         elif self.class_prefix:

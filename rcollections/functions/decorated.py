@@ -43,6 +43,11 @@ class Decorated(Hit):
 
     def __set_name__(self, owner: type, name: str) -> None:
         function = self._function
+        if not hasattr(function.fn, "__get__"):
+            raise TypeError(
+                f"{owner.__qualname__}.{name}: a {type(function.fn).__name__} is no method; make it a staticmethod, "
+                "or write a method that calls it"
+            )
         own = self.__dict__["__name__"]
         if self.__dict__["__qualname__"] == f"{owner.__qualname__}.{own}":
             function.arguments.method = True  # it is defined in this class body, whatever its first argument is called

@@ -32,6 +32,7 @@ from ..handles.base import BaseCache
 from ..l1 import Hit
 from ..values import encode_exact
 from .places import class_path, innermost, place_of
+from .texts import identity_of
 
 __all__ = ["Facts", "digest"]
 
@@ -66,9 +67,12 @@ class Facts:
         self._root = innermost(fn_or_class)
         self._seen: dict[int, int] = {}
         self._variable = ""
-        self.fact = (
-            self._class(fn_or_class) if isinstance(fn_or_class, type) else self._function(fn_or_class, outermost=True)
-        )
+        self.fact: Fact = "?"
+        try:
+            is_class = isinstance(fn_or_class, type)
+            self.fact = self._class(fn_or_class) if is_class else self._function(fn_or_class, outermost=True)
+        except RecursionError:
+            self.untold.append(f"{self._variable}, which is too deep")
 
     def _tell(self, value: Any) -> Fact:
         kind = type(value)
@@ -111,10 +115,11 @@ class Facts:
     def _instance(self, value: Any) -> Fact:
         if isinstance(value, BaseCache):
             return "handle", class_path(type(value)), value._own_key
-        hook = getattr(value, "__cache_key__", None)
-        if hook is not None and not isinstance(value, type):
-            return "keyed", class_path(type(value)), self._tell(hook())
-        return self._no(value)
+        try:
+            told = identity_of(value)
+        except Exception:  # it may not be ready yet, or its server not there
+            return self._no(value)
+        return self._no(value) if told is value else ("keyed", class_path(type(value)), self._tell(told))
 
     def _no(self, value: object) -> Fact:
         told = f"{self._variable} (a {type(value).__name__})"

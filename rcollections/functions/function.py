@@ -43,7 +43,7 @@ class Function:
         self.fn = fn
         self.cls = cls
         self.name = options.get("name") or fn.__qualname__
-        self.path = f"{getattr(fn, '__module__', '')}.{self.name}"  # for people
+        self.path = self.name if options.get("name") else f"{fn.__module__}.{self.name}"  # for people
         self.options = checked(self.name, options, cls, decorator)
         self.arguments = Arguments(
             fn, self.name, method=method, ignore_self=self.options.ignore_self, ignore=self.options.ignore

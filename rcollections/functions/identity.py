@@ -10,6 +10,7 @@ captures (``facts``). A nested function that captures what cannot be told gets a
 from __future__ import annotations
 
 import sys
+import threading
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -32,6 +33,7 @@ class Load(NamedTuple):
     digests: dict[str, str]
 
 
+_settling = threading.RLock()  # two threads that draw a digest for one function would have two keys
 _loads: WeakKeyDictionary[ModuleType, Load] = WeakKeyDictionary()
 
 
@@ -63,7 +65,9 @@ class Identity:
         for, which the first call does.
         """
         if not self._path:
-            self._settle(Facts(self._fn))
+            with _settling:
+                if not self._path:
+                    self._settle(Facts(self._fn))
         return self._path
 
     def _settle(self, facts: Facts) -> None:

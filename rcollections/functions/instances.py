@@ -131,7 +131,7 @@ def _assigned(fn: FunctionType) -> Iterator[str]:
         return
     before: Any = None
     for step in dis.get_instructions(code):
-        if step.opname == "STORE_ATTR" and before is not None and before.opname.startswith("LOAD_FAST"):
+        if step.opname == "STORE_ATTR" and before is not None and "LOAD_FAST" in before.opname:
             loaded = before.argval if isinstance(before.argval, tuple) else (before.argval,)
             if loaded[-1] == code.co_varnames[0]:
                 yield str(step.argval)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["identity_of", "packed", "quoted", "text_of", "word"]
 
+HOOK = "__cache_key__"
+
 _BARE = re.compile(r"[A-Za-z_@/][\w@/:+.-]*", re.ASCII)
 _MOMENT = re.compile(r"[\w:+.|/-]+", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}[+-]?")
@@ -74,10 +76,12 @@ def identity_of(value: Any) -> object:
     """Who an object says it is, by ``__cache_key__`` or as the key of a collection; ``value`` itself if it does not."""
     if isinstance(value, type):
         return value
-    hook = getattr(value, "__cache_key__", None)
-    if hook is not None:
-        told: object = hook()
-        return told
+    # The class decides: an object may give something for any name that it is asked for.
+    if getattr(type(value), HOOK, None) is not None or HOOK in getattr(value, "__dict__", ()):
+        hook = getattr(value, HOOK)
+        if hook is not None:
+            told: object = hook()
+            return told
     return str(value.key) if isinstance(value, BaseCache) else value
 
 
@@ -85,7 +89,7 @@ _QUOTE = "'"
 
 
 def _other(value: Any) -> str:
-    if isinstance(value, Enum) and getattr(value, "__cache_key__", None) is None:
+    if isinstance(value, Enum) and getattr(type(value), HOOK, None) is None:
         return _enum(value)
     told = identity_of(value)
     return packed(value) if told is value else f"{class_path(type(value))}!{text_of(told)}"

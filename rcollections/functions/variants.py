@@ -30,7 +30,7 @@ def variant(fn: object, cls: type[BaseCache], options: Options) -> str:
     ttl = options.of(cls, "ttl")
     mine = digest(
         (
-            _shown(ttl) if callable(ttl) else repr(seconds(ttl)),
+            _shown(ttl) if callable(ttl) else repr(float(seconds(ttl))),
             _shown(options.of(cls, "tags")),
             _shown(options.of(cls, "serializer")),
             repr(options.of(cls, "serialize")),

@@ -129,8 +129,8 @@ def refuse_unusable(fn: Any, decorator: str, options: dict[str, Any] | None = No
         raise ConfigError(f"{decorator} of {shown}: name is a str such as 'prices.current', not {type(name).__name__}")
     if not (hasattr(fn, "__module__") and hasattr(fn, "__qualname__")) and not name:
         raise ConfigError(
-            f"{decorator} needs a function with a name, and {shown} has none that is the same in every process: "
-            "give it one, such as @cached(name='prices.current')"
+            f"{decorator} needs a function with a name, and {shown} has none that is the same in every process"
+            + (": give it one, such as @cached(name='prices.current')" if decorator == "@cached" else "")
         )
 
 
