@@ -27,7 +27,7 @@ def test_looking(store: Any) -> None:
         return count(x)
 
     for look in (f.peek, f.lazy, f.get_ttl):
-        with pytest.raises(CacheMissError, match=r"f.*\.1'"):
+        with pytest.raises(CacheMissError, match=r"f.*\(1\)'"):
             look(1)
     assert f(1) == f.peek(1) == f.lazy(1) == 1
     value, left = f.get_ttl(1)
@@ -62,17 +62,17 @@ def test_clear_takes_this_function_only(store: Any) -> None:
     """Not its namesakes, not other versions' neighbours, and with ``key=`` it is a clear error."""
 
     def make(name: str, **options: Any) -> Any:
-        def f(x: int) -> int:
-            return x
+        def f() -> int:
+            return 1
 
         f.__qualname__ = name
         return cached(**options)(f)
 
     f, ff, other = make("f"), make("ff"), make("g")
     for each in (f, ff, other):
-        each(1)
+        each()
     assert f.clear() == 1
-    assert ff.peek(1) == other.peek(1) == 1
+    assert ff.peek() == other.peek() == 1
     with pytest.raises(CacheError, match="key= of its own"):
         make("k", key="k").clear()
 
@@ -152,7 +152,7 @@ def test_an_argument_called_self(store: Any) -> None:
         return self
 
     assert kw(self=9) == kw.peek(self=9) == kw.lazy(self=9) == kw.refresh(self=9) == kw.get_ttl(self=9)[0] == 9
-    assert kw.key(self=9).endswith("9")
+    assert kw.key(self=9).endswith("(9)")
     assert kw.bg()(self=9) == kw.bg().lazy(self=9) == 9
     kw.bg().refresh(self=9)
     future = kw.future()
@@ -171,7 +171,7 @@ def test_an_argument_called_self(store: Any) -> None:
     async def main() -> None:
         assert await later(self=9) == await later.peek(self=9) == await later.lazy(self=9) == 9
         assert await later.refresh(self=9) == (await later.get_ttl(self=9))[0] == 9
-        assert later.key(self=9).endswith("9")
+        assert later.key(self=9).endswith("(9)")
         assert await later.bg()(self=9) == await later.bg().lazy(self=9) == 9
         await later.bg().refresh(self=9)
         future = later.future()

@@ -7,6 +7,7 @@ from typing import Any, assert_type
 from rcollections import (
     CounterCache,
     DictCache,
+    Key,
     KeyCache,
     L1Info,
     SetCache,
@@ -211,7 +212,7 @@ def functions() -> None:
     double("1")  # type: ignore[arg-type]
     assert_type(double.peek(1), float)
     assert_type(double.get_ttl(1), tuple[float, float])
-    assert_type(double.key(1), str)
+    assert_type(double.key(1), Key)
     assert_type(double.refresh(1), float)
     assert_type(double.bg()(1), float)
     assert_type(double.future()(1).result(), float)

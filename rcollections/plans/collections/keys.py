@@ -84,7 +84,7 @@ def clean(namespace: str, prefix: str) -> Plan[int]:
 
 def clean_function(namespace: str, prefix: str) -> Plan[int]:
     """Unlink the keys of all calls of a function: in its automatic keys the arguments stand in parentheses."""
-    return (yield from _clean(namespace, prefix, "(."))
+    return (yield from _clean(namespace, prefix, "("))
 
 
 def _clean(namespace: str, prefix: str, ends: str) -> Plan[int]:
