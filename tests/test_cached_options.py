@@ -73,7 +73,7 @@ def test_values_in_templates() -> None:
     ):  # fmt: skip
         assert one.key(value) == f"x:{text}"
     for wrong in (None, b"x", [1], object(), Level.NONE):
-        with pytest.raises(TypeError, match=r"one: key=\{x\}: a key part is str, int"):
+        with pytest.raises(TypeError, match=r"one, key=\{x\}: a key part is str, int"):
             one.key(wrong)
     with pytest.raises(TypeError, match="is an id missing"):
         one(None)
