@@ -261,7 +261,7 @@ def test_observers_see_the_block(store: Any) -> None:
     with observe.observing(Log()), DictCache("d").pipeline() as p:
         p["a"] = 1
         p["b"] = 2
-    assert [each for each in events if each.startswith("Pipeline")] == ["Pipeline.send d"]
+    assert [each for each in events if ".Pipeline." in each] == ["rcollections.Pipeline.send d"]
 
 
 def test_conflicts_of_compare_and_set_are_results(store: Any) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..plans.collections.reader import Token
     from ..plans.effects import Plan
-    from ..plans.op import Operation
+    from ..plans.op import Op, Operation
 
     K = TypeVarWithDefault("K", default=Any)
     V = TypeVarWithDefault("V", default=Any)
@@ -63,10 +63,11 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
 
     def __getitem__(self, field: K) -> V:
         if self._near is not None:
-            found = self._near.part(self._near_name, field)
+            found: V = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return found if found is not MISSING else self._run(Trips("load", self._made(field)))
-        return self._run(plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field))
+        read: Op[V] = plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field)
+        return self._run(read)
 
     def _made(self, field: K) -> Plan[V]:
         """The plan that makes a missing field, or KeyError."""

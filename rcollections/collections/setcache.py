@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..plans.collections import setalgebra as algebra
 from ..plans.collections import sets as plans
+from ..plans.tallies import some
 from ..plans.target import as_is
 from .setalgebra import SetAlgebra
 
@@ -124,7 +125,7 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
 
     def to_set(self) -> set[T]:
         """The content as a plain set; one round trip up to 10,000 elements, then one a page."""
-        return self._run(algebra.whole_set(self._bound(), "to_set", as_is))
+        return self._run(algebra.whole_set(self._bound(), "to_set", as_is, some))
 
     copy = to_set
 

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..l1 import Owner
+from ..observe.names import name_of
 from ..plans.functions.job import Job
 from .arguments import Arguments
 from .binding import Bindings, flights_of_threads
@@ -46,7 +47,7 @@ class Function:
         self.path = path_of(fn)
         self.owner = Owner(inspect.iscoroutinefunction(fn))  # of the results that L1 holds of it
         self.keys = Keys(self.name, self.path, cls, self.options, self.arguments)
-        self.counts = Counts(self.name, self.owner)
+        self.counts = Counts(name_of(fn), self.owner)
         self.holding = Holding(self.keys, self.owner, self.counts)
         self.watching = Watching(self.name, fn, asynchronous=self.owner.asynchronous)
         self._bindings = Bindings()

@@ -8,6 +8,7 @@ from ..errors import ConfigError
 from ..l1 import users
 from ..missing import MISSING
 from ..observe import collector, events
+from ..observe.names import name_of
 from ..plans.collections import keys as plans
 from ..plans.naming import guard, join, lease, namespaced
 from ..servers import registry
@@ -147,7 +148,7 @@ class BaseCache(Fillable, Binding, Running):
     def _unreadable(self, error: DecodeError) -> None:
         """Tell observers of bytes that cannot be read, and that they count as a miss."""
         if events.observers:
-            events.unreadable(type(self).__name__, self.key, error)
+            events.unreadable(name_of(type(self)), self.key, error)
 
     def _replacement(self, data: object) -> Operation[None]:  # noqa: ARG002 - the types override it
         raise TypeError(f"{type(self).__name__} is no type of its own: use one of the five")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import CacheError
 from ..observe import events
+from ..observe.names import name_of
 from ..plans.effects import Command
 from ..plans.multi import Outcome, together
 from ..plans.op import Op, Ready, Trips, several
@@ -53,14 +54,13 @@ class Pending:
             return
 
         def run(event: events.Event) -> None:
-            if op.reads:
-                event.hit = outcome.hit
+            events.count(event, outcome.tally)
             if isinstance(outcome.value, Exception):
                 event.error = outcome.value
             if outcome.more:
                 events.watched(name, outcome.more, key, lambda _: None)
 
-        name, key = type(handle).__name__, str(handle._bound().key)
+        name, key = name_of(type(handle)), str(handle._bound().key)
         events.watched(name, op.name, key, run)
 
     @property
@@ -152,7 +152,7 @@ class Pipeline(Generic[C]):
             self._send()
         else:
             handle = self.kept[0][2]
-            events.watched("Pipeline", "send", handle._bound().key, lambda _: self._send())
+            events.watched("rcollections.Pipeline", "send", handle._bound().key, lambda _: self._send())
             for pending, op, handle in self.kept:
                 pending.report(op, handle)
 

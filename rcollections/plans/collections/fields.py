@@ -8,6 +8,7 @@ from ...errors import CacheError
 from ...missing import MISSING
 from ..effects import Command, Script
 from ..op import Op, Ready, as_plan
+from ..tallies import each, found, some
 from ..target import seconds_left
 from .loads import AGAIN
 from .numbers import number, summed
@@ -46,11 +47,11 @@ T = TypeVar("T")
 
 
 def length(t: Target) -> Op[int]:
-    return Op("length", Command(("HLEN", t.key)), int)
+    return Op("length", Command(("HLEN", t.key)), int, some)
 
 
 def contains(t: Target, field: object) -> Op[bool]:
-    return Op("contains", Command(("HEXISTS", t.key, t.encode(field))), bool, True)
+    return Op("contains", Command(("HEXISTS", t.key, t.encode(field))), bool, some)
 
 
 def get(t: Target, field: object, absent: Callable[[], object], part: object = None) -> Op[T]:
@@ -68,11 +69,13 @@ def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, obj
     if not wanted:
         return Ready(build({}))
 
-    def decode(replies: list[bytes | None]) -> T:
-        values = [MISSING if data is None else t.load(data) for data in replies]
+    def decode(replies: list[bytes | None]) -> list[object]:
+        return [MISSING if data is None else t.load(data) for data in replies]
+
+    def finish(values: list[object]) -> T:
         return build(dict(zip(wanted, values, strict=True)))
 
-    return Op("get_many", Command(("HMGET", t.key, *map(t.encode, wanted))), decode, True)
+    return Op("get_many", Command(("HMGET", t.key, *map(t.encode, wanted))), decode, each(MISSING), finish=finish)
 
 
 def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[T, float]]:
@@ -84,9 +87,12 @@ def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[
 
 def gets(t: Target, field: object, default: Callable[[], object]) -> Op[tuple[Any, Token]]:
     def decode(data: bytes | None) -> tuple[Any, Token]:
-        return (default() if data is None else t.load(data)), Token(data, data)
+        return (MISSING if data is None else t.load(data)), Token(data, data)
 
-    return Op("gets", Command(("HGET", t.key, t.encode(field))), decode, True)
+    def finish(seen: tuple[Any, Token]) -> tuple[Any, Token]:
+        return seen if seen[0] is not MISSING else (default(), seen[1])
+
+    return Op("gets", Command(("HGET", t.key, t.encode(field))), decode, found, finish=finish)
 
 
 def cas(t: Target, field: object, value: object, token: Token) -> Op[bool]:
@@ -133,10 +139,11 @@ def delete(t: Target, field: object) -> Op[bool]:
 
 def setdefault(t: Target, field: object, value: object) -> Op[T]:
     def decode(reply: list[Any]) -> Any:
-        return value if reply[0] == b"set" else t.load(reply[1])
+        return MISSING if reply[0] == b"set" else t.load(reply[1])
 
     step = Script("hash_setdefault", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
-    return Op("setdefault", step, decode)
+    stored: Any = value
+    return Op("setdefault", step, decode, True, lambda: stored)
 
 
 def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[object]:

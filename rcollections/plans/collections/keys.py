@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..effects import Command, Script
 from ..op import Op
+from ..tallies import some
 from ..target import expect_ok, milliseconds
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ __all__ = ["clean", "clear", "commit", "copy", "exists", "expire", "renew", "sta
 
 
 def exists(t: Target) -> Op[bool]:
-    return Op("exists", Command(("EXISTS", t.key)), bool, True)
+    return Op("exists", Command(("EXISTS", t.key)), bool, some)
 
 
 def lives_longer(t: Target, ttl: float) -> Op[bool]:
     """Whether the key is there and stays for more than ``ttl`` seconds."""
     limit = ttl * 1000
-    return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, True)
+    return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, some)
 
 
 def clear(t: Target, *beside: str) -> Op[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ from ...missing import MISSING
 from ..effects import Batch, Command, Give, Script
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
+from ..tallies import each, some
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .keys import staging
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..effects import Plan
     from ..op import Operation
+    from ..tallies import Counting
     from ..target import Target
 
 __all__ = [
@@ -33,11 +36,11 @@ _STAGED_MS = 60_000
 
 
 def length(t: Target) -> Op[int]:
-    return Op("length", Command(("SCARD", t.key)), int)
+    return Op("length", Command(("SCARD", t.key)), int, some)
 
 
 def contains(t: Target, elem: object) -> Op[bool]:
-    return Op("contains", Command(("SISMEMBER", t.key, t.encode(elem))), bool, True)
+    return Op("contains", Command(("SISMEMBER", t.key, t.encode(elem))), bool, some)
 
 
 def add(t: Target, elem: object) -> Op[bool]:
@@ -64,7 +67,8 @@ def pop(t: Target, absent: Callable[[], object]) -> Op[T]:
 
 
 def sample(t: Target, k: int) -> Op[list[Any]]:
-    return Op("random_sample", Command(("SRANDMEMBER", t.key, k)), lambda reply: [t.read(data) for data in reply])
+    step = Command(("SRANDMEMBER", t.key, k))
+    return Op("random_sample", step, lambda reply: [t.read(data) for data in reply], some)
 
 
 # -- members as bytes ----------------------------------------------------------------------------
@@ -107,9 +111,9 @@ def members(t: Target) -> Op[Iterable[Any]]:
     """All elements, to be iterated: one snapshot, or page by page where they are too many for one reply."""
 
     def decode(reply: list[Any]) -> Any:
-        return More(_pages(t)) if reply[0] == b"big" else map(t.read, reply[1])
+        return More(_pages(t)) if reply[0] == b"big" else reply[1]
 
-    return Op("members", Script("set_read", (t.key,), (SNAPSHOT,)), decode)
+    return Op("members", Script("set_read", (t.key,), (SNAPSHOT,)), decode, some, finish=partial(map, t.read))
 
 
 def _pages(t: Target) -> Plan[Iterable[Any]]:
@@ -126,33 +130,39 @@ def whole(t: Target) -> Plan[set[object]]:
     op = members(t)
     first: Any = op.decode((yield op.step))
     if type(first) is not More:
-        return set(first)
+        return set(op.finished(first))
     elems: set[object] = set()
     yield from gather(first.plan, elems.update)
     return elems
 
 
-def ask(t: Target, name: str, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Operation[T]:
+def ask(
+    t: Target,
+    name: str,
+    asked: Sequence[bytes],
+    finish: Callable[[list[bool]], T],
+    reads: bool | Counting = False,
+) -> Operation[T]:
     """Which of these members are there, at one moment; ``finish`` makes the result of the answers."""
     if not asked:
         return Ready(finish([]))
     if is_small(asked):
         step = Command(("SMISMEMBER", t.key, *asked))
-        return Op(name, step, lambda reply: finish([bool(there) for there in reply]))
-    return Trips(name, _ask_big(t, asked, finish))
+        return Op(name, step, lambda reply: [bool(there) for there in reply], reads, finish=finish)
+    return Trips(name, _ask_big(t, asked), None, reads, finish)
 
 
-def _ask_big(t: Target, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Plan[T]:
+def _ask_big(t: Target, asked: Sequence[bytes]) -> Plan[list[bool]]:
     """For more members than one command should carry: still one round trip and one moment."""
     replies = yield Batch([Command(("SMISMEMBER", t.key, *chunk)) for chunk in chunks(asked)], atomic=True)
-    return finish([bool(there) for reply in replies for there in reply])
+    return [bool(there) for reply in replies for there in reply]
 
 
 def ask_each(t: Target, elems: Iterable[object]) -> Operation[dict[Any, bool]]:
     """For each of several elements, whether it is there."""
     wanted = list(dict.fromkeys(elems))
     asked = list(map(t.encode, wanted))
-    return ask(t, "contains_many", asked, lambda there: dict(zip(wanted, there, strict=True)))
+    return ask(t, "contains_many", asked, lambda there: dict(zip(wanted, there, strict=True)), each(False))
 
 
 # -- changing whole sets -------------------------------------------------------------------------
