@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from ..handles.pipeline import Pipeline
     from ..plans.collections.reader import Token
     from ..plans.effects import Plan
     from ..plans.op import Op, Operation
+    from .pipes import DictPipe
 
     K = TypeVarWithDefault("K", default=Any)
     V = TypeVarWithDefault("V", default=Any)
@@ -52,6 +54,10 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
     >>> ann | {"age": 30}
     {'visits': 2, 'age': 30}
     """
+
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[DictPipe[K, V]]: ...
 
     def _replacement(self, data: object) -> Operation[None]:
         return hashes.replace(self._bound(), _mapping(data).items())

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import Read, Write
+    from .pipes import SetPipe
 
     T = TypeVarWithDefault("T", default=Any)
 else:
@@ -48,6 +50,10 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
     >>> sorted(web)
     ['ann', 'bob', 'eve']
     """
+
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[SetPipe[T]]: ...
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()

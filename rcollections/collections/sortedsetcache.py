@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import Read, Write
+    from .pipes import SortedSetPipe
 
     T = TypeVarWithDefault("T", default=Any)
 else:
@@ -49,6 +51,10 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     >>> list(game), game.rank("ann"), game.rpop()
     ([('ann', 3.0), ('bob', 6.0)], 0, ('bob', 6.0))
     """
+
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[SortedSetPipe[T]]: ...
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()

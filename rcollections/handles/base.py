@@ -56,13 +56,6 @@ class BaseCache(Fillable, Binding, Running):
     l1: bool | None = None
     share: bool = False
 
-    if TYPE_CHECKING:
-        # Only handles that ``pipeline()`` gives have these two; see ``Pipelined``.
-        @property
-        def results(self) -> list[Any]: ...
-
-        def __call__(self, other: C) -> C: ...
-
     def __init__(self, *parts: object, data: object = MISSING, **overrides: object) -> None:
         for name, value in overrides.items():
             if name not in OPTIONS:
@@ -228,7 +221,7 @@ class BaseCache(Fillable, Binding, Running):
         connection = registry.connection(cls.connection_name)
         return drive(plans.clean(namespaced(connection.namespace, cls.prefix, cls.prefix)), connection)
 
-    def pipeline(self) -> Pipeline[Self]:
+    def pipeline(self) -> Pipeline[Any]:
         """Collect calls and send them together on exit of the block: one round trip, in MULTI.
 
         ``with d.pipeline() as p:`` gives a handle like ``d`` whose calls are kept; ``p(other)`` is
@@ -251,8 +244,6 @@ class BaseCache(Fillable, Binding, Running):
         """What the operations of this class did since ``observe.collect()``: hits, misses, ratio, times."""
         return collector.stats(cls, operation)
 
-
-C = TypeVar("C", bound=BaseCache)
 
 # Attributes that a handle keeps to be quick, and those that ``Type[int](…)`` leaves on it.
 _NOT_STATE = frozenset(("_target", "_near", "_near_name", "__orig_class__"))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from ..missing import MISSING
 
-__all__ = ["Counting", "Tally", "each", "found", "some", "tally"]
+__all__ = ["Counting", "Tally", "each_answer", "each_score", "each_value", "found", "some", "tally"]
 
 Tally: TypeAlias = tuple[int, int]  # hits, misses
 Counting: TypeAlias = Callable[[Any], Tally]
@@ -40,7 +40,7 @@ def found(pair: Any) -> Tally:
     return _MISS if pair[0] is MISSING else _HIT
 
 
-def each(missing: object) -> Counting:
+def _each(missing: object) -> Counting:
     """For a list with a place for each element: a miss for each ``missing`` in it, a hit for each other."""
 
     def count(values: Any) -> Tally:
@@ -48,3 +48,6 @@ def each(missing: object) -> Counting:
         return len(values) - misses, misses
 
     return count
+
+
+each_value, each_score, each_answer = _each(MISSING), _each(None), _each(False)

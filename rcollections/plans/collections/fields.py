@@ -8,7 +8,7 @@ from ...errors import CacheError
 from ...missing import MISSING
 from ..effects import Command, Script
 from ..op import Op, Ready, as_plan
-from ..tallies import each, found, some
+from ..tallies import each_value, found, some
 from ..target import seconds_left
 from .loads import AGAIN
 from .numbers import number, summed
@@ -75,7 +75,7 @@ def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, obj
     def finish(values: list[object]) -> T:
         return build(dict(zip(wanted, values, strict=True)))
 
-    return Op("get_many", Command(("HMGET", t.key, *map(t.encode, wanted))), decode, each(MISSING), finish=finish)
+    return Op("get_many", Command(("HMGET", t.key, *map(t.encode, wanted))), decode, each_value, finish=finish)
 
 
 def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[T, float]]:

@@ -12,7 +12,7 @@ from ...missing import MISSING
 from ..effects import Batch, Command, Give, Script
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
-from ..tallies import each, some
+from ..tallies import each_answer, some
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .keys import staging
 
@@ -162,7 +162,7 @@ def ask_each(t: Target, elems: Iterable[object]) -> Operation[dict[Any, bool]]:
     """For each of several elements, whether it is there."""
     wanted = list(dict.fromkeys(elems))
     asked = list(map(t.encode, wanted))
-    return ask(t, "contains_many", asked, lambda there: dict(zip(wanted, there, strict=True)), each(False))
+    return ask(t, "contains_many", asked, lambda there: dict(zip(wanted, there, strict=True)), each_answer)
 
 
 # -- changing whole sets -------------------------------------------------------------------------

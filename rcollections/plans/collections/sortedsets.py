@@ -9,7 +9,7 @@ from ...missing import MISSING
 from ..effects import Batch, Command, Give, Script
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
-from ..tallies import each, some
+from ..tallies import each_score, some
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .scores import pairs, score_of
 
@@ -115,7 +115,7 @@ def get_many(t: Target, elems: Iterable[object], default: object) -> Operation[d
             if score is not None or default is not MISSING
         }
 
-    return scores(t, "get_many", [t.encode(elem) for elem in wanted], finish, each(None))
+    return scores(t, "get_many", [t.encode(elem) for elem in wanted], finish, each_score)
 
 
 def rank(t: Target, elem: object, reverse: bool, absent: Callable[[], object]) -> Op[int]:
