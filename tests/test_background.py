@@ -9,15 +9,17 @@ import sys
 import textwrap
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rcollections import CacheMissError, cached, deadline
+from rcollections.plans.waiting import computing
 from rcollections.servers import background
 from rcollections.testing import Server, wait_until
+from rcollections.wire import clock
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,7 +107,7 @@ def test_one_key_is_computed_once_in_the_background(store: Any) -> None:
         return x
 
     def waiting() -> int:
-        return background._current().threads._work_queue.qsize()
+        return len(background._current().workers.tasks)
 
     for _ in range(2 * background.QUEUE):
         with pytest.raises(CacheMissError):
@@ -124,6 +126,7 @@ def test_one_key_is_computed_once_in_the_background(store: Any) -> None:
 def test_a_stale_value_is_given_at_once_when_there_is_no_room(store: Any, monkeypatch: Any) -> None:
     """Its refresh is left out, and begins when there is room."""
     monkeypatch.setattr(background, "QUEUE", 1)
+    monkeypatch.setattr(background, "WORKERS", 1)
     monkeypatch.setattr(background, "_pool", None)
     versions = iter(range(10))
 
@@ -134,13 +137,14 @@ def test_a_stale_value_is_given_at_once_when_there_is_no_room(store: Any, monkey
     go = threading.Event()
     assert f() == 0
     f.expire()
-    task = background.submit(lambda: go.wait(10))
+    tasks = [background.submit(lambda: go.wait(10)) for _ in range(2)]
+    wait_until(lambda: len(background._pool.workers.tasks) == 1, what="the other one runs")
     assert f.bg()() == 0
     assert f.bg().lazy() == 0
     go.set()
-    assert task.result(10)
+    assert all(task.result(10) for task in tasks)
     wait_until(lambda: f.bg()() == 1)
-    background._pool.threads.shutdown()
+    background._pool.workers.close()
 
 
 def test_arguments_that_do_not_fit_are_told_at_once(store: Any) -> None:
@@ -195,7 +199,7 @@ def test_a_future_can_be_cancelled_before_it_runs(monkeypatch: Any) -> None:
     go.set()
     assert (first.result(10), third.result(10)) == (True, 3)
     assert not ran
-    background._pool.threads.shutdown()
+    background._pool.workers.close()
 
 
 def test_background_work_is_no_part_of_the_call(store: Any) -> None:
@@ -225,33 +229,154 @@ def test_background_work_is_no_part_of_the_call(store: Any) -> None:
     wait_until(lambda: f.cache_info().computes == 2)
 
 
-def test_it_is_bounded_and_its_own_workers_never_wait_for_room(monkeypatch: Any) -> None:
-    """With no room callers wait, refreshes are left out; work that asks for more work goes on."""
-    monkeypatch.setattr(background, "QUEUE", 4)
-    monkeypatch.setattr(background, "WORKERS", 2)
+def pool_of(monkeypatch: Any, workers: int) -> Any:
+    """A pool of its own with so many threads."""
+    monkeypatch.setattr(background, "WORKERS", workers)
     monkeypatch.setattr(background, "_pool", None)
-    go = threading.Event()
-    inside: list[Any] = []
+    return background._current().workers
 
-    def nested() -> int:
-        assert go.wait(10)
-        mine = [background.submit(lambda: 1) for _ in range(10)]
-        inside.extend(each for each in mine if each.done())
-        return len(mine)
 
-    tasks = [background.submit(nested) for _ in range(4)]
+def test_futures_never_make_their_caller_wait(store: Any, monkeypatch: Any) -> None:
+    """However many there are; refreshes are left out while many tasks wait."""
+    monkeypatch.setattr(background, "QUEUE", 4)
+    workers = pool_of(monkeypatch, 2)
+    go, running, most = threading.Event(), [0], [0]
+    lock = threading.Lock()
+
+    @cached(ttl=60)
+    def f(x: int) -> int:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        assert go.wait(20)
+        with lock:
+            running[0] -= 1
+        return x
+
+    futures = [f.future()(n) for n in range(200)]
+    assert not any(future.done() for future in futures)
     assert background.try_submit(lambda: 1) is None
-    late: list[Any] = []
-    thread = threading.Thread(target=lambda: late.append(background.submit(lambda: 2).result(10)))
-    thread.start()
-    wait_until(lambda: background._pool.room._cond._waiters, what="a caller who waits for room")
-    assert not late
     go.set()
-    assert [task.result(10) for task in tasks] == [10] * 4
-    thread.join(10)
-    assert late == [2]
-    assert inside, "without room a worker does it itself"
-    background._pool.threads.shutdown()
+    assert [future.result(20) for future in futures] == list(range(200))
+    assert most[0] <= 4, "two run, and one more for each second without a beginning"
+    assert background.try_submit(lambda: 1).result(5) == 1  # type: ignore[union-attr]
+    workers.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("how", ["result", "timeout", "exception", "wait", "asyncio", "pool"])
+def test_futures_that_wait_for_futures_come_to_an_end(store: Any, monkeypatch: Any, workers: int, how: str) -> None:
+    """Whatever the number of threads, however they wait, three deep."""
+    monkeypatch.setattr("rcollections.servers.workers.STALL", 0.02)
+    pool = pool_of(monkeypatch, workers)
+
+    def ask(future: Any) -> int:
+        if how == "timeout":
+            return future.result(20)  # type: ignore[no-any-return]
+        if how == "exception":
+            assert future.exception(20) is None
+        if how == "wait":
+            assert wait([future], 20).done
+        if how == "asyncio":
+            return asyncio.run(_asked(future))  # type: ignore[no-any-return]
+        if how == "pool":
+            with ThreadPoolExecutor(1) as other:
+                return other.submit(future.result).result(20)
+        return future.result()  # type: ignore[no-any-return]
+
+    @cached(ttl=60)
+    def inner(i: int) -> int:
+        return i
+
+    @cached(ttl=60)
+    def middle(i: int) -> int:
+        return sum(ask(future) for future in [inner.future()(i), inner.future()(i + 1)])
+
+    @cached(ttl=60)
+    def outer(i: int) -> int:
+        return ask(middle.future()(i)) + 1
+
+    futures = [outer.future()(i) for i in range(12)]
+    assert [future.result(20) for future in futures] == [2 * i + 2 for i in range(12)]
+    pool.close()
+
+
+def test_computations_with_a_soft_timeout_come_to_an_end(store: Any, monkeypatch: Any) -> None:
+    """They compute in the background and wait for it, in the background, and with one thread."""
+    pool = pool_of(monkeypatch, 1)
+
+    @cached(ttl=60, stale_if_error=60, soft_timeout=5)
+    def f(x: int) -> int:
+        return x
+
+    for _ in range(2):
+        futures = [f.future()(n) for n in range(10)] + [f.future()(3) for _ in range(10)]
+        assert [future.result(20) for future in futures] == [*range(10), *[3] * 10]
+        for n in range(10):
+            f.expire(n)
+    pool.close()
+
+
+def test_one_key_asked_for_by_many_futures_needs_few_threads(store: Any, monkeypatch: Any) -> None:
+    """They wait for one computation, and take the threads that there are."""
+    pool = pool_of(monkeypatch, 3)
+    before = threading.active_count()
+    seen: list[int] = []
+
+    @cached(ttl=60)
+    def f() -> int:
+        time.sleep(0.2)
+        seen.append(threading.active_count() - before)
+        return 1
+
+    assert [future.result(20) for future in [f.future()() for _ in range(200)]] == [1] * 200
+    assert len(seen) == 1
+    assert seen[0] < 10
+    pool.close()
+
+
+def test_work_that_is_done_by_who_waits_for_it_is_apart_from_it(store: Any, monkeypatch: Any) -> None:
+    """Its deadline and what it computes are as they were when it was asked for; those of who waits stay."""
+    pool = pool_of(monkeypatch, 1)
+    seen: dict[str, Any] = {}
+
+    def facts() -> tuple[bool, int, str]:
+        return clock.passed(), len(computing.get()), threading.current_thread().name
+
+    @cached(ttl=60)
+    def inner() -> int:
+        seen["inner"] = facts()
+        return 1
+
+    @cached(ttl=60)
+    def outer() -> int:
+        future = inner.future()()
+        with deadline(0):
+            seen["before"] = facts()
+            assert future.result() == 1
+            seen["after"] = facts()
+        return 2
+
+    assert outer.future()().result(20) == 2
+    assert seen["before"] == seen["after"] == (True, 1, seen["inner"][2])
+    assert seen["inner"][:2] == (False, 2), "a part of the computation that asked for it"
+    pool.close()
+
+
+def test_a_wait_with_a_timeout_ends_in_time(store: Any, monkeypatch: Any) -> None:
+    """Also where all threads are busy with what waits."""
+    pool = pool_of(monkeypatch, 1)
+    go = threading.Event()
+
+    def outer() -> str:
+        slow = background.submit(lambda: go.wait(20))
+        with pytest.raises(TimeoutError):
+            slow.result(0.05)
+        go.set()
+        return str(slow.result())
+
+    assert background.submit(outer).result(20) == "True"
+    pool.close()
 
 
 def test_a_process_ends_in_good_order(tmp_path: Path) -> None:
@@ -283,6 +408,31 @@ def test_a_process_ends_in_good_order(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.split("\n")) == ["", "computed 1", "computed 2", "computed 3", "end"]
     assert "LookupError: two" in done.stderr
+
+
+def test_futures_of_futures_while_the_process_ends(tmp_path: Path) -> None:
+    """No thread can be started then: who waits does the work itself, with a timeout too."""
+    done = run(
+        """
+        import os, time
+        from rcollections import cached
+
+        @cached(ttl=60)
+        def inner(i): return i
+
+        @cached(ttl=60)
+        def outer(i):
+            time.sleep(0.02)
+            total = inner.future()(i).result(timeout=5) + inner.future()(i + 1).result()
+            os.write(1, b"%d\\n" % total)
+            return total
+
+        for i in range(20): outer.future()(i)
+        """,
+        tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(map(int, done.stdout.split())) == [2 * i + 1 for i in range(20)]
 
 
 @pytest.mark.parametrize("l1", [None, True])
