@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,120 @@ def test_future(store: Any) -> None:
         f.future().lazy(2).result(5)
     wait_until(lambda: count == 3)
     assert isinstance(f.future()(-1).exception(5), LookupError)
+
+
+def test_the_whole_face_in_the_background(store: Any, caplog: Any) -> None:
+    """What changes gives None and happens later; what looks answers as without ``bg()``; errors are in the log."""
+
+    @cached(ttl=60, stale_if_error=60)
+    def f(x: int) -> int:
+        return x
+
+    bg = f.bg()
+    with pytest.raises(CacheMissError):
+        bg.peek(1)
+    with pytest.raises(CacheMissError):
+        bg.get_ttl(1)
+    assert f.cache_info().computes == 0
+    assert bg.put(1, _cache_put=10) is None
+    wait_until(lambda: f.get_ttl(1)[0] == 10 if _there(f, 1) else False)
+    assert bg.store(11)(x=1) is None
+    wait_until(lambda: bg.peek(1) == 11)
+    assert bg.get_ttl(1)[1] == pytest.approx(60, abs=5)
+    assert bg.expire(1) is None
+    wait_until(lambda: bg.get_ttl(1)[1] <= 0)
+    assert bg.invalidate(1) is None
+    wait_until(lambda: not _there(f, 1))
+    f(1), f(2)
+    assert bg.clear() is None
+    wait_until(lambda: not _there(f, 2))
+    for change in (bg.invalidate, bg.expire, bg.store(1), partial(bg.put, _cache_put=1)):
+        with pytest.raises(TypeError, match="x"):
+            change()
+    bg.put(1, _cache_put=object())  # type: ignore[arg-type]
+    wait_until(lambda: "EncodeError" in caplog.text)
+
+
+def _there(f: Any, x: int) -> bool:
+    try:
+        f.get_ttl(x)
+    except CacheMissError:
+        return False
+    return True
+
+
+def test_the_whole_face_as_futures(store: Any) -> None:
+    """A future of what each method gives."""
+
+    @cached(ttl=60, stale_if_error=60)
+    def f(x: int) -> int:
+        return x
+
+    future = f.future()
+    assert future.put(1, _cache_put=10).result(5) is None
+    assert future.peek(1).result(5) == 10
+    assert future.store(11)(1).result(5) is None
+    assert future.get_ttl(1).result(5)[0] == 11
+    assert future.expire(1).result(5) is None
+    assert f.get_ttl(1)[1] <= 0
+    assert future.invalidate(1).result(5) is None
+    assert isinstance(future.get_ttl(1).exception(5), CacheMissError)
+    assert (future(1).result(5), future(2).result(5)) == (1, 2)
+    assert future.clear().result(5) == 2
+    assert isinstance(future.invalidate().exception(5), TypeError)  # type: ignore[call-arg]
+
+
+def test_the_whole_face_in_an_event_loop(store: Any) -> None:
+    """The same for ``async def``, by tasks."""
+
+    @cached(ttl=60, stale_if_error=60)
+    async def f(x: int) -> int:
+        return x
+
+    async def until(check: Any) -> None:
+        end = time.monotonic() + 10
+        while not await check():
+            assert time.monotonic() < end
+            await asyncio.sleep(0.005)
+
+    async def left() -> float | None:
+        try:
+            return (await f.get_ttl(1))[1]
+        except CacheMissError:
+            return None
+
+    async def main() -> None:
+        bg, future = f.bg(), f.future()
+        with pytest.raises(CacheMissError):
+            await bg.peek(1)
+        assert await bg.store(10)(1) is None
+        await until(lambda: _is(left, lambda seconds: seconds is not None))
+        assert await bg.peek(1) == await future.peek(1) == 10
+        assert (await bg.get_ttl(1))[0] == (await future.get_ttl(1))[0] == 10
+        await bg.expire(1)
+        await until(lambda: _is(left, lambda seconds: seconds <= 0))
+        await bg.put(1, _cache_put=11)
+        await until(lambda: _is(left, lambda seconds: seconds > 0))
+        await bg.invalidate(1)
+        await until(lambda: _is(left, lambda seconds: seconds is None))
+        await future.put(1, _cache_put=12)
+        await future.store(13)(2)
+        await future.expire(2)
+        assert await future(1) == 12
+        await future.invalidate(1)
+        assert await left() is None
+        assert await future.clear() == 1
+        await f(1)
+        await bg.clear()
+        await until(lambda: _is(left, lambda seconds: seconds is None))
+        with pytest.raises(TypeError, match="x"):
+            await bg.invalidate()
+
+    asyncio.run(main())
+
+
+async def _is(read: Any, check: Any) -> bool:
+    return bool(check(await read()))
 
 
 def test_methods_in_the_background(store: Any) -> None:

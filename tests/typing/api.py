@@ -243,7 +243,15 @@ def functions() -> None:
     assert_type(double.key(1), str)
     assert_type(double.refresh(1), float)
     assert_type(double.bg()(1), float)
+    assert_type(double.bg().peek(1), float)
+    assert_type(double.bg().get_ttl(1), tuple[float, float])
+    double.bg().store(2.0)(1, label="a")
+    double.bg().store("two")(1)  # type: ignore[arg-type]
+    double.bg().invalidate("one")  # type: ignore[arg-type]
     assert_type(double.future()(1).result(), float)
+    assert_type(double.future().get_ttl(1).result(), tuple[float, float])
+    assert_type(double.future().clear().result(), int)
+    assert_type(double.future().store(2.0)(1).result(), None)
     assert_type(double.cache_info().hits, int)
     double.store(1.5)(1)
     double.store("x")  # type: ignore[arg-type]
