@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rcollections import CounterCache, DictCache, KeyCache, SetCache, SortedSetCache, connection, observe
+from rcollections import CounterCache, DictCache, KeyCache, SetCache, SortedSetCache, cached, connection, observe
 from rcollections.errors import WrongTypeError
 from rcollections.observe import events
 from rcollections.observe.names import name_of
@@ -189,3 +189,33 @@ def test_operations_can_be_logged(fresh: Any, caplog: pytest.LogCaptureFixture) 
     assert lines[1].endswith(" hit")
     assert lines[2].endswith(" miss KeyError")
     assert "secret" not in caplog.text
+
+
+def test_what_an_observer_does_is_not_observed(store: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Else it would hear of itself for ever; what others do meanwhile is."""
+
+    class Hits(CounterCache[str]):
+        prefix = "hits"
+
+    @cached(ttl=60)
+    def label(operation: str) -> str:
+        return f"op:{operation}"
+
+    class Count(observe.Observer):
+        def before(self, event: observe.Event) -> None:
+            KeyCache("last").set(event.operation)
+
+        def after(self, event: observe.Event) -> None:
+            Hits()[label(event.operation)] += 1
+
+    observe.collect()
+    with observe.observing(Count()):
+        KeyCache("a").set(1)
+        KeyCache("a").get()
+        with DictCache("d").pipeline() as p:
+            p["x"] = 1
+    assert Hits().to_dict() == {"op:set": 2, "op:get": 1, "op:send": 1}
+    assert KeyCache("last").get() == "set"
+    assert Hits.stats("increment").calls == 0
+    assert "failed" not in caplog.text
+    observe.collect(False)

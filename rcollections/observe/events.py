@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -71,6 +72,8 @@ def count(event: Event, tally: tuple[int, int] | None) -> None:
         event.hit = tally[0] > 0
 
 
+_telling: ContextVar[bool] = ContextVar("rcollections_telling", default=False)
+
 # A tuple that is replaced whole: a reader needs no lock, and an operation sees one state of the tuple.
 observers: tuple[Any, ...] = ()
 _lock = threading.Lock()
@@ -133,13 +136,19 @@ async def awatched(name: str, operation: str, key: str, run: Awaitable[T]) -> T:
 
 
 def _tell(told: tuple[Any, ...], moment: str, event: Event) -> None:
-    for observer in told:
-        call = getattr(observer, moment, None)
-        if call is not None:
-            try:
-                call(event)
-            except Exception:  # an observer must not break the operation that it observes
-                log.exception("observer %s failed in %s", type(observer).__name__, moment)
+    if _telling.get():  # what an observer does itself is observed by nobody: else it would hear of itself for ever
+        return
+    token = _telling.set(True)
+    try:
+        for observer in told:
+            call = getattr(observer, moment, None)
+            if call is not None:
+                try:
+                    call(event)
+                except Exception:  # an observer must not break the operation that it observes
+                    log.exception("observer %s failed in %s", type(observer).__name__, moment)
+    finally:
+        _telling.reset(token)
 
 
 def unreadable(name: str, key: str, error: BaseException) -> None:
