@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -94,6 +96,30 @@ def test_functools_names(store: Any) -> None:
     assert f.cache_info().misses == 0
     with pytest.raises(CacheMissError):
         f.peek(1)
+
+
+def test_counts_unpack_as_those_of_functools(fresh: Any) -> None:
+    """Four in the tuple, all by name; read-only, compared and copied whole."""
+
+    @cached(ttl=5)
+    def f(x: int) -> int:
+        return x
+
+    f(1), f(1)
+    info = f.cache_info()
+    hits, misses, maxsize, currsize = info
+    assert (hits, misses, maxsize, currsize) == (1, 1, None, 0) == info
+    assert info._fields == ("hits", "misses", "maxsize", "currsize")
+    assert info._asdict()["computes"] == info.computes == 1
+    assert repr(info).startswith("CacheInfo(hits=1, misses=1, maxsize=None, currsize=0, stale=0, ")
+    again = pickle.loads(pickle.dumps(info))
+    assert (type(again), again, again.stores) == (type(info), info, 1)
+    assert copy.copy(info) == info != info._replace(stores=7)
+    assert hash(again) == hash(info)
+    with pytest.raises(AttributeError, match="read-only"):
+        info.stores = 2
+    with pytest.raises(TypeError, match="has no nothing"):
+        info._replace(nothing=1)
 
 
 def test_on_value(store: Any, caplog: Any) -> None:

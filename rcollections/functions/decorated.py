@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from .counts import CacheInfo
     from .function import Function
+    from .info import CacheInfo
 
 __all__ = ["Decorated"]
 

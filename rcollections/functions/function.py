@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..l1 import Owner
+from ..observe.names import name_of
 from ..plans.functions.job import Job
 from .arguments import Arguments
 from .binding import Bindings, flights_of_threads
@@ -57,7 +58,7 @@ class Function:
         self.identity = Identity(fn, self.options.name, keyed=keyed, decorator=decorator)
         self.owner = Owner(is_coroutine_function(fn))  # of the results that L1 holds of it
         self.keys = Keys(self.name, self.identity, cls, self.options, self.arguments, decorator)
-        self.counts = Counts(self.name, self.owner)
+        self.counts = Counts(self.options.name or name_of(fn), self.owner)
         self.holding = Holding(self.keys, self.owner, self.counts)
         self.watching = Watching(self.name, fn, asynchronous=self.owner.asynchronous)
         self._ttl: Any = self.options.ttl if takes_arguments(self.options.ttl) else None
