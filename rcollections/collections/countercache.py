@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     from ..plans.op import Operation
-    from ..plans.target import Read, Write
+    from ..plans.target import ReadAt, Signing, WriteAt
     from ..servers.connection import Connection
 
     K = TypeVarWithDefault("K", default=Any)
@@ -62,8 +62,8 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
             raise ConfigError(f"{cls.__name__}.serializer: counts are numbers of the server, nothing serializes them")
         return super()._check_option(name, value)
 
-    def _content(self, _connection: Connection) -> tuple[Write, Read]:
-        return plans.write_count, plans.read_count
+    def _content(self, _connection: Connection) -> tuple[WriteAt, ReadAt, Signing | None]:
+        return plans.write_count, plans.read_count, None
 
     def _replacement(self, data: object) -> Operation[None]:
         return hashes.replace(self._bound(), _counted(data).items())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from ..errors import CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
 from ..missing import MISSING
+from ..plans.collections import moving, mutating
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
 from ..plans.guards import Refused
@@ -65,6 +66,7 @@ class KeyCache(ManyValues[V]):
 
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
+    _signs = True
 
     @classmethod
     def _check_class(cls) -> None:
@@ -96,7 +98,7 @@ class KeyCache(ManyValues[V]):
         return plans.set(self._bound(), data)
 
     def _copy_onto(self, new: KeyCache[V]) -> None:
-        self._run(plans.copy(self._bound(), new.key))
+        self._run(moving.copy_value(self._bound(), new.key))
 
     def _bind(self, connection: Connection) -> Target:
         t = super()._bind(connection)
@@ -219,12 +221,29 @@ class KeyCache(ManyValues[V]):
     def edit(self, default: Any = MISSING) -> Edit[V]:
         """``with c.edit() as v:`` gives a copy to change in place, and writes it back, or raises.
 
-        CacheError if another caller changed the value meanwhile (nothing is written then), CacheMissError
+        ChangedError if another caller changed the value meanwhile (nothing is written then), CacheMissError
         if there is none and no ``default``. Two round trips.
         """
         t = self._bound()
         read = plans.gets(t, self._reader(), self._miss if default is MISSING else lambda: default)
-        return Edit(self, read, partial(plans.cas, t), repr(self.key))
+        return Edit(self, read, partial(plans.cas, t), t.dumps, repr(self.key))
+
+    def mutate(self, fn: Callable[[Any], V], default: Any = MISSING, attempts: int = mutating.ATTEMPTS) -> V:
+        """Store ``fn(value)``, and do it again until nobody was faster; gives the new value.
+
+        ``fn`` gets the value that is there (a copy, which it may change and give back), and is called once for
+        each attempt: it should do nothing else. A missing key gives ``default``, or CacheMissError without one.
+        ChangedError after ``attempts``, with short random pauses between them; nothing is written then. Two round
+        trips an attempt. To change a value in a block there is ``edit``, for numbers ``increment`` is one trip.
+
+        >>> from rcollections import KeyCache
+        >>> KeyCache("seen").mutate(lambda names: [*names, "ann"], default=[])
+        ['ann']
+        """
+        t = self._bound()
+        read = plans.gets(t, self._reader(), mutating.fresh(default, self._miss))
+        stored: V = self._run(mutating.mutated(read, partial(plans.cas, t), fn, attempts, repr(self.key)))
+        return stored
 
     # -- numbers ---------------------------------------------------------------------------------
 
@@ -235,7 +254,11 @@ class KeyCache(ManyValues[V]):
         WrongTypeError (a TypeError) if the value is no number. One round trip. An increment is never repeated
         after a failure, so a lost reply raises instead of counting twice.
         """
-        return self._run(plans.increment(self._bound(), by))
+        t = self._bound()
+        if self.signed:  # the server cannot add to a signed number
+            read = plans.gets(t, self._reader(), lambda: 0)
+            return self._run(mutating.increased(t, read, partial(plans.cas, t), by, "the value"))
+        return self._run(plans.increment(t, by))
 
     # -- how long it stays -----------------------------------------------------------------------
 

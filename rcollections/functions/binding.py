@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ..plans.entries import ERROR
 from ..plans.functions.recipe import Recipe
 from ..plans.scripts import source
 from ..servers import registry
@@ -103,8 +104,8 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         round_trip=cls.serializer is not None or not cls.serialize or hasattr(cls, "normalize"),
         note=parts.counts.note,
         lost=parts.watching.lost,
-        dump_error=lambda error: dump_error(error, target.dumps),
-        load_error=lambda data: load_error(data, target.load),
+        dump_error=lambda error, key: dump_error(error, lambda value: target.dumps_for(key, value, ERROR)),
+        load_error=lambda data, key: load_error(data, lambda data: target.load_for(key, data, ERROR)),
         late=passed,
         disabled=connection.disabled,
         namespace=connection.namespace,

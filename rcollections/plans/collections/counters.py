@@ -35,7 +35,7 @@ _BATCH = 4
 # -- counts as bytes -----------------------------------------------------------------------------
 
 
-def write_count(value: Any) -> bytes:
+def write_count(value: Any, *_place: object) -> bytes:
     """A count as the server keeps it; EncodeError for any value but an int of 64 bits, before anything is sent."""
     kind = type(value)
     if kind is not int and kind is not Count:
@@ -45,7 +45,7 @@ def write_count(value: Any) -> bytes:
     return b"%d" % value
 
 
-def read_count(data: bytes) -> int:
+def read_count(data: bytes, *_place: object) -> int:
     """A stored count; WrongTypeError for bytes that no counter has written."""
     if _INT.fullmatch(data):
         count = int(data)

@@ -54,12 +54,12 @@ def contains(t: Target, field: object) -> Op[bool]:
 
 
 def get(t: Target, field: object, absent: Callable[[], object], part: object = None) -> Op[T]:
-    load = t.load
+    load, word = t.load, t.encode(field)
 
     def decode(data: bytes | None) -> Any:
-        return MISSING if data is None else load(data)
+        return MISSING if data is None else load(data, word)
 
-    return Op("get", Command(("HGET", t.key, t.encode(field))), decode, True, absent, part=part)
+    return Op("get", Command(("HGET", t.key, word)), decode, True, absent, part=part)
 
 
 def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, object]], T]) -> Operation[T]:
@@ -68,45 +68,54 @@ def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, obj
     if not wanted:
         return Ready(build({}))
 
+    words = [t.encode(field) for field in wanted]
+
     def decode(replies: list[bytes | None]) -> T:
-        values = [MISSING if data is None else t.load(data) for data in replies]
+        found = zip(replies, words, strict=True)
+        values = [MISSING if data is None else t.load(data, word) for data, word in found]
         return build(dict(zip(wanted, values, strict=True)))
 
-    return Op("get_many", Command(("HMGET", t.key, *map(t.encode, wanted))), decode, True)
+    return Op("get_many", Command(("HMGET", t.key, *words)), decode, True)
 
 
 def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[T, float]]:
-    def decode(reply: list[Any]) -> Any:
-        return (t.load(reply[1]), seconds_left(reply[2])) if reply[0] == b"ok" else MISSING
+    word = t.encode(field)
 
-    return Op("get_ttl", Script("hash_get_ttl", (t.key,), (t.encode(field),)), decode, True, absent)
+    def decode(reply: list[Any]) -> Any:
+        return (t.load(reply[1], word), seconds_left(reply[2])) if reply[0] == b"ok" else MISSING
+
+    return Op("get_ttl", Script("hash_get_ttl", (t.key,), (word,)), decode, True, absent)
 
 
 def gets(t: Target, field: object, default: Callable[[], object]) -> Op[tuple[Any, Token]]:
-    def decode(data: bytes | None) -> tuple[Any, Token]:
-        return (default() if data is None else t.load(data)), Token(data, data)
+    word = t.encode(field)
 
-    return Op("gets", Command(("HGET", t.key, t.encode(field))), decode, True)
+    def decode(data: bytes | None) -> tuple[Any, Token]:
+        return (default() if data is None else t.load(data, word)), Token(data, data)
+
+    return Op("gets", Command(("HGET", t.key, word)), decode, True)
 
 
 def cas(t: Target, field: object, value: object, token: Token) -> Op[bool]:
     if not isinstance(token, Token):
         raise TypeError("cas takes the token that gets() gave together with the value")
-    args = (*t.arm(), t.encode(field), *token.words(), t.dumps(value))
+    word = t.encode(field)
+    args = (*t.arm(), word, *token.words(), t.dumps(value, word))
     return Op("cas", Script("hash_cas", (t.key,), args), lambda reply: bool(reply[0] == b"ok"))
 
 
 def set_field(t: Target, field: object, value: object, ttl: float | timedelta | None = None) -> Op[bool]:
     """Store one field, with ``ttl`` one that expires by itself; True if it is new."""
+    word = t.encode(field)
     if ttl is None:
-        step = Script("hash_set", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
+        step = Script("hash_set", (t.key,), (*t.arm(), word, t.dumps(value, word)))
         return Op("set", step, lambda reply: bool(reply[1]))
 
     def decode(reply: list[object]) -> bool:
         check_able(t, reply)
         return bool(reply[1])
 
-    step = Script("hash_set_ttl", (t.key,), (*t.arm(), t.ms(ttl), t.encode(field), t.dumps(value)))
+    step = Script("hash_set_ttl", (t.key,), (*t.arm(), t.ms(ttl), word, t.dumps(value, word)))
     return Op("set", step, decode)
 
 
@@ -132,10 +141,12 @@ def delete(t: Target, field: object) -> Op[bool]:
 
 
 def setdefault(t: Target, field: object, value: object) -> Op[T]:
-    def decode(reply: list[Any]) -> Any:
-        return value if reply[0] == b"set" else t.load(reply[1])
+    word = t.encode(field)
 
-    step = Script("hash_setdefault", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
+    def decode(reply: list[Any]) -> Any:
+        return value if reply[0] == b"set" else t.load(reply[1], word)
+
+    step = Script("hash_setdefault", (t.key,), (*t.arm(), word, t.dumps(value, word)))
     return Op("setdefault", step, decode)
 
 
@@ -166,15 +177,17 @@ def empty() -> NoReturn:
 
 
 def pop(t: Target, field: object, default: object) -> Op[object]:
-    def decode(reply: list[Any]) -> object:
-        return t.load(reply[1]) if reply[0] == b"ok" else MISSING
+    word = t.encode(field)
 
-    return Op("pop", Script("hash_pop", (t.key,), (t.encode(field),)), decode, True, popped(field, default))
+    def decode(reply: list[Any]) -> object:
+        return t.load(reply[1], word) if reply[0] == b"ok" else MISSING
+
+    return Op("pop", Script("hash_pop", (t.key,), (word,)), decode, True, popped(field, default))
 
 
 def popitem(t: Target) -> Op[tuple[Any, Any]]:
     def decode(reply: list[Any]) -> Any:
-        return (t.read(reply[1]), t.load(reply[2])) if reply[0] == b"ok" else MISSING
+        return (t.read(reply[1]), t.load(reply[2], reply[1])) if reply[0] == b"ok" else MISSING
 
     return Op("popitem", Script("hash_popitem", (t.key,), ()), decode, True, empty)
 
