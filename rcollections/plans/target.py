@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from math import inf, isfinite
+from math import inf
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ..errors import CacheError, DecodeError, EncodeError, WrongTypeError
@@ -161,11 +162,14 @@ def _reading(read: Read, key: str) -> Read:
 
 def milliseconds(ttl: float | timedelta) -> int:
     """A ttl as whole milliseconds, at least 1 unless it is 0 (for ever); TypeError or ValueError for no ttl."""
-    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
-    if not isfinite(seconds) or seconds < 0 or seconds > 9e12:
-        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 9e12, not {seconds!r}")
+    seconds: Any = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if not isinstance(seconds, float):
+        if isinstance(seconds, bool) or not hasattr(seconds, "__index__"):
+            raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
+        seconds = index(seconds)
+    if not 0 <= seconds <= 9e12:
+        given = repr(seconds) if isinstance(seconds, float) or abs(seconds) < 10**20 else "an int beyond that"
+        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 9e12, not {given}")
     return max(1, round(seconds * 1000)) if seconds else 0
 
 

@@ -141,7 +141,7 @@ def _extension(value: object, kind: type, depth: int, options: int) -> tuple[int
         elif is_dataclass(kind):
             container = DATACLASS
         else:
-            raise EncodeError(f"a value of type {kind.__qualname__} cannot be stored exactly")
+            raise EncodeError(f"a value of type {kind.__qualname__} cannot be stored exactly{_hint(kind)}")
     _check_depth(depth)
     items = container.write(value)
     if (options == STRICT or not container.unordered) and (depth == 1 or FLAT.issuperset(map(type, items))):
@@ -154,6 +154,13 @@ def _extension(value: object, kind: type, depth: int, options: int) -> tuple[int
     if options == EXACT and container.unordered:
         walked = _sorted(container, walked)
     return container.code, ormsgpack.packb(walked, _scalar, options)
+
+
+def _hint(kind: type) -> str:
+    """What to do with an object that looks like a number, as numpy's do: the type is the caller's to choose."""
+    if hasattr(kind, "__index__"):
+        return ": store int(value)"
+    return ": store float(value)" if hasattr(kind, "__float__") else ""
 
 
 def _sorted(container: Container, items: list[object]) -> list[object]:

@@ -13,7 +13,7 @@ from ...errors import ChangedError, EncodeError, WrongTypeError
 from ...missing import MISSING
 from ..effects import Call, Sleep
 from ..op import Trips, as_plan
-from .numbers import number
+from .numbers import amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,12 +78,12 @@ def increased(
     t: Target, read: Op[tuple[Any, Token]], write: Callable[[Any, Token], Op[bool]], by: float, what: str
 ) -> Trips[Any]:
     """``increment`` where the server cannot add, because each value is signed. ``read`` gives 0 for a missing one."""
-    number(by, t.key)
+    step = amount(by, t.key)
 
     def add(value: Any) -> Any:
         if type(value) not in (int, float):
             raise WrongTypeError(f"{what} of {t.key!r} is not a number that can be incremented")
-        total = value + by
+        total: int | float = value + step
         if not (isfinite(total) if type(total) is float else -(2**63) <= total < 2**63):
             raise EncodeError(
                 f"{what} of {t.key!r} would leave the range (64-bit int, finite float); nothing was changed"

@@ -13,6 +13,7 @@ from ..naming import staging
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
+from .numbers import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,7 +65,9 @@ def pop(t: Target, absent: Callable[[], object]) -> Op[T]:
 
 
 def sample(t: Target, k: int) -> Op[list[Any]]:
-    return Op("random_sample", Command(("SRANDMEMBER", t.key, k)), lambda reply: [t.read(data) for data in reply])
+    return Op(
+        "random_sample", Command(("SRANDMEMBER", t.key, at_most(k))), lambda reply: [t.read(data) for data in reply]
+    )
 
 
 # -- members as bytes ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from ..effects import Batch, Command, Give, Script
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
+from .numbers import at_most
 from .scores import pairs, score_of
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def between(
     if limit == 0:
         return Ready([])
     ends: tuple[str, ...] = (most, least, "BYSCORE", "REV") if reverse else (least, most, "BYSCORE")
-    some = ("LIMIT", offset, -1 if limit is None else limit)
+    some = ("LIMIT", at_most(offset), -1 if limit is None else at_most(limit))
     return Op("range", Command(("ZRANGE", t.key, *ends, *some, "WITHSCORES")), elements_of(t))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-import hiredis
-
 from ...errors import ConfigError
 from ...forks import at_fork
 from ..failures import Broken, ErrorReply, NotConnected
+from ..packing import pack
 from ..run_id import MEMORY
 from .lent import Lent
 
@@ -91,7 +90,7 @@ class MemoryLink(Lent):
 
     def send(self, words: Sequence[Any], seconds: float) -> None:  # noqa: ARG002 - as links do
         """Send one command whose reply comes by ``hear``."""
-        self._made.send_packed_command([hiredis.pack_command(tuple(words))])
+        self._made.send_packed_command([pack(words)])
 
     def hear(self, seconds: float) -> list[Any]:
         """At most one reply, after waiting at most ``seconds`` for it; [] if none came."""
