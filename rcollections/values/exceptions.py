@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import DecodeError, EncodeError
+from .interruptions import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ def load_error(data: bytes, load: Callable[[bytes], object]) -> BaseException:
     try:
         made = kind(*read[1])
     except Exception as error:
+        pass_on(error)
         raise DecodeError(f"a cached {kind.__name__} cannot be made again from its arguments") from error
     made.args = read[1]
     return made

@@ -7,14 +7,47 @@ a handler with the frame that it interrupted, and the traceback has just this fr
 
 from __future__ import annotations
 
+import signal
+from importlib import import_module
+from threading import get_ident
+from threading import main_thread as _main
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType, TracebackType
 
-__all__ = ["pass_on"]
+__all__ = ["in_main_thread", "may_be_interrupted", "pass_on"]
 
 VARARGS = 0x04  # of co_flags, as in inspect: the function has *args
+
+# The signals by which time limits and shutdowns come. (Ctrl-C without a handler of the program is no exception that
+# a decoder's errors hide.)
+_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGHUP", "SIGINT")
+    if hasattr(signal, name)
+)
+
+
+# Without the wrapper in signal.py, which makes enums of the numbers: this is asked for each value with extensions.
+_getsignal: Callable[[int], object] = import_module("_signal").getsignal
+
+
+def may_be_interrupted() -> bool:
+    """Whether a signal handler of the program could raise in this thread: only the main thread runs handlers."""
+    if not in_main_thread():
+        return False
+    for number in _SIGNALS:
+        handler = _getsignal(number)
+        if callable(handler) and handler is not signal.default_int_handler:
+            return True
+    return False
+
+
+def in_main_thread() -> bool:
+    """Whether this is the one thread that runs signal handlers."""
+    return get_ident() == _main().ident
 
 
 def pass_on(error: BaseException) -> None:
