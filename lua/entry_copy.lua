@@ -1,14 +1,16 @@
 -- entry_copy: make one entry a copy of another; from a missing source, or one that counts no more, nothing is left
 -- KEYS[1] the source
 -- KEYS[2] the copy, replaced
--- KEYS[3..] the tags
+-- KEYS[3] the lease of the copy: a computation of it is too late
+-- KEYS[4..] the tags
 -- ARGV[1] ttl in ms, 0 none
 -- returns {'ok'} | {'missing'}
 -- writes KEYS[2]
 -- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags
-local data, grace = usable(KEYS[1], known(3))
+local data, grace = usable(KEYS[1], known(4))
+redis.call('DEL', KEYS[3])
 if not data then
   redis.call('DEL', KEYS[2])
   return {'missing'}

@@ -9,15 +9,17 @@
 -- ARGV[5] last or first: which writes arm the ttl
 -- ARGV[6] int or float: the kind of the number to add
 -- ARGV[7] the number to add, as text
--- ARGV[8..] one new stamp a tag, drawn for this message alone
--- returns {'ok', text} | {'text'} | {'range'}
+-- ARGV[8] any, or there: only to a number that is there
+-- ARGV[9..] one new stamp a tag, drawn for this message alone
+-- returns {'ok', text} | {'text'} | {'range'} | {'missing'}
 -- writes KEYS[1]
+-- empty {'missing'} when ARGV[8] is there
 -- empty {'ok', ARGV[7]}
 -- @include lib/arm
 -- @include lib/sum
 -- @include lib/tags
-local current = stamps(3, #KEYS - 2, ARGV[3], 8)
-local reply, grace = add(KEYS[1], current, ARGV[1] .. current, ARGV[6], ARGV[7])
+local current = stamps(3, #KEYS - 2, ARGV[3], 9)
+local reply, grace = add(KEYS[1], current, ARGV[1] .. current, ARGV[6], ARGV[7], ARGV[8] == 'there')
 if reply[1] ~= 'ok' then return reply end
 if ARGV[2] ~= '0' then arm(KEYS[1], tonumber(ARGV[2]) + (grace or 0), ARGV[5], not grace) end
 redis.call('DEL', KEYS[2])

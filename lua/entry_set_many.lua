@@ -10,13 +10,17 @@
 -- empty {'ok'}
 -- @include lib/entry
 -- @include lib/tags
-local count = tonumber(ARGV[1])
+local count, kept = tonumber(ARGV[1]), {}
 local current = stamps(2 * count + 1, #KEYS - 2 * count, ARGV[3], 5 + 2 * count)
+if ARGV[4] == 'first' then
+  for i = 1, count do
+    local there, grace, left = usable(KEYS[i], current)
+    kept[i] = {grace, there and left}
+  end
+end
 for i = 1, count do
-  local key, data = KEYS[i], ARGV[3 + 2 * i] .. current .. ARGV[4 + 2 * i]
+  local grace, left = unpack(kept[i] or {})
   redis.call('DEL', KEYS[count + i])
-  local there, grace, left
-  if ARGV[4] == 'first' then there, grace, left = usable(key, current) end
-  write(key, data, ARGV[2], grace, there and left)
+  write(KEYS[i], ARGV[3 + 2 * i] .. current .. ARGV[4 + 2 * i], ARGV[2], grace, left)
 end
 return {'ok'}

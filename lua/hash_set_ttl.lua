@@ -14,6 +14,11 @@ if type(able) == 'table' and able.err then
   if string.find(tostring(able.err), 'WRONGTYPE') then return able end
   return {'unsupported'}
 end
+-- The ttl too is tried before anything is written, on a field whose old value goes in any case.
+if ARGV[3] ~= '0' then
+  able = redis.pcall('HPEXPIRE', KEYS[1], ARGV[3], 'FIELDS', 1, ARGV[4])
+  if type(able) == 'table' and able.err then return able end
+end
 local new = made(KEYS[1], ARGV[2])
 local added = each('HSET', KEYS[1], ARGV, 4)
 if ARGV[3] ~= '0' then

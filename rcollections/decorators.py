@@ -8,7 +8,7 @@ from .collections.keycache import KeyCache
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from datetime import timedelta
 
     from .functions.aio import AsyncCachedFunction
@@ -40,8 +40,8 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
 
     ``key``: a str (one key for all calls) or a function of the call's arguments, which gives a str or
     key parts. Without ``key`` the key is made of module, name, ``version`` and the exact arguments.
-    ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result (None or negative:
-    not stored). ``async_ttl``: below this much freshness the value is refreshed in the background;
+    ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result (0 or below: not
+    stored, None: for ever). ``async_ttl``: below this much freshness the value is refreshed in the background;
     negative counts from ``ttl``. ``stale_while_revalidate``, ``stale_if_error``: seconds past ``ttl``
     that a stale value may be given while one caller refreshes, or when computing fails (RFC 5861).
     ``soft_timeout``: seconds after which a stale value is given instead of waiting. ``tags``: a tuple, or a
@@ -88,7 +88,8 @@ def multi_cached(
     arg: str,
     cls: type[KeyCache[Any]] = KeyCache,
     *,
-    key: Callable[[Any], Any] | None = None,
+    key: Callable[..., Any] | None = None,
+    ignore: Iterable[str] = (),
     ttl: float | timedelta | Callable[[Any], Any] | None = None,
     tags: tuple[str, ...] | Callable[..., tuple[str, ...]] | None = None,
     lease: float = 10,
@@ -100,10 +101,14 @@ def multi_cached(
     in order and without repeats. It returns a mapping of ids to values; ids that it leaves out are neither
     cached nor in the result. The result is a dict in the order asked.
 
-    Without ``key`` the value of an id is ``cls(id)`` (a tuple means key parts), so give the class a prefix.
-    ``key`` is a function of the id that gives a str or key parts. Other arguments are not part of the key.
+    Without ``key`` the value of an id is ``cls(id)`` (a tuple means key parts), of a class with a prefix. ``key``
+    is a function that gives a str or key parts. It is called like the function itself, with one id in the place of
+    the ids. A function with other parameters, ``self`` among them, needs a ``key`` that takes them, or their names
+    in ``ignore``: then the values do not depend on them. Otherwise it is a ConfigError when it is decorated.
+
     ``ttl``, ``tags``, ``lease`` and ``on_error`` are those of ``cached``. One round trip reads all cached values,
     one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
+    ``invalidate`` takes the arguments of the call, ``f.key`` the same with one id.
 
     >>> from rcollections import KeyCache, multi_cached
     >>> class Name(KeyCache[str]):
@@ -118,6 +123,11 @@ def multi_cached(
     ({1: 'user 1', 2: 'user 2'}, {2: 'user 2', 3: 'user 3', 1: 'user 1'})
     >>> Name(3).get()
     'user 3'
+    >>> @multi_cached("ids", Name, key=lambda id, lang: (lang, id), ignore=("db",))
+    ... def titles(db: object, ids: list[int], lang: str) -> dict[int, str]:
+    ...     return {each: f"{lang} {each}" for each in ids}
+    >>> titles(None, [1], "de"), titles(None, [1], "fr"), titles.key(None, 1, "fr")
+    ({1: 'de 1'}, {1: 'fr 1'}, 'name.fr.1')
     """
     if not isinstance(arg, str):
         raise TypeError("multi_cached takes the name of the parameter that takes the ids: @multi_cached('ids')")
@@ -126,9 +136,9 @@ def multi_cached(
         what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise TypeError(f"@multi_cached takes a KeyCache class, not {what}")
     if key is not None and not callable(key):
-        raise ConfigError("multi_cached: key is a function of an id")
+        raise ConfigError("multi_cached: key is a function of the id, and of the other arguments")
     options = {"ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error}
 
     from .functions.wrap import wrap_many  # with the first function that is decorated
 
-    return lambda fn: wrap_many(fn, cls, options, arg, key)
+    return lambda fn: wrap_many(fn, cls, options, arg, key, ignore)

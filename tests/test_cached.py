@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,7 +90,7 @@ def test_bytes_that_nobody_can_read_are_a_miss(store: Any) -> None:
 
 
 def test_ttl_by_result(store: Any) -> None:
-    """``ttl`` may be a function of the result; None and negative mean: not stored. 0 is for ever."""
+    """``ttl`` may be a function of the result: seconds or a timedelta; 0 and less: not stored; None is for ever."""
     count = Counting()
 
     @cached(ttl=lambda result: result)
@@ -99,13 +100,31 @@ def test_ttl_by_result(store: Any) -> None:
 
     assert f(30) == f(30) == 30
     assert 29 < f.get_ttl(30)[1] <= 30
-    assert (f(0), f.get_ttl(0)) == (0, (0, float("inf")))
+    assert 29 < f.get_ttl(f(timedelta(seconds=30)))[1] <= 30
+    assert (f(None), f.get_ttl(None)) == (None, (None, float("inf")))
     before = len(count.calls)
-    for x in (None, -1):
+    for x in (0, -1, 0.0, -0.5, float("-inf"), timedelta(0), timedelta(seconds=-1)):
         assert f(x) == f(x) == x
-    assert len(count.calls) == before + 4
-    with pytest.raises(TypeError, match=r"ttl= of .*f gave 'soon'"):
-        f("soon")
+        with pytest.raises(CacheMissError):
+            f.peek(x)
+    assert len(count.calls) == before + 14
+    for wrong in ("soon", True, False, [5]):
+        with pytest.raises(TypeError, match=r"ttl= of .*f gave "):
+            f(wrong)
+    for wrong in (float("inf"), float("nan"), 1e12, timedelta.max):
+        with pytest.raises(ValueError, match=r"ttl= of .*f gave "):
+            f(wrong)
+
+
+def test_a_constant_ttl_of_0_is_for_ever(store: Any) -> None:
+    """Of a class, a function and a call; only a function of the result says "not stored" that way."""
+
+    @cached(ttl=0)
+    def f() -> int:
+        return 1
+
+    assert f() == 1
+    assert f.get_ttl() == (1, float("inf"))
 
 
 def test_storing_by_hand_what_is_not_to_be_stored_drops_the_older_value(store: Any) -> None:
@@ -117,7 +136,7 @@ def test_storing_by_hand_what_is_not_to_be_stored_drops_the_older_value(store: A
         return source[0]
 
     assert f() == 5
-    f.put(_cache_put=None)
+    f.put(_cache_put=0)
     with pytest.raises(CacheMissError):
         f.peek()
     assert f() == 5

@@ -44,7 +44,7 @@ def test_on_value(store: Any, caplog: Any) -> None:
     async def f(x: int) -> int:
         return x
 
-    @multi_cached("ids", KeyCache)
+    @multi_cached("ids", KeyCache, key=lambda each: ("many", each))
     async def many(ids: list[int]) -> dict[int, int]:
         return dict.fromkeys(ids, 0)
 

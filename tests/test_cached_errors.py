@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from rcollections import CacheError, CacheMissError, cached, multi_cached, observe
+from rcollections import CacheError, CacheMissError, KeyCache, cached, connection, multi_cached, observe
+from rcollections.plans.entries import ERROR, Entry, pack
 from rcollections.testing import wait_until
 
 
@@ -80,7 +81,7 @@ def test_results_that_are_not_kept_make_no_convoy(store: Any) -> None:
     go = threading.Event()
     first = threading.Lock()
 
-    @cached(ttl=lambda _: None)
+    @cached(ttl=lambda _: 0)
     def f() -> int:
         if first.acquire(blocking=False):
             assert go.wait(10)
@@ -261,7 +262,7 @@ def test_a_def_that_gives_a_coroutine(store: Any) -> None:
     def f() -> Any:
         return answer()
 
-    @multi_cached("ids")
+    @multi_cached("ids", key=str)
     def g(ids: list[int]) -> Any:
         return answer()
 
@@ -276,3 +277,195 @@ def test_a_def_that_gives_a_coroutine(store: Any) -> None:
                 call()
     gc.collect()  # a coroutine that was never awaited would be a warning, and that an error here
     assert store.raw("KEYS", "*") == []
+
+
+# -- what is checked before anything runs (W6) -------------------------------------------------------
+
+
+class Made(Exception):
+    """Counts how often it is made."""
+
+    times = 0
+
+    def __init__(self, *args: object) -> None:
+        type(self).times += 1
+        super().__init__(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        type(self).times += 1
+
+
+class Failure:
+    """No exception, though it stands under a path."""
+
+    def __init__(self, *_: object) -> None:
+        raise AssertionError("this class was called")
+
+
+class WithCode(Exception):
+    """Its argument is not what it says."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"code {code}")
+        self.code = code
+
+
+class NeedsKeyword(Exception):
+    def __init__(self, *, code: int) -> None:
+        super().__init__(f"code {code}")
+        self.code = code
+
+
+class NeedsTwo(Exception):
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Shifting(Exception):
+    """Makes another type than was asked for."""
+
+    def __new__(cls, *args: object) -> Any:
+        return Exception.__new__(ValueError if args == ("again",) else cls, *args)
+
+
+class Holding(Exception):
+    """Has something that cannot be stored."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.held: Any = object()
+
+
+def forged(path: str, content: Any) -> bytes:
+    name = path.encode()
+    data = connection().codec(None).dumps(content)
+    return pack(Entry(len(name).to_bytes(2, "big") + name + data, ERROR))
+
+
+def test_nothing_of_another_type_is_run(store: Any) -> None:
+    """Bytes that name a type that is not declared, that is no exception, or that nobody knows: a miss."""
+
+    @cached(key="f", cache_errors=(SourceError, KeyError))
+    def f() -> int:
+        return 1
+
+    module = __name__
+    for path in (
+        f"{module}:Made", f"{module}:Failure", f"{module}:forged", f"{module}:nothing", f"{module}:Made.times",
+        "os:system", "builtins:ValueError", "builtins:SystemExit", "builtins:object", "never.imported:Error", "", ":",
+        "a", "x" * 300,
+    ):  # fmt: skip
+        for content in ((("from the wire",), None, None), (("from the wire",), None, {"a": 1}), "odd", [], None):
+            store.raw("SET", "f", forged(path, content))
+            assert f() == 1
+    assert Made.times == 0
+    for junk in (b"", b"\0", b"\0\5ab", b"\xff\xff", b"\0\2\xff\xff", b"\0\x10builtins:KeyError\xc1"):
+        store.raw("SET", "f", pack(Entry(junk, ERROR)))
+        assert f() == 1
+    for content in ("odd", [], None, (1, 2), (1, 2, 3), (("a",), None), ("a", "b", "c", "d"), (("a",), 5, None)):
+        store.raw("SET", "f", forged("builtins:KeyError", content))
+        assert f() == 1
+    store.raw("SET", "f", forged("builtins:KeyError", (("a",), None, None)))
+    with pytest.raises(KeyError, match="a"):
+        f()
+
+
+def test_a_subclass_of_what_is_declared(store: Any) -> None:
+    """counts as declared; where only another type is declared it is a miss, and not made."""
+
+    @cached(key="f", cache_errors=(Made,))
+    def f() -> int:
+        raise Made("x")
+
+    @cached(key="f", cache_errors=(KeyError,))
+    def g() -> int:
+        return 1
+
+    with pytest.raises(Made):
+        f()
+    made = Made.times
+    assert g() == 1
+    assert Made.times == made
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("k"), KeyError(), OSError(2, "no such file"), FileNotFoundError(2, "no such file", "name"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), WithCode(404), SourceError(1, "a"),
+        ValueError(b"\xc0"),
+        ImportError("no", name="n", path="p"), StopIteration(5),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("serializer", [None, "json"])
+def test_errors_come_back_as_they_were(store: Any, error: Any, serializer: Any) -> None:
+    """Type, arguments and attributes, or they are not cached."""
+
+    class Errors(KeyCache[Any]):
+        prefix = "errors"
+
+    Errors.serializer = serializer
+    calls: list[int] = []
+
+    @cached(Errors, cache_errors=(Exception,))
+    def f() -> int:
+        calls.append(1)
+        raise error
+
+    for _ in range(3):
+        with pytest.raises(type(error)) as caught:
+            f()
+        assert type(caught.value) is type(error)
+        if len(calls) == 1:
+            assert str(caught.value) == str(error)
+            assert vars(caught.value) == vars(error)
+            assert getattr(caught.value, "filename", None) == getattr(error, "filename", None)
+    assert serializer == "json" or len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NeedsKeyword(code=1), NeedsTwo(1, "x"), Shifting("again"), Holding("x")],
+    ids=lambda each: type(each).__name__,
+)
+def test_errors_that_cannot_be_made_again_are_not_cached(store: Any, error: Any) -> None:
+    """Each caller computes, and gets the error itself."""
+    if type(error) is ValueError:  # what Shifting is made of at once
+        error = Shifting("first")
+        error.args = ("again",)
+
+    @cached(cache_errors=(Exception,))
+    def f() -> int:
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(type(error)) as caught:
+            f()
+        assert caught.value is error
+    assert f.cache_info().computes == 2
+    assert store.raw("DBSIZE") == 0
+
+
+def test_no_normalize_sees_the_parts_of_an_error(store: Any) -> None:
+    """It is for values; and a class of raw text keeps errors as well."""
+
+    class Upper(KeyCache[str]):
+        prefix = "upper"
+
+        def normalize(self, value: str) -> str:
+            return value.upper()
+
+    class Raw(KeyCache[str]):
+        prefix = "raw"
+        serialize = False
+
+    for cls in (Upper, Raw):
+        calls: list[int] = []
+
+        f = cached(cls, key="k", cache_errors=(KeyError,))(lambda calls=calls: {}[calls.append(1)])
+        for _ in range(2):
+            with pytest.raises(KeyError):
+                f()
+        assert len(calls) == 1

@@ -435,3 +435,100 @@ def test_async_functions_compute_and_heal(own: Server) -> None:
         raise AssertionError("it did not heal")
 
     asyncio.run(main())
+
+
+# -- on purpose while the breaker is open (R1) ------------------------------------------------------
+
+
+class Opened:
+    """An own server that works, behind a breaker that is open all the same: another call was late a moment ago."""
+
+    def __init__(self) -> None:
+        self.breaker = connection().breaker
+
+    def __enter__(self) -> Opened:
+        self.breaker.failed(CacheTimeout("one call was late"))
+        assert self.breaker.is_open
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.breaker.worked()
+
+
+def test_refresh_asks_the_server_while_the_breaker_is_open(own: Server) -> None:
+    """Else the older value would stay for its ttl, and nobody be told. An answer closes the breaker."""
+    source = {"value": "old"}
+
+    @cached(ttl=600, l1=False)
+    def f(_: int) -> str:
+        return source["value"]
+
+    @cached(ttl=600, l1=False)
+    async def g(_: int) -> str:
+        return source["value"]
+
+    @multi_cached("ids", User)
+    def many(ids: list[int]) -> dict[int, str]:
+        return dict.fromkeys(ids, source["value"])
+
+    assert (f(1), asyncio.run(_awaited(g, 1)), many([1, 2])) == ("old", "old", {1: "old", 2: "old"})
+    refreshes: tuple[tuple[Callable[[], Any], Callable[[], Any]], ...] = (
+        (lambda: f.refresh(1), lambda: f.peek(1)),
+        (lambda: f.future().refresh(1).result(10), lambda: f.peek(1)),
+        (lambda: asyncio.run(_awaited(g.refresh, 1)), lambda: asyncio.run(_awaited(g.peek, 1))),
+        (lambda: many.refresh([1])[1], lambda: many.peek([1])[1]),
+        (lambda: many.refresh([1, 2])[2], lambda: many.peek([2])[2]),
+    )
+    for number, (refresh, peek) in enumerate(refreshes):
+        source["value"] = f"new {number}"
+        with Opened() as opened:
+            assert refresh() == f"new {number}"
+            assert not opened.breaker.is_open
+        assert peek() == f"new {number}"
+    source["value"] = "in the background"
+    with Opened() as opened:
+        f.bg().refresh(1)
+        wait_until(lambda: not opened.breaker.is_open)
+        wait_until(lambda: f.peek(1) == "in the background")
+
+
+async def _awaited(function: Any, *args: Any) -> Any:
+    return await function(*args)
+
+
+def test_other_changes_ask_the_server_too(own: Server) -> None:
+    """Dropping, expiring, putting, writing: each takes effect while the breaker is open."""
+
+    @cached(ttl=600, l1=False)
+    def f() -> int:
+        return 1
+
+    changes: tuple[tuple[Callable[[], Any], int | None], ...] = (
+        (f.invalidate, None), (f.expire, None), (lambda: f.put(_cache_put=2), 2), (f.clear, None),
+    )  # fmt: skip
+    for change, after in changes:
+        f.refresh()
+        with Opened():
+            change()
+        assert f() == (after or 1)
+    with Opened(), f.writing() as w:
+        w.put(7)
+    assert f() == 7
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_refresh_without_a_server_tries_each_time(raises: bool) -> None:
+    """It computes, or raises, and tells each failure once; no later call waits for more than its own try."""
+
+    @cached(on_error="raise" if raises else "compute")
+    def f() -> int:
+        return 1
+
+    with isolated("redis://127.0.0.1:1"):
+        for errors in (1, 2, 3):
+            if raises:
+                with pytest.raises(CacheConnectionError):
+                    f.refresh()
+            else:
+                assert f.refresh() == 1
+            assert f.cache_info().errors == errors

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rcollections import CacheMissError, cached, invalidate_tags
+from rcollections import CacheMissError, KeyCache, cached, invalidate_tags
 from rcollections.testing import wait_until
 
 
@@ -277,3 +277,29 @@ def test_background_calls_take_stale_values_inside_the_window(store: Any, source
     left(store, f, 40)
     assert f.bg().lazy() == 2
     wait_until(lambda: f.get_ttl()[1] > 0)
+
+
+def test_for_ever_by_hand(store: Any, source: Source) -> None:
+    """``expire(0)`` of a ``KeyCache`` on a value with stale windows: fresh for ever, whoever looks."""
+
+    class Value(KeyCache[int]):
+        prefix = "for-ever"
+
+    for options in ({"stale_while_revalidate": 30}, {"stale_if_error": 30}, {"async_ttl": 5}):
+        f = cached(Value, key=lambda x: (x,), ttl=60, **options)(lambda x: source())
+        Value(1).clear()
+        value = f(1)
+        assert Value(1).expire(0)
+        before = source.calls
+        assert f(1) == f.peek(1) == f.bg()(1) == Value(1).get() == Value(1).peek() == value
+        assert f.get_ttl(1) == Value(1).get_ttl() == (value, float("inf"))
+        assert Value(1).exists()
+        assert Value(1).exists(ttl=10**9)
+        assert not Value(1).renew(100)
+        assert source.calls == before
+        f.expire(1)
+        if "async_ttl" not in options:
+            assert f.get_ttl(1)[1] <= 0
+        with pytest.raises(CacheMissError):
+            f.peek(1)
+        assert Value(1).get() is None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 WORDS = "open sesame"
-LABELS = "package python connection server l1 extras verdict".split()
+LABELS = "package python connection server rights namespace l1 extras verdict".split()
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +47,11 @@ def own(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-def test_all_is_well_in_nine_lines(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_is_well_in_eleven_lines(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """The DSN as understood, server and version, round trip, L1, extras, signing key; status 0."""
     status, lines, text = doctor(capsys, "--dsn", own.dsn)
     assert status == 0
-    assert len(text.splitlines()) == 9
+    assert len(text.splitlines()) == 11
     assert set(LABELS) <= set(lines)
     assert "redis://:***@127.0.0.1" in lines["connection"]
     assert ("Valkey" if own.kind == "valkey" else "Redis") in lines["server"]
@@ -137,13 +137,52 @@ def test_a_server_that_wants_a_password(own: Server, capsys: pytest.CaptureFixtu
 
 
 def test_a_user_who_may_do_little(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where INFO and CLIENT are not allowed, that is said, and it is no problem."""
+    """What a cache needs and may not do is a problem, with what the ACL lacks; INFO and CLIENT are not needed."""
     with own.client() as bare:
         bare.execute_command("ACL", "SETUSER", "guest", "on", ">pw", "~*", "+get", "+ping")
-    status, lines, _ = doctor(capsys, "--dsn", f"redis://guest:pw@127.0.0.1:{own.port}")
-    assert status == 0
+    status, lines, text = doctor(capsys, "--dsn", f"redis://guest:pw@127.0.0.1:{own.port}")
+    assert status == 1
     assert "version is unknown" in lines["server"]
     assert "refused" in lines["l1"]
+    for command in ("set", "publish"):
+        assert f"the ACL lacks +{command}" in text
+
+
+@pytest.mark.parametrize(
+    ("rights", "lacks"),
+    [
+        (["~app.*", "&app.*"], []),
+        (["~app.*", "resetchannels"], ["a subscription is refused: the ACL lacks &app.rc:w:*", "lacks &app.*"]),
+        (
+            ["~other.*", "&app.*"],
+            ["a value is refused: the ACL lacks ~app.*", "a lease is", "a tag is"],
+        ),
+        (["~app.[a-qs-z]*", "~app.rcoll*", "&app.*"], ["a lease is refused: the ACL lacks ~app.*"]),
+    ],
+)
+def test_the_pattern_that_an_acl_lacks_is_told(
+    own: Server, capsys: pytest.CaptureFixture[str], rights: list[str], lacks: list[str]
+) -> None:
+    """A lease, a value, a tag and a subscription are tried; nothing stays."""
+    with own.client() as bare:
+        bare.execute_command("ACL", "SETUSER", "app", "on", ">pw", "resetchannels", *rights, "+@all")
+    status, lines, text = doctor(capsys, "--dsn", f"redis://app:pw@127.0.0.1:{own.port}?namespace=app")
+    assert status == bool(lacks)
+    for each in lacks:
+        assert each in text
+    if not lacks:
+        assert "works" in lines["l1"]
+        assert "a subscription work" in lines["rights"]
+    with own.client() as bare:
+        assert bare.dbsize() == 0
+
+
+def test_a_missing_namespace_is_noted(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two applications on one server would share keys."""
+    _, lines, _ = doctor(capsys, "--dsn", own.dsn)
+    assert "add ?namespace=" in lines["namespace"]
+    _, lines, _ = doctor(capsys, "--dsn", f"{own.dsn}?namespace=shop")
+    assert "begin with shop." in lines["namespace"]
 
 
 def test_a_replica_is_a_problem(own: Server, capsys: pytest.CaptureFixture[str]) -> None:

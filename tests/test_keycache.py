@@ -20,6 +20,7 @@ from rcollections import (
     KeyExistsError,
     WrongTypeError,
     connection,
+    invalidate_tags,
     observe,
 )
 from tests.trips import trips
@@ -269,6 +270,47 @@ def test_increment_is_exact_to_64_bits(store: Any) -> None:
     for wrong in (inf, -inf, float("nan")):
         with pytest.raises(ValueError, match="nan or infinity"):
             k.increment(wrong)
+
+
+@pytest.mark.parametrize("tags", [(), ("t",)], ids=["plain", "tagged"])
+def test_increment_of_what_must_exist(store: Any, tags: tuple[str, ...]) -> None:
+    """A missing number is an error then, and stays missing; also one whose tag was invalidated."""
+    c: KeyCache[int] = KeyCache("n", tags=tags, ttl=60)
+    for by in (1, 0, -1, 0.5):
+        with pytest.raises(CacheMissError, match="'n'"):
+            c.increment(by, must_exist=True)
+    assert store.raw("EXISTS", "n") == 0
+    c.data = 5
+    assert c.increment(2, must_exist=True) == 7
+    with c.pipeline() as p:
+        first, second = p.increment(must_exist=True), p(KeyCache("other")).increment(must_exist=True)
+    assert first.value == 8
+    with pytest.raises(CacheMissError):
+        _ = second.value
+    if tags:
+        invalidate_tags("t")
+        with pytest.raises(CacheMissError):
+            c.increment(must_exist=True)
+    c.data = "text"  # type: ignore[assignment]
+    with pytest.raises(WrongTypeError):
+        c.increment(must_exist=True)
+
+
+@pytest.mark.parametrize("tags", [(), ("t",)], ids=["plain", "tagged"])
+def test_increment_that_keeps_the_ttl(store: Any, tags: tuple[str, ...]) -> None:
+    """What is there ends when it was to end; what is new gets the class's ttl."""
+    c: KeyCache[float] = KeyCache("n", tags=tags, ttl=60)
+    assert c.increment(keep_ttl=True) == 1
+    assert 59 < (c.expires_in() or 0) <= 60
+    c.expire(20)
+    assert c.increment(2, keep_ttl=True) == 3
+    assert c.increment(0.5, keep_ttl=True, must_exist=True) == 3.5
+    assert 19 < (c.expires_in() or 0) <= 20
+    c.expire(0)
+    c.increment(keep_ttl=True)
+    assert c.expires_in() == inf
+    c.increment()
+    assert 59 < (c.expires_in() or 0) <= 60
 
 
 @pytest.mark.parametrize("value", ["a", "", "7", [1], None, True, 2**70])

@@ -219,7 +219,8 @@ def test_many_new_prefixes_wait_for_each_other(listener: Listener, tier: Any) ->
     made[2].confirms()
     made[1].proves()
     assert len(made) == 3
-    assert len(listener.prefixes) == 101
+    assert all(f"f{n}.".startswith(listener.prefixes) for n in range(100))
+    assert len(listener.prefixes) <= 16
 
 
 def test_an_ear_that_fails_asks_for_all_the_next_time(listener: Listener) -> None:

@@ -84,11 +84,9 @@ def connections_before(bare: Any) -> int:
 def test_prefixes_of_which_one_begins_with_another(server: Server) -> None:
     """The server takes no such pairs; we ask for the shorter one."""
 
-    class Outer(KeyCache):
-        prefix = "a"
-
-    class Inner(KeyCache):
-        prefix = "a.b"
+    pairs = (("Outer", "a"), ("Inner", "a.b"))
+    with pytest.warns(UserWarning, match="may be a key of the other"):
+        Outer, Inner = (type(name, (KeyCache,), {"prefix": prefix}) for name, prefix in pairs)
 
     outer, inner = cached(Outer, l1=True)(double), cached(Inner, l1=True)(double)
     fixed = cached(key="a.b.c", l1=True)(lambda: 1)

@@ -104,7 +104,7 @@ def test_off_by_the_dsn_and_by_the_environment(server: Server, monkeypatch: pyte
 # Redis 6.2 can forbid no subcommand alone, so all of CLIENT is forbidden except for one.
 @pytest.mark.parametrize(
     "rule",
-    ["-client +client|id", "-client +client|tracking", "-client", "-info", "-subscribe", "resetchannels &rc:*"],
+    ["-client +client|id", "-client +client|tracking", "-client", "-info", "-subscribe", "resetchannels"],
 )
 def test_where_listening_is_not_allowed_nothing_is_held(
     server: Server, caplog: pytest.LogCaptureFixture, rule: str

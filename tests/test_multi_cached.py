@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from rcollections import (
     CacheError,
     ConfigError,
     DictCache,
+    EncodeError,
     KeyCache,
     configure,
     connection,
@@ -46,7 +48,7 @@ def calls() -> list[Any]:
 
 
 def make(calls: list[Any], cls: Any = User, **options: Any) -> Any:
-    @multi_cached("ids", cls, **options)
+    @multi_cached("ids", cls, **{"ignore": ("suffix",), **options})
     def users(ids: Iterable[int], suffix: str = "") -> dict[int, str]:
         calls.append(ids)
         return {each: f"u{each}{suffix}" for each in ids if each >= 0}
@@ -114,7 +116,7 @@ def test_options(store: Any, calls: list[Any]) -> None:
     """ttl in seconds or of the result, tags of the class, given, or of the arguments."""
     make(calls, ttl=5)([1])
     assert User(1).get_ttl()[1] <= 5
-    users = make(calls, ttl=lambda value: None if value == "u2" else 7)
+    users = make(calls, ttl=lambda value: 0 if value == "u2" else 7)
     assert users([2, 3]) == {2: "u2", 3: "u3"}
     assert not User(2).exists()
     assert User(3).get_ttl()[1] <= 7
@@ -155,10 +157,10 @@ def test_peek_refresh_invalidate(store: Any, calls: list[Any]) -> None:
 
 
 def test_methods(store: Any) -> None:
-    """The instance comes first, and is no part of the key."""
+    """The instance comes first; the values of these do not depend on it."""
 
     class Repo:
-        @multi_cached("ids", User)
+        @multi_cached("ids", User, ignore=("self",))
         def load(self, ids: list[int]) -> dict[int, Any]:
             """Load them."""
             return {each: (type(self).__name__, each) for each in ids}
@@ -173,7 +175,7 @@ def test_methods(store: Any) -> None:
         def above(ids: list[int]) -> dict[int, Any]:
             return dict.fromkeys(ids, "static")
 
-        @multi_cached("ids", User)
+        @multi_cached("ids", User, ignore=("cls",))
         @classmethod
         def of_class(cls, ids: list[int]) -> dict[int, Any]:
             return dict.fromkeys(ids, cls.__name__)
@@ -399,7 +401,7 @@ def test_on_value(store: Any, calls: list[Any]) -> None:
     assert seen == [("u1", (1,), {}), ("u2!", (2, "!"), {}), ("u3!", (3, "!"), {}), ("u2", (2,), {})]
 
     class Repo:
-        @multi_cached("ids", User)
+        @multi_cached("ids", User, ignore=("self", "word"))
         def spread(self, *ids: int, word: str) -> dict[int, str]:
             return dict.fromkeys(ids, word)
 
@@ -475,10 +477,10 @@ def test_mistakes_are_named() -> None:
         multi_cached("other")(lambda ids: ids)
     with pytest.raises(ConfigError, match="ttl"):
         multi_cached("ids", ttl="soon")(lambda ids: ids)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="key is a function of an id"):
+    with pytest.raises(ConfigError, match="key is a function of the id"):
         multi_cached("ids", key="user")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="takes a function"):
-        multi_cached("ids")(multi_cached("ids")(lambda ids: ids))
+        multi_cached("ids", User)(multi_cached("ids", User)(lambda ids: ids))
     with pytest.raises(TypeError, match="takes a function"):
         multi_cached("ids")(property(lambda ids: ids))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="generator"):
@@ -495,3 +497,70 @@ def test_mistakes_are_named() -> None:
     for option in ({"ttl": "soon"}, {"lease": 0}, {"on_error": "ignore"}, {"tags": "users"}):
         with pytest.raises((ConfigError, TypeError), match="^@multi_cached of "):
             multi_cached("ids", **option)(lambda ids: ids)  # type: ignore[arg-type]
+
+
+def test_refresh_drops_what_is_left_out(store: Any) -> None:
+    """What the function does not give any more, or ``ttl`` does not store: the older value must not be given."""
+    source = {1: "ann", 2: "bob", 3: "eve"}
+
+    @multi_cached("ids", User, ttl=lambda value: 0 if value == "guest" else 60)
+    def users(ids: list[int]) -> dict[int, str]:
+        return {each: source[each] for each in ids if each in source}
+
+    for ids in ([1, 2, 3], [2]):
+        source.update({1: "ann", 2: "bob", 3: "eve"})
+        assert users([1, 2, 3]) == source
+        del source[2]
+        source[3] = "guest"
+        wanted = {each: source[each] for each in ids if each in source}
+        assert users.refresh(ids) == wanted
+        assert User.get_many([2, 3]) == ({} if 3 in ids else {3: "eve"})
+        assert not any(b"rc:l:" in key for key in store.raw("KEYS", "*"))
+        assert users([2]) == {}
+        User.clean()
+
+
+def test_refresh_drops_while_another_computes(store: Any) -> None:
+    """An older computation of an id that is left out now stores nothing afterwards."""
+    began, go_on = threading.Event(), threading.Event()
+    rows = {1: "ann"}
+
+    @multi_cached("ids", User)
+    def users(ids: list[int]) -> dict[int, str]:
+        found = dict(rows)
+        if not began.is_set():
+            began.set()
+            assert go_on.wait(10)
+        return {each: found[each] for each in ids if each in found}
+
+    with ThreadPoolExecutor(1) as pool:
+        older = pool.submit(users, [1])
+        assert began.wait(10)
+        rows.clear()
+        assert users.refresh([1]) == {}
+        go_on.set()
+        assert older.result(10) == {1: "ann"}
+    assert users.peek([1]) == {}
+
+
+@pytest.mark.parametrize("method", ["__call__", "refresh"])
+def test_a_value_that_cannot_be_written_does_no_harm_to_others(store: Any, method: str) -> None:
+    """The caller gets the error; what else was computed is stored, and no lease stays."""
+
+    @multi_cached("ids", User)
+    def users(ids: list[int]) -> dict[int, Any]:
+        return {each: object() if each == 2 else f"u{each}" for each in ids}
+
+    with pytest.raises(EncodeError, match="object"):
+        getattr(users, method)([1, 2, 3])
+    assert users.peek([1, 2, 3]) == {1: "u1", 3: "u3"}
+    assert not any(b"rc:l:" in key for key in store.raw("KEYS", "*"))
+    assert users([1, 3]) == {1: "u1", 3: "u3"}
+
+    @multi_cached("ids", User, ttl=lambda value: {"u4": 60}[value])
+    def others(ids: list[int]) -> dict[int, Any]:
+        return {each: f"u{each}" for each in ids}
+
+    with pytest.raises(KeyError, match="u5"):
+        getattr(others, method)([4, 5])
+    assert others.peek([4, 5]) == {4: "u4"}

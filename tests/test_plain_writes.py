@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
 import pytest
 
-from rcollections import KeyCache, cached, multi_cached
-from rcollections.testing import isolated
+from rcollections import ConfigError, KeyCache, cached, multi_cached
 from tests.trips import trips
 
 
@@ -43,6 +44,7 @@ WRITES: dict[str, tuple[Any, Any]] = {
     "increment": (lambda c: c.increment(60), 60),
     "increment by a float": (lambda c: c.increment(0.5), 0.5),
     "set_many": (lambda c: type(c).set_many({"tea": 60, "milk": 1}), 60),
+    "copy_to": (lambda c: type(c)("milk", data=60).copy_to("tea"), 60),
     "getdel": (lambda c: (c.set(1), c.getdel()), None),
     "clear": (lambda c: c.clear(), None),
     "del": (lambda c: delattr(c, "data"), None),
@@ -139,48 +141,86 @@ def test_a_handle_that_is_older_than_the_function(store: Any) -> None:
     assert handle.get() == 60
 
 
+class Own(KeyCache[int]):
+    prefix = "nobody-computes"
+    computed = False
+
+
 def test_one_round_trip(server: Any) -> None:
-    """With a function that computes such keys, and without: then it is a bare SET, as ever."""
+    """Lease and value in one step; a bare SET where the class says that no function computes its keys."""
     from rcollections import connection
 
-    class Other(KeyCache[int]):
-        prefix = "nobody-computes"
-
-    cached(Price, key=lambda article: (article,))(slow)
-    for cls in (Other, Price):
+    for cls in (Own, Price):
         handle = cls("tea")
         assert trips(connection(), lambda handle=handle: handle.set(1)) == 1
         assert trips(connection(), lambda handle=handle: handle.increment(1)) == 1
         assert trips(connection(), lambda cls=cls: cls.set_many({"tea": 1, "milk": 2})) == 1
     with server.client() as bare, bare.monitor() as monitor:
-        Other("tea").set(2)
+        Own("tea").set(2)
         Price("tea").set(2)
         bare.echo("end")
         sent = []
         while (seen := monitor.next_command()["command"].split()[:2]) != ["ECHO", "end"]:
-            if seen[0] in ("SET", "UNLINK"):  # and not what opens a connection
+            if seen[0] in ("MULTI", "SET", "UNLINK", "EXEC"):  # and not what opens a connection
                 sent.append(seen)
     assert sent == [
         ["SET", "nobody-computes.tea"],
-        ["UNLINK", "rc:l:{plain-price.tea}"],
+        ["MULTI"],
         ["SET", "plain-price.tea"],
+        ["UNLINK", "rc:l:{plain-price.tea}"],
+        ["EXEC"],
     ]
 
 
-def test_functions_announce_their_keys_again() -> None:
-    """After all was forgotten (as between tests), the next call does."""
+PUT_ELSEWHERE = """
+from rcollections import KeyCache, configure
+configure({dsn!r})
+class Price(KeyCache):
+    prefix = "plain-price"
+{write}
+"""
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "Price('tea').set(60)",
+        "Price('tea').add(60)",
+        "Price('tea').increment(60)",
+        "Price('tea').cas(60, Price('tea').gets()[1])",
+        "Price.set_many({'tea': 60})",
+        "Price('water', data=60).copy_to('tea')",
+    ],
+)
+def test_a_process_that_does_not_know_the_function(server: Any, write: str) -> None:
+    """Whatever the writing process has imported: what was computed before its write is not stored after it."""
     f = cached(Price, key=lambda article: (article,))(slow)
-    with isolated():
-        while_computing(f, lambda: Price("tea").set(60))
-        assert Price("tea").get() == 60
+    program = PUT_ELSEWHERE.format(dsn=server.dsn, write=write)
+    while_computing(f, lambda: subprocess.run([sys.executable, "-c", program], check=True, timeout=60))
+    assert Price("tea").get() == 60
+    assert f.cache_info().stores == 0
 
 
-def test_classes_with_a_prefix_are_not_concerned_by_functions_without(server: Any) -> None:
-    """A function whose keys may be anything slows those classes only that have no prefix either."""
+def test_a_class_whose_keys_no_function_computes() -> None:
+    """A function of such a class is refused when it is decorated; so is writing(), which needs the lease."""
+    for decorate in (cached(Own), cached(Own, key="k"), multi_cached("article", Own)):
+        with pytest.raises(ConfigError, match=r"Own says computed=False"):
+            decorate(slow)
+    with pytest.raises(ConfigError, match="computed=False"):
+        Own("tea").writing()
+    with pytest.raises(ConfigError, match="computed is True or False"):
+        Own("tea", computed="no")
 
-    class Else(KeyCache[int]):
-        prefix = "something-else"
 
-    cached(key=lambda article: (article,))(slow)
-    assert Else("x")._bound().lease is None
-    assert KeyCache("x")._bound().lease == "rc:l:{x}"
+def test_everything_else_works_there(store: Any) -> None:
+    """``computed=False`` changes no answer."""
+    c = Own("tea")
+    assert c.set(1)
+    assert not c.set(2, nx=True)
+    assert c.increment(4) == 5
+    assert c.cas(6, c.gets()[1])
+    Own.set_many({"tea": 7, "milk": 8})
+    assert Own.get_many(["tea", "milk"]) == {"tea": 7, "milk": 8}
+    assert c.copy_to("water").getdel() == 7
+    c.set(9, ttl=5)
+    assert c.get_ttl()[0] == 9

@@ -183,6 +183,14 @@ def test_a_cut_in_a_pipeline_lets_nothing_behind_it_through(proxy, client):
     assert client.get("n") == b"2"
 
 
+def test_a_cut_in_a_transaction_comes_after_its_end(proxy, client):
+    proxy.cut_after_request(1, "INCRBY")
+    with pytest.raises(redis.ConnectionError):
+        client.pipeline(transaction=True).incr("n").incr("n").execute()
+    assert proxy.cuts == 1
+    assert client.get("n") == b"2"
+
+
 def test_a_reply_can_be_cut_in_the_middle(proxy, client):
     client.set("a", b"x" * 100)
     proxy.cut_next_reply(keep=20)

@@ -27,6 +27,11 @@ local function usable(key, current)
   return data, grace, left
 end
 
+-- outdate(first): drop the leases KEYS[first..]: computations that run are too late.
+local function outdate(first)
+  for i = first, #KEYS do redis.call('DEL', KEYS[i]) end
+end
+
 -- write(key, data, ttl, grace, left): store bytes with that ttl in ms, '0' none. With left and grace (of the old
 -- value) store them for as long as the old value would be fresh, and without a grace.
 local function write(key, data, ttl, grace, left)

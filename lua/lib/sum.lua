@@ -1,19 +1,20 @@
 -- @include lib/entry
 -- @include lib/number
--- add(key, current, head, kind, by): add to the number of a value that counts under these stamps, and keep its ttl.
--- Else begin at 0, behind this head. Gives the reply, and with 'ok' the grace of the old value (nil: there was none).
-local function add(key, current, head, kind, by)
+-- add(key, current, head, kind, by, there): add to the number of a value that counts under these stamps, and keep its
+-- ttl. Else begin at 0, behind this head, or with ``there`` change nothing. Gives the reply, and with 'ok' the grace of the old value (nil: there was none).
+local function add(key, current, head, kind, by, there)
   local data, grace = redis.call('GET', key), 0
   local now = data
   if current ~= '' or (data and string.byte(data, 1) == 192) then
     now, grace = usable(key, current)
     if now then
       head, now = string.sub(now, 1, 18 + #current), string.sub(now, 19 + #current)
-    elseif data then
+    elseif data and not there then
       -- The old value counts no more; a sum that begins at 0 cannot fail, so nothing has to be put back.
       redis.call('DEL', key)
     end
   end
+  if there and not now then return {'missing'} end
   kind = sum_kind(now, kind)
   if not kind then return {'text'} end
   local result

@@ -1,7 +1,7 @@
 """``python -m rcollections doctor``: the facts that a stranger needs about a set-up, and the cure of its problems.
 
-Each line is a label and a sentence; a line that begins with ``!`` is a problem. Nothing is changed on
-the server. The exit status is 0 when all is well, 1 when there is a problem.
+Each line is a label and a sentence; a line that begins with ``!`` is a problem. What is tried on the server is removed
+again. The exit status is 0 when all is well, 1 when there is a problem.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, ConfigError
+from ..plans.naming import namespaced
 from ..servers import registry
 from ..servers.embedded.binary import find_valkey
 from ..wire.dsn.dsn import parse
+from .rights import missing_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +114,8 @@ def _connection(origin: str, connection: Connection) -> Iterator[Line]:
     except CacheError as error:
         yield Line("round trip", str(error), True)
         return
+    yield from _rights(connection)
+    yield _namespace(connection)
     yield _l1(connection)
 
 
@@ -157,11 +161,31 @@ def _round_trip(connection: Connection) -> str:
     return f"{median(times) * 1000:.3f} ms (median of {len(times)}, slowest {max(times) * 1000:.3f} ms)"
 
 
+def _rights(connection: Connection) -> Iterator[Line]:
+    """Whether its user may do what caches do; what is tried is removed again."""
+    if connection.dsn.kind == "memory":
+        return
+    missing = missing_rights(connection)
+    for each in missing:
+        yield Line("rights", each, True)
+    if not missing:
+        yield Line("rights", "a value, a lease, a tag and a subscription work")
+
+
+def _namespace(connection: Connection) -> Line:
+    if connection.namespace:
+        return Line("namespace", f"{connection.namespace}: all names on the server begin with {connection.namespace}.")
+    if connection.dsn.kind == "memory":
+        return Line("namespace", "none, and nobody else is in this process")
+    return Line("namespace", "none: two applications on one server share keys; add ?namespace=NAME to the DSN")
+
+
 def _l1(connection: Connection) -> Line:
     """The state of L1: listens for a moment, on a connection of its own that is closed again."""
     if not connection.dsn.l1:
         return Line("l1", "switched off by l1=off: reads ask the server, except where a class says l1 = True")
-    state = connection.tiering.tried(["rcollections.doctor"], connection.dsn.timeout + connection.dsn.connect_timeout)
+    own = namespaced(connection.namespace, "rcollections.doctor")
+    state = connection.tiering.tried([own], connection.dsn.timeout + connection.dsn.connect_timeout)
     if state.word == "live":
         return Line("l1", f"works: {state.why}")
     return Line("l1", f"{state.word}: {state.why}; all reads ask the server")

@@ -1,8 +1,10 @@
 """One connection that hears changes on a server, and proves that it hears them: rules F4, F5 and Q of docs/protocol.md.
 
 RESP2, with CLIENT TRACKING in broadcast mode redirected to the same connection. So if this process is stuck, the
-server drops the connection when its buffer is full, instead of filling its own memory. The PINGs are the proof;
-``proof.py``, which does no I/O, decides what a PONG proves.
+server drops the connection when its buffer is full, instead of filling its own memory. A user whose ACL has no channels
+but those of a namespace may not subscribe to the channel of RESP2: then RESP3, which needs none, and a subscription
+inside the namespace, since the server drops only connections that have one. The PINGs are the proof; ``proof.py``,
+which does no I/O, decides what a PONG proves.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..plans.naming import beside
 from ..wire.failures import ErrorReply
-from .proof import CHANNEL, Proof
+from .proof import CHANNEL, Proof, as_resp2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +69,7 @@ class Ear:
         self._dsn = dsn
         self._hearer = hearer
         self._link: Any = None
+        self._pushed = False  # RESP3
         self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._proof = Proof()
@@ -79,10 +83,20 @@ class Ear:
 
     def open(self) -> None:
         """Connect, and ask for tracking. Raises Refused if the server does not allow it, or errors of the network."""
+        try:
+            self._open(2)
+        except Refused as refused:
+            if "channel" not in str(refused):
+                raise
+            self.close()
+            self._open(3)
+        self.since = time.monotonic_ns()
+
+    def _open(self, protocol: int) -> None:
         from ..wire.links.connecting import connector  # only now: this module imports redis-py
 
-        dsn = self._dsn.replace(protocol=2)
-        self._link = connector(dsn)(time.monotonic() + dsn.connect_timeout)
+        self._pushed = protocol == 3
+        self._link = connector(self._dsn.replace(protocol=protocol))(time.monotonic() + self._dsn.connect_timeout)
         self._proof = Proof()
         info: bytes
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
@@ -91,10 +105,27 @@ class Ear:
         version = facts.get(b"valkey_version", facts[b"redis_version"])
         self.version = (*map(int, version.split(b".")[:2]), b"valkey_version" in facts)
         wanted = [word for prefix in self.prefixes if prefix for word in ("PREFIX", prefix)]  # no word: all keys
+        if self._pushed:
+            self._ask(("CLIENT", "TRACKING", "ON", "BCAST", *wanted))
+            self._subscribe(beside(self._dsn.namespace, "w"))
+            return
         _, heard = self._ask(("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted), ("SUBSCRIBE", CHANNEL))
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")
-        self.since = time.monotonic_ns()
+
+    def _subscribe(self, channel: str) -> None:
+        """Subscribe over RESP3, where the confirmation is a push like those that tell of changes."""
+        self.send("SUBSCRIBE", channel)
+        end = time.monotonic() + self._dsn.timeout
+        while True:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the server does not answer")
+            for reply in self._link.hear(left):  # nothing is held yet, so changes that come meanwhile do not matter
+                if isinstance(reply, ErrorReply):
+                    raise Refused(str(reply).split(",", 1)[0][:100])
+                if reply[0] == b"subscribe":
+                    return
 
     def _ask(self, *commands: tuple[Any, ...]) -> list[Any]:
         replies: list[object] = self._link.exchange(
@@ -131,7 +162,7 @@ class Ear:
         """Tell the hearer all that was read, then the proof (Q2). Whether the next PING has to wait for its time."""
         rest = False
         for reply in replies:
-            rest = self._tell(self._proof.read(reply)) == "unsure" or rest
+            rest = self._tell(self._proof.read(as_resp2(reply) if self._pushed else reply)) == "unsure" or rest
         for told in self._proof.applied():
             rest = self._tell(told) == "proved" or rest
         return rest

@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 from ..forks import after_fork
 from .ear import Ear, Refused
-from .prefixes import prefix_free
+from .prefixes import Wish, Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class Listener:
     def __init__(self, dsn: Dsn) -> None:
         self._dsn = dsn
         self._tiers: list[Tier] = []
-        self._wanted: set[str] = set()
+        self.wishes = Wishes(dsn.shown)
         self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
         self.staleness = dsn.staleness
         self._forget()
@@ -91,12 +91,12 @@ class Listener:
                 self._ear = self._next = None
                 self._trying = self._ready = self._warned = False
                 self.prefixes = ()
-                self._wanted.clear()
+                self.wishes.clear()
                 self.state, self.why = "idle", "nobody listens any more"
 
-    def want(self, prefixes: Iterable[str]) -> None:
+    def want(self, prefixes: Iterable[str], wish: Wish = Wish()) -> None:  # noqa: B008 - it cannot be changed
         """Note that a tier wants keys with these prefixes; ``start`` asks the server for them."""
-        self._wanted.update(prefixes)
+        self.wishes.add(prefixes, wish)
 
     def start(self) -> None:
         """Listen to all wanted prefixes, unless an ear covers them already."""
@@ -108,7 +108,7 @@ class Listener:
                 return
             if self._next is not None:
                 self._next.stop()
-            ear = self._next = Ear(self._dsn, prefix_free(self._wanted.copy()), self)
+            ear = self._next = Ear(self._dsn, self.wishes.fewest(), self)
             self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
@@ -119,7 +119,7 @@ class Listener:
                 self.state, self.why = "down", "no thread can be started to listen"
 
     def _covers(self, ear: Ear | None) -> bool:
-        return ear is not None and all(each.startswith(ear.prefixes) for each in self._wanted.copy())
+        return ear is not None and all(each.startswith(ear.prefixes) for each in self.wishes.fewest())
 
     def _run(self, ear: Ear) -> None:
         pause = FIRST_PAUSE

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CHANNEL", "Proof", "Told"]
+__all__ = ["CHANNEL", "Proof", "Told", "as_resp2"]
 
 CHANNEL = b"__redis__:invalidate"
 
 Instant = tuple[int, int]
 Told = tuple[Any, ...]  # a method of ``Hearer`` and its arguments
+
+
+def as_resp2(reply: object) -> object:
+    """A reply of RESP3 to a listening connection, in the form that it has in RESP2."""
+    if isinstance(reply, bytes):  # only a PING with its number is answered so
+        return [b"pong", reply]
+    if isinstance(reply, list) and reply[0] == b"invalidate":
+        return [b"message", CHANNEL, reply[1]]
+    return reply
 
 
 class Proof:

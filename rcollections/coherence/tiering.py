@@ -15,6 +15,7 @@ from ..forks import after_fork
 from ..l1 import Tier, users
 from ..wire.run_id import MEMORY
 from .listener import Listener, listener_of
+from .prefixes import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,6 +67,7 @@ class Tiering:
         self._users = -1  # the version of ``users`` whose prefixes were asked for
         self.tier = Tier(dsn.l1_entries, bytes=dsn.l1_bytes, staleness=dsn.staleness)
         self._reads = 0
+        self._behind = len(dsn.namespace) + bool(dsn.namespace)  # characters before the prefixes of this connection
         after_fork(self._after_fork)
         self._listener: Listener | None = None
         global _tiers
@@ -80,7 +82,7 @@ class Tiering:
     def want(self, prefixes: Iterable[str], *, now: bool = False) -> None:
         """Keys with these prefixes may be held; ``now``: listen at once, because a class or function asks for L1."""
         if self._listener is not None:
-            self._listener.want(prefixes)
+            self._listener.want(prefixes, Wish(self._behind))
             if now or self._reads >= EAGER:
                 self.start()
 
@@ -98,7 +100,7 @@ class Tiering:
         if self._users != version:
             self._users = version
             for user in users.registered():
-                self._listener.want(self._prefixes_of(user) or ())
+                self._listener.want(self._prefixes_of(user) or (), Wish(self._behind, used=False))
         self._listener.start()
 
     def tried(self, prefixes: Iterable[str], seconds: float) -> State:
@@ -152,7 +154,10 @@ class Tiering:
             return State("live", "all that write are in this process")
         if self._listener.state == "live" and not self.tier.serves:
             return State("unproven", "the listener has not heard of the server for too long")
-        return State(self._listener.state, self._listener.why)
+        why, left_out = self._listener.why, self._listener.wishes.left_out
+        if left_out:
+            why += f"; {left_out} prefixes found no place among the 16 that are asked for: their keys are not held"
+        return State(self._listener.state, why)
 
     def close(self) -> None:
         """Serve nothing any more. Listening ends if this was the last tier of the listener."""

@@ -35,7 +35,7 @@ __all__ = ["Count", "CounterCache"]
 D = TypeVar("D")
 
 
-class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
+class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[misc]  # clear() tells more
     """A ``collections.Counter`` on the server: a missing field counts 0, and adding is atomic.
 
     ``c[field] += 1`` reads and then sends one increment, so that no caller's counting is lost; so does
@@ -74,8 +74,7 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):
     # -- one field -------------------------------------------------------------------------------
 
     def __getitem__(self, field: K) -> int:
-        t = self._bound()
-        return self._run(plans.get(t, Origin(t.connection, t.key, t.encode(field)), lambda: self._absent(field)))
+        return self._run(plans.get(self._bound(), field, partial(self._absent, field)))
 
     def _absent(self, field: K) -> int | More[int]:
         if type(self).__missing__ is CounterCache.__missing__:

@@ -36,7 +36,7 @@ __all__ = ["DictCache"]
 D = TypeVar("D")
 
 
-class DictCache(HashCache[K, V], MutableMapping[K, V]):
+class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  # clear() tells more
     """A ``dict`` on the server: fields are whatever a dict takes as keys, values what the codec carries.
 
     Operations are atomic and one round trip each unless they say otherwise. A hash on a server differs
@@ -109,12 +109,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):
 
     def delete(self, field: K) -> None:
         """Remove a field, or KeyError: ``del d[field]`` under a name."""
-
-        def check(removed: bool) -> None:
-            if not removed:
-                raise KeyError(field)
-
-        self._run(plans.delete(self._bound(), field).then(check))
+        self._run(plans.remove(self._bound(), field))
 
     def setdefault(self, field: K, default: Any = None) -> Any:
         """The value of a field, which is stored first if it is missing; atomic."""

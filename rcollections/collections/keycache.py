@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from ..errors import CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
 from ..missing import MISSING
-from ..plans.collections import moving, mutating
+from ..plans.collections import keys, moving, mutating
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
 from ..plans.guards import Refused
-from ..plans.naming import channel, guard, lease, namespaced, tag
+from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
-from ..servers import registry
 from .keymany import ManyValues
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from ..functions.wrap import Decorator
     from ..functions.writing import Writing
     from ..handles.filling import Since
-    from ..plans.op import Operation
+    from ..missing import Missing
+    from ..plans.op import Op, Operation
     from ..plans.target import Target
     from ..servers.connection import Connection
 
@@ -98,7 +98,9 @@ class KeyCache(ManyValues[V]):
         return plans.set(self._bound(), data)
 
     def _copy_onto(self, new: KeyCache[V]) -> None:
-        self._run(moving.copy_value(self._bound(), new.key))
+        to = new._bound().key
+        t = self._bound()
+        self._run(moving.copy_value(t, to, lease(t.connection.namespace, to)))
 
     def _bind(self, connection: Connection) -> Target:
         t = super()._bind(connection)
@@ -106,7 +108,7 @@ class KeyCache(ManyValues[V]):
             names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
             ms = tag_ms(milliseconds(self.ttl))
             t.place = self._beside(t, names, ms)
-        elif registry.is_computed(str(t.key).removeprefix(namespaced(connection.namespace, "")), self.prefix):
+        elif self.computed:
             t.lease = lease(connection.namespace, t.key)
         return t
 
@@ -247,20 +249,52 @@ class KeyCache(ManyValues[V]):
 
     # -- numbers ---------------------------------------------------------------------------------
 
-    def increment(self, by: float = 1) -> Any:
+    def increment(self, by: float = 1, *, must_exist: bool = False, keep_ttl: bool = False) -> Any:
         """Add to the number under the key, atomically; a missing key starts at 0. Gives the sum.
+
+        With ``must_exist`` a missing key is a CacheMissError, and nothing is stored. With ``keep_ttl`` the ttl of a
+        value that is there goes on; a new value gets the class's ttl all the same.
 
         Ints are one INCRBY and stay within 64 bits; a float anywhere makes the sum a float.
         WrongTypeError (a TypeError) if the value is no number. One round trip. An increment is never repeated
         after a failure, so a lost reply raises instead of counting twice.
+
+        >>> from rcollections import KeyCache
+        >>> visits = KeyCache("visits", data=1)
+        >>> visits.increment(2), visits.increment(keep_ttl=True), visits.increment(-4, must_exist=True)
+        (3, 4, 0)
         """
         t = self._bound()
+        missed = self._miss if must_exist else None
         if self.signed:  # the server cannot add to a signed number
-            read = plans.gets(t, self._reader(), lambda: 0)
-            return self._run(mutating.increased(t, read, partial(plans.cas, t), by, "the value"))
-        return self._run(plans.increment(t, by))
+            read = plans.gets(t, self._reader(), missed or (lambda: 0))
+            return self._run(mutating.increased(t, read, partial(plans.cas, t, keep_ttl=keep_ttl), by, "the value"))
+        return self._run(plans.increment(t, by, keep_ttl, missed))
+
+    def clear(self, *, if_value: V | Missing = MISSING) -> bool:
+        """Remove the value; True if there was one. With ``if_value`` only if it is that value, in one step.
+
+        The stored bytes must be those that storing ``if_value`` would write, as with ``cas``: 1 is not 1.0, and
+        of two equal dicts one may be written in another order. A value that is stale, or whose tags were invalidated,
+        counts as none. A computation that runs now will not be stored; with ``if_value`` only if something was removed.
+        One round trip.
+
+        >>> from rcollections import KeyCache
+        >>> owner = KeyCache("owner", data="ann")
+        >>> owner.clear(if_value="bob"), owner.clear(if_value="ann"), owner.clear()
+        (False, True, False)
+        """
+        return self._run(keys.clear_value(self._bound(), self._place(), if_value))
 
     # -- how long it stays -----------------------------------------------------------------------
+
+    def expires_in(self) -> float | None:
+        """The seconds that the value stays: ``inf`` for ever, None if there is none. One round trip.
+
+        Of a value with stale windows it is how long the value is fresh; ``get_ttl`` gives the value as well.
+        """
+        seen: Op[tuple[V, float]] = plans.get_ttl(self._bound(), self._reader(), lambda: None)
+        return self._run(seen.named("expires_in").then(lambda found: found[1]))
 
     def exists(self, ttl: float | None = None) -> bool:
         """Whether there is a value; with ``ttl``, whether it stays for more than that many seconds.
@@ -311,6 +345,11 @@ class KeyCache(ManyValues[V]):
         """
         from ..functions.writing import of_value
 
+        if not self.computed:
+            raise ConfigError(
+                f"{type(self).__name__}.writing() keeps other writers out by a lease, and with computed=False plain "
+                "writes do not look at it"
+            )
         return of_value(type(self).__name__, self._bound(), self.ttl)
 
 

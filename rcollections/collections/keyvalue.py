@@ -27,7 +27,7 @@ class KeyValue(BaseCache, Generic[V]):
         """The value."""
 
     @abstractmethod
-    def increment(self, by: float = 1) -> Any:
+    def increment(self, by: float = 1, *, must_exist: bool = False, keep_ttl: bool = False) -> Any:
         """Add to the number under the key."""
 
     @abstractmethod

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..plans.collections import setalgebra as algebra
 from ..plans.collections import sets as plans
+from ..plans.collections.lookups import known
 from ..plans.target import as_is
+from .elements import about
 from .setalgebra import SetAlgebra
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ __all__ = ["SetCache"]
 S = TypeVar("S")
 
 
-class SetCache(SetAlgebra[T], MutableSet[T]):
+class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() tells more
     """A ``set`` on the server: elements are whatever a set takes and the codec carries.
 
     Operations are atomic and one round trip each unless they say otherwise. Operators, and the methods
@@ -73,19 +75,17 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
     def remove(self, elem: Any) -> None:
         """Remove an element, or KeyError. A set means its frozenset here, as in ``set``."""
 
-        def decode(removed: int) -> None:
+        def check(removed: int) -> None:
             if not removed:
                 raise KeyError(elem)
 
-        t = self._bound()
-        self._run(plans.remove(t, "remove", (t.encode(_frozen(elem)),), decode))
+        self._run(about(self._bound(), elem, "remove", lambda t, each: plans.take_out(t, each, check)))
 
     delete = remove
 
     def discard(self, elem: Any) -> bool:  # type: ignore[override]
         """Remove an element if it is there; tells whether it was."""
-        t = self._bound()
-        return self._run(plans.remove(t, "remove", (t.encode(_frozen(elem)),), bool))
+        return self._run(about(self._bound(), elem, "remove", plans.discard))
 
     def pop(self) -> T:
         """Take any element out; KeyError if there is none."""
@@ -99,8 +99,11 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
         return self.contains(elem)
 
     def contains(self, elem: Any) -> bool:
-        """Whether there is such an element: ``in`` under a name. O(1)."""
-        return self._run(plans.contains(self._bound(), _frozen(elem)))
+        """Whether there is such an element: ``in`` under a name. O(1).
+
+        A set means its frozenset, as in ``set``; a SetCache is read first, in a round trip of its own.
+        """
+        return self._run(about(self._bound(), elem, "contains", plans.contains))
 
     def __len__(self) -> int:
         return self.length()
@@ -149,7 +152,7 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
     def delete_many(self, elems: Iterable[Any]) -> int:
         """Remove several elements; gives how many were there. Atomic; one round trip up to 5,000."""
         t = self._bound()
-        return self._run(plans.shrink(t, "remove", plans.known(t, elems), int))
+        return self._run(plans.shrink(t, "remove", known(t, elems), int))
 
     def contains_many(self, elems: Iterable[T]) -> dict[T, bool]:
         """For each of several elements, whether it is there. One round trip, one moment.
@@ -163,7 +166,3 @@ class SetCache(SetAlgebra[T], MutableSet[T]):
     @classmethod
     def _from_iterable(cls, elems: Iterable[S]) -> set[S]:
         return set(elems)
-
-
-def _frozen(elem: Any) -> Any:
-    return frozenset(elem) if isinstance(elem, set) else elem

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..handles.base import BaseCache
 from ..plans.collections import sortedalgebra as plans
-from ..plans.collections.sortedsets import encoded
+from ..plans.collections.sortedsets import encoded, encoded_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import TypeGuard
+
+    from ..plans.target import Target
 
 __all__ = ["SortedAlgebra", "pairs_of"]
 
@@ -31,11 +33,13 @@ class SortedAlgebra(BaseCache, Generic[T]):
 
     def intersection(self, *others: Any, aggregate: str = "sum") -> dict[T, float]:
         """The elements that all sets have, with the sum, minimum or maximum of their scores."""
-        return self._run(plans.intersection(self._bound(), *self._operands(others, aggregate), aggregate))
+        return self._run(
+            plans.intersection(self._bound(), *self._operands(others, aggregate, encoded_known), aggregate)
+        )
 
     def difference(self, *others: Any) -> dict[T, float]:
         """The elements of this set that no other has, with their scores."""
-        return self._run(plans.difference(self._bound(), *self._operands(others, "sum")))
+        return self._run(plans.difference(self._bound(), *self._operands(others, "sum", encoded_known)))
 
     def union_update(self, *others: Any, aggregate: str = "sum") -> None:
         """Add the elements of all others, with the sum, minimum or maximum of the scores. Atomic."""
@@ -43,11 +47,12 @@ class SortedAlgebra(BaseCache, Generic[T]):
 
     def intersection_update(self, *others: Any, aggregate: str = "sum") -> None:
         """Keep the elements that all others have, with the sum, minimum or maximum of the scores. Atomic."""
-        self._run(plans.intersection_update(self._bound(), *self._operands(others, aggregate), aggregate))
+        own = self._operands(others, aggregate, encoded_known)
+        self._run(plans.intersection_update(self._bound(), *own, aggregate))
 
     def difference_update(self, *others: Any) -> None:
         """Remove the elements that any other has. Atomic."""
-        self._run(plans.difference_update(self._bound(), *self._operands(others, "sum")))
+        self._run(plans.difference_update(self._bound(), *self._operands(others, "sum", encoded_known)))
 
     def _meets(self, other: object) -> TypeGuard[BaseCache]:
         """Whether the server can combine the two sets: one connection, members written alike."""
@@ -57,12 +62,17 @@ class SortedAlgebra(BaseCache, Generic[T]):
             return False
         return self.serialize == other.serialize and self._bound().connection is other._bound().connection
 
-    def _operands(self, others: Iterable[Any], aggregate: str) -> tuple[list[str], list[dict[bytes, float]]]:
+    def _operands(
+        self,
+        others: Iterable[Any],
+        aggregate: str,
+        read: Callable[[Target, Iterable[Any]], dict[bytes, float]] = encoded,
+    ) -> tuple[list[str], list[dict[bytes, float]]]:
         """The operands that are on the same server, as keys, and the other operands as members and scores."""
         plans.check_aggregate(aggregate)
         t = self._bound()
         keys = [other._bound().key for other in others if self._meets(other)]
-        return keys, [encoded(t, pairs_of(other)) for other in others if not self._meets(other)]
+        return keys, [read(t, pairs_of(other)) for other in others if not self._meets(other)]
 
 
 def pairs_of(data: Any) -> Iterable[Any]:

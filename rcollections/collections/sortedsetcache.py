@@ -11,6 +11,8 @@ from ..missing import MISSING
 from ..plans.collections import ranks
 from ..plans.collections import sortedalgebra as algebra
 from ..plans.collections import sortedsets as plans
+from ..plans.collections.lookups import known
+from .elements import about
 from .sortedalgebra import SortedAlgebra, pairs_of
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
 
     def score(self, elem: Any) -> float:
         """The score of an element, or KeyError."""
-        return self._run(plans.score(self._bound(), _frozen(elem), _absent(elem)))
+        return self._run(self._score(elem, _absent(elem)))
 
     @overload
     def get(self, elem: Any) -> float | None: ...
@@ -98,28 +100,31 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     def get(self, elem: Any, default: D) -> float | D: ...
     def get(self, elem: Any, default: Any = None) -> Any:
         """The score of an element, or the default."""
-        return self._run(plans.score(self._bound(), _frozen(elem), lambda: default))
+        return self._run(self._score(elem, lambda: default))
+
+    def _score(self, elem: object, absent: Callable[[], D]) -> Operation[float | D]:
+        return about(self._bound(), elem, "score", lambda t, each: plans.score(t, each, absent))
 
     def rank(self, elem: Any, *, reverse: bool = False) -> int:
         """How many elements come before this one, with ``reverse`` after it; KeyError if it is missing."""
-        return self._run(plans.rank(self._bound(), _frozen(elem), reverse, _absent(elem)))
+        return self._run(
+            about(self._bound(), elem, "rank", lambda t, each: plans.rank(t, each, reverse, _absent(elem)))
+        )
 
     def remove(self, elem: Any) -> None:
         """Remove an element, or KeyError. A set means its frozenset here, as in ``set``."""
 
-        def decode(removed: int) -> None:
+        def check(removed: int) -> None:
             if not removed:
                 raise KeyError(elem)
 
-        t = self._bound()
-        self._run(plans.remove(t, "remove", (t.encode(_frozen(elem)),), decode))
+        self._run(about(self._bound(), elem, "remove", lambda t, each: plans.take_out(t, each, check)))
 
     delete = remove
 
     def discard(self, elem: Any) -> bool:
         """Remove an element if it is there; tells whether it was."""
-        t = self._bound()
-        return self._run(plans.remove(t, "discard", (t.encode(_frozen(elem)),), bool))
+        return self._run(about(self._bound(), elem, "discard", plans.discard))
 
     def pop(self, last: bool = False) -> tuple[T, float]:
         """Take out the element with the lowest score, with ``last`` the highest, as ``(element, score)``.
@@ -141,7 +146,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
 
     def contains(self, elem: Any) -> bool:
         """Whether there is such an element: ``in`` under a name. O(1)."""
-        return self._run(plans.contains(self._bound(), _frozen(elem)))
+        return self._run(about(self._bound(), elem, "contains", plans.contains))
 
     def __len__(self) -> int:
         return self.length()
@@ -280,11 +285,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     def delete_many(self, elems: Iterable[Any]) -> int:
         """Remove several elements; gives how many were there."""
         t = self._bound()
-        return self._run(plans.remove(t, "remove", [t.encode(elem) for elem in elems], int))
-
-
-def _frozen(elem: Any) -> Any:
-    return frozenset(elem) if isinstance(elem, set) else elem
+        return self._run(plans.remove(t, "remove", known(t, elems), int))
 
 
 def _absent(elem: Any) -> Callable[[], Any]:

@@ -107,7 +107,6 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call on the server. Sends nothing; not awaited."""
         function = self._function
-        function.keys.shown()
         binding = function.bound()  # that of threads: a key can be asked for outside of an event loop
         return Key(binding.names.key((*self._bound, *args), kwargs))
 

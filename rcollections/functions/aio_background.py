@@ -39,7 +39,8 @@ class AsyncBackground(Generic[P, R]):
         try:
             return await _at_once(job, connection, lambda: self._function(*args, **kwargs))
         except CacheMissError:
-            return await self._function(*args, **kwargs)
+            pass
+        return await self._function(*args, **kwargs)
 
     async def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, also a stale one; on a miss CacheMissError, while the background computes."""

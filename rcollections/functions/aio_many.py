@@ -33,8 +33,8 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
 
     __wrapped__: Callable[P, Coroutine[Any, Any, R]]
 
-    def __init__(self, function: Function, arg: str, key: Callable[[Any], Any] | None) -> None:
-        super().__init__(function, arg, key)
+    def __init__(self, function: Function, arg: str, key: Callable[..., Any] | None, ignore: Iterable[str]) -> None:
+        super().__init__(function, arg, key, ignore)
         mark_coroutine_function(self)
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -78,6 +78,10 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
         jobs, compute, connection = self._jobs(args, kwargs)
         return await self._drive(plans.recompute(jobs, compute), connection)
 
-    async def invalidate(self, ids: Iterable[Any]) -> None:
-        """Drop the values of these ids; values that are being computed now will not be stored. One round trip."""
-        await adrive(self._drop(ids), self._function.bound(flights_of, running_loop()).connection)
+    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Drop the values of the ids of this call; values that are being computed now will not be stored.
+
+        The arguments are those of the call, so that the keys are the same. One round trip for a thousand ids.
+        """
+        binding = self._function.bound(flights_of, running_loop())
+        await adrive(self._drop(binding.names, args, kwargs), binding.connection)

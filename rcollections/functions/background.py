@@ -46,7 +46,8 @@ class Background(Generic[P, R]):
         try:
             return _at_once(job, connection, lambda: self._function(*args, **kwargs))
         except CacheMissError:
-            return self._function(*args, **kwargs)
+            pass
+        return self._function(*args, **kwargs)
 
     def lazy(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached value, also a stale one; on a miss CacheMissError, while the background computes."""

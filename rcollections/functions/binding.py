@@ -80,13 +80,14 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
     """A new binding: options, connection and class brought together."""
     generation = registry.generation
     cls, options = parts.cls, parts.options
-    parts.keys.announce()
     prototype = object.__new__(cls)
     prototype.__dict__["_own_key"] = parts.name
     target = prototype._bound()
     connection: Connection = target.connection
     if not connection.disabled:
         source("entry_store")  # read the script now, not while callers wait for a computed result
+    # Not by ``target``: no ``normalize`` shall see the parts of an exception, and raw text cannot carry them.
+    errors = connection.codec(cls.serializer if cls.serialize else None, cls.signed)
     recipe = Recipe(
         parts.name,
         target,
@@ -104,8 +105,10 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         round_trip=cls.serializer is not None or not cls.serialize or hasattr(cls, "normalize"),
         note=parts.counts.note,
         lost=parts.watching.lost,
-        dump_error=lambda error, key: dump_error(error, lambda value: target.dumps_for(key, value, ERROR)),
-        load_error=lambda data, key: load_error(data, lambda data: target.load_for(key, data, ERROR)),
+        dump_error=lambda error, key: dump_error(error, lambda value, name: errors.dumps(value, key, name, ERROR)),
+        load_error=lambda data, key: load_error(
+            data, lambda data, name: errors.loads(data, key, name, ERROR), options.cache_errors
+        ),
         late=passed,
         disabled=connection.disabled,
         namespace=connection.namespace,

@@ -9,7 +9,6 @@ from ..handles.base import BaseCache
 from ..handles.options import check
 from ..plans.naming import namespaced, tag, tags
 from ..plans.parts import join
-from ..servers import registry
 from .arguments import LONGEST
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ __all__ = ["Keys", "Names"]
 
 
 class Keys:
-    """The beginnings of one function's keys, and announcing them to plain writes."""
+    """The beginnings of one function's keys."""
 
     def __init__(self, name: str, path: str, cls: type[BaseCache], options: Options, arguments: Arguments) -> None:
         self.name = name
@@ -29,13 +28,6 @@ class Keys:
         self.arguments = arguments
         version = options.version
         self._own = f"{path}@{version}" if version else path
-        # The beginnings of keys that users can write by hand; automatic keys count once a user has asked for one.
-        self._beginnings: set[str] = set()
-        given = options.key
-        if isinstance(given, str):
-            self.announce(join(cls.__name__, cls.prefix, (given,)))
-        elif given is not None:
-            self.announce(cls.prefix)
 
     def prefix(self, namespace: str) -> str:
         """The beginning of the keys of all calls; CacheError for a function with a ``key=`` of its own."""
@@ -45,17 +37,6 @@ class Keys:
                 "calls, give it tags, or clean() a class with a prefix"
             )
         return namespaced(namespace, join(self.cls.__name__, self.cls.prefix, (self._own,)))
-
-    def shown(self) -> None:
-        """A user has asked for a key, and may write it by hand from now on."""
-        if self.options.key is None:
-            self.announce(self.prefix(""))
-
-    def announce(self, *beginnings: str) -> None:
-        """Let plain writes know which keys this function computes."""
-        self._beginnings.update(beginnings)
-        for each in self._beginnings:
-            registry.computes(each)
 
     def common(self, namespace: str, *, asked: bool) -> list[str] | None:
         """The beginnings of all keys that a result depends on.

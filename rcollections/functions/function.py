@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigError
 from ..l1 import Owner
 from ..plans.functions.job import Job
 from .arguments import Arguments
@@ -42,6 +43,11 @@ class Function:
         self.cls = cls
         self.name = fn.__qualname__
         self.options = checked(self.name, options, cls, decorator)
+        if not cls.computed:  # P4: its plain writes would leave the computations that run
+            raise ConfigError(
+                f"{decorator} of {self.name}: {cls.__name__} says computed=False, so functions compute none of its "
+                "keys: take another class, or leave computed= out there"
+            )
         self.arguments = Arguments(fn, method=method, ignore_self=self.options.ignore_self)
         self.path = path_of(fn)
         self.owner = Owner(inspect.iscoroutinefunction(fn))  # of the results that L1 holds of it

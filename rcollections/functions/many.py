@@ -11,7 +11,7 @@ from ..servers.drivers.sync import drive
 from .many_face import MultiFace, first_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from ..plans.effects import Plan
     from ..plans.functions.many_leases import Compute
@@ -68,6 +68,10 @@ class MultiCached(MultiFace, Generic[P, R]):
         jobs, compute, connection = self._jobs(args, kwargs)
         return self._drive(plans.recompute(jobs, compute), connection)
 
-    def invalidate(self, ids: Iterable[Any]) -> None:
-        """Drop the values of these ids; values that are being computed now will not be stored. One round trip."""
-        drive(self._drop(ids), self._function.bound().connection)
+    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Drop the values of the ids of this call; values that are being computed now will not be stored.
+
+        The arguments are those of the call, so that the keys are the same. One round trip for a thousand ids.
+        """
+        binding = self._function.bound()
+        drive(self._drop(binding.names, args, kwargs), binding.connection)

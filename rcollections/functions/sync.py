@@ -103,7 +103,6 @@ class CachedFunction(Decorated, Generic[P, R]):
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """The key of this call on the server. Sends nothing."""
-        self._function.keys.shown()
         return Key(self._job(args, kwargs)[0].key)
 
     # -- changing --------------------------------------------------------------------------------

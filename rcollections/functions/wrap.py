@@ -14,7 +14,7 @@ from .options import refuse_unknown
 from .sync import CachedFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
     from ..handles.base import BaseCache
     from .aio import AsyncCachedFunction
@@ -90,22 +90,29 @@ def _face(fn: Any, cls: type[BaseCache], options: dict[str, Any], *, method: boo
 
 
 def wrap_many(
-    fn: object, cls: type[BaseCache], options: dict[str, Any], arg: str, key: Callable[[Any], Any] | None
+    fn: object,
+    cls: type[BaseCache],
+    options: dict[str, Any],
+    arg: str,
+    key: Callable[..., Any] | None,
+    ignore: Iterable[str],
 ) -> Any:
     """The form of ``multi_cached`` of whatever was decorated."""
     if isinstance(fn, staticmethod):
-        return staticmethod(wrap_many(fn.__func__, cls, options, arg, key))
+        return staticmethod(wrap_many(fn.__func__, cls, options, arg, key, ignore))
     if isinstance(fn, classmethod):
-        return CachedClassMethod(wrap_many(fn.__func__, cls, options, arg, key))
+        return CachedClassMethod(wrap_many(fn.__func__, cls, options, arg, key, ignore))
+    if isinstance(fn, MethodType):  # bound to one instance, or to a class, whose values are not those of another one
+        return wrap_many(fn.__func__, cls, options, arg, key, ignore).__get__(fn.__self__, type(fn.__self__))
     if isinstance(fn, Decorated) or not callable(fn):
         raise TypeError("@multi_cached takes a function, and one @cached or @multi_cached is enough")
     refuse_unusable(fn, "@multi_cached")
     function = Function(fn, cls, options, method=False, decorator="@multi_cached")
     if not inspect.iscoroutinefunction(fn):
-        return MultiCached(function, arg, key)
+        return MultiCached(function, arg, key, ignore)
     from .aio_many import AsyncMultiCached  # only now: it brings asyncio
 
-    return AsyncMultiCached(function, arg, key)
+    return AsyncMultiCached(function, arg, key, ignore)
 
 
 def refuse_unusable(fn: Any, decorator: str) -> None:

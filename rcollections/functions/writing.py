@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import CacheError
 from ..observe import events
-from ..plans.effects import Hold
+from ..plans.effects import Carried, CarriedExit, Hold
 from ..plans.functions.invalidate import delete
 from ..plans.functions.job import Job
 from ..plans.functions.recipe import Recipe
@@ -56,7 +56,16 @@ class WritingBlock(Generic[R]):
         """The value that is stored when the block ends well. Refused here if it cannot be written."""
         if not self._open:
             raise CacheError("put() belongs inside the block of writing()")
-        self._value = dump(self._job, value)
+        try:
+            self._value = dump(self._job, value)
+        except (Carried, CarriedExit) as on_its_way:  # of ``ttl=``; here is no plan
+            error = on_its_way.error
+        else:
+            return
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
 
     def _end(self, error: BaseException | None) -> Plan[None]:
         self._open = False

@@ -59,6 +59,7 @@ class BaseCache(Fillable, Binding, Running):
     l1: bool | None = None
     share: bool = False
     signed: bool = False
+    computed: bool = True
 
     _signs = False  # whether this type has values that can be signed
 
@@ -216,11 +217,23 @@ class BaseCache(Fillable, Binding, Running):
 
     has = exists
 
-    def clear(self) -> None:
-        """Remove this key with all its content; fine if it is missing. One round trip."""
+    def clear(self) -> bool:
+        """Remove this key with all its content; True if there was some. One round trip.
+
+        Content that was invalidated by a tag counts as none. A computation that runs now will not be stored.
+        """
         t = self._bound()
         space = t.connection.namespace
-        self._run(plans.clear(t, guard(space, t.key), lease(space, t.key)))
+        return self._run(plans.clear(t, guard(space, t.key), lease(space, t.key)))
+
+    def expires_in(self) -> float | None:
+        """The seconds that the key stays: ``inf`` for ever, None if there is no key. One round trip.
+
+        >>> from rcollections import SetCache
+        >>> SetCache("online", ttl=60, data={"ann"}).expires_in() <= 60
+        True
+        """
+        return self._run(plans.expires_in(self._bound()))
 
     def expire(self, seconds: float | timedelta) -> bool:
         """Let the key live that long from now; 0 for ever. False if there is no key. One round trip."""

@@ -28,6 +28,7 @@ class Handle:
     tags: tuple[str, ...]
     l1: bool | None
     share: bool
+    computed: bool
 
     _own_key: str
     _guards: bool

@@ -26,6 +26,7 @@ OPTIONS = (
     "l1",
     "share",
     "signed",
+    "computed",
 )
 
 
@@ -105,6 +106,7 @@ _TESTS: dict[str, Any] = {
     "l1": lambda value: None if value is None or isinstance(value, bool) else f"is None, True or False, not {value!r}",
     "share": _switch,
     "signed": _switch,
+    "computed": _switch,
 }
 
 

@@ -92,13 +92,13 @@ class Pending:
 
 
 class Done(Pending):
-    """A result that needed no server: it is there already."""
+    """A result that needed no server: it is there already, be it an error."""
 
     __slots__ = ()
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, op: Ready[Any]) -> None:
         super().__init__(Op("nothing", Command(()), as_is))
-        self.settle(Outcome(value))
+        self.settle(Outcome(op.value if op.error is None else op.error))
 
 
 class Pipeline(Generic[C]):
@@ -109,9 +109,10 @@ class Pipeline(Generic[C]):
         self._connection: Any = None
         self._open = False
         self.kept: list[tuple[Pending, Op[Any], Any]] = []
+        self._made: list[Pending] = []  # all results in order, those that need no server among them
 
     def __enter__(self) -> C:
-        if self._open or self.kept:
+        if self._open or self._made:
             raise CacheError("a pipeline serves one block: call pipeline() again")
         self._open = True
         self._connection = self._handle._bound().connection
@@ -129,16 +130,20 @@ class Pipeline(Generic[C]):
         new.__dict__["_pipeline"] = self
         return new  # type: ignore[no-any-return]
 
-    def keep(self, op: Op[Any], handle: Any) -> Pending:
+    def keep(self, op: Op[Any] | Ready[Any], handle: Any) -> Pending:
         """Queue one operation; in the place of ``op.instead``, if that is the last one in the queue."""
         if not self._open:
             raise CacheError("this pipeline was sent already: call pipeline() again")
+        if isinstance(op, Ready):
+            self._made.append(Done(op))
+            return self._made[-1]
         if op.instead is not None and self.kept and self.kept[-1][0] is op.instead:
             self.kept.pop()
             pending: Pending = op.instead
             pending.becomes(op)
         else:
             pending = Pending(op)
+            self._made.append(pending)
         self.kept.append((pending, op, handle))
         return pending
 
@@ -168,7 +173,7 @@ class Pipeline(Generic[C]):
         """All results in order; where one failed, its exception stands in its place."""
         if self._open:
             raise CacheError("the results are there when the pipeline's block has ended")
-        return [pending.outcome for pending, _, _ in self.kept]
+        return [pending.outcome for pending in self._made]
 
 
 class Pipelined(Handle):
@@ -178,8 +183,6 @@ class Pipelined(Handle):
 
     def _run(self, op: Operation[Any]) -> Any:
         here = self._here()
-        if isinstance(op, Ready):
-            return Done(op.value)
         if isinstance(op, Trips):
             op.plan.close()
             if op.inside is None:

@@ -51,8 +51,8 @@ class Running(Nearby):
     def _reply(self, t: Target, op: Op[Any]) -> Any:
         if t.guarded or op.operands:
             return drive(one(op.step), t.connection)
-        if op.ahead is not None:
-            return t.connection.many((op.ahead, op.step), False, False)[1]
+        if op.beside is not None:
+            return t.connection.many((op.step, op.beside), True, False)[0]
         return t.connection.one(op.step)
 
     def _rest(self, t: Target, more: More[T]) -> T:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
-    "Arg", "Batch", "Call", "Command", "Effect", "Give", "Hold", "Now", "Plan", "ReadToHold", "Script", "Seen", "Sleep",
-    "Spawn", "Step", "Subscribe", "Wait",
+    "Arg", "Batch", "Call", "Carried", "CarriedExit", "Command", "Effect", "Give", "Hold", "Now", "Plan", "ReadToHold",
+    "Script", "Seen", "Sleep", "Spawn", "Step", "Subscribe", "Wait", "carried", "original",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -72,6 +72,35 @@ class Call(NamedTuple):
     """A function of the user, called without arguments. The asyncio driver awaits a result that is awaitable."""
 
     fn: Callable[[], Any]
+
+
+class Carried(Exception):
+    """A StopIteration of the user, on its way through plans: Python lets no generator raise one (PEP 479).
+
+    Drivers throw it into a plan in the place of the error, and raise the error where the plan ends.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class CarriedExit(BaseException):
+    """The same for a GeneratorExit of the user: a plan would take it for the sign that it was dropped."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def carried(error: BaseException) -> BaseException:
+    """This error of the user in the form in which it travels through plans: raise this inside of a plan."""
+    if isinstance(error, StopIteration):
+        return Carried(error)
+    return CarriedExit(error) if isinstance(error, GeneratorExit) else error
+
+
+def original(error: BaseException) -> BaseException:
+    """The error of the user itself."""
+    return error.error if isinstance(error, (Carried, CarriedExit)) else error
 
 
 class Sleep(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..missing import MISSING
-from .effects import Batch
+from .effects import Batch, original
 from .expanded import Expanded, expand, folded
 from .op import More
 from .through import through
@@ -42,8 +42,8 @@ def together(ops: Sequence[Op[Any]]) -> Plan[tuple[list[Outcome], Exception | No
 
 def _form(op: Op[Any]) -> Expanded | None:
     """The steps that are sent for an operation; None if it is only its own step."""
-    if op.ahead is not None:
-        return Expanded((op.ahead, op.step), lambda replies: replies[1])
+    if op.beside is not None:
+        return Expanded((op.step, op.beside), lambda replies: replies[0])
     return expand(op.step, waits=False)
 
 
@@ -62,7 +62,7 @@ def _outcome(op: Op[Any], reply: object) -> Plan[Outcome]:
                 name, value = value.name, (yield from _behind(value))
         return Outcome(value, hit, name)
     except Exception as error:  # kept, not raised: the error belongs to this result alone
-        return Outcome(error, hit, name)
+        return Outcome(original(error), hit, name)
 
 
 def _behind(more: More[Any]) -> Plan[Any]:

@@ -33,7 +33,7 @@ class Op(NamedTuple, Generic[T]):
     reads: bool = False  # observers are told whether it was a hit
     absent: Callable[[], T | Missing | More[T]] | None = None  # gives the value of a miss or More, or raises
     operands: bool = False  # other collections take part, which may be guarded even if this one is not
-    ahead: Command | None = None  # sent before the step, in the same trip; its reply is dropped
+    beside: Command | None = None  # carried out with the step, in one MULTI; its reply is dropped
     part: object = None  # the one field that is read, where L1 may hold its value decoded
     # For pipelines: what ``+= n`` of the pending result means, where that is an operation of its own
     # (counters), and the pending read that such an operation makes superfluous.
@@ -82,10 +82,21 @@ class Trips(NamedTuple, Generic[T]):
     inside: Callable[[], Op[T]] | None = None
 
 
-class Ready(NamedTuple, Generic[T]):
-    """An operation that needs no server: its value is there already."""
+class Ready(Generic[T]):
+    """An operation that needs no server: its value is there already, or the error that stands in its place."""
 
-    value: T
+    __slots__ = ("_value", "error")
+
+    def __init__(self, value: T, error: Exception | None = None) -> None:
+        self._value = value
+        self.error = error
+
+    @property
+    def value(self) -> T:
+        """The value; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self._value
 
 
 Operation: TypeAlias = "Op[T] | Trips[T] | Ready[T]"
@@ -97,7 +108,7 @@ def as_plan(op: Operation[T]) -> Plan[Any]:
         return op.value
     if isinstance(op, Trips):
         return (yield from op.plan)
-    reply = (yield op.step) if op.ahead is None else (yield Batch((op.ahead, op.step)))[1]
+    reply = (yield op.step) if op.beside is None else (yield Batch((op.step, op.beside), atomic=True))[0]
     value = op.decode(reply)
     if isinstance(value, More):
         value = yield from value.plan

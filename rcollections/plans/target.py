@@ -28,6 +28,7 @@ ReadAt: TypeAlias = "Callable[[bytes, str, bytes | None, int], Any]"
 SNAPSHOT = 10_000  # elements that a whole read takes in one reply; more are read page by page
 ATOMIC = 5_000  # elements that one script writes; more go to a staging key first, or in chunks where docs say so
 PAGE = 1_000  # elements of a page
+LONGEST = 1e11  # seconds of a ttl: servers keep when a field ends in 48 bits of ms, and entries their grace
 
 
 class Place(NamedTuple):
@@ -75,7 +76,7 @@ class Target:
         self.key = key
         self.guarded = type(key) is Guarded
         self.place: Place | None = None
-        self.lease: str | None = None  # set where functions compute values of this key: plain writes end their lease
+        self.lease: str | None = None  # set where functions may compute values of this key: plain writes drop it
         self.name = name  # the name of the class, for messages and observers
         self.connection = connection
         # For loops, and for the values of functions, whose keys are the jobs': the key is not in their errors.
@@ -167,9 +168,9 @@ def milliseconds(ttl: float | timedelta) -> int:
         if isinstance(seconds, bool) or not hasattr(seconds, "__index__"):
             raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
         seconds = index(seconds)
-    if not 0 <= seconds <= 9e12:
+    if not 0 <= seconds <= LONGEST:
         given = repr(seconds) if isinstance(seconds, float) or abs(seconds) < 10**20 else "an int beyond that"
-        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 9e12, not {given}")
+        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 1e11 (3,000 years), not {given}")
     return max(1, round(seconds * 1000)) if seconds else 0
 
 

@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 __all__ = [
-    "computes",
     "configure",
     "connection",
     "connections",
     "generation",
     "ignore_environment",
-    "is_computed",
     "keyring",
     "reset",
 ]
@@ -39,9 +37,6 @@ _keyring_known = False
 
 # A handle remembers its connection together with this number, which changes whenever the connection may be wrong.
 generation = 0
-
-# The beginnings of keys that functions of this process compute, and that users can write by hand as well.
-_computed: frozenset[str] = frozenset()
 
 
 def configure(
@@ -178,26 +173,6 @@ def _nothing_configured(name: str) -> Connection:
     return _connections[""]
 
 
-def computes(beginning: str) -> None:
-    """A function has its values under this key, and under all keys that begin with this key and a dot.
-
-    Plain writes of these keys have to take the lease from its owner; writes of other keys need not.
-    """
-    global generation, _computed
-    with _lock:
-        if beginning not in _computed:
-            _computed |= {beginning}
-            generation += 1
-
-
-def is_computed(key: str, prefix: str) -> bool:
-    """Whether a function of this process may compute this key (without its namespace) of a class with this prefix.
-
-    A function whose keys have no common beginning counts only for keys of classes without prefix.
-    """
-    return any(key == each or key.startswith(each + ".") if each else not prefix for each in _computed)
-
-
 def keyring() -> Keyring | None:
     """The signing keys: of ``configure(signing_key=)``, else of ``CACHES_SIGNING_KEY``, else none."""
     global _keyring, _keyring_known
@@ -219,9 +194,8 @@ def reset() -> None:
     """Close and forget all connections, and the data of memory servers; the environment is read again on use."""
     from ..wire.links.memory import forget_fake_servers
 
-    global generation, _environment_read, _keyring, _keyring_known, _computed
+    global generation, _environment_read, _keyring, _keyring_known
     with _lock:
-        _computed = frozenset()  # functions announce their keys again when they are used
         for each in _connections.values():
             each.close()
         _connections.clear()

@@ -28,6 +28,7 @@ class Link:
         self._client_done = self._server_done = False
         self._asked = self._answered = 0
         self._cut_at = 0  # the number of the request whose reply no client sees; 0: none
+        self._chosen = self._queued = False  # the chosen request has come; a MULTI has no EXEC yet
         self._listens = False  # the client has subscribed
         self._allowance = 0.0  # bytes that may trickle now
         self.frozen = faults.frozen  # requests, replies
@@ -95,7 +96,9 @@ class Link:
             if self._cut_at:
                 continue  # requests of a pipeline behind the chosen request never reach the server
             self._up += frame
-            if self._faults.is_chosen(name):
+            self._chosen = self._chosen or self._faults.is_chosen(name)
+            self._queued = name == "MULTI" or (self._queued and name not in ("EXEC", "DISCARD"))
+            if self._chosen and not self._queued:  # what stands in a MULTI is carried out by its EXEC
                 self._cut_at = self._asked
 
     def _take_replies(self) -> bool:

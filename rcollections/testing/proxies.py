@@ -78,7 +78,8 @@ class Proxy:
     def cut_after_request(self, n: int = 1, command: str | None = None) -> None:
         """The server executes the n-th request from now on (of that command); the proxy cuts before the reply.
 
-        ``command`` is the name on the wire: redis-py's ``incr`` sends INCRBY.
+        ``command`` is the name on the wire: redis-py's ``incr`` sends INCRBY. A command inside MULTI is executed
+        by the EXEC, and the proxy cuts before the reply to that.
         """
         if n < 1:
             raise ValueError(f"n counts requests from 1 on, not {n!r}")

@@ -104,6 +104,8 @@ def _packed(value: object, options: int) -> bytes:
         if raised:
             raise raised[0] from None
         raise
+    finally:
+        scalars.close()  # here, not where the generator is collected: what a handler raises there is lost
 
 
 def _scalars(raised: list[BaseException]) -> Generator[Any, Any, None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rcollections.errors import CacheError
 from rcollections.plans.effects import Hold
 from rcollections.plans.functions.values import dump
-from tests.interleavings.parts import KEY, Boom, Change
+from tests.interleavings.parts import KEY, LEASE, Boom, Change
 from tests.interleavings.promises import BY_HAND, Broken
 
 if TYPE_CHECKING:
@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from rcollections.plans.functions.job import Job
     from tests.interleavings.world import World
 
-__all__ = ["bumper", "changer", "clearer", "failing", "putter", "reader", "refresher", "writer"]
+__all__ = [
+    "bumper",
+    "changer",
+    "clearer",
+    "failing",
+    "putter",
+    "reader",
+    "refresher",
+    "setter",
+    "setter_ahead",
+    "writer",
+]
 
 Life = Any
 
@@ -121,6 +132,24 @@ def putter(bumps: tuple[str, ...] = (), exact: bool = False) -> Life:
             raise Broken(f"{BY_HAND + version} was put, and read as {value}")
 
     return life
+
+
+def setter(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
+    """Changes the source and writes the new value plainly, as a process does that knows no function of this key."""
+    t = job().recipe.target
+    t.lease = LEASE  # as ``KeyCache`` does
+    version = yield Change()
+    yield from w.parts.op.as_plan(w.parts.strings.set(t, BY_HAND + version))
+    w.promises.invalidated(version)
+
+
+def setter_ahead(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
+    """The other order: the plain write first, then the source. No computation may bring back what was before both."""
+    t = job().recipe.target
+    t.lease = LEASE
+    version = w.source + 1
+    yield from w.parts.op.as_plan(w.parts.strings.set(t, BY_HAND + version))
+    w.promises.invalidated((yield Change()))
 
 
 def writer(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:

@@ -13,6 +13,7 @@ from tests.interleavings.actors import (  # fmt: skip
     putter,
     reader,
     refresher,
+    setter,
     twice,
     writer,
 )
@@ -34,11 +35,12 @@ ACTORS: dict[str, Any] = {
     "expire": changer("expire"),
     "bump": bumper(TAG),
     "put": putter(),
+    "set": setter,
     "write": writer,
     "clear": clearer,
     "fail": failing(),
 }
-CHANGERS = {"delete", "delete, call", "expire", "bump", "put", "write", "clear"}
+CHANGERS = {"delete", "delete, call", "expire", "bump", "put", "set", "write", "clear"}
 
 
 def scenario(
@@ -55,7 +57,7 @@ def scenario(
         tags,
         after=(ACTORS["call"],),
         computations=1 if {*names} == {"call"} else None,
-        prompt="clear" not in names,  # it tells nobody: whoever waits looks again after a while
+        prompt={"clear", "set"}.isdisjoint(names),  # they tell nobody: whoever waits looks again after a while
         plain_writers=sum(name in CHANGERS for name in names),
     )
 

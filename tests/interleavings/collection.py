@@ -77,7 +77,7 @@ class Collection:
 
     def clear(self) -> Plan[Any]:
         """``c.clear()``"""
-        return self.run(keys.clear(self.plain, *self.world.parts.beside))
+        return self.run(keys.clear(self.plain, GUARD, LEASE))
 
     def since(self) -> Plan[bytes]:
         """``c.since()``"""

@@ -8,9 +8,8 @@ from tests.interleavings.collection import adder, afresh, bumper, clearer, fille
 from tests.interleavings.collection_catalog import kept, shelf
 from tests.interleavings.guards import Guard
 from tests.interleavings.mutants import guarded, plans, scripts
-from tests.interleavings.parts import LEASE
-from tests.interleavings.scenario import TAG, TAG_B, Parts
-from tests.interleavings.unguarded import open_over, open_unseen
+from tests.interleavings.scenario import TAG, TAG_B
+from tests.interleavings.unguarded import clear_data_only, open_over, open_unseen
 
 __all__ = ["COLLECTION_GUARDS"]
 
@@ -82,7 +81,7 @@ COLLECTION_GUARDS: dict[str, Guard] = {
         shelf("", (looker,), (BUMP,), evict=(TAG,), **THERE),
     ),
     "clear drops the guard": Guard(
-        lambda: Parts(beside=(LEASE,)),
+        lambda: scripts(key_clear=clear_data_only),
         shelf("", (filler(),), (clearer,), **THERE),
     ),
     "one loads": Guard(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rcollections.plans.effects import Script
-from tests.interleavings.parts import KEY, LEASE
+from tests.interleavings.parts import LEASE
 from tests.interleavings.promises import Broken, Promises
 
 if TYPE_CHECKING:
@@ -65,14 +65,13 @@ class CollectionPromises(Promises):
     def served(self, actor: Actor | None, step: Any, reply: Any) -> None:
         super().served(actor, step, reply)
         if not isinstance(step, Script):
-            if step.args[0] == "UNLINK" and KEY in step.args:
-                self._ends()
-                if LEASE in step.args:
-                    self.holder = None
             return
         name = step.name.removeprefix("guarded:")
         if name == "tag_bump":
             self._ends()
+        elif name == "key_clear":
+            self._ends()
+            self.holder = None
         elif name == "guard_open" and reply[0] == b"lease":
             if self.valid() is not None:
                 raise Broken("two have the lease")

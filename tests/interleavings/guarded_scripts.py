@@ -80,6 +80,14 @@ def guard_open(m: Model, keys: Words, args: Words) -> list[Any]:
     return [b"lease" if mode == b"load" else b"open", mark]
 
 
+def key_clear(m: Model, keys: Words, _args: Words) -> list[Any]:
+    key, guard, lease, *tags = keys
+    live = alive(m.get(guard) or b"", b"".join(m.get(tag) or b"missing" for tag in tags))
+    removed = m.unlink(key)
+    m.unlink(guard, lease)
+    return [b"ok", removed if live else 0]
+
+
 def settle(
     m: Model, ttl: bytes, key: bytes, guard: bytes, found: bytes, mark: bytes, filled: bool, whole: bool
 ) -> None:
@@ -143,6 +151,7 @@ def guarded(op: Callable[[Model, Words, Words], list[Any]]) -> Callable[[Model, 
 
 GUARDED_SCRIPTS: dict[str, Callable[[Model, Words, Words], list[Any]]] = {
     "guard_open": guard_open,
+    "key_clear": key_clear,
     **{each.__name__: each for each in (set_read, set_add, set_replace)},
     **{f"guarded:{each.__name__}": guarded(each) for each in (set_read, set_add, set_replace)},
 }

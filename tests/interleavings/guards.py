@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcollections.plans.collections import keys
-from tests.interleavings.actors import bumper, changer, clearer, failing, putter, reader, refresher, writer
+from tests.interleavings.actors import (
+    bumper,
+    changer,
+    clearer,
+    failing,
+    putter,
+    reader,
+    refresher,
+    setter,
+    setter_ahead,
+    writer,
+)
 from tests.interleavings.mutants import plans, scripts
 from tests.interleavings.parts import LEASE
 from tests.interleavings.scenario import TAG, TAG_B, Parts, Scenario, stored
@@ -98,7 +109,8 @@ GUARDS: dict[str, Guard] = {
     ),
     "fresh-token-per-send": Guard(
         lambda: plans(
-            ("lease", "        yield Spawn(free(job, token))\n        raise ServerFailed(error) from error\n",
+            ("lease",
+             "        yield Spawn(free(job, token, told=True))\n        raise ServerFailed(error) from error\n",
              '        reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)\n'),
         ),
         case((CALL,), (DELETE,), faults=1, may_fail=("entry_fetch",)),
@@ -144,8 +156,18 @@ GUARDS: dict[str, Guard] = {
     "delete-drops-lease": Guard(lambda: scripts(entry_delete=delete_entry_only), case((CALL,), (DELETE,))),
     "expire-drops-lease": Guard(lambda: scripts(entry_expire=expire_entry_only), case((CALL,), (changer("expire"),))),
     "put-drops-lease": Guard(lambda: scripts(entry_put=put_entry_only), case((CALL,), (putter(),), plain_writers=1)),
+    "plain writes drop the lease": Guard(
+        lambda: plans(("strings", 'beside=None if t.lease is None else Command(("UNLINK", t.lease))', "beside=None")),
+        case((CALL,), (setter,), plain_writers=1),
+    ),
+    "plain writes in one step with the lease": Guard(
+        lambda: plans(
+            ("op", "(yield Batch((op.step, op.beside), atomic=True))[0]", "(yield Batch((op.step, op.beside)))[0]"),
+        ),
+        case((CALL,), (setter_ahead,), plain_writers=1),
+    ),
     "clear-drops-leases": Guard(
-        lambda: Parts(clear=lambda prefix: keys._clean(f"{prefix}*", [prefix], [])),
+        lambda: Parts(clear=lambda prefix: keys._removed(f"{prefix}*", [prefix], [])),
         case((CALL,), (clearer,)),
     ),
     "recheck": Guard(lambda: scripts(entry_fetch=fetch_unseen), case((CALL,), (CALL,), computations=1)),

@@ -20,6 +20,7 @@ __all__ = ["changed", "guarded", "plans", "scripts"]
 PACKAGE = "rcollections.plans"
 # Each before those that import it.
 MODULES = {
+    "op": "op",
     "entries": "entries",
     "rounds": "rounds",
     "flight": "flight",
@@ -39,6 +40,7 @@ MODULES = {
     "expanded": "expanded",
     "through": "through",
     "loads": "collections.loads",
+    "strings": "collections.strings",
 }
 ORDER = tuple(MODULES)
 
@@ -67,7 +69,19 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
             sys.modules[f"{PACKAGE}.{MODULES[name]}"] = module
     modules = {
         name: made[name]
-        for name in ("call", "refresh", "put", "bump", "invalidate", "writing", "guards", "through", "loads")
+        for name in (
+            "call",
+            "refresh",
+            "put",
+            "bump",
+            "invalidate",
+            "writing",
+            "guards",
+            "through",
+            "loads",
+            "op",
+            "strings",
+        )
     }
     return Parts(**modules, flights=made["flights"].Flights, **parts)
 

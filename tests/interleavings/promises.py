@@ -115,9 +115,9 @@ class Promises:
     def served(self, actor: Actor | None, step: Any, reply: Any) -> None:
         """The server carried out a step."""
         if not isinstance(step, Script):
-            if step.args[0] in ("UNLINK", "DEL") and LEASE.encode() in step.args:
+            if step.args[0] in ("UNLINK", "DEL") and {LEASE, LEASE.encode()} & {*step.args}:
                 self.holder = None
-            elif step.args[0] == "SET" and step.args[1] == KEY:  # only mutations write so
+            elif step.args[0] == "SET" and step.args[1] == KEY:
                 self._stored(step.args[2], 100_000)
             return
         now, name, args = self.world.model.now, step.name, step.args

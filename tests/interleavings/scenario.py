@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from rcollections.coherence.proof import Proof
 from rcollections.l1.tier import Tier
-from rcollections.plans import guards, through
+from rcollections.plans import guards, op, through
 from rcollections.plans import tags as bump
-from rcollections.plans.collections import keys, loads
+from rcollections.plans.collections import keys, loads, strings
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
 from rcollections.plans.functions import call, invalidate, put, refresh, writing
 from rcollections.plans.functions.recipe import Recipe
-from tests.interleavings.parts import GUARD, KEY, LEASE
+from tests.interleavings.parts import KEY
 from tests.interleavings.promises import Promises
 from tests.interleavings.scripts import SCRIPTS
 
@@ -33,6 +34,9 @@ TAG, TAG_B = "rc:t:a", "rc:t:b"
 def numbered(actor: Any) -> bytes:
     """8 bytes: whose draw, and which."""
     return b"d%03d%04d" % (actor.number, actor.draws)
+
+
+CLEARED = partial(keys.clean_function, "")  # ``f.clear()`` where there is no namespace
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,9 @@ class Parts:
     guards: Any = guards
     through: Any = through
     loads: Any = loads
-    beside: tuple[str, ...] = (GUARD, LEASE)  # what goes with a collection that is cleared
-    clear: Any = keys.clean_function
+    op: Any = op
+    strings: Any = strings
+    clear: Any = CLEARED
     tier: Any = Tier  # of the process
     proof: Any = Proof
     own: str = "finally"  # when own writes are told to the tier: also "reply", "before", "never"

@@ -46,7 +46,7 @@ def steps(rng: random.Random, model: Model) -> tuple[Any, ...]:
             bump(rng),
             Command(("MGET", *KEYS)),
             Command(("UNLINK", rng.choice((SET, *KEYS)))),
-            Command(("UNLINK", SET, GUARD, LEASE)),
+            Script("key_clear", (SET, GUARD, LEASE, *tags), ()),
             Command(("PEXPIRE", rng.choice((SET, *KEYS)), rng.choice(LEFT))),
             Command(("PERSIST", SET)),
         )

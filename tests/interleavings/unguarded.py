@@ -15,6 +15,7 @@ __all__ = [
     "LateFlight",
     "LateFlights",
     "begin_politely",
+    "clear_data_only",
     "delete_entry_only",
     "expire_entry_only",
     "fetch_over",
@@ -98,6 +99,11 @@ def remake_tags(m: Any, keys: Any, args: Any) -> list[Any]:
     for tag, new in zip(keys[2:], args[5:], strict=True):
         m.set(tag, new)
     return SCRIPTS["entry_fetch"](m, keys, args)
+
+
+def clear_data_only(m: Any, keys: Any, _args: Any) -> list[Any]:
+    """The guard stays, and what was to be stored before is."""
+    return [b"ok", m.unlink(keys[0], keys[2])]
 
 
 def open_over(m: Any, keys: Any, args: Any) -> list[Any]:

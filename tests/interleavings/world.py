@@ -149,6 +149,8 @@ class World(Mishaps):
         effect = actor.effect
         if isinstance(effect, Batch):
             actor.batch.append(self.serve(effect.steps[len(actor.batch)]))
+            while effect.atomic and len(actor.batch) < len(effect.steps):
+                actor.batch.append(self.serve(effect.steps[len(actor.batch)]))
             if len(actor.batch) < len(effect.steps):
                 return
             self.answer(actor, actor.batch)

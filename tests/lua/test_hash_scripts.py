@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from rcollections import connection
 from rcollections.errors import CacheError, WrongTypeError
 from rcollections.plans.effects import Script
 
@@ -180,6 +182,18 @@ def test_hash_set_ttl_stores_all_or_says_that_it_cannot(store: Any) -> None:
     assert all(0 < ms <= 500 for ms in store.raw("HPTTL", "h", "FIELDS", 2, "f", "g"))
     assert run(store, "hash_set_ttl", ("h",), *TTL, "0", "f", "1") == [b"ok", 0]
     assert store.raw("HPTTL", "h", "FIELDS", 1, "f") == [-1]
+
+
+def test_hash_set_ttl_refuses_a_ttl_before_it_writes(server: Any) -> None:
+    """Nothing is stored, and the ttl of the hash stays as it was."""
+    store = connection()
+    store.raw("HSET", "h", "old", "1")
+    store.raw("PEXPIRE", "h", 500)
+    for wrong in ("9223372036854775807", "-1", "soon"):
+        with suppress(CacheError):
+            assert run(store, "hash_set_ttl", ("h",), *TTL, wrong, "f", "1", "g", "2") == [b"unsupported"]
+        assert content(store) == {b"old": b"1"}
+        assert 0 < store.raw("PTTL", "h") <= 500
 
 
 def test_hash_set_ttl_refuses_another_type(store: Any) -> None:

@@ -170,7 +170,7 @@ def test_key_incr(store: Any, now: str | None, kind: str, by: str, answer: list[
     """Ints stay exact to the last of 64 bits, floats stay floats, text is refused and kept."""
     if now is not None:
         store.raw("SET", "k", now)
-    assert run(store, "key_incr", ("k",), *TTL, kind, by) == answer
+    assert run(store, "key_incr", ("k",), *TTL, kind, by, "any") == answer
     if answer[0] == b"ok":
         assert store.raw("GET", "k") == answer[1]
         assert armed(store)
@@ -181,11 +181,11 @@ def test_key_incr(store: Any, now: str | None, kind: str, by: str, answer: list[
 
 def test_key_incr_arms_once_with_first(store: Any) -> None:
     """A daily counter ends with its day."""
-    run(store, "key_incr", ("k",), *FIRST, "int", "1")
+    run(store, "key_incr", ("k",), *FIRST, "int", "1", "any")
     assert armed(store)
     store.raw("PEXPIRE", "k", 500)
-    run(store, "key_incr", ("k",), *FIRST, "int", "1")
-    run(store, "key_incr", ("k",), *FIRST, "float", "0.5")
+    run(store, "key_incr", ("k",), *FIRST, "int", "1", "any")
+    run(store, "key_incr", ("k",), *FIRST, "float", "0.5", "any")
     assert 0 < ttl(store) <= 500
 
 
@@ -193,36 +193,51 @@ def test_key_incr_refuses_another_type(store: Any) -> None:
     """A list is no number."""
     store.raw("RPUSH", "k", "1")
     with pytest.raises(WrongTypeError, match="another kind of structure"):
-        run(store, "key_incr", ("k",), *TTL, "int", "1")
+        run(store, "key_incr", ("k",), *TTL, "int", "1", "any")
 
 
 def test_key_incr_of_an_entry(store: Any) -> None:
     """Its metadata stays in front, its grace behind the ttl; what counts no more begins at 0, as a bare value."""
     fresh = pack(Entry(b"9223372036854775800", VALUE, 1000))
     store.raw("SET", "k", fresh, "PX", 50_000)
-    assert run(store, "key_incr", ("k",), *TTL, "int", "100") == [b"range"]
+    assert run(store, "key_incr", ("k",), *TTL, "int", "100", "any") == [b"range"]
     assert store.raw("GET", "k") == fresh
     assert ttl(store) > 9000
-    assert run(store, "key_incr", ("k",), *FIRST, "int", "7") == [b"ok", b"9223372036854775807"]
+    assert run(store, "key_incr", ("k",), *FIRST, "int", "7", "any") == [b"ok", b"9223372036854775807"]
     assert store.raw("GET", "k") == fresh[:18] + b"9223372036854775807"
     assert ttl(store) > 10_000
-    assert run(store, "key_incr", ("k",), *TTL, "float", "0.5") == [b"ok", b"9.223372036854776e+18"]
+    assert run(store, "key_incr", ("k",), *TTL, "float", "0.5", "any") == [b"ok", b"9.223372036854776e+18"]
     assert store.raw("GET", "k") == fresh[:18] + b"9.223372036854776e+18"
     assert 9000 < ttl(store) <= 10_000
     store.raw("SET", "k", pack(Entry(b"text", VALUE, 1000)))
-    assert run(store, "key_incr", ("k",), *TTL, "int", "1") == [b"text"]
+    assert run(store, "key_incr", ("k",), *TTL, "int", "1", "any") == [b"text"]
     for kind, by in (("int", "-9223372036854775808"), ("float", "0.5")):
         store.raw("SET", "k", pack(Entry(b"5", VALUE, 1000)), "PX", 900)
-        assert run(store, "key_incr", ("k",), *FIRST, kind, by) == [b"ok", by.encode()]
+        assert run(store, "key_incr", ("k",), *FIRST, kind, by, "any") == [b"ok", by.encode()]
         assert store.raw("GET", "k") == by.encode()
         assert armed(store)
+
+
+def test_key_incr_of_what_must_be_there(store: Any) -> None:
+    """Where no number counts, nothing changes."""
+    there = ("key_incr", ("k",), *TTL, "int", "1", "there")
+    assert run(store, *there) == [b"missing"]
+    assert store.raw("EXISTS", "k") == 0
+    for dead in (pack(Entry(b"5", VALUE, 1000)), pack(Entry(b"5", ERROR))):
+        store.raw("SET", "k", dead, "PX", 900)
+        assert run(store, *there) == [b"missing"]
+        assert store.raw("GET", "k") == dead
+        assert ttl(store) <= 900
+    store.raw("SET", "k", "5")
+    assert run(store, *there) == [b"ok", b"6"]
+    assert armed(store)
 
 
 def test_first_is_after_what_counts_no_more(store: Any) -> None:
     """A fresh entry hands on its freshness, without the grace; a stale one nothing, and a token of nothing fits."""
     writes: list[Any] = [
         ("key_set", "9000", "new"),
-        ("key_set_many", *FIRST, "new"),
+        ("key_set_many", "1", *FIRST, "new"),
         ("key_cas", *FIRST, "there", "", "new"),
         ("key_cas", *FIRST, "absent", "", "new"),
     ]
@@ -267,14 +282,59 @@ def test_key_set_arms_when_the_key_is_made(store: Any) -> None:
 def test_key_set_many(store: Any) -> None:
     """Each key by the rule of the mode."""
     store.raw("SET", "a", "old", "PX", 500)
-    assert run(store, "key_set_many", ("a", "b"), *FIRST, "1", "2") == [b"ok"]
+    assert run(store, "key_set_many", ("a", "b"), "2", *FIRST, "1", "2") == [b"ok"]
     assert store.raw("MGET", "a", "b") == [b"1", b"2"]
     assert 0 < ttl(store, "a") <= 500
     assert armed(store, "b")
-    run(store, "key_set_many", ("a", "b"), *NONE, "3", "4")
+    run(store, "key_set_many", ("a", "b"), "2", *NONE, "3", "4")
     assert ttl(store, "a") == ttl(store, "b") == -1
-    run(store, "key_set_many", ("a", "b"), *TTL, "5", "6")
+    run(store, "key_set_many", ("a", "b"), "2", *TTL, "5", "6")
     assert armed(store, "a")
+
+
+def test_key_set_many_is_all_or_nothing(store: Any) -> None:
+    """A key of another type among them: no value is stored, and no lease dropped."""
+    store.raw("SADD", "b", "member")
+    store.raw("SET", "rc:l:{a}", "token")
+    with pytest.raises(WrongTypeError):
+        run(store, "key_set_many", ("a", "b", "rc:l:{a}", "rc:l:{b}"), "2", *FIRST, "1", "2")
+    assert store.raw("EXISTS", "a", "rc:l:{a}") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("key_set", ("0", "9")),
+        ("key_add", ("0", "9")),
+        ("key_cas", (*NONE, "absent", "", "9")),
+        ("key_incr", (*NONE, "int", "9", "any")),
+        ("key_incr", (*NONE, "float", "9.0", "any")),
+        ("key_set_many", ("1", *NONE, "9")),
+    ],
+)
+def test_plain_writes_drop_the_lease(store: Any, name: str, args: tuple[str, ...]) -> None:
+    """P4: in the same step as the write; without a write it stays, and without a lease there is none to drop."""
+    keys = ("k", "rc:l:{k}")
+    store.raw("SET", keys[1], "token")
+    run(store, name, keys[:1], *args)
+    assert store.raw("GET", keys[0]).startswith(b"9")
+    assert store.raw("EXISTS", keys[1]) == 1
+    store.raw("DEL", keys[0])
+    run(store, name, keys, *args)
+    assert store.raw("GET", keys[0]).startswith(b"9")
+    assert store.raw("EXISTS", keys[1]) == 0
+
+
+def test_a_write_that_is_refused_leaves_the_lease(store: Any) -> None:
+    """The value did not change, so what is computed is not older than it."""
+    keys = ("k", "rc:l:{k}")
+    store.raw("SET", keys[0], "text")
+    store.raw("SET", keys[1], "token")
+    assert run(store, "key_add", keys, "0", "new")[0] == b"there"
+    assert run(store, "key_cas", keys, *NONE, "there", "other", "new") == [b"changed"]
+    assert run(store, "key_cas", keys, *NONE, "absent", "", "new") == [b"changed"]
+    assert run(store, "key_incr", keys, *NONE, "int", "1", "any") == [b"text"]
+    assert store.raw("EXISTS", keys[1]) == 1
 
 
 def test_key_delete_many_counts_the_keys_only(store: Any) -> None:

@@ -97,9 +97,11 @@ def test_entry_arm_never_shortens_when_it_renews(store: Any) -> None:
 
 def test_entry_copy(store: Any) -> None:
     """What counts comes with its grace behind the new ttl, everything else leaves nothing."""
-    copy = ("entry_copy", ("k", "k2", TAG), 5000)
+    copy = ("entry_copy", ("k", "k2", "rc:l:{k2}", TAG), 5000)
     stored(store, b"1", grace=1000)
+    store.raw("SET", "rc:l:{k2}", "token")
     assert run(store, *copy) == [b"ok"]
+    assert store.raw("EXISTS", "rc:l:{k2}") == 0
     assert store.raw("GET", "k2") == store.raw("GET", "k")
     assert 5000 < store.raw("PTTL", "k2") <= 6000
     assert run(store, *copy[:2], 0) == [b"ok"]
@@ -115,12 +117,15 @@ def test_entry_copy(store: Any) -> None:
 def test_entry_incr(store: Any) -> None:
     """On the value behind the metadata; 64 bits exactly; what fails changes nothing."""
 
-    def add(kind: str, by: str, mode: str = "last") -> Any:
-        args = (head(VALUE, 0, 1), 5000, TAG_MS, "channel", mode, kind, by, NEW)
+    def add(kind: str, by: str, mode: str = "last", wants: str = "any") -> Any:
+        args = (head(VALUE, 0, 1), 5000, TAG_MS, "channel", mode, kind, by, wants, NEW)
         return run(store, "entry_incr", ("k", LEASE, TAG), *args)
 
+    assert add("int", "7", wants="there") == [b"missing"]
+    assert store.raw("EXISTS", "k") == 0
     assert add("int", "7") == [b"ok", b"7"]
     assert value(store) == (b"7", (NEW,))
+    assert add("int", "-7", wants="there") == [b"ok", b"0"]
     store.raw("SET", LEASE, "token")
     stored(store, b"9223372036854775800")
     before = store.raw("GET", "k")
@@ -137,6 +142,9 @@ def test_entry_incr(store: Any) -> None:
     stored(store, b"text")
     assert add("int", "1") == [b"text"]
     store.raw("SET", TAG, NEW)
+    before = store.raw("GET", "k")
+    assert add("int", "1", wants="there") == [b"missing"]
+    assert store.raw("GET", "k") == before
     assert add("int", "1") == [b"ok", b"1"]
     assert value(store) == (b"1", (NEW,))
 

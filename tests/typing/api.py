@@ -136,26 +136,26 @@ class Shop:
     async def asked(cls, day: str) -> bool:
         return bool(day)
 
-    @multi_cached("ids")
+    @multi_cached("ids", key=lambda self, each: (each,))
     def prices(self, ids: list[int]) -> dict[int, str]:
         return {}
 
-    @multi_cached("ids", Price)
+    @multi_cached("ids", Price, ignore=("self",))
     async def weights(self, ids: list[int]) -> dict[int, float]:
         return {}
 
-    @multi_cached("ids")
+    @multi_cached("ids", Price, ignore=["cls"])
     @classmethod
     def names(cls, ids: list[int]) -> dict[int, str]:
         return {}
 
     @staticmethod
-    @multi_cached("ids")
+    @multi_cached("ids", Price)
     def colours(ids: list[int]) -> dict[int, str]:
         return {}
 
 
-@multi_cached("ids", Price, key=lambda each: ("of", each), ttl=5)
+@multi_cached("ids", Price, key=lambda each, lang: ("of", lang, each), ttl=5)
 def many(ids: list[int], lang: str = "en") -> dict[int, float]:
     return {}
 

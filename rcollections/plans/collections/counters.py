@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import EncodeError, WrongTypeError
 from ...missing import MISSING
-from ...values.count import Count, PendingSum, whole
+from ...values.count import Count, Origin, PendingSum, whole
 from ..effects import Batch, Command, Script
 from ..op import More, Op, Ready, Trips, as_plan, several
 from ..target import ATOMIC
 from . import fields, hashes
+from .lookups import lookup, unfound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ...values.count import Origin
     from ..effects import Arg, Plan
     from ..op import Operation
     from ..target import Target
@@ -56,9 +56,13 @@ def read_count(data: bytes, *_place: object) -> int:
 # -- one field -----------------------------------------------------------------------------------
 
 
-def get(t: Target, origin: Origin, absent: Callable[[], object]) -> Op[int]:
+def get(t: Target, field: object, absent: Callable[[], object]) -> Operation[int]:
     """The count as a ``Count`` of its origin, so that ``+=`` on it can be an increment."""
     load = t.load
+    try:
+        origin = Origin(t.connection, t.key, t.encode(field))
+    except (TypeError, ValueError):
+        return unfound("get", field, absent)
 
     def decode(data: bytes | None) -> Any:
         return MISSING if data is None else Count(load(data), origin)
@@ -89,6 +93,7 @@ def add(t: Target, field: bytes, step: int, instead: object = None) -> Op[int]:
     return Op("increment", script, decode, instead=instead)
 
 
+@lookup(lambda field, default: fields.popped(field, default)())
 def pop(t: Target, field: object, default: object) -> Op[object]:
     def decode(reply: list[Any]) -> object:
         _check(t, reply)

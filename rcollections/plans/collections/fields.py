@@ -10,6 +10,7 @@ from ..effects import Command, Script
 from ..op import Op, Ready, as_plan
 from ..target import seconds_left
 from .loads import AGAIN
+from .lookups import known, lookup, lookups, unfound
 from .numbers import number, summed
 from .reader import Token
 
@@ -32,12 +33,14 @@ __all__ = [
     "get_many",
     "get_ttl",
     "gets",
+    "gone",
     "increment",
     "length",
     "made",
     "pop",
     "popitem",
     "popped",
+    "remove",
     "set_field",
     "setdefault",
 ]  # fmt: skip
@@ -49,12 +52,20 @@ def length(t: Target) -> Op[int]:
     return Op("length", Command(("HLEN", t.key)), int)
 
 
-def contains(t: Target, field: object) -> Op[bool]:
-    return Op("contains", Command(("HEXISTS", t.key, t.encode(field))), bool, True)
+def contains(t: Target, field: object) -> Operation[bool]:
+    try:
+        word = t.encode(field)
+    except (TypeError, ValueError):
+        return unfound("contains", field, lambda: False)
+    return Op("contains", Command(("HEXISTS", t.key, word)), bool, True)
 
 
-def get(t: Target, field: object, absent: Callable[[], object], part: object = None) -> Op[T]:
-    load, word = t.load, t.encode(field)
+def get(t: Target, field: object, absent: Callable[[], object], part: object = None) -> Operation[T]:
+    load = t.load
+    try:
+        word = t.encode(field)
+    except (TypeError, ValueError):
+        return unfound("get", field, absent)
 
     def decode(data: bytes | None) -> Any:
         return MISSING if data is None else load(data, word)
@@ -65,19 +76,21 @@ def get(t: Target, field: object, absent: Callable[[], object], part: object = N
 def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, object]], T]) -> Operation[T]:
     """What ``build`` makes of ``{field: value or MISSING}``."""
     wanted = list(dict.fromkeys(fields))
-    if not wanted:
-        return Ready(build({}))
-
-    words = [t.encode(field) for field in wanted]
+    words = lookups(t, wanted)
+    asked = [word for word in words if word is not None]
+    if not asked:
+        return Ready(build(dict.fromkeys(wanted, MISSING)))
 
     def decode(replies: list[bytes | None]) -> T:
-        found = zip(replies, words, strict=True)
-        values = [MISSING if data is None else t.load(data, word) for data, word in found]
+        found = iter(replies)
+        data = (None if word is None else next(found) for word in words)
+        values = [MISSING if each is None else t.load(each, word) for each, word in zip(data, words, strict=True)]
         return build(dict(zip(wanted, values, strict=True)))
 
-    return Op("get_many", Command(("HMGET", t.key, *words)), decode, True)
+    return Op("get_many", Command(("HMGET", t.key, *asked)), decode, True)
 
 
+@lookup(lambda _field, absent: absent())
 def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[T, float]]:
     word = t.encode(field)
 
@@ -87,6 +100,7 @@ def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[
     return Op("get_ttl", Script("hash_get_ttl", (t.key,), (word,)), decode, True, absent)
 
 
+@lookup(lambda _field, default: (default(), Token(None, None)))
 def gets(t: Target, field: object, default: Callable[[], object]) -> Op[tuple[Any, Token]]:
     word = t.encode(field)
 
@@ -129,15 +143,27 @@ def check_able(t: Target, reply: list[object]) -> None:
 
 
 def delete_many(t: Target, fields: Iterable[object]) -> Operation[int]:
-    gone = list(fields)
-    if not gone:
+    words = known(t, fields)
+    if not words:
         return Ready(0)
-    return Op("delete", Command(("HDEL", t.key, *map(t.encode, gone))), int)
+    return Op("delete", Command(("HDEL", t.key, *words)), int)
 
 
+@lookup(lambda *_: False)
 def delete(t: Target, field: object) -> Op[bool]:
     """Remove one field; gives whether it was there."""
     return Op("delete", Command(("HDEL", t.key, t.encode(field))), bool)
+
+
+@lookup(lambda field: gone(field))
+def remove(t: Target, field: object) -> Op[None]:
+    """Remove one field, or KeyError."""
+    return Op("delete", Command(("HDEL", t.key, t.encode(field))), lambda removed: None if removed else gone(field))
+
+
+def gone(elem: object) -> NoReturn:
+    """What an operation does that needs this field or member, and does not find it."""
+    raise KeyError(elem)
 
 
 def setdefault(t: Target, field: object, value: object) -> Op[T]:
@@ -176,6 +202,7 @@ def empty() -> NoReturn:
     raise KeyError("popitem(): dictionary is empty")
 
 
+@lookup(lambda field, default: popped(field, default)())
 def pop(t: Target, field: object, default: object) -> Op[object]:
     word = t.encode(field)
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ...missing import MISSING
 from ..effects import Command, Script
+from ..guards import Guarded
 from ..naming import beside, namespaced
 from ..op import Op
-from ..target import expect_ok, milliseconds
+from ..target import expect_ok, milliseconds, seconds_left
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from ..effects import Arg, Plan
-    from ..target import Target
+    from ..target import Place, Target
 
-__all__ = ["clean", "clear", "commit", "copy", "exists", "expire", "renew", "touch"]
+__all__ = [
+    "clean", "clear", "clear_value", "commit", "copy", "exists", "expire", "expires_in", "renew", "touch",
+]  # fmt: skip
 
 
 def exists(t: Target) -> Op[bool]:
@@ -29,9 +33,22 @@ def lives_longer(t: Target, ttl: float) -> Op[bool]:
     return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, True)
 
 
-def clear(t: Target, *beside: str) -> Op[bool]:
-    """Remove the key, and the keys ``beside`` it: its guard, and the lease of its computation."""
-    return Op("clear", Command(("UNLINK", str(t.key), *beside)), bool)
+def expires_in(t: Target) -> Op[float | None]:
+    """The seconds that the key stays; None if there is no key."""
+    return Op("expires_in", Command(("PTTL", t.key)), lambda left: None if left == -2 else seconds_left(left), True)
+
+
+def clear(t: Target, guard: str, lease: str) -> Op[bool]:
+    """Remove a collection, its guard, and the lease of its computation; gives whether there was content that counts."""
+    tags = t.key.tags if isinstance(t.key, Guarded) else ()
+    return Op("clear", Script("key_clear", (str(t.key), guard, lease, *tags), ()), lambda reply: bool(reply[1]))
+
+
+def clear_value(t: Target, place: Place, value: object) -> Op[bool]:
+    """``clear`` for one value; unless ``value`` is MISSING, only if it is that value, byte by byte."""
+    wanted: tuple[str, bytes] = ("any", b"") if value is MISSING else ("same", t.dumps(value))
+    step = Script("entry_clear", (t.key, place.guard, place.lease, *place.tags), wanted)
+    return Op("clear", step, lambda reply: bool(reply[0] == b"ok"))
 
 
 def expire(t: Target, ttl: float | timedelta) -> Op[bool]:

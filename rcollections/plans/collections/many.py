@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from ...missing import MISSING
 from ..draws import draw
 from ..effects import Command, Script
-from ..entries import VALUE, head
+from ..entries import VALUE, head, wrapped
 from ..op import More, Op, Trips, as_plan
 from ..target import ATOMIC
 from .reader import SOFT, tags_of, timed_step
-from .strings import outdate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,14 +91,15 @@ def _set_many(ts: Sequence[Target], values: Sequence[object], ttl: float | timed
     mode = "last" if ttl is not None else first.mode
     keys = tuple(t.key for t in ts)
     if first.place is None:
-        step = Script("key_set_many", keys, (first.ms(ttl), mode, *data))
+        beside = tuple(t.lease for t in ts if t.lease is not None)
+        step = Script("key_set_many", (*keys, *beside), (len(ts), first.ms(ttl), mode, *map(wrapped, data)))
     else:
         tags = first.place.tags
         leases = tuple(t.place.lease for t in ts if t.place is not None)
-        entries = (word for each in data for word in (head(VALUE, 0, len(tags)), each))
+        entries = (word for each in data for word in (head(VALUE, 0, len(tags), each), each))
         args: tuple[Arg, ...] = (len(ts), first.ms(ttl), first.place.tag_ms, mode, *entries, *(draw() for _ in tags))
         step = Script("entry_set_many", (*keys, *leases, *tags), args)
-    return Op("set_many", step, lambda _: None, ahead=outdate(*ts))
+    return Op("set_many", step, lambda _: None)
 
 
 def delete_many(ts: Sequence[Target], beside: Sequence[str]) -> Op[int]:

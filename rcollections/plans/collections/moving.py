@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...missing import MISSING
-from ..effects import Command
+from ..effects import Batch, Command
 from ..entries import unpack
 from ..op import Trips, as_plan
 from . import hashes, keys, strings
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["copy_hash", "copy_value"]
 
 
-def copy_value(t: Target, to: str) -> Operation[bool]:
+def copy_value(t: Target, to: str, lease: str) -> Operation[bool]:
     """Copy a value that counts, under the same tags, with the class's ttl; without one leave nothing at ``to``."""
-    return Trips("copy_to", _value(t, to)) if t.may_sign else strings.copy(t, to)
+    return Trips("copy_to", _value(t, to, lease)) if t.may_sign else strings.copy(t, to, lease)
 
 
-def _value(t: Target, to: str) -> Plan[bool]:
+def _value(t: Target, to: str, lease: str) -> Plan[bool]:
     reply: Any = yield timed_step((t,))
     counts = Reader(t, lambda _: None).timed(reply[1:]) is not MISSING
     entry = unpack(reply[1]) if counts else None
     if entry is None:
-        yield Command(("UNLINK", to))
+        yield Command(("UNLINK", to, lease))
         return False
     data = reply[1][: len(reply[1]) - len(entry.value)] + _moved(t, entry.value, to, None)
     ms = t.ms()
     life: tuple[Arg, ...] = ("PX", ms + entry.grace) if ms else ()
-    yield Command(("SET", to, data, *life))
+    yield Batch((Command(("UNLINK", lease)), Command(("SET", to, data, *life))), atomic=True)  # P4
     return True
 
 

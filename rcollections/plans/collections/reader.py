@@ -81,6 +81,10 @@ class Reader:
             if entry.grace and (ms is None or 0 <= ms <= entry.grace):
                 return SOFT if ms is None else MISSING
             data = entry.value
+        return self.content(data)
+
+    def content(self, data: bytes) -> object:
+        """The value in the bytes of a value alone, whatever their first byte is; MISSING if they cannot be read."""
         try:
             return self.t.load(data)
         except DecodeError as error:

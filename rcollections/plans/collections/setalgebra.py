@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..effects import Batch, Command, Script
 from ..op import Op, Ready, Trips, then
-from .sets import ask, chunks, combine, encoded, grow, is_small, known, member, shrink, whole
+from .lookups import known, member
+from .sets import ask, chunks, combine, encoded, grow, is_small, shrink, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -10,9 +10,10 @@ from ...errors import CacheError
 from ...missing import MISSING
 from ..effects import Batch, Command, Give, Script
 from ..naming import staging
-from ..op import More, Op, Ready, Trips
+from ..op import More, Op, Ready, Trips, as_plan
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
+from .lookups import lookup, lookups, unfound
 from .numbers import at_most
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from ..target import Target
 
 __all__ = [
-    "add", "add_many", "ask", "ask_each", "chunks", "combine", "contains", "encoded", "grow", "is_small", "known",
-    "length", "member", "members", "pop", "remove", "replace", "sample", "shrink", "whole",
+    "add", "add_many", "ask", "ask_each", "chunks", "combine", "contains", "discard", "encoded", "grow", "is_small",
+    "length", "members", "of_set", "pop", "remove", "replace", "sample", "shrink", "take_out",
+    "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -37,8 +39,12 @@ def length(t: Target) -> Op[int]:
     return Op("length", Command(("SCARD", t.key)), int)
 
 
-def contains(t: Target, elem: object) -> Op[bool]:
-    return Op("contains", Command(("SISMEMBER", t.key, t.encode(elem))), bool, True)
+def contains(t: Target, elem: object) -> Operation[bool]:
+    try:
+        data = t.encode(elem)
+    except (TypeError, ValueError):
+        return unfound("contains", elem, lambda: False)
+    return Op("contains", Command(("SISMEMBER", t.key, data)), bool, True)
 
 
 def add(t: Target, elem: object) -> Op[bool]:
@@ -50,6 +56,18 @@ def add_many(t: Target, name: str, members: Sequence[bytes], decode: Callable[[i
     """Add at most ``ATOMIC`` members; ``decode`` gets how many were new."""
     step = Script("set_add", (t.key,), (*t.arm(), *members))
     return Op(name, step, lambda reply: decode(int(reply[1])))
+
+
+@lookup(lambda *_: False)
+def discard(t: Target, elem: object) -> Op[bool]:
+    """Remove one element; gives whether it was there."""
+    return remove(t, "remove", (t.encode(elem),), bool)
+
+
+@lookup(lambda _elem, absent: absent(0))
+def take_out(t: Target, elem: object, absent: Callable[[int], None]) -> Op[None]:
+    """Remove one element; ``absent`` gets how many were there, and raises if that is none."""
+    return remove(t, "remove", (t.encode(elem),), absent)
 
 
 def remove(t: Target, name: str, members: Sequence[bytes], decode: Callable[[int], T]) -> Op[T]:
@@ -76,20 +94,6 @@ def sample(t: Target, k: int) -> Op[list[Any]]:
 def encoded(t: Target, elems: Iterable[object]) -> list[bytes]:
     """Elements as members, equal ones once; all are encoded before the first is sent."""
     return list(dict.fromkeys(map(t.encode, elems)))
-
-
-def member(t: Target, elem: object) -> bytes | None:
-    """An element as a member; None for an element that no set of the server can hold."""
-    try:
-        return t.encode(elem)
-    except (TypeError, ValueError):
-        hash(elem)  # a TypeError for an element that no set of Python can hold either
-        return None
-
-
-def known(t: Target, elems: Iterable[object]) -> list[bytes]:
-    """Elements as members, equal ones once, without elements that no set of the server can hold."""
-    return [data for data in dict.fromkeys(member(t, elem) for elem in elems) if data is not None]
 
 
 def is_small(members: Sequence[bytes]) -> bool:
@@ -135,6 +139,17 @@ def whole(t: Target) -> Plan[set[object]]:
     return elems
 
 
+def of_set(name: str, other: Target, ask: Callable[[frozenset[object]], Operation[T]]) -> Trips[T]:
+    """The operation on the frozenset of another set of the server, whose content is read first."""
+
+    def plan() -> Plan[T]:
+        found = yield from whole(other)
+        value: T = yield from as_plan(ask(frozenset(found)))
+        return value
+
+    return Trips(name, plan())
+
+
 def ask(t: Target, name: str, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Operation[T]:
     """Which of these members are there, at one moment; ``finish`` makes the result of the answers."""
     if not asked:
@@ -154,8 +169,13 @@ def _ask_big(t: Target, asked: Sequence[bytes], finish: Callable[[list[bool]], T
 def ask_each(t: Target, elems: Iterable[object]) -> Operation[dict[Any, bool]]:
     """For each of several elements, whether it is there."""
     wanted = list(dict.fromkeys(elems))
-    asked = list(map(t.encode, wanted))
-    return ask(t, "contains_many", asked, lambda there: dict(zip(wanted, there, strict=True)))
+    members = lookups(t, wanted)
+
+    def finish(there: list[bool]) -> dict[object, bool]:
+        flags = iter(there)
+        return {elem: data is not None and next(flags) for elem, data in zip(wanted, members, strict=True)}
+
+    return ask(t, "contains_many", [data for data in members if data is not None], finish)
 
 
 # -- changing whole sets -------------------------------------------------------------------------

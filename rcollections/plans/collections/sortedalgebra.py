@@ -12,8 +12,8 @@ from ...errors import CacheError
 from ..effects import Batch, Command, Script
 from ..naming import staging
 from ..op import Op, Ready, Trips, then
+from .lookups import member
 from .scores import AGGREGATES, in_order, met, pairs, united, without
-from .sets import member
 from .sortedsets import batches, chunks, encoded, flat, is_small, remove, scores, whole
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from ..effects import Batch, Command, Give, Script
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
 from ..target import ATOMIC, PAGE, SNAPSHOT
+from .lookups import lookup, lookups, member
 from .numbers import at_most
 from .scores import pairs, score_of
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from ..target import Target
 
 __all__ = [
-    "add", "add_many", "batches", "between", "chunks", "contains", "count", "elements", "elements_of", "encoded",
-    "first_of", "flat", "get_many", "incr", "is_small", "items", "length", "pop", "rank", "remove", "remove_scores",
-    "score", "scores", "whole",
+    "add", "add_many", "batches", "between", "chunks", "contains", "count", "discard", "elements", "elements_of",
+    "encoded", "encoded_known", "first_of", "flat", "get_many", "incr", "is_small", "items", "length", "pop", "rank",
+    "remove", "remove_scores", "score", "scores", "take_out", "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -42,6 +43,12 @@ def encoded(t: Target, items: Iterable[Any]) -> dict[bytes, float]:
     for elem, value in items:
         found[t.encode(elem)] = score_of(value)
     return found
+
+
+def encoded_known(t: Target, items: Iterable[Any]) -> dict[bytes, float]:
+    """``encoded`` without elements that no set of the server can hold."""
+    known = ((member(t, elem), score_of(value)) for elem, value in items)
+    return {data: score for data, score in known if data is not None}
 
 
 def is_small(members: Sequence[bytes] | Mapping[bytes, float]) -> bool:
@@ -74,10 +81,12 @@ def length(t: Target) -> Op[int]:
     return Op("length", Command(("ZCARD", t.key)), int)
 
 
+@lookup(lambda *_: False)
 def contains(t: Target, elem: object) -> Op[bool]:
     return Op("contains", Command(("ZSCORE", t.key, t.encode(elem))), lambda reply: reply is not None, True)
 
 
+@lookup(lambda _elem, absent: absent())
 def score(t: Target, elem: object, absent: Callable[[], T]) -> Op[float | T]:
     def decode(reply: Any) -> Any:
         return MISSING if reply is None else float(reply)
@@ -99,18 +108,21 @@ def scores(t: Target, name: str, members: Sequence[bytes], finish: Callable[[lis
 def get_many(t: Target, elems: Iterable[object], default: object) -> Operation[dict[Any, Any]]:
     """The scores of the elements that are there, or of all elements if there is a ``default``."""
     wanted = list(dict.fromkeys(elems))
+    members = lookups(t, wanted)
 
-    def finish(found: list[float | None]) -> dict[object, object]:
-        pairs = zip(wanted, found, strict=True)
+    def finish(scored: list[float | None]) -> dict[object, object]:
+        found = iter(scored)
+        pairs = ((elem, None if data is None else next(found)) for elem, data in zip(wanted, members, strict=True))
         return {
             elem: default if score is None else score
             for elem, score in pairs
             if score is not None or default is not MISSING
         }
 
-    return scores(t, "get_many", [t.encode(elem) for elem in wanted], finish)
+    return scores(t, "get_many", [data for data in members if data is not None], finish)
 
 
+@lookup(lambda _elem, _reverse, absent: absent())
 def rank(t: Target, elem: object, reverse: bool, absent: Callable[[], object]) -> Op[int]:
     step = Command(("ZREVRANK" if reverse else "ZRANK", t.key, t.encode(elem)))
     return Op("rank", step, lambda reply: MISSING if reply is None else reply, True, absent)
@@ -151,6 +163,18 @@ def incr(t: Target, elem: object, by: float) -> Op[float]:
 
     step = Script("zset_incr", (t.key,), (*t.arm(), repr(score_of(by)), t.encode(elem)))
     return Op("incr", step, decode)
+
+
+@lookup(lambda *_: False)
+def discard(t: Target, elem: object) -> Operation[bool]:
+    """Remove one element; gives whether it was there."""
+    return remove(t, "discard", (t.encode(elem),), bool)
+
+
+@lookup(lambda _elem, absent: absent(0))
+def take_out(t: Target, elem: object, absent: Callable[[int], None]) -> Operation[None]:
+    """Remove one element; ``absent`` gets how many were there, and raises if that is none."""
+    return remove(t, "remove", (t.encode(elem),), absent)
 
 
 def remove(t: Target, name: str, members: Sequence[bytes], decode: Callable[[int], T]) -> Operation[T]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...missing import MISSING
 from ..draws import draw
 from ..effects import Command, Script
-from ..entries import VALUE, head, unpack
+from ..entries import VALUE, head, unpack, wrapped
 from ..guards import Refused
-from ..naming import lease
 from ..op import More, Op, as_plan
 from .numbers import number, summed
 from .reader import SOFT, Reader, Token, tags_of, timed_step, value_step
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from ..target import Place, Target
 
 __all__ = [
-    "add", "arm", "cas", "copy", "exists", "get", "get_ttl", "getdel", "gets", "increment", "lives_longer", "outdate",
-    "set", "stored",
+    "add", "arm", "cas", "copy", "exists", "get", "get_ttl", "getdel", "gets", "increment", "lives_longer", "set",
+    "stored",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -43,7 +42,7 @@ def getdel(t: Target, place: Place, read: Reader, absent: Callable[[], object]) 
         if reply[0] != b"ok":
             return MISSING
         entry = unpack(reply[1])  # the script has looked at its stamps and its ttl
-        return MISSING if entry is None else read.value(entry.value)
+        return MISSING if entry is None else read.content(entry.value)
 
     step = Script("entry_take", (t.key, place.lease, *place.tags), (place.channel,))
     return Op("getdel", step, decode, True, absent)
@@ -100,15 +99,15 @@ def arm(t: Target, place: Place, name: str, ms: int) -> Op[bool]:
     return Op(name, step, lambda reply: bool(reply[0] == b"ok"))
 
 
-def copy(t: Target, to: str) -> Op[bool]:
+def copy(t: Target, to: str, lease: str) -> Op[bool]:
     """Copy a value that counts, under the same tags, with the class's ttl; without one leave nothing at ``to``."""
-    step = Script("entry_copy", (t.key, to, *tags_of((t,))), (t.ms(),))
+    step = Script("entry_copy", (t.key, to, lease, *tags_of((t,))), (t.ms(),))
     return Op("copy_to", step, lambda reply: bool(reply[0] == b"ok"), operands=True)
 
 
 def _put(t: Target, place: Place, data: bytes, ms: int, mode: str, wants: str = "any", seen: bytes = b"") -> Script:
     """P1: store under the stamps of this moment; a computation that runs is too late."""
-    before = head(VALUE, 0, len(place.tags))
+    before = head(VALUE, 0, len(place.tags), data)
     args = (before, data, ms, place.tag_ms, place.channel, mode, wants, seen, place.since)
     news = (draw() for _ in place.tags)
     return Script("entry_set", (t.key, place.lease, place.guard, *place.tags), (*args, *news))
@@ -121,26 +120,20 @@ def stored(reply: list[Any]) -> bool:
     return bool(reply[0] == b"ok")
 
 
-def outdate(*ts: Target) -> Command | None:
-    """P1 without tags: after this step, computations of these values are too late. None if no function computes them.
-
-    Sent before the write: in the other order, a computation could store an older value between the two, and it
-    would stay.
-    """
-    if len(ts) == 1 and ts[0].lease is None:
-        return None
-    leases = [t.lease for t in ts if t.lease is not None]
-    return Command(("UNLINK", *leases)) if leases else None
+def _with_lease(t: Target) -> tuple[str, ...]:
+    """P4: the keys of a script that writes a plain value, and in the same step drops the lease of its computation."""
+    return (t.key,) if t.lease is None else (t.key, t.lease)
 
 
-def cas(t: Target, value: Any, token: Token) -> Op[bool]:
+def cas(t: Target, value: Any, token: Token, *, keep_ttl: bool = False) -> Op[bool]:
     if not isinstance(token, Token):
         raise TypeError("cas takes the token that gets() gave together with the value")
+    mode = "first" if keep_ttl else t.mode
     if t.place is not None:
         wants = "absent" if token.seen is None else "same"
-        return Op("cas", _put(t, t.place, t.dumps(value), t.ms(), t.mode, wants, token.seen or b""), stored)
-    step = Script("key_cas", (t.key,), (*t.arm(), *token.words(), t.dumps(value)))
-    return Op("cas", step, lambda reply: bool(reply[0] == b"ok"), ahead=outdate(t))
+        return Op("cas", _put(t, t.place, t.dumps(value), t.ms(), mode, wants, token.seen or b""), stored)
+    step = Script("key_cas", _with_lease(t), (t.ms(), mode, *token.words(), wrapped(t.dumps(value))))
+    return Op("cas", step, lambda reply: bool(reply[0] == b"ok"))
 
 
 def set(t: Target, value: object, *, ttl: float | timedelta | None = None) -> Op[bool]:
@@ -149,12 +142,13 @@ def set(t: Target, value: object, *, ttl: float | timedelta | None = None) -> Op
         mode = "last" if ttl is not None else t.mode
         return Op("set", _put(t, t.place, data, ms, mode), stored)
     if t.mode == "first" and ttl is None:
-        step = Script("key_set", (t.key,), (ms, data))
-        return Op("set", step, lambda reply: bool(reply[0] == b"ok"), ahead=outdate(t))
-    words: tuple[Any, ...] = ("SET", t.key, data)
+        step = Script("key_set", _with_lease(t), (ms, wrapped(data)))
+        return Op("set", step, lambda reply: bool(reply[0] == b"ok"))
+    words: tuple[Any, ...] = ("SET", t.key, wrapped(data))
     if ms:
         words += ("PX", ms)
-    return Op("set", Command(words), _was_set, ahead=outdate(t))
+    # P4 by MULTI: quicker than a script, and much quicker where the server is in this process.
+    return Op("set", Command(words), _was_set, beside=None if t.lease is None else Command(("UNLINK", t.lease)))
 
 
 def _was_set(reply: object) -> bool:
@@ -173,27 +167,34 @@ def add(t: Target, value: object, ttl: float | timedelta | None, read: Reader) -
         if stored(reply):
             return True
         entry = unpack(reply[1])
-        if entry is not None and read.value(entry.value) is not MISSING:
+        if entry is not None and read.content(entry.value) is not MISSING:
             return False
         return More(as_plan(in_place_of(reply[1])))
 
     def in_place_of(found: bytes) -> Op[bool]:
         if t.place is None:
-            step = Script("key_cas", (t.key,), (ms, "last", "there", found, data))
+            step = Script("key_cas", _with_lease(t), (ms, "last", "there", found, wrapped(data)))
         else:
             step = _put(t, t.place, data, ms, "last", "same", found)
-        return Op("set", step, stored, ahead=outdate(t))
+        return Op("set", step, stored)
 
     if t.place is None:
-        return Op("set", Script("key_add", (t.key, lease(t.connection.namespace, t.key)), (ms, data)), decode)
+        return Op("set", Script("key_add", _with_lease(t), (ms, wrapped(data))), decode)
     return Op("set", _put(t, t.place, data, ms, "last", "new"), decode)
 
 
-def increment(t: Target, by: float) -> Op[Any]:
+def increment(t: Target, by: float, keep_ttl: bool, absent: Callable[[], object] | None) -> Op[Any]:
+    """Add to a number. ``absent`` is what a missing one does, which begins at 0 otherwise."""
+    read = summed(t, "the value")
+    mode, wants = "first" if keep_ttl else t.mode, "any" if absent is None else "there"
+
+    def decode(reply: list[Any]) -> Any:
+        return MISSING if reply[0] == b"missing" else read(reply)
+
     if t.place is None:
-        step = Script("key_incr", (t.key,), (*t.arm(), *number(by, t.key)))
-        return Op("increment", step, summed(t, "the value"), ahead=outdate(t))
+        step = Script("key_incr", _with_lease(t), (t.ms(), mode, *number(by, t.key), wants))
+        return Op("increment", step, decode, absent=absent)
     place = t.place
-    args = (head(VALUE, 0, len(place.tags)), t.ms(), place.tag_ms, place.channel, t.mode, *number(by, t.key))
+    args = (head(VALUE, 0, len(place.tags)), t.ms(), place.tag_ms, place.channel, mode, *number(by, t.key), wants)
     step = Script("entry_incr", (t.key, place.lease, *place.tags), (*args, *(draw() for _ in place.tags)))
-    return Op("increment", step, summed(t, "the value"))
+    return Op("increment", step, decode, absent=absent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from ..effects import Now, Plan, Spawn, Subscribe, Wait
+from ..effects import Now, Plan, Spawn, Subscribe, Wait, carried
 from ..waiting import waiting_for
 from .lease import Failed, compute_and_store, fetch
 from .reads import in_window, valid, waiters_check, waiters_first_check
@@ -128,4 +128,4 @@ def after_error(job: Job[R], error: BaseException, found: Found | None, trace: T
             job.note("stale")
             return give(job, result)
     # With the traceback of the computation alone: callers would add their own tracebacks to each other's.
-    raise error if trace is None else error.with_traceback(trace)
+    raise carried(error if trace is None else error.with_traceback(trace))

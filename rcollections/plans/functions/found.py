@@ -20,7 +20,7 @@ class Found:
 
     def __init__(self, entry: Entry, left: float | None, sent: float) -> None:
         self.entry = entry
-        self.left = left  # seconds of the physical ttl; None: for ever, or not asked for
+        self.left = left  # seconds of the physical ttl, inf for ever; None: not asked for
         self.sent = sent  # when the read was sent, if that matters
         grace = entry.grace
         # A read without the ttl leaves an entry with a grace to FETCH, which looks again (E2).
@@ -30,12 +30,12 @@ class Found:
 
     @property
     def until(self) -> float | None:
-        """When the physical ttl ends."""
+        """When the physical ttl ends, inf never; None: not asked for."""
         return None if self.left is None else self.sent + self.left
 
     @property
     def soft(self) -> float | None:
-        """Seconds until the entry is no longer fresh, negative when it is stale; None: for ever, or not asked for."""
+        """Seconds until the entry is no longer fresh, negative when it is stale, inf for ever; None: not asked for."""
         return None if self.left is None else self.left - self.entry.grace / 1000
 
 

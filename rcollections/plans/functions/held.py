@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from ...l1 import ABSENT, Packed, estimate, is_immutable
@@ -40,7 +41,7 @@ def hold(job: Job[object], found: Found, result: object) -> None:
     if fresh is not None and recipe.early is not None:
         fresh -= recipe.early
     # On the clock of ``Now``, by which the plan noted when it sent the read.
-    deadline = 0 if fresh is None else round((found.sent + fresh) * 1e9)
+    deadline = 0 if fresh is None or fresh == inf else round((found.sent + fresh) * 1e9)
     owner, args = job.held_as
     data = found.entry.value
     shared = recipe.share or is_immutable(result)

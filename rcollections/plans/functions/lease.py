@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheError
 from ..draws import draw
-from ..effects import Hold, Plan, Script, Spawn
+from ..effects import Hold, Plan, Script, Spawn, original
 from ..entries import ERROR, VALUE, Entry, pack
 from .found import ServerFailed
 from .values import dump, dump_error, returned
@@ -40,7 +40,7 @@ def fetch(job: Job[object], mode: str) -> Plan[list[Any]]:
         reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)
     except CacheError as error:
         # The server may have given the lease: no caller shall wait for an owner that does not know of its lease.
-        yield Spawn(free(job, token))
+        yield Spawn(free(job, token, told=True))
         raise ServerFailed(error) from error
     except GeneratorExit:
         raise
@@ -61,14 +61,14 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
     except GeneratorExit:  # the plan was dropped, no driver is left to act: the lease runs out
         held.stop()
         raise
-    except Exception as error:
+    except Exception as raised:
         held.stop()
-        data, ms = dump_error(job, error)
+        data, ms = dump_error(job, original(raised))
         if data is None:
             yield from free(job, token)
         else:
             yield from _put(job, token, stamps, ERROR, data, ms)
-        raise Failed(error) from error
+        raise Failed(original(raised)) from original(raised)
     except BaseException:  # cancelled or interrupted: another caller may compute at once
         held.stop()
         yield from free(job, token)
@@ -99,9 +99,13 @@ def _put(job: Job[object], token: bytes, stamps: list[bytes], kind: int, data: b
     job.note("store" if reply[0] == b"ok" else "refused")
 
 
-def free(job: Job[object], token: bytes) -> Plan[None]:
-    """L4: give the lease back: another caller may compute now. If the server does not answer, the lease runs out."""
+def free(job: Job[object], token: bytes, *, told: bool = False) -> Plan[None]:
+    """L4: give the lease back: another caller may compute now. If the server does not answer, the lease runs out.
+
+    ``told``: the failure that led here is told already, and this one says nothing new.
+    """
     try:
         yield Script("lease_free", (job.lease,), (token, job.channel))
     except CacheError as error:
-        job.note("error", error)
+        if not told:
+            job.note("error", error)

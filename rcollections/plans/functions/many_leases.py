@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import CacheError
 from ..draws import draw
-from ..effects import Batch, Call, Hold, Plan, Script
+from ..effects import Batch, Call, Hold, Plan, Script, Spawn
 from ..entries import VALUE, Entry, pack
 from ..waiting import marked
 from .found import ServerFailed
@@ -49,7 +49,7 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
     try:
         replies = yield Batch(steps)
     except CacheError as error:  # the server may have given leases: give all back
-        yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
+        yield Spawn(_free_all(jobs, dict(zip(jobs, tokens, strict=True)), told=True))
         raise ServerFailed(error) from error
     except GeneratorExit:
         raise
@@ -77,30 +77,45 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
 
 
 def compute_owned(
-    jobs: Jobs, mine: dict[Hashable, Own], found: Values, left_out: set[Hashable], compute: Compute
+    jobs: Jobs,
+    mine: dict[Hashable, Own],
+    found: Values,
+    left_out: set[Hashable],
+    compute: Compute,
+    *,
+    drops: bool = False,
 ) -> Plan[None]:
     """Compute all ids whose lease is in ``mine`` in one call, and store each value under its token.
 
-    The lease of an id that the function left out is given back.
+    The lease of an id that the function left out, or whose value is not to be stored, is given back; ``drops``: what
+    is stored there is older, so it goes as well (D1). A value that cannot be written keeps no other from being
+    stored: its error is raised when all is done.
     """
     wanted = [each for each in jobs if each in mine]
     steps: list[Script] = []
+    unwritable: Exception | None = None
     try:
         for each in wanted:
             mine[each].held = yield Hold(jobs[each].lease, mine[each].token, jobs[each].recipe.lease_ms)
         values = yield from compute_all(jobs, wanted, compute)
         for each in wanted:
             job, own = jobs[each], mine[each]
-            data, ms = dump(job, values[each]) if each in values else (None, 0)
-            if each in values:
-                found[each] = returned(job, values[each], data)
-            else:
+            data, ms, failed = None, 0, False
+            if each not in values:
                 left_out.add(each)
-            if data is None:
-                steps.append(Script("lease_free", (job.lease,), (own.token, job.channel)))
             else:
+                try:
+                    data, ms = dump(job, values[each])
+                    found[each] = returned(job, values[each], data)
+                except Exception as error:
+                    data, failed, unwritable = None, True, unwritable or error
+            if data is not None:
                 entry = pack(Entry(data, VALUE, 0, own.stamps))
                 steps.append(Script("entry_store", (job.key, job.lease), (own.token, entry, ms, job.channel)))
+            elif drops and not failed:
+                steps.append(Script("entry_delete", (job.key, job.lease), (job.channel,)))
+            else:
+                steps.append(Script("lease_free", (job.lease,), (own.token, job.channel)))
     except GeneratorExit:  # the plan was dropped, no driver is left to act: the leases run out
         _stop(mine)
         raise
@@ -110,6 +125,8 @@ def compute_owned(
         raise
     _stop(mine)  # L4: renewing ends before the STORE is sent
     yield from _store(jobs, wanted, steps)
+    if unwritable is not None:
+        raise unwritable
 
 
 def _store(jobs: Jobs, wanted: list[Hashable], steps: list[Script]) -> Plan[None]:
@@ -134,17 +151,18 @@ def _stop(mine: dict[Hashable, Own]) -> None:
             own.held.stop()
 
 
-def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> Plan[None]:
-    """Give leases back; if the server does not answer, they run out by themselves."""
+def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes], *, told: bool = False) -> Plan[None]:
+    """Give leases back; if the server does not answer, they run out by themselves. ``told`` as in ``free``."""
     if len(tokens) == 1:
         for each, token in tokens.items():
-            yield from free(jobs[each], token)
+            yield from free(jobs[each], token, told=told)
         return
     steps = [Script("lease_free", (jobs[each].lease,), (token, jobs[each].channel)) for each, token in tokens.items()]
     try:
         yield Batch(steps, keep_errors=True)
     except CacheError as error:
-        next(iter(jobs.values())).note("error", error)
+        if not told:
+            next(iter(jobs.values())).note("error", error)
 
 
 # -- the user's function -----------------------------------------------------------------------------

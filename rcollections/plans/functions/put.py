@@ -26,7 +26,7 @@ def store(job: Job[R], value: R) -> Plan[None]:
         yield from delete(job)
         return
     grace = job.recipe.grace if ms else 0
-    before = head(VALUE, grace, len(job.tags))
+    before = head(VALUE, grace, len(job.tags), data)
     news = tuple(draw() for _ in job.tags)
     args: tuple[Arg, ...] = (before, data, ms + grace if ms else 0, job.recipe.tag_ms, job.channel, *news)
     yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))

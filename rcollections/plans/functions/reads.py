@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...errors import CacheError
 from ..effects import Batch, Command, Now, Plan, ReadToHold
 from ..entries import ERROR, same, unpack
+from ..target import seconds_left
 from .found import Found, ServerFailed
 from .held import token
 
@@ -96,7 +97,7 @@ def valid(
         return None
     if ms == -2:  # stored between PTTL and MGET, so its ttl is not known: the lease decides
         return None
-    return Found(entry, None if ms is None or ms < 0 else ms / 1000, sent)
+    return Found(entry, None if ms is None else seconds_left(ms), sent)
 
 
 def is_early(job: Job[object], found: Found) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from ..effects import carried
 from .found import ServerFailed
 from .invalidate import delete
 from .lease import Failed, compute_and_store, fetch
@@ -18,28 +19,27 @@ R = TypeVar("R")
 
 
 def recompute(job: Job[R]) -> Plan[R]:
-    """Compute now, also if the value is cached or another caller computes it: this caller takes the lease over."""
+    """Compute now, also if the value is cached or another caller computes it: this caller takes the lease over.
+
+    R1: the server is asked whether the breaker is open or not. Else the older value would stay, and nobody be told.
+    """
     recipe = job.recipe
     if recipe.disabled:
         return (yield from job.compute())
-    if not recipe.breaker.allows():
-        failure = recipe.breaker.error()
-        if recipe.raises:
-            job.note("error", failure)
-    else:
-        try:
-            return (yield from _recompute(job))
-        except Failed as failed:
-            raised = failed.error
-        except ServerFailed as failed:
-            raised, failure, told = None, failed.error, failed.told
-        if raised is not None:
-            raise raised
-        if recipe.late():
-            raise failure
-        if not told:
-            job.failed(failure)
-            job.note("error", failure)
+    raised: BaseException | None = None
+    try:
+        return (yield from _recompute(job))
+    except Failed as failed:
+        raised = failed.error
+    except ServerFailed as failed:
+        failure, told = failed.error, failed.told
+    if raised is not None:
+        raise carried(raised)
+    if recipe.late():
+        raise failure
+    if not told:
+        job.failed(failure)
+        job.note("error", failure)
     if recipe.raises:
         raise failure
     return (yield from job.compute())
@@ -47,6 +47,7 @@ def recompute(job: Job[R]) -> Plan[R]:
 
 def _recompute(job: Job[R]) -> Plan[R]:
     answer = yield from fetch(job, "force")
+    job.recipe.breaker.worked()
     result = yield from compute_and_store(job, answer[1], answer[3])
     if job.unkept:  # the older value counts no more, and there is no new one to store in its place
         yield from delete(job)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import DecodeError, EncodeError
 from ...l1 import is_immutable
+from ..effects import carried
 from ..entries import ERROR
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..entries import Entry
     from .found import Found
     from .job import Job
@@ -40,11 +43,13 @@ def load(job: Job[object], entry: Entry) -> tuple[bool, object]:
             if recipe.load_error is None:
                 return False, None
             error = recipe.load_error(entry.value, job.key)
-            return isinstance(error, recipe.cache_errors), Raised(error)
+            return (False, None) if error is None else (True, Raised(error))
         return True, recipe.target.load_for(job.key, entry.value)
     except DecodeError:
         job.note("unreadable")
         return False, None
+    except StopIteration as error:  # of ``normalize``
+        raise carried(error) from None
 
 
 def load_shared(job: Job[object], found: Found) -> tuple[bool, object]:
@@ -62,7 +67,7 @@ def load_shared(job: Job[object], found: Found) -> tuple[bool, object]:
 def give(_job: Job[R], loaded: Any) -> R:
     """The loaded value, for the caller of this job; a cached exception is raised."""
     if type(loaded) is Raised:
-        raise loaded.error
+        raise carried(loaded.error)
     value: R = loaded
     return value
 
@@ -93,14 +98,25 @@ def dump_error(job: Job[object], error: BaseException) -> tuple[bytes | None, in
     return data, recipe.target.ms() if callable(recipe.ttl) else recipe.target.ms(recipe.ttl)
 
 
+def _chosen(ttl: Callable[[object], Any], value: object) -> Any:
+    """What the ``ttl=`` function of the user gives for this result."""
+    try:
+        return ttl(value)
+    except (StopIteration, GeneratorExit) as error:
+        raise carried(error) from None
+
+
 def _ttl(recipe: Recipe, value: object) -> int | None:
+    """The ttl of a result in ms, 0 for ever; None: it is not to be stored, as at 0 or below of a ``ttl=`` function."""
     ttl = recipe.ttl
     if not callable(ttl):
         return recipe.target.ms(ttl)
-    chosen = ttl(value)
+    chosen = _chosen(ttl, value)
+    if chosen is None:
+        return 0
     if isinstance(chosen, timedelta):
         chosen = chosen.total_seconds()
-    if chosen is None or (isinstance(chosen, (int, float)) and chosen < 0):
+    if isinstance(chosen, (int, float)) and not isinstance(chosen, bool) and chosen <= 0:
         return None
     try:
         return recipe.target.ms(chosen)
@@ -112,5 +128,8 @@ def returned(job: Job[R], value: R, data: bytes | None) -> R:
     """The value for the owner: with ``round_trip`` it is read back from the bytes, as later callers will get it."""
     if not job.recipe.round_trip or data is None:
         return value
-    read: R = job.recipe.target.load_for(job.key, data)
+    try:
+        read: R = job.recipe.target.load_for(job.key, data)
+    except StopIteration as error:  # of ``normalize``
+        raise carried(error) from None
     return read

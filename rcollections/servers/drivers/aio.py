@@ -8,7 +8,22 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheTimeout
-from ...plans.effects import Batch, Call, Command, Hold, Now, ReadToHold, Script, Sleep, Spawn, Subscribe, Wait
+from ...plans.effects import (
+    Batch,
+    Call,
+    Carried,
+    CarriedExit,
+    Command,
+    Hold,
+    Now,
+    ReadToHold,
+    Script,
+    Sleep,
+    Spawn,
+    Subscribe,
+    Wait,
+    carried,
+)
 from ...plans.waiting import computing
 from ...wire.aio_signals import AsyncSignal
 from ...wire.clock import no_deadline, until
@@ -39,10 +54,17 @@ async def adrive(plan: Plan[T], connection: Connection) -> T:
             effect = step(arg)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+        except (Carried, CarriedExit) as on_its_way:
+            ended = on_its_way.error
+            break
         try:
             arg, step = await _do(effect, connection), plan.send
         except BaseException as error:
             arg, step = error, plan.throw
+    try:
+        raise ended  # outside of the except block: nobody shall see what carried it
+    finally:
+        del ended  # its traceback holds this frame
 
 
 async def _do(effect: Any, connection: Connection) -> Any:
@@ -54,7 +76,10 @@ async def _do(effect: Any, connection: Connection) -> Any:
     if kind is ReadToHold:
         return await aread_to_hold(connection, *effect)
     if kind is Call:
-        result = effect.fn()
+        try:
+            result = effect.fn()
+        except (StopIteration, GeneratorExit) as error:
+            raise carried(error) from None
         return await result if inspect.isawaitable(result) else result
     if kind is Now:
         return time.monotonic()

@@ -6,7 +6,22 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import CacheTimeout
-from ...plans.effects import Batch, Call, Command, Hold, Now, ReadToHold, Script, Sleep, Spawn, Subscribe, Wait
+from ...plans.effects import (
+    Batch,
+    Call,
+    Carried,
+    CarriedExit,
+    Command,
+    Hold,
+    Now,
+    ReadToHold,
+    Script,
+    Sleep,
+    Spawn,
+    Subscribe,
+    Wait,
+    carried,
+)
 from ...plans.waiting import computing
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
@@ -35,10 +50,17 @@ def drive(plan: Plan[T], connection: Connection) -> T:
             effect = step(arg)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+        except (Carried, CarriedExit) as on_its_way:
+            ended = on_its_way.error
+            break
         try:
             arg, step = _do(effect, connection), plan.send
         except BaseException as error:
             arg, step = error, plan.throw
+    try:
+        raise ended  # outside of the except block: nobody shall see what carried it
+    finally:
+        del ended  # its traceback holds this frame
 
 
 def _do(effect: Any, connection: Connection) -> Any:
@@ -50,7 +72,10 @@ def _do(effect: Any, connection: Connection) -> Any:
     if kind is ReadToHold:
         return connection.read_to_hold(*effect)
     if kind is Call:
-        return effect.fn()
+        try:
+            return effect.fn()
+        except (StopIteration, GeneratorExit) as error:
+            raise carried(error) from None
     if kind is Now:
         return time.monotonic()
     if kind is Wait:

@@ -33,6 +33,8 @@ def travel(road: Routed, plan: Trip) -> list[object]:
     """Carry out a trip; an error of an effect is thrown into the plan at its ``yield``."""
     links, timeout = road.links, road.timeout
     effect: Any
+    if links.pool is None:
+        links.open_pool()  # before the plan begins, and with it the time that it has
     try:
         effect = plan.send(None)
         while True:

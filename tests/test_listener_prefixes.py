@@ -1,0 +1,80 @@
+"""At most 16 prefixes, whatever is wanted: the server compares every write of anybody with each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rcollections import KeyCache, l1_info
+from rcollections.coherence.prefixes import MOST, Wish, fewest, prefix_free
+from rcollections.plans.naming import beside, heard, tags
+from rcollections.testing import Server, isolated, wait_until
+
+if TYPE_CHECKING:
+    import pytest
+
+namespaces = st.sampled_from(["", "app", "a", "other"])
+words = st.text("abrc:.{", min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(namespaces, words, st.booleans()), max_size=60))
+@example([("app", f"{a}{b}", True) for a in "abcdefgh" for b in "abcdefgh"])
+def test_they_are_few_and_cover_nothing_that_changes_all_the_time(wanted: list[tuple[str, str, bool]]) -> None:
+    """No two begin alike, none is short, none covers leases, guards of others, or staging keys."""
+    every: dict[str, Wish] = {}
+    for namespace, word, guards in wanted:
+        if not word.startswith("rc:"):
+            behind = len(namespace) + bool(namespace)
+            every |= dict.fromkeys((*heard(namespace, word, guards=guards), tags(namespace)), Wish(behind))
+    found = fewest(every)
+    assert len(found) <= MOST
+    assert prefix_free(found) == found
+    if len(prefix_free(every)) <= MOST:
+        assert found == prefix_free(every)
+    for each in found:
+        for namespace in {
+            namespace for namespace, _, _ in wanted if each.startswith(f"{namespace}." * bool(namespace))
+        }:
+            own = each.removeprefix(f"{namespace}." if namespace else "")
+            assert len(own) >= 2 or each in every
+        for namespace, _, _ in wanted:
+            for kind in "lsk":
+                if namespace:  # without one the prefixes of others may be anything
+                    assert not beside(namespace, kind).startswith(each) or not each.startswith(f"{namespace}.")
+
+
+def test_common_beginnings_become_one() -> None:
+    """Those with the longest one first; functions and tags are always kept."""
+    wanted = dict.fromkeys([f"shop.{letter}{letter}" for letter in "abcdefghijklmnop"], Wish(5))
+    wanted |= dict.fromkeys(["shop.user.one", "shop.user.two", "shop.fn:", "shop.rc:t:"], Wish(5))
+    found = fewest(wanted)
+    assert {"shop.user.", "shop.fn:", "shop.rc:t:", "shop.aa"} <= set(found)
+    assert "shop.pp" not in found, "the latest is left out"
+    wanted["shop.aa"] = Wish(5, used=False)
+    assert "shop.aa" not in fewest(wanted), "before that what nobody reads"
+
+
+def test_many_classes_ask_for_sixteen(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """What finds no place is not held, told once, and said by ``l1_info()``."""
+    with isolated(server.dsn):
+        classes = [
+            type(f"C{n}", (KeyCache,), {"prefix": f"{chr(97 + n)}{n}prefix", "l1": True}) for n in range(MOST + 4)
+        ]
+        for cls in classes:
+            cls("x").set(1)
+            assert cls("x").data == 1
+
+        def served() -> int:
+            before = l1_info().hits
+            assert [cls("x").data for cls in classes] == [1] * len(classes)
+            return l1_info().hits - before
+
+        # Functions and tags, which other tests of this process may have made, come first.
+        wait_until(lambda: MOST - 3 <= served() <= MOST, what="all that have a place are held")
+        assert "prefixes found no place" in l1_info().why
+        assert len([each for each in caplog.records if "16 beginnings" in each.message]) == 1
+        with server.client() as bare:
+            bare.set("a0prefix.x", "2")
+            wait_until(lambda: classes[0]("x").data == 2, what="a change shows")
