@@ -11,6 +11,7 @@ __all__ = [
     "CacheError",
     "CacheMissError",
     "CacheTimeout",
+    "ChangedError",
     "ConfigError",
     "DecodeError",
     "EncodeError",
@@ -52,6 +53,10 @@ class DecodeError(CacheError, ValueError):
 
 class WrongTypeError(CacheError, TypeError):
     """The key holds another kind of structure than the call needs."""
+
+
+class ChangedError(CacheError):
+    """Somebody else changed the value between the read and the write of ``edit`` or ``mutate``; nothing was written."""
 
 
 class KeyExistsError(CacheError, ValueError):

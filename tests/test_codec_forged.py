@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from test_codec_values import EXAMPLES
 
 from rcollections import DecodeError
-from rcollections.values import Codec, decode_field, decode_raw
+from rcollections.values import Codec, decode_field, decode_raw, pickling
 from rcollections.values.signing import Keyring
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def _guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = set(sys.modules)
     monkeypatch.setattr(pickle, "loads", refuse)
     monkeypatch.setattr(pickle, "Unpickler", refuse)
+    monkeypatch.setattr(pickling, "from_pickle", refuse)
     yield
     ours = {name for name in set(sys.modules) - before if not name.startswith(("tzdata", "hypothesis."))}
     assert ours == set()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
-    from ..plans.target import Read, Write
+    from ..plans.target import ReadAt, Signing, WriteAt
     from ..servers.connection import Connection
     from .pipes import CounterPipe
 
@@ -68,8 +68,8 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
             raise ConfigError(f"{cls.__name__}.serializer: counts are numbers of the server, nothing serializes them")
         return super()._check_option(name, value)
 
-    def _content(self, _connection: Connection) -> tuple[Write, Read]:
-        return plans.write_count, plans.read_count
+    def _content(self, _connection: Connection) -> tuple[WriteAt, ReadAt, Signing | None]:
+        return plans.write_count, plans.read_count, None
 
     def _replacement(self, data: object) -> Operation[None]:
         return hashes.replace(self._bound(), _counted(data).items())

@@ -10,12 +10,12 @@ from ..handles.edit import Edit
 from ..l1 import ABSENT
 from ..missing import MISSING
 from ..plans.collections import fields as plans
-from ..plans.collections import hashes
+from ..plans.collections import hashes, moving, mutating
 from ..plans.op import More, Trips
 from .hashcache import HashCache, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
     from typing import Self
 
@@ -55,6 +55,8 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
     {'visits': 2, 'age': 30}
     """
 
+    _signs = True
+
     if TYPE_CHECKING:
 
         def pipeline(self) -> Pipeline[DictPipe[K, V]]: ...
@@ -64,6 +66,9 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
     def _merge(self, data: object) -> None:
         self.update(data)
+
+    def _copy_onto(self, new: Self) -> None:
+        self._run(moving.copy_hash(self._bound(), new._bound()))
 
     # -- one field -------------------------------------------------------------------------------
 
@@ -134,7 +139,11 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
         ``d[field] += 1`` reads and writes, and can lose numbers that others add meanwhile; this method cannot.
         """
-        return self._run(plans.increment(self._bound(), field, by))
+        t = self._bound()
+        if self.signed:  # the server cannot add to a signed number
+            read, write = plans.gets(t, field, lambda: 0), partial(plans.cas, t, field)
+            return self._run(mutating.increased(t, read, write, by, "the field"))
+        return self._run(plans.increment(t, field, by))
 
     def get_ttl(self, field: K, default: Any = MISSING) -> tuple[Any, float]:
         """The value of a field and the seconds that it stays (``inf``: for ever).
@@ -160,7 +169,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
     def edit(self, field: K, default: Any = MISSING) -> Edit[V]:
         """``with d.edit(field) as v:`` gives a copy of the value to change, and writes it back, or raises.
 
-        CacheError if another caller changed the field meanwhile (nothing is written then); KeyError if the
+        ChangedError if another caller changed the field meanwhile (nothing is written then); KeyError if the
         field is missing and there is no ``default``. Two round trips.
 
         >>> from rcollections import DictCache
@@ -177,7 +186,30 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
             return default
 
         t, where = self._bound(), f"field {field!r} of {self.key!r}"
-        return Edit(self, plans.gets(t, field, absent), partial(plans.cas, t, field), where)
+        write = partial(plans.cas, t, field)
+        return Edit(self, plans.gets(t, field, absent), write, lambda value: t.dumps(value, t.encode(field)), where)
+
+    def mutate(self, field: K, fn: Callable[[Any], V], default: Any = MISSING, attempts: int = mutating.ATTEMPTS) -> V:
+        """Store ``fn(value)`` in a field, and do it again until nobody was faster; gives the new value.
+
+        ``fn`` gets the value that is there (a copy, which it may change and give back), and is called once for
+        each attempt: it should do nothing else. A missing field gives ``default``, or KeyError without one.
+        ChangedError after ``attempts``, with short random pauses between them; nothing is written then. Two round
+        trips an attempt. To change a value in a block there is ``edit``, for numbers ``increment`` is one trip.
+
+        >>> from rcollections import DictCache
+        >>> d = DictCache("basket", data={"fruit": ["apple"]})
+        >>> d.mutate("fruit", lambda fruit: [*fruit, "pear"])
+        ['apple', 'pear']
+        """
+
+        def missed() -> Any:
+            raise KeyError(field)
+
+        t, where = self._bound(), f"field {field!r} of {self.key!r}"
+        read = plans.gets(t, field, mutating.fresh(default, missed))
+        stored: V = self._run(mutating.mutated(read, partial(plans.cas, t, field), fn, attempts, where))
+        return stored
 
     # -- many fields -----------------------------------------------------------------------------
 
@@ -260,6 +292,6 @@ def _mapping(other: Any) -> dict[Any, Any]:
 
 def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:
     """Whether the server can store the fields of one dict in the other as they are."""
-    if a._bound().connection is not b._bound().connection:
+    if a._bound().connection is not b._bound().connection or a._bound().may_sign or b._bound().may_sign:
         return False
     return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from ..errors import CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
 from ..missing import MISSING
-from ..plans.collections import keys
+from ..plans.collections import keys, moving, mutating
 from ..plans.collections import strings as plans
 from ..plans.collections.reader import Reader, Token
 from ..plans.guards import Refused
@@ -72,6 +72,7 @@ class KeyCache(ManyValues[V]):
 
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
+    _signs = True
 
     @classmethod
     def _check_class(cls) -> None:
@@ -105,7 +106,7 @@ class KeyCache(ManyValues[V]):
     def _copy_onto(self, new: KeyCache[V]) -> None:
         to = new._bound().key
         t = self._bound()
-        self._run(plans.copy(t, to, lease(t.connection.namespace, to)))
+        self._run(moving.copy_value(t, to, lease(t.connection.namespace, to)))
 
     def _bind(self, connection: Connection) -> Target:
         t = super()._bind(connection)
@@ -232,12 +233,29 @@ class KeyCache(ManyValues[V]):
     def edit(self, default: Any = MISSING) -> Edit[V]:
         """``with c.edit() as v:`` gives a copy to change in place, and writes it back, or raises.
 
-        CacheError if another caller changed the value meanwhile (nothing is written then), CacheMissError
+        ChangedError if another caller changed the value meanwhile (nothing is written then), CacheMissError
         if there is none and no ``default``. Two round trips.
         """
         t = self._bound()
         read = plans.gets(t, self._reader(), self._miss if default is MISSING else lambda: default)
-        return Edit(self, read, partial(plans.cas, t), repr(self.key))
+        return Edit(self, read, partial(plans.cas, t), t.dumps, repr(self.key))
+
+    def mutate(self, fn: Callable[[Any], V], default: Any = MISSING, attempts: int = mutating.ATTEMPTS) -> V:
+        """Store ``fn(value)``, and do it again until nobody was faster; gives the new value.
+
+        ``fn`` gets the value that is there (a copy, which it may change and give back), and is called once for
+        each attempt: it should do nothing else. A missing key gives ``default``, or CacheMissError without one.
+        ChangedError after ``attempts``, with short random pauses between them; nothing is written then. Two round
+        trips an attempt. To change a value in a block there is ``edit``, for numbers ``increment`` is one trip.
+
+        >>> from rcollections import KeyCache
+        >>> KeyCache("seen").mutate(lambda names: [*names, "ann"], default=[])
+        ['ann']
+        """
+        t = self._bound()
+        read = plans.gets(t, self._reader(), mutating.fresh(default, self._miss))
+        stored: V = self._run(mutating.mutated(read, partial(plans.cas, t), fn, attempts, repr(self.key)))
+        return stored
 
     # -- numbers ---------------------------------------------------------------------------------
 
@@ -256,7 +274,12 @@ class KeyCache(ManyValues[V]):
         >>> visits.increment(2), visits.increment(keep_ttl=True), visits.increment(-4, must_exist=True)
         (3, 4, 0)
         """
-        return self._run(plans.increment(self._bound(), by, keep_ttl, self._miss if must_exist else None))
+        t = self._bound()
+        missed = self._miss if must_exist else None
+        if self.signed:  # the server cannot add to a signed number
+            read = plans.gets(t, self._reader(), missed or (lambda: 0))
+            return self._run(mutating.increased(t, read, partial(plans.cas, t, keep_ttl=keep_ttl), by, "the value"))
+        return self._run(plans.increment(t, by, keep_ttl, missed))
 
     def clear(self, *, if_value: V | Missing = MISSING) -> bool:
         """Remove the value; True if there was one. With ``if_value`` only if it is that value, in one step.

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from ..handles.base import BaseCache
 from ..missing import MISSING
+from ..plans.collections.numbers import negative
 
 __all__ = ["KeyValue"]
 
@@ -38,7 +39,7 @@ class KeyValue(BaseCache, Generic[V]):
         return self
 
     def __isub__(self, by: float) -> Any:
-        self.increment(-by if isinstance(by, (int, float)) and not isinstance(by, bool) else by)
+        self.increment(negative(by))
         return self
 
     def __int__(self) -> int:

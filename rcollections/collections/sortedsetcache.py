@@ -193,6 +193,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
         """Up to ``limit`` pairs from rank ``offset`` on, lowest first; with ``last`` from the highest down."""
         if limit < 0 or offset < 0:
             raise ValueError("chunk() takes a limit and an offset of 0 or more")
+        limit, offset = index(limit), index(offset)
         if last:
             return self[-1 - offset : -1 - offset - limit : -1]
         return self[offset : offset + limit]

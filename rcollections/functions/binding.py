@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ..plans.entries import ERROR
 from ..plans.functions.recipe import Recipe
 from ..plans.scripts import source
 from ..servers import registry
@@ -86,7 +87,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
     if not connection.disabled:
         source("entry_store")  # read the script now, not while callers wait for a computed result
     # Not by ``target``: no ``normalize`` shall see the parts of an exception, and raw text cannot carry them.
-    errors = connection.codec(cls.serializer if cls.serialize else None)
+    errors = connection.codec(cls.serializer if cls.serialize else None, cls.signed)
     recipe = Recipe(
         parts.name,
         target,
@@ -104,8 +105,10 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         round_trip=prototype.serializer is not None or not prototype.serialize or hasattr(cls, "normalize"),
         note=parts.counts.note,
         lost=parts.watching.lost,
-        dump_error=lambda error: dump_error(error, errors.dumps),
-        load_error=lambda data: load_error(data, errors.loads, options.cache_errors),
+        dump_error=lambda error, key: dump_error(error, lambda value, name: errors.dumps(value, key, name, ERROR)),
+        load_error=lambda data, key: load_error(
+            data, lambda data, name: errors.loads(data, key, name, ERROR), options.cache_errors
+        ),
         late=passed,
         disabled=connection.disabled,
         namespace=connection.namespace,

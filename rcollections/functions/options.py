@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigError
@@ -76,7 +77,9 @@ def refuse_unknown(options: dict[str, Any]) -> None:
 
 def seconds(value: Seconds) -> float:
     """A duration as seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return index(value) if hasattr(value, "__index__") and not isinstance(value, int) else value
 
 
 def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: str = "@cached") -> Options:

@@ -59,7 +59,10 @@ class BaseCache(Fillable, Binding, Running):
     tags: tuple[str, ...] = ()
     l1: bool | None = None
     share: bool = False
+    signed: bool = False
     computed: bool = True
+
+    _signs = False  # whether this type has values that can be signed
 
     def __init__(self, *parts: object, data: object = MISSING, **overrides: object) -> None:
         self._set(overrides)
@@ -98,9 +101,16 @@ class BaseCache(Fillable, Binding, Running):
                 meant = near_miss(name)
                 if meant:
                     raise ConfigError(f"{cls.__name__}.{name}: there is no such class attribute; is {meant!r} meant?")
+        if cls.signed and cls.serialize is False:
+            raise ConfigError(f"{cls.__name__}: serialize=False is plain text, which signed=True cannot be")
 
     @classmethod
     def _check_option(cls, name: str, value: object) -> Any:
+        if name == "signed" and value is True and not cls._signs:
+            raise ConfigError(
+                f"{cls.__name__}.signed: only values can be signed, those of KeyCache and DictCache; "
+                "members and counts are kept in a form that the server compares and adds"
+            )
         return check(cls.__name__, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -12,7 +12,9 @@ from ..values import decode_field, decode_raw, encode_field, encode_raw
 from .handle import Handle
 
 if TYPE_CHECKING:
-    from ..plans.target import Read, Write
+    from collections.abc import Callable
+
+    from ..plans.target import Read, ReadAt, Signing, Write, WriteAt
     from ..servers.connection import Connection
 
 __all__ = ["Binding"]
@@ -25,6 +27,7 @@ class Binding(Handle):
     jitter: float
     serialize: bool
     serializer: Any
+    signed: bool
     _target: tuple[int, Target] | None = None
 
     def _bound(self) -> Target:
@@ -38,7 +41,7 @@ class Binding(Handle):
         return target
 
     def _bind(self, connection: Connection) -> Target:
-        dumps, load = self._content(connection)
+        dumps, load, signing = self._content(connection)
         encode, decode = self._elements()
         key = namespaced(connection.namespace, self._own_key)
         if self._guards and (self.tags or self._loads_itself or self._since):
@@ -54,12 +57,24 @@ class Binding(Handle):
             ttl=self.ttl,
             mode=self.ttl_from,
             jitter=self.jitter,
+            signing=signing,
         )
 
-    def _content(self, connection: Connection) -> tuple[Write, Read]:
-        """How values are written and read."""
-        codec = connection.codec(self.serializer if self.serialize else "raw")
-        return codec.dumps, self._normalized(codec.loads)
+    def _content(self, connection: Connection) -> tuple[WriteAt, ReadAt, Signing | None]:
+        """How values are written and read, and whether some may be signed."""
+        if self.signed:
+            self._check_signed(connection)
+        codec = connection.codec(self.serializer if self.serialize else "raw", self.signed)
+        return codec.dumps, self._normalized(codec.loads), codec
+
+    def _check_signed(self, connection: Connection) -> None:
+        name = type(self).__name__
+        if not self.serialize:
+            raise ConfigError(f"{name}: serialize=False is plain text, which signed=True cannot be")
+        if not connection.codec.has_key:
+            raise ConfigError(
+                f"{name}.signed needs a signing key: set CACHES_SIGNING_KEY, or configure(signing_key=...)"
+            )
 
     def _elements(self) -> tuple[Write, Read]:
         """How fields or members are written and read; fields are canonical whatever ``serialize`` says."""
@@ -76,8 +91,8 @@ class Binding(Handle):
             return encode_field, self._normalized(decode_field)
         return encode_raw, self._normalized(decode_raw)
 
-    def _normalized(self, load: Read) -> Read:
+    def _normalized(self, load: Callable[..., Any]) -> Callable[..., Any]:
         hook = getattr(self, "normalize", None)
         if hook is None:
             return load
-        return lambda data: hook(load(data))
+        return lambda *read: hook(load(*read))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ..errors import CacheError
+from ..plans.collections.mutating import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +23,17 @@ class Edit(Generic[V]):
     """Reads on entry, compares and writes on exit: optimistic, no lock is held in between."""
 
     def __init__(
-        self, handle: Handle, read: Op[tuple[V, Token]], write: Callable[[V, Token], Op[bool]], where: str
+        self,
+        handle: Handle,
+        read: Op[tuple[V, Token]],
+        write: Callable[[V, Token], Op[bool]],
+        dumps: Callable[[V], bytes],
+        where: str,
     ) -> None:
         self._handle = handle
         self._read = read
         self._write = write
+        self._dumps = dumps
         self._where = where
         self._seen: tuple[V, Token] | None = None
 
@@ -42,10 +48,7 @@ class Edit(Generic[V]):
         seen, self._seen = self._seen, None
         if kind is not None or seen is None:
             return
-        if self._handle._bound().dumps(seen[0]) == seen[1].value:
+        if self._dumps(seen[0]) == seen[1].value:
             return
         if not self._handle._run(self._write(*seen)):
-            raise CacheError(
-                f"{self._where} was changed by somebody else during edit(), so nothing was written: "
-                "do it again from what is there now"
-            )
+            raise changed(self._where, "edit()")

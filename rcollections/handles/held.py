@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Nearby"]
 
 _numbers = count()
-_READ_BY = frozenset(("serialize", "serializer", "share", "normalize"))  # these decide how a value is read
+_READ_BY = frozenset(("serialize", "serializer", "signed", "share", "normalize"))  # these decide how a value is read
 
 
 class Nearby(Handle):

@@ -25,6 +25,7 @@ OPTIONS = (
     "tags",
     "l1",
     "share",
+    "signed",
     "computed",
 )
 
@@ -104,6 +105,7 @@ _TESTS: dict[str, Any] = {
     "tags": _tags,
     "l1": lambda value: None if value is None or isinstance(value, bool) else f"is None, True or False, not {value!r}",
     "share": _switch,
+    "signed": _switch,
     "computed": _switch,
 }
 

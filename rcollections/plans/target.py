@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from math import inf
+from operator import index
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ..errors import CacheError, DecodeError, EncodeError, WrongTypeError
 from .guards import Guarded
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "ATOMIC", "PAGE", "SNAPSHOT", "Place", "Read", "Target", "Write", "as_is", "expect_ok", "milliseconds",
-    "seconds_left",
+    "ATOMIC", "PAGE", "SNAPSHOT", "Place", "Read", "ReadAt", "Signing", "Target", "Write", "WriteAt", "as_is",
+    "expect_ok", "milliseconds", "seconds_left",
 ]  # fmt: skip
 
-Write: TypeAlias = "Callable[[Any], bytes]"  # a value, field or member as bytes
+Write: TypeAlias = "Callable[[Any], bytes]"  # a field or member as bytes
 Read: TypeAlias = "Callable[[bytes], Any]"
+# Of values, with the place that a signature covers (rule G1): key, field, kind.
+WriteAt: TypeAlias = "Callable[[Any, str, bytes | None, int], bytes]"
+ReadAt: TypeAlias = "Callable[[bytes, str, bytes | None, int], Any]"
 
 SNAPSHOT = 10_000  # elements that a whole read takes in one reply; more are read page by page
 ATOMIC = 5_000  # elements that one script writes; more go to a staging key first, or in chunks where docs say so
@@ -38,12 +42,20 @@ class Place(NamedTuple):
     since: bytes
 
 
+class Signing(Protocol):
+    """What a target knows of signatures: whether there may be some, and how a value gets another one."""
+
+    @property
+    def may_sign(self) -> bool: ...
+    def moved(self, data: bytes, key: str, to: str, field: bytes | None = None, /) -> bytes: ...
+
+
 class Target:
     """A key of the server, and how the content of that key is written and read."""
 
     __slots__ = (
         "connection", "dumps", "encode", "guarded", "jitter", "key", "lease", "load", "mode", "name", "place",
-        "plain_dumps", "plain_encode", "read", "ttl",
+        "plain_dumps", "plain_encode", "plain_load", "read", "signing", "ttl",
     )  # fmt: skip
 
     def __init__(
@@ -52,13 +64,14 @@ class Target:
         name: str,
         connection: Any,
         *,
-        dumps: Write,
-        load: Read,
+        dumps: WriteAt,
+        load: ReadAt,
         encode: Write,
         read: Read,
         ttl: float | timedelta,
         mode: str,
         jitter: float,
+        signing: Signing | None = None,
     ) -> None:
         self.key = key
         self.guarded = type(key) is Guarded
@@ -66,14 +79,35 @@ class Target:
         self.lease: str | None = None  # set where functions may compute values of this key: plain writes drop it
         self.name = name  # the name of the class, for messages and observers
         self.connection = connection
-        self.plain_dumps, self.plain_encode = dumps, encode  # for loops: the key is not in their errors
-        self.dumps = _naming(dumps, key)  # values
-        self.load = _reading(load, key)
+        # For loops, and for the values of functions, whose keys are the jobs': the key is not in their errors.
+        self.plain_dumps, self.plain_load, self.plain_encode = dumps, load, encode
+        self.dumps = _writing_at(dumps, key)  # values; those in a hash with their field
+        self.load = _reading_at(load, key)
         self.encode = _naming(encode, key)  # fields and members
         self.read = _reading(read, key)
         self.ttl = milliseconds(ttl)
         self.mode = mode
         self.jitter = jitter
+        self.signing = signing
+
+    @property
+    def may_sign(self) -> bool:
+        """Whether some of the values may be signed, and so be good under this key and in their field only."""
+        return self.signing is not None and self.signing.may_sign
+
+    def dumps_for(self, key: str, value: object, kind: int = 0) -> bytes:
+        """The bytes of a value (kind 0) or error (1) that is stored under ``key``."""
+        try:
+            return self.plain_dumps(value, key, None, kind)
+        except EncodeError as error:
+            raise EncodeError(f"{key!r}: {error}") from error
+
+    def load_for(self, key: str, data: bytes, kind: int = 0) -> Any:
+        """The value or error that these bytes are under ``key``."""
+        try:
+            return self.plain_load(data, key, None, kind)
+        except (DecodeError, WrongTypeError) as error:
+            raise type(error)(f"{key!r}: {error}") from error
 
     def ms(self, ttl: float | timedelta | None = None) -> int:
         """The ttl to arm now, in ms (0 none): the class's, or ``ttl`` of this call; jitter only shortens it."""
@@ -85,6 +119,26 @@ class Target:
     def arm(self) -> tuple[int, str]:
         """The two arguments with which every writing script begins."""
         return self.ms(), self.mode
+
+
+def _writing_at(write: WriteAt, key: str) -> Callable[..., bytes]:
+    def dumps(value: object, field: bytes | None = None) -> bytes:
+        try:
+            return write(value, key, field, 0)
+        except EncodeError as error:
+            raise EncodeError(f"{key!r}: {error}") from error
+
+    return dumps
+
+
+def _reading_at(read: ReadAt, key: str) -> Callable[..., Any]:
+    def load(data: bytes, field: bytes | None = None) -> Any:
+        try:
+            return read(data, key, field, 0)
+        except (DecodeError, WrongTypeError) as error:
+            raise type(error)(f"{key!r}: {error}") from error
+
+    return load
 
 
 def _naming(write: Write, key: str) -> Write:
@@ -109,11 +163,14 @@ def _reading(read: Read, key: str) -> Read:
 
 def milliseconds(ttl: float | timedelta) -> int:
     """A ttl as whole milliseconds, at least 1 unless it is 0 (for ever); TypeError or ValueError for no ttl."""
-    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
-    if not isfinite(seconds) or seconds < 0 or seconds > LONGEST:
-        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 1e11 (3,000 years), not {seconds!r}")
+    seconds: Any = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if not isinstance(seconds, float):
+        if isinstance(seconds, bool) or not hasattr(seconds, "__index__"):
+            raise TypeError(f"a ttl is seconds or a timedelta, not {type(ttl).__name__}")
+        seconds = index(seconds)
+    if not 0 <= seconds <= LONGEST:
+        given = repr(seconds) if isinstance(seconds, float) or abs(seconds) < 10**20 else "an int beyond that"
+        raise ValueError(f"a ttl is seconds from 0 (for ever) up to 1e11 (3,000 years), not {given}")
     return max(1, round(seconds * 1000)) if seconds else 0
 
 

@@ -21,18 +21,29 @@ class Codecs:
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._dsn = dsn
         self._keyring = keyring
-        self._made: dict[object, Codec] = {}
+        self._made: dict[tuple[object, bool], Codec] = {}
 
-    def __call__(self, serializer: object) -> Codec:
-        """The codec for a class with this ``serializer``."""
+    def __call__(self, serializer: object, signed: bool = False) -> Codec:
+        """The codec for a class with this ``serializer``, and with ``signed`` or without."""
         try:
-            return self._made[serializer]
+            return self._made[serializer, signed]
         except KeyError:
-            codec = self._made[serializer] = self._make(serializer)
+            codec = self._made[serializer, signed] = self._make(serializer, signed)
             return codec
         except TypeError:  # an unhashable serializer object
-            return self._make(serializer)
+            return self._make(serializer, signed)
 
-    def _make(self, serializer: Any) -> Codec:
+    def _make(self, serializer: Any, signed: bool) -> Codec:
         dsn = self._dsn
-        return Codec(serializer, compress_above=dsn.compress_above, max_value=dsn.max_value, keyring=self._keyring)
+        return Codec(
+            serializer,
+            compress_above=dsn.compress_above,
+            max_value=dsn.max_value,
+            keyring=self._keyring,
+            signed=signed,
+        )
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a signing key."""
+        return self._keyring() is not None

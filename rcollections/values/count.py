@@ -7,14 +7,15 @@ the same for pipelines, where the count has not arrived yet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from operator import index
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import EncodeError
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Count", "Origin", "PendingSum"]
+__all__ = ["Count", "Origin", "PendingSum", "whole"]
 
 
 class Origin(NamedTuple):
@@ -37,14 +38,16 @@ class Count(int):
         return new
 
     def __iadd__(self, by: int) -> int:
-        if not isinstance(by, int):
+        step = _step(by)
+        if step is None:
             return NotImplemented
-        return Count(int(self) + by, self._origin, (self._step or 0) + by)
+        return Count(int(self) + step, self._origin, (self._step or 0) + step)
 
     def __isub__(self, by: int) -> int:
-        if not isinstance(by, int):
+        step = _step(by)
+        if step is None:
             return NotImplemented
-        return Count(int(self) - by, self._origin, (self._step or 0) - by)
+        return Count(int(self) - step, self._origin, (self._step or 0) - step)
 
     def take(self, origin: Origin) -> int | None:
         """The step that ``+=`` added to the field at ``origin``; None if this Count is no sum of that field.
@@ -89,7 +92,20 @@ class PendingSum:
         return PendingSum(self.pending, self._origin, self._step - _int(by))
 
 
+def whole(count: object) -> int:
+    """An int, or an object that counts as one (numpy's), as an int; EncodeError for all others, bool too."""
+    found = None if isinstance(count, bool) else _step(count)
+    if found is None:
+        raise EncodeError(f"counts are int, not {type(count).__name__}")
+    return found
+
+
 def _int(step: object) -> int:
-    if not isinstance(step, int):
-        raise EncodeError(f"counts are int, not {type(step).__name__}")
-    return int(step)
+    return int(step) if isinstance(step, int) else whole(step)
+
+
+def _step(by: Any) -> int | None:
+    try:
+        return index(by)
+    except TypeError:
+        return None

@@ -1,7 +1,8 @@
 """How exceptions that are cached like results travel: by path, arguments and attributes, never by importing.
 
 The bytes are the length of the path (2 bytes), the path ``module:Class``, and the rest as the codec carries it. So the
-class can be judged before anything else in these bytes is read (rule W6).
+class can be judged before anything else in these bytes is read (rule W6). Where the rest is signed, the path is signed
+with it, in the place of a field.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DecodeError, EncodeError
+from .interruptions import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["dump_error", "load_error"]
 
 
-def dump_error(error: BaseException, dumps: Callable[[object], bytes]) -> bytes:
+def dump_error(error: BaseException, dumps: Callable[[object, bytes], bytes]) -> bytes:
     """The bytes of an exception; EncodeError for one that would not come back as it is."""
     kind = type(error)
     path = f"{kind.__module__}:{kind.__qualname__}"
@@ -26,19 +28,19 @@ def dump_error(error: BaseException, dumps: Callable[[object], bytes]) -> bytes:
     made_of, state = _parts(error)
     # ``args`` are told apart from what makes it: an OSError is made of more, other classes are made of less.
     content = (made_of, None if made_of is error.args else error.args, state)
-    data = dumps(content)
+    name = path.encode()
+    data = dumps(content, name)
     try:
         same = type(_made(kind, *content)) is kind
     except DecodeError as failed:
         raise EncodeError(str(failed)) from failed.__cause__
     if not same:
         raise EncodeError(f"{kind.__name__} cannot be cached: making it from its arguments gives another type")
-    name = path.encode()
     return len(name).to_bytes(2, "big") + name + data
 
 
 def load_error(
-    data: bytes, load: Callable[[bytes], object], declared: tuple[type[BaseException], ...]
+    data: bytes, load: Callable[[bytes, bytes], object], declared: tuple[type[BaseException], ...]
 ) -> BaseException | None:
     """The exception in these bytes; None, and nothing of them was run, if its type is none of the declared ones.
 
@@ -53,7 +55,7 @@ def load_error(
         raise DecodeError("the type of a cached exception is not known in this process")
     if not issubclass(kind, declared):
         return None
-    read = load(data[end:])
+    read = load(data[end:], data[2:end])
     if not (isinstance(read, (tuple, list)) and len(read) == 3):
         raise DecodeError("these bytes are no cached exception")
     made = _made(kind, *read)
@@ -68,6 +70,7 @@ def _parts(error: BaseException) -> tuple[tuple[Any, ...], dict[str, Any] | None
     try:
         how: Any = error.__reduce_ex__(2)
     except Exception as failed:
+        pass_on(failed)
         raise EncodeError(f"{kind.__name__} cannot be cached: it cannot be taken apart") from failed
     plain = isinstance(how, tuple) and 2 <= len(how) <= 3 and how[0] is kind and isinstance(how[1], tuple)
     state = how[2] if plain and len(how) == 3 else None
@@ -83,6 +86,7 @@ def _made(kind: type[BaseException], made_of: Any, args: Any, state: Any) -> Bas
         if state is not None:
             made.__setstate__(state)
     except Exception as error:
+        pass_on(error)
         raise DecodeError(f"a cached {kind.__name__} cannot be made again from its arguments") from error
     return made
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from math import isnan
+from operator import index
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -81,10 +82,22 @@ def _rule_of_subclass(value: object) -> Callable[[object], object]:
             return rule
     if isinstance(value, Enum):
         return _same
+    number = _as_int(value)
+    if number is not None:
+        return lambda _: number
     name = type(value).__name__
     if type(value).__hash__ is None or is_dataclass(type(value)):
         raise EncodeError(f"unhashable type: {name!r}")
     raise EncodeError(f"a value of type {name!r} cannot be a field or member")
+
+
+def _as_int(value: Any) -> int | None:
+    """The int that an object counts as (numpy's integers), if it is the same field of a dict."""
+    try:
+        number = index(value)
+        return number if hash(value) == hash(number) and bool(value == number) else None
+    except TypeError:
+        return None
 
 
 def _same(value: object) -> object:

@@ -7,7 +7,7 @@ exactly; then we walk the value in Python, item by item. Both ways give the same
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ormsgpack
 
@@ -15,8 +15,12 @@ from ..errors import EncodeError
 from .classes import is_dataclass, is_namedtuple
 from .containers import CONTAINERS, DATACLASS, NAMEDTUPLE, Container
 from .count import Count
+from .interruptions import pass_on
 from .plain import INT64_MAX, INT64_MIN, write_str
 from .scalars import ENUM, SCALARS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 __all__ = ["DEEPEST", "EXACT", "STRICT", "pack"]
 
@@ -61,26 +65,62 @@ def pack(value: Any, options: int = STRICT) -> bytes:
             if data is not None:
                 return b"\xc1m" + data
             if kind is not dict or _has_text_keys(value):
-                return b"\xc1m" + ormsgpack.packb(_walk(value, 1, options), _scalar, options)
+                return b"\xc1m" + _packed(_walk(value, 1, options), options)
         elif kind is tuple:  # the walk gives the same bytes; this is the short way for the most frequent type
             data = _pack_quickly(list(value), options)
             if data is not None:
                 return b"\xc1(" + data
         code, payload = _extension(value, kind, 1, options)
     except RuntimeError as error:  # also a RecursionError
+        pass_on(error)
         raise EncodeError(f"a {kind.__qualname__} too deep to walk, or changed meanwhile") from error
     return b"\xc1%c%b" % (code, payload)
 
 
 def _pack_quickly(value: object, options: int) -> bytes | None:
     try:
-        data: bytes = ormsgpack.packb(value, _scalar, options)
-    except TypeError:
+        data = _packed(value, options)
+    except TypeError as error:
+        pass_on(error)
         return None
     # The library writes a bytearray like bytes. If there may be bytes inside, look at the items.
     if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and _holds_buffers(value):
         return None
     return data
+
+
+def _packed(value: object, options: int) -> bytes:
+    """The bytes of a value whose parts are all native or scalars, else a TypeError."""
+    try:
+        return ormsgpack.packb(value, None, options)
+    except TypeError as error:
+        pass_on(error)
+    raised: list[BaseException] = []
+    scalars = _scalars(raised)
+    next(scalars)
+    try:
+        return ormsgpack.packb(value, scalars.send, options)
+    except TypeError:
+        if raised:
+            raise raised[0] from None
+        raise
+    finally:
+        scalars.close()  # here, not where the generator is collected: what a handler raises there is lost
+
+
+def _scalars(raised: list[BaseException]) -> Generator[Any, Any, None]:
+    """Gives the form of each scalar that is sent in, and remembers what was raised: the library would forget it.
+
+    A generator, since a signal handler may raise at the first instruction of a function, ahead of any ``try``. Here
+    that instruction is inside of one.
+    """
+    form: object = None
+    try:
+        while True:
+            form = _scalar((yield form))
+    except BaseException as error:
+        raised.append(error)
+        raise
 
 
 def _holds_buffers(value: object) -> bool:
@@ -95,7 +135,7 @@ def _holds_buffers(value: object) -> bool:
 
 
 def _scalar(value: object) -> ormsgpack.Ext:
-    """The library calls this for a value of a type that it does not know."""
+    """The form of a value of a type that the library does not know."""
     scalar = SCALARS.get(type(value))
     if scalar is None:
         if not isinstance(value, Enum):
@@ -141,7 +181,7 @@ def _extension(value: object, kind: type, depth: int, options: int) -> tuple[int
         elif is_dataclass(kind):
             container = DATACLASS
         else:
-            raise EncodeError(f"a value of type {kind.__qualname__} cannot be stored exactly")
+            raise EncodeError(f"a value of type {kind.__qualname__} cannot be stored exactly{_hint(kind)}")
     _check_depth(depth)
     items = container.write(value)
     if (options == STRICT or not container.unordered) and (depth == 1 or FLAT.issuperset(map(type, items))):
@@ -153,14 +193,21 @@ def _extension(value: object, kind: type, depth: int, options: int) -> tuple[int
         walked.append(_walk(item, depth + 1, options))  # noqa: PERF401 (one frame more in every level)
     if options == EXACT and container.unordered:
         walked = _sorted(container, walked)
-    return container.code, ormsgpack.packb(walked, _scalar, options)
+    return container.code, _packed(walked, options)
+
+
+def _hint(kind: type) -> str:
+    """What to do with an object that looks like a number, as numpy's do: the type is the caller's to choose."""
+    if hasattr(kind, "__index__"):
+        return ": store int(value)"
+    return ": store float(value)" if hasattr(kind, "__float__") else ""
 
 
 def _sorted(container: Container, items: list[object]) -> list[object]:
     """The items in the order of their bytes, each value still behind its key."""
     step = 2 if container.pairs else 1
     groups = [items[place : place + step] for place in range(container.head, len(items), step)]
-    groups.sort(key=lambda group: ormsgpack.packb(group[0], _scalar, EXACT))
+    groups.sort(key=lambda group: _packed(group[0], EXACT))
     return items[: container.head] + [item for group in groups for item in group]
 
 

@@ -13,6 +13,7 @@ import ormsgpack
 
 from ..errors import DecodeError
 from .containers import CONTAINER_READERS
+from .interruptions import in_main_thread, may_be_interrupted, pass_on
 from .packing import DEEPEST
 from .plain import ENTRY, PACKED, RESERVED, read_plain
 from .scalars import SCALAR_READERS
@@ -40,10 +41,11 @@ def unpack(data: bytes) -> object:
     except DecodeError:
         raise
     except Exception as error:
+        pass_on(error)
         raise DecodeError("the stored bytes are damaged, or not ours") from error
 
 
-def unpack_whole(payload: bytes, hook: Callable[[int, bytes], object] | None = None, options: int = 0) -> object:
+def unpack_whole(payload: bytes, hook: Callable[[Any, bytes], object] | None = None, options: int = 0) -> object:
     """The one MessagePack value of ``payload``; ``DecodeError`` if bytes follow behind that value."""
     # The library does not say where it stopped, so it reads the value and an end mark as a pair.
     value, end = ormsgpack.unpackb(b"\x92%b\x2a" % payload, ext_hook=hook, option=options)
@@ -60,10 +62,23 @@ class _Closed(NamedTuple):
 
 
 def _unpack_native(payload: bytes) -> object:
+    value, done = _opened(payload)
+    return value if done else _open(value, 1)
+
+
+def _opened(payload: bytes) -> tuple[object, bool]:
+    """The value, and whether it is done: else it has extensions in it that are to be opened."""
+    if in_main_thread():
+        try:
+            return unpack_whole(payload), True
+        except ValueError as error:  # an extension inside, or damaged
+            pass_on(error)
+        if may_be_interrupted():  # the library forgets what its hook raises, so here it gets one that runs no Python
+            return unpack_whole(payload, slice), False
     try:
-        return unpack_whole(payload, _read_scalar)
+        return unpack_whole(payload, _read_scalar), True
     except ValueError:  # a container inside, or damaged
-        return _open(unpack_whole(payload, _read_extension), 1)
+        return unpack_whole(payload, _read_extension), False
 
 
 def _unpack_container(code: int, payload: bytes) -> object:
@@ -89,13 +104,15 @@ def _open(value: Any, depth: int) -> object:
             if type(item) in OPENABLE:
                 value[key] = _open(item, depth + 1)
         return value
+    if type(value) is slice:
+        value = _read_extension(value.start, value.stop)
+        if type(value) is not _Closed:
+            return value
     closed = type(value) is _Closed
-    items, open_already = value, False
+    items: Any = value
+    open_already = False
     if closed:
-        try:
-            items, open_already = unpack_whole(value.payload, _read_scalar), True
-        except ValueError:  # a container inside, or damaged
-            items = unpack_whole(value.payload, _read_extension)
+        items, open_already = _opened(value.payload)
     if type(items) is not list:
         raise DecodeError("a stored container is damaged")
     if not open_already:
@@ -106,7 +123,7 @@ def _open(value: Any, depth: int) -> object:
 
 
 END = 0x2A
-OPENABLE = frozenset({_Closed, list, dict})
+OPENABLE = frozenset({_Closed, list, dict, slice})
 KINDS: dict[bytes, Callable[[bytes], object]] = {
     b"m": _unpack_native,
     b"s": bytes.decode,

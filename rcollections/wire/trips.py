@@ -14,13 +14,12 @@ from collections.abc import Generator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-import hiredis
-
 from ..errors import CacheError
 from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
 from .failures import Broken, ErrorReply, NotConnected
+from .packing import pack
 from .translate import is_loading, is_unknown_script, translate
 from .words import key_of, words
 
@@ -33,8 +32,6 @@ __all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect",
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
-
-_pack: Any = hiredis.pack_command
 
 
 class Acquire(NamedTuple):
@@ -141,7 +138,7 @@ def _exchange(
         packed = [*asked.questions(link), *packed]
     elif atomic:
         packed = [("MULTI",), *packed, ("EXEC",)]
-    data = _pack(packed[0]) if len(packed) == 1 else b"".join(map(_pack, packed))
+    data = pack(packed[0]) if len(packed) == 1 else b"".join(map(pack, packed))
     road.trips += 1
     replies: list[object] = yield Exchange(link, data, len(packed), until)
     if asked is not None:
@@ -154,7 +151,7 @@ def _exchange(
     missing = [n for n, reply in enumerate(replies) if type(reply) is ErrorReply and is_unknown_script(reply)]
     missing = [n for n in missing if type(steps[n]) is Script]
     if missing:  # the server has run no line of these scripts yet
-        data = b"".join(_pack(words(steps[n], True)) for n in missing)
+        data = b"".join(pack(words(steps[n], True)) for n in missing)
         road.trips += 1
         again = yield Exchange(link, data, len(missing), until_(road.timeout))
         for n, reply in zip(missing, again, strict=True):

@@ -52,7 +52,8 @@ class Collection:
         guarded = self.world.parts.guards.Guarded
         key = guarded.make(KEY, GUARD, self.world.scenario.tags, DAY_MS, 100_000, loads, since)
         target = Target(
-            self.name(key, f"key {since!r}"), "Versions", None, dumps=str.encode, load=int,
+            self.name(key, f"key {since!r}"), "Versions", None,
+            dumps=lambda value, *_: value.encode(), load=lambda data, *_: int(data),
             encode=lambda version: b"%d" % version, read=int, ttl=100, mode="last", jitter=0,
         )  # fmt: skip
         return self.name(target, f"target {since!r}")  # type: ignore[no-any-return]

@@ -121,8 +121,8 @@ class Process:
         """One call. ``options`` are those of ``Recipe``, the scenario's by default."""
         world = self.world
         target = Target(
-            KEY, "f", None, dumps=lambda value: b"%d" % value, load=int, encode=bytes, read=bytes, ttl=100, mode="last",
-            jitter=0,
+            KEY, "f", None, dumps=lambda value, *_: b"%d" % value, load=lambda data, *_: int(data), encode=bytes,
+            read=bytes, ttl=100, mode="last", jitter=0,
         )  # fmt: skip
         settings = {"ttl": 100.0, "lease": 0.5, "note": world.promises.noted, **world.scenario.options, **options}
         recipe = world.parts.recipe("f", target, self.flights, FakeBreaker(), **settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import EncodeError, WrongTypeError
 from ...missing import MISSING
-from ...values.count import Count, Origin, PendingSum
+from ...values.count import Count, Origin, PendingSum, whole
 from ..effects import Batch, Command, Script
 from ..op import More, Op, Ready, Trips, as_plan, several
 from ..target import ATOMIC
@@ -35,17 +35,16 @@ _BATCH = 4
 # -- counts as bytes -----------------------------------------------------------------------------
 
 
-def write_count(value: Any) -> bytes:
+def write_count(value: Any, *_place: object) -> bytes:
     """A count as the server keeps it; EncodeError for any value but an int of 64 bits, before anything is sent."""
-    kind = type(value)
-    if kind is not int and kind is not Count:
-        raise EncodeError(f"counts are int, not {kind.__name__}")
+    if type(value) is not int:
+        value = whole(value)
     if not _SMALLEST <= value <= _LARGEST:
         raise EncodeError("counts are 64-bit integers, and this one is larger")
     return b"%d" % value
 
 
-def read_count(data: bytes) -> int:
+def read_count(data: bytes, *_place: object) -> int:
     """A stored count; WrongTypeError for bytes that no counter has written."""
     if _INT.fullmatch(data):
         count = int(data)

@@ -69,7 +69,7 @@ def get(t: Target, field: object, absent: Callable[[], object], part: object = N
         return unfound("get", field, absent)
 
     def decode(data: bytes | None) -> Any:
-        return MISSING if data is None else load(data)
+        return MISSING if data is None else load(data, word)
 
     return Op("get", Command(("HGET", t.key, word)), decode, True, absent, part=part)
 
@@ -85,7 +85,7 @@ def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, obj
     def decode(replies: list[bytes | None]) -> list[object]:
         there = iter(replies)
         data = (None if word is None else next(there) for word in words)
-        return [MISSING if each is None else t.load(each) for each in data]
+        return [MISSING if each is None else t.load(each, word) for each, word in zip(data, words, strict=True)]
 
     def finish(values: list[object]) -> T:
         return build(dict(zip(wanted, values, strict=True)))
@@ -95,41 +95,47 @@ def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, obj
 
 @lookup(lambda _field, absent: absent())
 def get_ttl(t: Target, field: object, absent: Callable[[], object]) -> Op[tuple[T, float]]:
-    def decode(reply: list[Any]) -> Any:
-        return (t.load(reply[1]), seconds_left(reply[2])) if reply[0] == b"ok" else MISSING
+    word = t.encode(field)
 
-    return Op("get_ttl", Script("hash_get_ttl", (t.key,), (t.encode(field),)), decode, True, absent)
+    def decode(reply: list[Any]) -> Any:
+        return (t.load(reply[1], word), seconds_left(reply[2])) if reply[0] == b"ok" else MISSING
+
+    return Op("get_ttl", Script("hash_get_ttl", (t.key,), (word,)), decode, True, absent)
 
 
 @lookup(lambda _field, default: (default(), Token(None, None)))
 def gets(t: Target, field: object, default: Callable[[], object]) -> Op[tuple[Any, Token]]:
+    word = t.encode(field)
+
     def decode(data: bytes | None) -> tuple[Any, Token]:
-        return (MISSING if data is None else t.load(data)), Token(data, data)
+        return (MISSING if data is None else t.load(data, word)), Token(data, data)
 
     def finish(seen: tuple[Any, Token]) -> tuple[Any, Token]:
         return seen if seen[0] is not MISSING else (default(), seen[1])
 
-    return Op("gets", Command(("HGET", t.key, t.encode(field))), decode, found, finish=finish)
+    return Op("gets", Command(("HGET", t.key, word)), decode, found, finish=finish)
 
 
 def cas(t: Target, field: object, value: object, token: Token) -> Op[bool]:
     if not isinstance(token, Token):
         raise TypeError("cas takes the token that gets() gave together with the value")
-    args = (*t.arm(), t.encode(field), *token.words(), t.dumps(value))
+    word = t.encode(field)
+    args = (*t.arm(), word, *token.words(), t.dumps(value, word))
     return Op("cas", Script("hash_cas", (t.key,), args), lambda reply: bool(reply[0] == b"ok"))
 
 
 def set_field(t: Target, field: object, value: object, ttl: float | timedelta | None = None) -> Op[bool]:
     """Store one field, with ``ttl`` one that expires by itself; True if it is new."""
+    word = t.encode(field)
     if ttl is None:
-        step = Script("hash_set", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
+        step = Script("hash_set", (t.key,), (*t.arm(), word, t.dumps(value, word)))
         return Op("set", step, lambda reply: bool(reply[1]))
 
     def decode(reply: list[object]) -> bool:
         check_able(t, reply)
         return bool(reply[1])
 
-    step = Script("hash_set_ttl", (t.key,), (*t.arm(), t.ms(ttl), t.encode(field), t.dumps(value)))
+    step = Script("hash_set_ttl", (t.key,), (*t.arm(), t.ms(ttl), word, t.dumps(value, word)))
     return Op("set", step, decode)
 
 
@@ -167,10 +173,12 @@ def gone(elem: object) -> NoReturn:
 
 
 def setdefault(t: Target, field: object, value: object) -> Op[T]:
-    def decode(reply: list[Any]) -> Any:
-        return MISSING if reply[0] == b"set" else t.load(reply[1])
+    word = t.encode(field)
 
-    step = Script("hash_setdefault", (t.key,), (*t.arm(), t.encode(field), t.dumps(value)))
+    def decode(reply: list[Any]) -> Any:
+        return MISSING if reply[0] == b"set" else t.load(reply[1], word)
+
+    step = Script("hash_setdefault", (t.key,), (*t.arm(), word, t.dumps(value, word)))
     stored: Any = value
     return Op("setdefault", step, decode, True, lambda: stored)
 
@@ -203,15 +211,17 @@ def empty() -> NoReturn:
 
 @lookup(lambda field, default: popped(field, default)())
 def pop(t: Target, field: object, default: object) -> Op[object]:
-    def decode(reply: list[Any]) -> object:
-        return t.load(reply[1]) if reply[0] == b"ok" else MISSING
+    word = t.encode(field)
 
-    return Op("pop", Script("hash_pop", (t.key,), (t.encode(field),)), decode, True, popped(field, default))
+    def decode(reply: list[Any]) -> object:
+        return t.load(reply[1], word) if reply[0] == b"ok" else MISSING
+
+    return Op("pop", Script("hash_pop", (t.key,), (word,)), decode, True, popped(field, default))
 
 
 def popitem(t: Target) -> Op[tuple[Any, Any]]:
     def decode(reply: list[Any]) -> Any:
-        return (t.read(reply[1]), t.load(reply[2])) if reply[0] == b"ok" else MISSING
+        return (t.read(reply[1]), t.load(reply[2], reply[1])) if reply[0] == b"ok" else MISSING
 
     return Op("popitem", Script("hash_popitem", (t.key,), ()), decode, True, empty)
 

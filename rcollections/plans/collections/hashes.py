@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "batches", "content", "encoded", "fields", "is_small", "items", "merge", "page", "pairs", "replace", "replace_big",
-    "update", "update_big", "values",
+    "replaced", "stored", "update", "update_big", "values",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -50,22 +50,36 @@ def fields(t: Target) -> Op[Iterable[Any]]:
 def values(t: Target) -> Op[Iterable[Any]]:
     """All values, to be iterated."""
     load = t.load
-    return _read(t, "values", "HVALS", lambda reply: map(load, reply), lambda some: (load(value) for _, value in some))
+
+    def some(found: Iterator[Pair]) -> Iterator[Any]:
+        return (load(value, field) for field, value in found)
+
+    if t.may_sign:  # a signed value is read with its field
+        return _read(t, "values", "HGETALL", lambda reply: some(pairs(reply)), some)
+    return _read(t, "values", "HVALS", lambda reply: map(load, reply), some)
 
 
 def content(t: Target) -> Op[dict[Any, Any]]:
     """All items as a dict: one operation, whatever the size."""
 
+    return _whole(t, lambda part: _decoded(t, part))
+
+
+def stored(t: Target) -> Op[dict[bytes, bytes]]:
+    """All items as they are stored."""
+    return _whole(t, lambda part: part)
+
+
+def _whole(t: Target, part: Callable[[Iterator[Pair]], Iterator[Any]]) -> Op[dict[Any, Any]]:
     def decode(reply: list[Any]) -> Any:
-        return More(_gathered(t), alone=_too_many()) if reply[0] == b"big" else dict(_decoded(t, pairs(reply[1])))
+        return More(gathered(), alone=_too_many()) if reply[0] == b"big" else dict(part(pairs(reply[1])))
+
+    def gathered() -> Plan[dict[Any, Any]]:
+        found: dict[Any, Any] = {}
+        yield from gather(_pages(t, part), found.update)
+        return found
 
     return Op("items", Script("hash_read", (t.key,), (SNAPSHOT, "HGETALL")), decode, some)
-
-
-def _gathered(t: Target) -> Plan[dict[object, object]]:
-    found: dict[object, object] = {}
-    yield from gather(_pages(t, lambda some: _decoded(t, some)), found.update)
-    return found
 
 
 def _read(t: Target, name: str, command: str, whole: Callable[[Any], T], part: Callable[[Iterator[Pair]], T]) -> Op[T]:
@@ -102,7 +116,7 @@ def pairs(reply: Any) -> Iterator[Pair]:
 
 def _decoded(t: Target, found: Iterator[Pair]) -> Iterator[tuple[Any, object]]:
     read, load = t.read, t.load
-    return ((read(field), load(value)) for field, value in found)
+    return ((read(field), load(value, field)) for field, value in found)
 
 
 def _too_many() -> CacheError:
@@ -115,11 +129,12 @@ def _too_many() -> CacheError:
 def encoded(t: Target, items: Iterable[tuple[object, object]]) -> list[bytes]:
     """Fields and values, flat; all of them are encoded before the first is sent."""
     flat: list[bytes] = []
-    encode, dumps, push = t.plain_encode, t.plain_dumps, flat.append
+    encode, dumps, push, key = t.plain_encode, t.plain_dumps, flat.append, t.key
     try:
         for field, value in items:
-            push(encode(field))
-            push(dumps(value))
+            word = encode(field)
+            push(word)
+            push(dumps(value, key, word, 0))
     except EncodeError as error:
         raise EncodeError(f"{t.key!r}: {error}") from error
     return flat
@@ -180,7 +195,11 @@ def batches(steps: Iterator[Script], size: int = 4) -> Iterator[tuple[Script, ..
 
 def replace(t: Target, items: Iterable[tuple[object, object]]) -> Operation[None]:
     """Make these fields the whole content, atomically."""
-    flat = encoded(t, items)
+    return replaced(t, encoded(t, items))
+
+
+def replaced(t: Target, flat: list[bytes]) -> Operation[None]:
+    """``replace`` by fields and values that are encoded already."""
     if is_small(flat):
         return Op("replace", Script("hash_replace", (t.key,), (t.ms(), *flat)), lambda _: None)
     return Trips("replace", replace_big(t, flat))

@@ -5,15 +5,19 @@ The rules F are those of ``docs/protocol.md``; ``holding.py`` says which reads c
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ...l1 import ABSENT, Packed, estimate, is_immutable
-from ..effects import ReadToHold
+from ...values.signing import SIGNED
+from ..effects import Command, ReadToHold
 from ..guards import Unloaded
 from ..through import one
 from .holding import held_read, is_soft
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...l1 import Near, Tier, Token
     from ..effects import Plan
     from ..op import Op
@@ -101,4 +105,10 @@ class Unheld(Generic[T]):
             return reply, estimate(None, reply)
         if share or is_immutable(value) or reply is None:
             return value, estimate(None, value)
-        return Packed(reply, self.t.load), estimate(None, reply)
+        return Packed(reply, self._load(reply)), estimate(None, reply)
+
+    def _load(self, reply: bytes) -> Callable[[bytes], Any]:
+        step = self.op.step
+        if reply[:2] != SIGNED or not isinstance(step, Command):
+            return self.t.load
+        return partial(self.t.load, field=step.args[2])  # HGET key field: a signed value is read with its field

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..effects import Command
 from ..op import Op, Ready
 from ..tallies import some
+from .numbers import AT_MOST
 from .sortedsets import elements_of, first_of
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ..target import Target
 
 __all__ = ["at", "remove_ranks", "window"]
-
-_RANKS = 2**62  # beyond any rank, and within what the server reads as a number
 
 
 def at(t: Target, rank: int, absent: Callable[[], object]) -> Op[tuple[object, float]]:
@@ -52,7 +51,7 @@ def _ends(ranks: slice) -> tuple[int | None, int, int]:
 
 
 def _bounded(rank: int) -> int:
-    return max(-_RANKS, min(rank, _RANKS))
+    return max(-AT_MOST, min(rank, AT_MOST))
 
 
 def remove_ranks(t: Target, start: int, stop: int) -> Operation[int]:

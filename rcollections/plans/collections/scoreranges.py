@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..effects import Command
 from ..op import Op, Ready
 from ..tallies import some
+from .numbers import at_most
 from .scores import score_of
 from .sortedsets import elements_of
 
@@ -25,7 +26,7 @@ def between(
     if limit == 0:
         return Ready([])
     ends: tuple[str, ...] = (most, least, "BYSCORE", "REV") if reverse else (least, most, "BYSCORE")
-    limits = ("LIMIT", offset, -1 if limit is None else limit)
+    limits = ("LIMIT", at_most(offset), -1 if limit is None else at_most(limit))
     return Op("range", Command(("ZRANGE", t.key, *ends, *limits, "WITHSCORES")), elements_of(t), some)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,8 +14,13 @@ __all__ = ["AGGREGATES", "in_order", "met", "pairs", "score_of", "united", "with
 
 def score_of(value: object) -> float:
     """A score as the float that it is on the server, exactly; TypeError or ValueError for a value that is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"a score is an int or a float, not {type(value).__name__}")
+    if isinstance(value, bool):
+        raise TypeError("a score is an int or a float, not bool")
+    if not isinstance(value, float):
+        try:
+            value = index(value)  # type: ignore[arg-type]
+        except TypeError:
+            raise TypeError(f"a score is an int or a float, not {type(value).__name__}") from None
     try:
         found = float(value)
     except OverflowError:

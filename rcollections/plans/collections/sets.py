@@ -16,6 +16,7 @@ from ..pieces import gather
 from ..tallies import and_misses, each_answer, some
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .lookups import lookup, lookups, unfound
+from .numbers import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -85,7 +86,7 @@ def pop(t: Target, absent: Callable[[], object]) -> Op[T]:
 
 
 def sample(t: Target, k: int) -> Op[list[Any]]:
-    step = Command(("SRANDMEMBER", t.key, k))
+    step = Command(("SRANDMEMBER", t.key, at_most(k)))
     return Op("random_sample", step, lambda reply: [t.read(data) for data in reply], some)
 
 

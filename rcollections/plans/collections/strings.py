@@ -132,13 +132,14 @@ def _with_lease(t: Target) -> tuple[str, ...]:
     return (t.key,) if t.lease is None else (t.key, t.lease)
 
 
-def cas(t: Target, value: Any, token: Token) -> Op[bool]:
+def cas(t: Target, value: Any, token: Token, *, keep_ttl: bool = False) -> Op[bool]:
     if not isinstance(token, Token):
         raise TypeError("cas takes the token that gets() gave together with the value")
+    mode = "first" if keep_ttl else t.mode
     if t.place is not None:
         wants = "absent" if token.seen is None else "same"
-        return Op("cas", _put(t, t.place, t.dumps(value), t.ms(), t.mode, wants, token.seen or b""), stored)
-    step = Script("key_cas", _with_lease(t), (*t.arm(), *token.words(), wrapped(t.dumps(value))))
+        return Op("cas", _put(t, t.place, t.dumps(value), t.ms(), mode, wants, token.seen or b""), stored)
+    step = Script("key_cas", _with_lease(t), (t.ms(), mode, *token.words(), wrapped(t.dumps(value))))
     return Op("cas", step, lambda reply: bool(reply[0] == b"ok"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,6 @@ def hold(job: Job[object], found: Found, result: object) -> None:
     owner, args = job.held_as
     data = found.entry.value
     shared = recipe.share or is_immutable(result)
-    value = result if shared else Packed(data, recipe.target.load)
+    value = result if shared else Packed(data, partial(recipe.target.load_for, job.key))
     size = estimate(args, result) if shared else estimate(args, data)
     recipe.tiering.tier.keep(mine, owner, args, value, deadline, size)

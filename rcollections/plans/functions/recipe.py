@@ -74,8 +74,8 @@ class Recipe:
     namespace: str = ""
     note: Callable[[str, str, BaseException | None], None] = _untold
     lost: Callable[[BaseException], None] = _unlogged
-    dump_error: Callable[[BaseException], bytes] | None = None
-    load_error: Callable[[bytes], BaseException | None] | None = None  # None of a type that is not in cache_errors
+    dump_error: Callable[[BaseException, str], bytes] | None = None
+    load_error: Callable[[bytes, str], BaseException | None] | None = None  # None of a type not in cache_errors
     late: Callable[[], bool] = _endless  # whether the deadline around this call has passed
     disabled: bool = False
     tiering: Tiering | None = None  # None: L1 holds nothing of this function

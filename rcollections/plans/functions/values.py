@@ -41,9 +41,9 @@ def load(job: Job[object], entry: Entry) -> tuple[bool, object]:
         if entry.kind == ERROR:
             if recipe.load_error is None:
                 return False, None
-            error = recipe.load_error(entry.value)
+            error = recipe.load_error(entry.value, job.key)
             return (False, None) if error is None else (True, Raised(error))
-        return True, recipe.target.load(entry.value)
+        return True, recipe.target.load_for(job.key, entry.value)
     except DecodeError:
         job.note("unreadable")
         return False, None
@@ -81,7 +81,7 @@ def dump(job: Job[R], value: R) -> tuple[bytes | None, int]:
     if ms is None:
         return None, 0
     recipe.saw(ms)
-    return recipe.target.dumps(value), ms
+    return recipe.target.dumps_for(job.key, value), ms
 
 
 def dump_error(job: Job[object], error: BaseException) -> tuple[bytes | None, int]:
@@ -90,7 +90,7 @@ def dump_error(job: Job[object], error: BaseException) -> tuple[bytes | None, in
     if recipe.dump_error is None or not isinstance(error, recipe.cache_errors):
         return None, 0
     try:
-        data = recipe.dump_error(error)
+        data = recipe.dump_error(error, job.key)
     except EncodeError:
         job.note("unwritable")
         return None, 0
@@ -128,7 +128,7 @@ def returned(job: Job[R], value: R, data: bytes | None) -> R:
     if not job.recipe.round_trip or data is None:
         return value
     try:
-        read: R = job.recipe.target.load(data)
+        read: R = job.recipe.target.load_for(job.key, data)
     except StopIteration as error:  # of ``normalize``
         raise carried(error) from None
     return read

@@ -14,6 +14,7 @@ import redis
 import redis.exceptions as theirs
 from redis.connection import AbstractConnection
 
+from ...values.interruptions import pass_on
 from ..failures import NotConnected
 from .link import Link
 from .memory import memory_connector
@@ -110,6 +111,7 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
             made.connect()
         except Exception as error:
             made.disconnect()
+            pass_on(error)
             raise _told(error) from error
         except BaseException:
             made.disconnect()

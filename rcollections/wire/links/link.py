@@ -17,6 +17,7 @@ import hiredis
 
 from ..clock import until as until_
 from ..failures import Broken, ErrorReply
+from ..packing import pack
 from .lent import Lent
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Link(Lent):
 
     __slots__ = ("_buffer", "_made", "_poll", "_reader", "server", "sock")
 
-    pack = staticmethod(hiredis.pack_command)
+    pack = staticmethod(pack)
 
     def __init__(self, made: Any, sock: Any) -> None:
         self._made = made

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-import hiredis
-
 from ...errors import ConfigError
 from ...forks import at_fork
+from ...values.interruptions import pass_on
 from ..failures import Broken, ErrorReply, NotConnected
+from ..packing import pack
 from ..run_id import MEMORY
 from .lent import Lent
 
@@ -79,6 +79,7 @@ class MemoryLink(Lent):
         except self._theirs.ResponseError as error:
             return self._told(error)
         except Exception as error:  # a test has told the fake server to be away
+            pass_on(error)
             raise Broken(str(error)) from error
         if type(reply) is list:  # errors may stand inside the reply of EXEC
             return [self._told(each) if isinstance(each, self._theirs.ResponseError) else each for each in reply]
@@ -91,7 +92,7 @@ class MemoryLink(Lent):
 
     def send(self, words: Sequence[Any], seconds: float) -> None:  # noqa: ARG002 - as links do
         """Send one command whose reply comes by ``hear``."""
-        self._made.send_packed_command([hiredis.pack_command(tuple(words))])
+        self._made.send_packed_command([pack(words)])
 
     def hear(self, seconds: float) -> list[Any]:
         """At most one reply, after waiting at most ``seconds`` for it; [] if none came."""
@@ -117,6 +118,7 @@ def memory_connector(dsn: Dsn) -> Callable[[float], MemoryLink]:
         try:
             made.connect()
         except Exception as error:
+            pass_on(error)
             raise NotConnected("lost", error) from error
         return MemoryLink(made)
 
