@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..handles.filling import Since
     from ..handles.pipeline import Pipeline
     from ..missing import Missing
-    from ..plans.op import Op, Operation
+    from ..plans.op import Operation
     from ..plans.target import Target
     from ..servers.connection import Connection
     from .pipes import KeyPipe
@@ -295,47 +295,6 @@ class KeyCache(ManyValues[V]):
         (False, True, False)
         """
         return self._run(keys.clear_value(self._bound(), self._place(), if_value))
-
-    # -- how long it stays -----------------------------------------------------------------------
-
-    def expires_in(self) -> float | None:
-        """The seconds that the value stays: ``inf`` for ever, None if there is none. One round trip.
-
-        Of a value with stale windows it is how long the value is fresh; ``get_ttl`` gives the value as well.
-        """
-        seen: Op[tuple[V, float]] = plans.get_ttl(self._bound(), self._reader(), lambda: None)
-        return self._run(seen.named("expires_in").then(lambda found: found[1]))
-
-    def exists(self, ttl: float | None = None) -> bool:
-        """Whether there is a value; with ``ttl``, whether it stays for more than that many seconds.
-
-        This method reads the value, so that it never differs from ``get()``. One round trip. ``has`` is another
-        name of it.
-        """
-        t, read = self._bound(), self._reader()
-        return self._run(plans.exists(t, read) if ttl is None else plans.lives_longer(t, read, ttl))
-
-    has = exists
-
-    def expire(self, seconds: float | timedelta) -> bool:
-        """Let the value live that long from now; 0 for ever. False if there is none. One round trip.
-
-        A value with stale windows is fresh for that long, and its windows follow.
-        """
-        return self._run(plans.arm(self._bound(), self._place(), "expire", milliseconds(seconds)))
-
-    def touch(self) -> bool:
-        """Let the class's ttl begin anew. False if there is no value. One round trip."""
-        t = self._bound()
-        return self._run(plans.arm(t, self._place(), "touch", t.ms()))
-
-    def renew(self, ttl: float | timedelta | None = None) -> bool:
-        """Lengthen the life of the value to ``ttl`` seconds (default: the class's), never shorten it.
-
-        True if it was lengthened, False if it lives longer already or is missing. One round trip.
-        """
-        t = self._bound()
-        return self._run(plans.arm(t, self._place(), "renew", t.ms(ttl)))
 
     # -- around a change of the source -----------------------------------------------------------
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..missing import MISSING
 from ..plans.collections import many
 from ..plans.naming import lease
-from .keyvalue import KeyValue
+from .keylife import ValueLife
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import timedelta
-
-    from ..plans.collections.reader import Reader
 
 __all__ = ["ManyValues"]
 
 V = TypeVar("V")
 
 
-class ManyValues(KeyValue[V], Generic[V]):
+class ManyValues(ValueLife[V], Generic[V]):
     """The class methods of a ``KeyCache`` that read, store or remove several keys. Not a type of its own."""
-
-    @abstractmethod
-    def _reader(self) -> Reader:
-        """Reads what the server gives for this key."""
 
     @classmethod
     def get_many(cls, keys: Iterable[Any], default: Any = MISSING, *, with_ttl: bool = False) -> dict[Any, Any]:
