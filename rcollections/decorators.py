@@ -36,12 +36,15 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
 
     ``@cached``, ``@cached(ttl=60, …)``, ``@cached(MyKeyCache, …)`` and ``MyKeyCache.cached(…)``; on
     functions, methods, class and static methods, properties and ``async def``. The class gives the defaults
-    of ``ttl`` and ``tags``. The options:
+    of ``ttl``, ``tags``, ``l1``, ``prefix``, ``serialize``, ``serializer``, ``connection_name``, ``jitter`` and
+    ``share``, which are options as well. The others:
 
-    ``key``: a str (one key for all calls) or a function of the call's arguments, which gives a str or
-    key parts. Without ``key`` the key is made of module, name, ``version`` and the exact arguments.
-    ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result (0 or below: not
-    stored, None: for ever). ``async_ttl``: below this much freshness the value is refreshed in the background;
+    ``key``: a template over the arguments (``"user:{id}"``), a function of the call's arguments, which gives a
+    str or key parts, or a str (one key for all calls). Without ``key`` the key is made of module, name,
+    ``version`` and the exact arguments but those that ``ignore`` names; ``name`` names what has no name.
+    ``ttl``: seconds that a result is fresh, 0 for ever, or a function of the result, or of the result and the
+    arguments (None: for ever; 0 or less: not stored). ``async_ttl``: below this much freshness the value is
+    refreshed in the background;
     negative counts from ``ttl``. ``stale_while_revalidate``, ``stale_if_error``: seconds past ``ttl``
     that a stale value may be given while one caller refreshes, or when computing fails (RFC 5861).
     ``soft_timeout``: seconds after which a stale value is given instead of waiting. ``tags``: a tuple, or a

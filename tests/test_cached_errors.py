@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import threading
 import time
@@ -135,7 +136,7 @@ def test_an_error_that_cannot_be_cached_still_reaches_the_caller(store: Any) -> 
 
     began = time.monotonic()
     for error in (LocalError("x"), SourceError(object())):
-        g = cached(cache_errors=(Exception,), key="k")(lambda error=error: f.uncached(error))
+        g = cached(cache_errors=(Exception,), key="k", name="g")(functools.partial(f.uncached, error))
         for _ in range(2):
             with pytest.raises(type(error)) as caught:
                 g()
@@ -464,7 +465,7 @@ def test_no_normalize_sees_the_parts_of_an_error(store: Any) -> None:
     for cls in (Upper, Raw):
         calls: list[int] = []
 
-        f = cached(cls, key="k", cache_errors=(KeyError,))(lambda calls=calls: {}[calls.append(1)])
+        f = cached(cls, key="k", cache_errors=(KeyError,))(lambda: {}[calls.append(1)])  # noqa: B023 - called in this turn
         for _ in range(2):
             with pytest.raises(KeyError):
                 f()

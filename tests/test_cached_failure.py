@@ -23,6 +23,7 @@ from rcollections import (
     multi_cached,
     observe,
 )
+from rcollections.observe.names import name_of
 from rcollections.testing import Proxy, Server, isolated, wait_until
 from tests.kinds import one_server
 
@@ -242,7 +243,7 @@ def test_what_fails_is_counted_and_told() -> None:
             with pytest.raises(CacheConnectionError) as raised:
                 change()
             assert function.cache_info().errors == before + 1
-            assert [(name, error) for name, _, error in errors.told] == [(function.__qualname__, raised.value)]
+            assert [(name, error) for name, _, error in errors.told] == [(name_of(function), raised.value)]
         assert f.cache_info().invalidations == many.cache_info().invalidations == 0
         errors.told.clear()
         assert f() == 0
@@ -252,7 +253,7 @@ def test_what_fails_is_counted_and_told() -> None:
         errors.told.clear()
         with pytest.raises(CacheConnectionError) as raised:
             invalidate_tags("t")
-        assert errors.told == [("invalidate_tags", "rc:t:t", raised.value)]
+        assert errors.told == [("rcollections.invalidate_tags", "rc:t:t", raised.value)]
 
 
 def test_a_store_that_fails_is_one_error(own: Server) -> None:

@@ -21,6 +21,7 @@ from rcollections import (
     observe,
 )
 from rcollections.errors import CacheError, WrongTypeError
+from rcollections.observe.names import name_of
 from rcollections.testing import wait_until
 from tests.near import quick, settle
 from tests.trips import sent
@@ -328,7 +329,7 @@ def test_observers_hear_of_reads_that_ask_nobody(store: Any) -> None:
 
     with observe.observing(Heard()) as heard:
         wait_until(lambda: quick(READS["field"]))
-    assert heard.events[-1] == ("D", "get", True)
+    assert heard.events[-1] == (name_of(D), "get", True)
 
 
 def test_info_counts(store: Any) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import socketserver
+import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import hiredis
 import pytest
 import redis.exceptions
 
@@ -309,3 +312,60 @@ def test_who_was_too_busy_to_say_which_server_it_is_is_asked_again() -> None:
         assert asked.answers(link, [error, 5, b"x"]) == [b"x"]
         assert (asked.server, asked.ms) == (b"?", 5)
         assert len(asked.questions(link)) == again
+
+
+@contextmanager
+def answering(info: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that knows little: the DSN of it, and the names of the commands that came. It stands for proxies."""
+    came: list[bytes] = []
+    replies = {b"INFO": b"$%d\r\n%s\r\n" % (len(info), info), b"CLIENT": b":5\r\n", b"PING": b"+PONG\r\n"}
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            reader = hiredis.Reader()
+            while data := self.request.recv(65536):
+                reader.feed(data)
+                while (words := reader.gets()) is not False:
+                    came.append(words[0].upper())
+                    self.request.sendall(replies.get(words[0].upper(), b"$-1\r\n"))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"redis://127.0.0.1:{listening.server_address[1]}", came
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        (b"redis_version:7.0.0\r\n", "tells no run_id"),
+        (b"redis_version:7.0.0\r\nrun_id:\r\n", "tells no run_id"),
+        (b"", "tells no run_id"),
+        (b"run_id:abc\r\n", "tells no version"),
+        (b"run_id:abc\r\nredis_version:unknown\r\n", "tells no version"),
+    ],
+)
+def test_a_server_that_does_not_say_who_it_is_is_refused(
+    info: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a proxy, or a managed service: one warning with the reason, one try, and all calls work."""
+    with answering(info) as (dsn, came), isolated(dsn):
+
+        class Held(KeyCache[int]):
+            prefix = "held"
+            l1 = True
+
+        assert Held("x").get() is None
+        why = state_is("refused")
+        assert why.startswith("the server does not allow to listen: its answer to INFO ")
+        assert reason in why
+        asked = came.count(b"INFO")
+        for _ in range(2 * EAGER):
+            assert Held("x").get() is None
+        assert came.count(b"INFO") == asked, "the next try is a minute away"
+        assert len([each for each in caplog.records if "nothing is held" in each.message]) == 1

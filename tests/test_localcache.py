@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from rcollections import CacheMissError, LocalCache
@@ -83,3 +85,51 @@ def test_an_estimate_follows_containers_and_attributes() -> None:
     assert 12_000_000 < estimate("k", large) < 18_000_000
     nested = [[f"{n} {m:0100}" for m in range(100)] for n in range(100)]
     assert 1_000_000 < estimate("k", nested) < 2_500_000
+
+
+def test_it_is_used_like_a_dict() -> None:
+    """Items, ``setdefault``, ``pop``, ``update``; a missing key is a KeyError."""
+    names: LocalCache[object, str] = LocalCache(100, ttl=60)
+    names[7] = "ann"
+    assert names[7] == "ann"
+    assert names.get_ttl(7)[1] > 59
+    with pytest.raises(KeyError, match="8"):
+        names[8]
+    assert names.setdefault(8, "bob", ttl=5) == names.setdefault(8, "eve") == "bob"
+    assert names.get_ttl(8)[1] <= 5
+    assert names.pop(8) == "bob"
+    del names[7]
+    with pytest.raises(CacheMissError, match="7"):
+        del names[7]
+    names.update({1: "a"}, b="b")
+    names.update([(2, "c")])
+    assert {key: names[key] for key in names} == {1: "a", "b": "b", 2: "c"}
+    assert names.clear() == 3
+
+
+def test_many_keys_at_once() -> None:
+    """Each is a hit or a miss; those that are missing are left out, or get the default."""
+    names: LocalCache[int, str] = LocalCache(100)
+    names.set_many({1: "a", 2: "b"}, ttl=5)
+    names.set_many([(3, "c")])
+    assert names.get_many([3, 1, 9, 9]) == {3: "c", 1: "a"}
+    assert list(names.get_many(iter([9, 2]), None).items()) == [(9, None), (2, "b")]
+    assert (names.stats.hits, names.stats.misses) == (3, 2)
+    assert names.get_ttl(1)[1] <= 5
+    assert names.get_ttl(3)[1] == float("inf")
+
+
+def test_of_threads_that_set_a_default_one_decides() -> None:
+    """And all get its value."""
+    names: LocalCache[int, int] = LocalCache(1000)
+    got: list[list[int]] = []
+
+    def work(mine: int) -> None:
+        got.append([names.setdefault(n, mine) for n in range(500)])
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert all(each == got[0] for each in got)

@@ -24,6 +24,7 @@ from rcollections import (
     multi_cached,
     observe,
 )
+from rcollections.observe.names import name_of
 from rcollections.testing import isolated
 from tests.trips import trips
 
@@ -414,11 +415,11 @@ def test_on_value(store: Any, calls: list[Any]) -> None:
 def test_observers(fresh: Any, calls: list[Any]) -> None:
     """One ``call`` with the key of the first id, and in it what happened to each."""
     users, events = make(calls), []
-    name = users.__qualname__
+    names = {name_of(users), name_of(User)}
 
     class See(observe.Observer):
         def after(self, event: observe.Event) -> None:
-            assert event.name == name or event.name == "User"
+            assert event.name in names
             events.append(event)
 
     User(1).set("there")
@@ -440,7 +441,7 @@ def test_observers(fresh: Any, calls: list[Any]) -> None:
         async def fails(ids: list[int]) -> dict[int, str]:
             raise LookupError
 
-        name = fails.__qualname__
+        names.add(name_of(fails))
         with pytest.raises(LookupError):
             asyncio.run(fails([8, 9]))
         assert told(events) == [

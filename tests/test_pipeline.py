@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from abc import ABCMeta
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -261,7 +265,7 @@ def test_observers_see_the_block(store: Any) -> None:
     with observe.observing(Log()), DictCache("d").pipeline() as p:
         p["a"] = 1
         p["b"] = 2
-    assert [each for each in events if each.startswith("Pipeline")] == ["Pipeline.send d"]
+    assert [each for each in events if ".Pipeline." in each] == ["rcollections.Pipeline.send d"]
 
 
 def test_conflicts_of_compare_and_set_are_results(store: Any) -> None:
@@ -273,3 +277,62 @@ def test_conflicts_of_compare_and_set_are_results(store: Any) -> None:
         p.cas("a", 3, token)
     assert p.results == [True, False]
     assert d["a"] == 2
+
+
+def test_no_class_of_the_user_hears_of_the_handle_inside(store: Any) -> None:
+    """Neither ``__init_subclass__`` nor a metaclass; methods of the user and ``super()`` work inside."""
+    heard: list[str] = []
+
+    class Meta(ABCMeta):
+        def __new__(mcls, name: str, bases: Any, facts: Any, **options: Any) -> Any:
+            heard.append(name)
+            return super().__new__(mcls, name, bases, facts, **options)
+
+        def __setattr__(cls, name: str, value: Any) -> None:
+            heard.append(name)
+            super().__setattr__(name, value)
+
+    class Registry(DictCache, metaclass=Meta):  # type: ignore[type-arg]
+        __slots__ = ("own",)
+
+        def __init_subclass__(cls, *, label: str, **options: Any) -> None:
+            super().__init_subclass__(**options)
+            heard.append(label)
+
+        def get(self, field: Any, default: Any = None) -> Any:
+            return super().get(field, default)
+
+        def visits(self) -> Any:
+            return self.get("visits", 0)
+
+    class Visitor(Registry, label="visitor"):
+        prefix = "visitor"
+
+    heard.clear()
+    with Visitor(1).pipeline() as p:
+        p["visits"] = 3
+        visits = p.visits()
+        assert isinstance(p, Visitor)
+        assert isinstance(p, Mapping)
+        with pytest.raises(TypeError, match="at once"):
+            len(p)
+    assert visits.value == 3
+    assert heard == []
+    with Visitor(2).pipeline() as again:
+        assert type(again) is type(p)
+
+
+def test_a_class_that_nobody_uses_any_more_goes(store: Any) -> None:
+    """The pipeline keeps none alive."""
+
+    def used() -> weakref.ref[type[Any]]:
+        class Passing(DictCache):  # type: ignore[type-arg]
+            prefix = "passing"
+
+        with Passing(1).pipeline() as p:
+            p["a"] = 1
+        return weakref.ref(Passing)
+
+    gone = used()
+    gc.collect()
+    assert gone() is None

@@ -71,7 +71,8 @@ class Sets(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def clear(self, name: str) -> None:
-        self.both(name, lambda s, _: s.clear())
+        assert self.ours[name].clear() is bool(self.plain[name])  # it tells, other than set
+        self.plain[name].clear()
 
     @rule(name=NAMES, data=SETS)
     def replace(self, name: str, data: set[Any]) -> None:

@@ -10,12 +10,14 @@ which does no I/O, decides what a PONG proves.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..plans.naming import beside
 from ..wire.failures import ErrorReply
+from ..wire.run_id import UNKNOWN, run_id
 from .proof import CHANNEL, Proof, as_resp2
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Ear", "Hearer", "Refused"]
 
 NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
+_NUMBERS = re.compile(rb"(\d+)\.(\d+)")
 SILENCE = 2.0  # times ``staleness``: after that time without a PONG the connection counts as lost
 
 
@@ -98,12 +101,8 @@ class Ear:
         self._pushed = protocol == 3
         self._link = connector(self._dsn.replace(protocol=protocol))(time.monotonic() + self._dsn.connect_timeout)
         self._proof = Proof()
-        info: bytes
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
-        facts = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
-        self.server = facts[b"run_id"]
-        version = facts.get(b"valkey_version", facts[b"redis_version"])
-        self.version = (*map(int, version.split(b".")[:2]), b"valkey_version" in facts)
+        self.server, self.version = _who(info)
         wanted = [word for prefix in self.prefixes if prefix for word in ("PREFIX", prefix)]  # no word: all keys
         if self._pushed:
             self._ask(("CLIENT", "TRACKING", "ON", "BCAST", *wanted))
@@ -194,3 +193,19 @@ class Ear:
         link, self._link = self._link, None
         if link is not None:
             link.close()
+
+
+def _who(info: object) -> tuple[bytes, tuple[int, ...]]:
+    """The run_id and the version (major, minor, whether it is Valkey) in a reply of INFO.
+
+    Refused without a run_id, as some proxies and managed services answer: then nobody can tell whether two
+    connections lead to one server, so what one reads cannot be held by what the other hears.
+    """
+    server = run_id(info)
+    if not isinstance(info, bytes) or server in (UNKNOWN, b""):
+        raise Refused("its answer to INFO tells no run_id, so nobody knows which server answers")
+    facts = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
+    numbers = _NUMBERS.match(facts.get(b"valkey_version", facts.get(b"redis_version", b"")))
+    if numbers is None:
+        raise Refused("its answer to INFO tells no version")
+    return server, (int(numbers[1]), int(numbers[2]), b"valkey_version" in facts)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import ReadAt, Signing, WriteAt
     from ..servers.connection import Connection
+    from .pipes import CounterPipe
 
     K = TypeVarWithDefault("K", default=Any)
 else:
@@ -55,6 +57,10 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
     >>> hits.most_common(1), hits.total(), hits["/nobody"]
     ([('/about', 4)], 7, 0)
     """
+
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[CounterPipe[K]]: ...
 
     @classmethod
     def _check_option(cls, name: str, value: Any) -> Any:

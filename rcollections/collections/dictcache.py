@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from ..handles.pipeline import Pipeline
     from ..plans.collections.reader import Token
     from ..plans.effects import Plan
     from ..plans.op import Operation
+    from .pipes import DictPipe
 
     K = TypeVarWithDefault("K", default=Any)
     V = TypeVarWithDefault("V", default=Any)
@@ -55,6 +57,10 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
     _signs = True
 
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[DictPipe[K, V]]: ...
+
     def _replacement(self, data: object) -> Operation[None]:
         return hashes.replace(self._bound(), _mapping(data).items())
 
@@ -68,10 +74,11 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
     def __getitem__(self, field: K) -> V:
         if self._near is not None:
-            found = self._near.part(self._near_name, field)
+            found: V = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return found if found is not MISSING else self._run(Trips("load", self._made(field)))
-        return self._run(plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field))
+        read: Operation[V] = plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field)
+        return self._run(read)
 
     def _made(self, field: K) -> Plan[V]:
         """The plan that makes a missing field, or KeyError."""

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from ..functions.wrap import Decorator
     from ..functions.writing import Writing
     from ..handles.filling import Since
+    from ..handles.pipeline import Pipeline
     from ..missing import Missing
     from ..plans.op import Op, Operation
     from ..plans.target import Target
     from ..servers.connection import Connection
+    from .pipes import KeyPipe
 
     V = TypeVarWithDefault("V", default=Any)
 else:
@@ -63,6 +65,10 @@ class KeyCache(ManyValues[V]):
     >>> price.data, price.key
     (5, 'price.apple')
     """
+
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[KeyPipe[V]]: ...
 
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
@@ -134,7 +140,7 @@ class KeyCache(ManyValues[V]):
     # -- one value -------------------------------------------------------------------------------
 
     @property
-    def data(self) -> V:
+    def data(self) -> V | None:
         """The value; assigning replaces it, ``del`` removes it. A missing key reads as ``default``."""
         return self._run(plans.get(self._bound(), self._reader(), self._default))
 
@@ -147,7 +153,7 @@ class KeyCache(ManyValues[V]):
         self.clear()
 
     @overload
-    def get(self) -> V: ...
+    def get(self) -> V | None: ...
     @overload
     def get(self, default: D) -> V | D: ...
     def get(self, default: Any = MISSING) -> Any:
@@ -191,6 +197,10 @@ class KeyCache(ManyValues[V]):
 
         return self._run(plans.add(self._bound(), value, ttl, self._reader()).named("add").then(new))
 
+    @overload
+    def getdel(self) -> V | None: ...
+    @overload
+    def getdel(self, default: D) -> V | D: ...
     def getdel(self, default: Any = MISSING) -> Any:
         """Take the value out: give and remove it in one step. A missing key gives the default."""
         absent = self._default if default is MISSING else lambda: default
@@ -208,7 +218,7 @@ class KeyCache(ManyValues[V]):
         absent = self._miss if default is MISSING else lambda: (default, -1.0)
         return self._run(plans.get_ttl(self._bound(), self._reader(), absent))
 
-    def gets(self) -> tuple[V, Token]:
+    def gets(self) -> tuple[V | None, Token]:
         """The value and a token for ``cas``. A missing key gives the default, and a token as well."""
         return self._run(plans.gets(self._bound(), self._reader(), self._default))
 

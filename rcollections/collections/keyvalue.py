@@ -23,7 +23,7 @@ class KeyValue(BaseCache, Generic[V]):
 
     @property
     @abstractmethod
-    def data(self) -> V:
+    def data(self) -> V | None:
         """The value."""
 
     @abstractmethod

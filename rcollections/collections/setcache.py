@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..plans.collections import setalgebra as algebra
 from ..plans.collections import sets as plans
 from ..plans.collections.lookups import known
+from ..plans.tallies import some
 from ..plans.target import as_is
 from .elements import about
 from .setalgebra import SetAlgebra
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import Read, Write
+    from .pipes import SetPipe
 
     T = TypeVarWithDefault("T", default=Any)
 else:
@@ -49,6 +52,10 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
     >>> sorted(web)
     ['ann', 'bob', 'eve']
     """
+
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[SetPipe[T]]: ...
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()
@@ -127,7 +134,7 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
 
     def to_set(self) -> set[T]:
         """The content as a plain set; one round trip up to 10,000 elements, then one a page."""
-        return self._run(algebra.whole_set(self._bound(), "to_set", as_is))
+        return self._run(algebra.whole_set(self._bound(), "to_set", as_is, some))
 
     copy = to_set
 

@@ -8,7 +8,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..missing import MISSING
-from ..plans.collections import ranks
+from ..plans.collections import ranks, scoreranges
 from ..plans.collections import sortedalgebra as algebra
 from ..plans.collections import sortedsets as plans
 from ..plans.collections.lookups import known
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import Read, Write
+    from .pipes import SortedSetPipe
 
     T = TypeVarWithDefault("T", default=Any)
 else:
@@ -51,6 +53,10 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     >>> list(game), game.rank("ann"), game.rpop()
     ([('ann', 3.0), ('bob', 6.0)], 0, ('bob', 6.0))
     """
+
+    if TYPE_CHECKING:
+
+        def pipeline(self) -> Pipeline[SortedSetPipe[T]]: ...
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()
@@ -217,15 +223,15 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
         """
         if offset < 0 or (limit is not None and limit < 0):
             raise ValueError("range() takes a limit and an offset of 0 or more")
-        return self._run(plans.between(self._bound(), min, max, reverse, offset, limit))
+        return self._run(scoreranges.between(self._bound(), min, max, reverse, offset, limit))
 
     def count(self, min: float = -inf, max: float = inf) -> int:  # noqa: A002
         """How many elements have scores from ``min`` to ``max``, both included. O(log n)."""
-        return self._run(plans.count(self._bound(), min, max))
+        return self._run(scoreranges.count(self._bound(), min, max))
 
     def remove_range_by_score(self, min: float, max: float) -> int:  # noqa: A002
         """Remove the elements with scores from ``min`` to ``max``, both included; gives how many were removed."""
-        return self._run(plans.remove_scores(self._bound(), min, max))
+        return self._run(scoreranges.remove_scores(self._bound(), min, max))
 
     # -- whole reads -----------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         """The long way of a call that L1 did not answer."""
         job, connection = self._job(args, kwargs)
         if events.observers:
-            return await events.awatched(self._function.name, "call", job.key, self._answer(job, connection))
+            return await events.awatched(self._function.counts.name, "call", job.key, self._answer(job, connection))
         return await self._answer(job, connection)
 
     async def _answer(self, job: Job[R], connection: Connection) -> R:

@@ -42,7 +42,7 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
         answer = self._drive(plans.many(jobs, compute), connection)
         if not events.observers:
             return await answer
-        return await events.awatched(self._function.name, "call", first_key(jobs), answer)
+        return await events.awatched(self._function.counts.name, "call", first_key(jobs), answer)
 
     async def _drive(self, plan: Plan[Any], connection: Connection) -> R:
         """Carry out a plan; its dict gets the type that the function says it gives."""

@@ -1,139 +1,128 @@
-"""From the arguments of a call to its key: exact, the same in every process, and readable where it can be."""
+"""From the arguments of a call to its key: exact, the same in every process, and readable where it can be.
+
+Arguments are bound by the signature of what is called, which is that of the outermost decorator: what decorators inside
+inject, drop or convert is their affair. Of a wrapper that takes ``*args, **kwargs`` the key has what it is given, as
+it is given.
+"""
 
 from __future__ import annotations
 
-import re
-import struct
-from base64 import urlsafe_b64encode
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EncodeError
-from ..handles.base import BaseCache
-from ..values import encode_exact
+from ..errors import ConfigError, EncodeError
+from .instances import instance_text
+from .places import innermost
+from .signatures import Binder, own_signature
+from .texts import quoted, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Arguments"]
+__all__ = ["LONGEST", "Arguments"]
 
 LONGEST = 200  # bytes of a key, before its arguments become a digest
-_PLAIN = re.compile(r"[A-Za-z_:@/][A-Za-z0-9_:@/-]*")  # no text of this form reads like a number
-_POINTER = struct.calcsize("P")
-_WORDS = frozenset({"True", "False", "None", "inf", "nan"})
+
+_POSITIONAL = frozenset((Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD))
 
 
 class Arguments:
     """The signature of one function, and the text that the arguments of a call add to its key."""
 
-    def __init__(self, fn: Callable[..., Any], *, method: bool, ignore_self: bool) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], name: str, *, method: bool, ignore_self: bool, ignore: tuple[str, ...] = ()
+    ) -> None:
         self.fn = fn
-        import inspect  # when something is decorated
-
-        self.signature = inspect.signature(fn)
-        self.parameters = list(self.signature.parameters.values())
+        self.name = name
+        self.signature = own_signature(fn)
+        self._binder = binder = Binder(self.signature)
+        self.parameters, self.names = binder.parameters, binder.names
         self.method = method
         self.ignore_self = ignore_self
+        self._ignored = frozenset(ignore)
         kinds = {parameter.kind for parameter in self.parameters}
+        unknown = sorted(self._ignored.difference(self.names)) if binder.more is None else ()
+        if unknown:
+            raise ConfigError(
+                f"@cached of {name}: ignore names {unknown[0]!r}, which is no parameter; there are "
+                f"{', '.join(self.names) or 'none'}"
+            )
         # With positional parameters only, a call that gives all of them by position needs no binding.
-        self._count = (
-            len(self.parameters)
-            if kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-            else -1
+        self._count = len(self.parameters) if kinds <= _POSITIONAL and not ignore else -1
+
+    def knows(self, name: str) -> bool:
+        """Whether a call may give a parameter of this name; behind ``**kwargs`` those of the wrapped function count."""
+        if name in self.names:
+            return True
+        return (
+            self._binder.more is not None and self.fn is not (inner := innermost(self.fn)) and name in own_names(inner)
         )
 
-    def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> list[Any]:
-        """All arguments in the order of the signature, defaults applied; TypeError as the call would raise."""
-        if not kwargs and len(args) == self._count:
-            return list(args)
-        bound = self.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return [
-            dict(sorted(value.items())) if parameter.kind is parameter.VAR_KEYWORD else value
-            for parameter, value in ((p, bound.arguments[p.name]) for p in self.parameters)
-        ]
+    def by_name(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
+        """The arguments by their names, defaults applied; TypeError as the call would raise."""
+        found: dict[str, Any] = dict(zip(self.names, self._binder.bind(args, kwargs), strict=True))
+        more = self._binder.more
+        return found if more is None else {**found[more], **found}
 
     def text(self, args: tuple[object, ...], kwargs: dict[str, object], room: int) -> str:
         """What the arguments add to the key, in at most ``room`` bytes or as a digest."""
-        values = self.bind(args, kwargs)
         own = ""
-        if self.method and values:
-            own = "" if self.ignore_self else self._instance(values[0])
-            values = values[1:]
-        text = ",".join(map(_plain, values)) if all(map(_is_plain, values)) else ""
-        if not text and values:
+        if not kwargs and len(args) == self._count:
+            if self.method and args:
+                own = "" if self.ignore_self else instance_text(args[0], self.fn)
+                args = args[1:]
             try:
-                text = "~" + urlsafe_b64encode(encode_exact(tuple(values))).decode().rstrip("=")
+                text = ",".join([text_of(each) for each in args])
             except EncodeError as error:
-                raise EncodeError(
-                    f"the arguments of {self.fn.__qualname__} cannot be part of a key: {error}; "
-                    "give the decorator a key="
-                ) from error
-        text = f"{own};{text}" if own else text
-        if len(text) > room:
+                raise self._unwritable(error) from error
+        else:
+            own, given = self._bound(args, kwargs)
+            try:
+                text = ",".join([f"{name}={text_of(each)}" if name else text_of(each) for name, each in given])
+            except EncodeError as error:
+                raise self._unwritable(error) from error
+        if own:
+            text = f"{own};{text}"
+        if len(text) > room or (not text.isascii() and len(text.encode()) > room):
             from hashlib import blake2b  # only for long arguments
 
             text = "#" + blake2b(text.encode(), digest_size=16).hexdigest()
         return text
 
-    def _instance(self, instance: object) -> str:
-        """The text that tells one instance from another; no more than its class, if it has nothing of its own."""
-        if isinstance(instance, type):
-            return _path(instance)
-        path = _path(type(instance))
-        if path == f"{self.fn.__module__}.{self.fn.__qualname__.rpartition('.')[0]}":
-            path = ""  # the key begins with this class already; only subclasses need their name
-        hook = getattr(instance, "__cache_key__", None)
-        if hook is not None:
-            own: Any = hook()
-        elif isinstance(instance, BaseCache):
-            own = str(instance.key)
-        elif _is_empty(instance):
-            return path
-        else:
-            own = instance
-        if _is_plain(own):
-            return f"{path}!{_plain(own)}"
-        try:
-            return f"{path}!~" + urlsafe_b64encode(encode_exact(own)).decode().rstrip("=")
-        except EncodeError as error:
-            raise EncodeError(
-                f"{self.fn.__qualname__}: an instance of {type(instance).__name__} cannot be part of a key: define "
-                "__cache_key__() on it, give the decorator a key=, or ignore_self=True if all instances share answers"
-            ) from error
+    def _bound(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, list[tuple[str, object]]]:
+        """The text of the instance, and the arguments that count, each with its name where it is given by name only."""
+        own, given = "", list[tuple[str, Any]]()
+        for place, (parameter, value) in enumerate(zip(self.parameters, self._binder.bind(args, kwargs), strict=True)):
+            name, kind = parameter.name, parameter.kind
+            several = kind is Parameter.VAR_POSITIONAL
+            if place == 0 and self.method and (not several or value):
+                first, value = (value[0], value[1:]) if several else (value, ())
+                if not self.ignore_self and name not in self._ignored:
+                    own = instance_text(first, self.fn)
+                if not several:
+                    continue
+            if name in self._ignored:
+                continue
+            if several:
+                given.extend(("", each) for each in value)
+            elif kind is Parameter.VAR_KEYWORD:  # in their order, which the function sees
+                given.extend((_name(key), each) for key, each in value.items() if key not in self._ignored)
+            else:
+                given.append((name if kind is Parameter.KEYWORD_ONLY else "", value))
+        return own, given
+
+    def _unwritable(self, error: EncodeError) -> EncodeError:
+        return EncodeError(
+            f"the arguments of {self.name} cannot be part of a key: {error}; give the decorator a key=, leave a "
+            "parameter out by ignore=, or define __cache_key__() on the object"
+        )
 
 
-def _is_empty(instance: object) -> bool:
-    """Whether an instance has nothing of its own: no attributes, no slots that are set, no data of a base in C."""
-    cls = type(instance)
-    slots = [name for base in cls.__mro__ for name in _slots(base)]
-    if getattr(instance, "__dict__", None) or any(hasattr(instance, name) for name in slots):
-        return False
-    # A tuple, an int or a Decimal is larger than an object, also without the room that every class may add.
-    own = len(slots) + (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0)
-    return not cls.__itemsize__ and cls.__basicsize__ <= object.__basicsize__ + own * _POINTER
+def _name(text: str) -> str:
+    """The name of a further keyword: any text can be one."""
+    return text if text.isidentifier() else quoted(text)
 
 
-def _slots(base: type) -> list[str]:
-    slots = base.__dict__.get("__slots__", ())
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    return [_mangled(base, name) for name in names if name not in ("__dict__", "__weakref__")]
-
-
-def _mangled(base: type, name: str) -> str:
-    private = name.startswith("__") and not name.endswith("__")
-    return f"_{base.__name__.lstrip('_')}{name}" if private else name
-
-
-def _path(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _is_plain(value: Any) -> bool:
-    kind = type(value)
-    if kind is str:
-        return _PLAIN.fullmatch(value) is not None and value not in _WORDS
-    return kind in (int, bool, float) or value is None
-
-
-def _plain(value: object) -> str:
-    return value if type(value) is str else repr(value)
+def own_names(fn: Any) -> frozenset[str]:
+    """The names of a function's parameters."""
+    return frozenset(own_signature(fn).parameters)

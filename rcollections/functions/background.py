@@ -31,11 +31,20 @@ class Cached(Protocol[P, A]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> A: ...
+    def get_ttl(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    def expire(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    def put(self, *args: Any, _cache_put: Any, **kwargs: Any) -> Any: ...
+    def store(self, value: Any) -> Callable[P, Any]: ...
+    def clear(self) -> Any: ...
     def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[Any], Connection]: ...
 
 
 class Background(Generic[P, R]):
-    """Calls that let the background do the computing. Exceptions in the background go to the log."""
+    """Calls that let the background do the computing and the changing. Its exceptions go to the log.
+
+    What changes returns None at once. Several changes of one key take effect in any order.
+    """
 
     def __init__(self, function: Cached[P, R]) -> None:
         self._function = function
@@ -62,6 +71,41 @@ class Background(Generic[P, R]):
         """Compute and store in the background, also if a value is cached."""
         job, connection = self._job(args, kwargs)  # arguments that do not fit are the caller's error
         in_background(lambda: drive(recompute(job), connection))
+
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same as ``f.peek``: the cached value if it is fresh, or CacheMissError; nothing is computed."""
+        return self._function.peek(*args, **kwargs)
+
+    def get_ttl(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
+        """The same as ``f.get_ttl``: the cached value and the seconds that it stays fresh; nothing is computed."""
+        return self._function.get_ttl(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Drop the value of this call, in the background."""
+        self._job(args, kwargs)
+        in_background(lambda: self._function.invalidate(*args, **kwargs))
+
+    def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Mark the value stale, in the background."""
+        self._job(args, kwargs)
+        in_background(lambda: self._function.expire(*args, **kwargs))
+
+    def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
+        """Store a value for this call by hand, in the background. ``store(v)(x)`` is the typed form."""
+        self._job(args, kwargs)
+        in_background(lambda: self._function.put(*args, _cache_put=_cache_put, **kwargs))
+
+    def store(self, value: R) -> Callable[P, None]:
+        """``f.bg().store(value)(x)`` stores a value for the call ``f(x)``, in the background."""
+
+        def put(*args: P.args, **kwargs: P.kwargs) -> None:
+            self.put(*args, _cache_put=value, **kwargs)
+
+        return put
+
+    def clear(self) -> None:
+        """Drop all values of the function, in the background."""
+        in_background(self._function.clear)
 
     def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
         return self._function._job(args, kwargs)
@@ -101,3 +145,31 @@ class Future(Generic[P, R]):
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[R]:
         """``refresh`` on the background pool."""
         return submit(lambda: self._function.refresh(*args, **kwargs))
+
+    def get_ttl(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[tuple[R, float]]:
+        """``get_ttl`` on the background pool."""
+        return submit(lambda: self._function.get_ttl(*args, **kwargs))
+
+    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[None]:
+        """``invalidate`` on the background pool."""
+        return submit(lambda: self._function.invalidate(*args, **kwargs))
+
+    def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> StandardFuture[None]:
+        """``expire`` on the background pool."""
+        return submit(lambda: self._function.expire(*args, **kwargs))
+
+    def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> StandardFuture[None]:
+        """``put`` on the background pool. ``store(v)(x)`` is the typed form."""
+        return submit(lambda: self._function.put(*args, _cache_put=_cache_put, **kwargs))
+
+    def store(self, value: R) -> Callable[P, StandardFuture[None]]:
+        """``f.future().store(value)(x)``: ``f.store(value)(x)`` on the background pool."""
+
+        def put(*args: P.args, **kwargs: P.kwargs) -> StandardFuture[None]:
+            return self.put(*args, _cache_put=value, **kwargs)
+
+        return put
+
+    def clear(self) -> StandardFuture[int]:
+        """``clear`` on the background pool: how many values were dropped."""
+        return submit(self._function.clear)

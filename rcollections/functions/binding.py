@@ -81,7 +81,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
     generation = registry.generation
     cls, options = parts.cls, parts.options
     prototype = object.__new__(cls)
-    prototype.__dict__["_own_key"] = parts.name
+    prototype.__dict__.update(options.own(), _own_key=parts.name)
     target = prototype._bound()
     connection: Connection = target.connection
     if not connection.disabled:
@@ -93,7 +93,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         target,
         flights(connection),
         connection.breaker,
-        ttl=cls.ttl if options.ttl is None else options.ttl,
+        ttl=options.of(cls, "ttl"),
         async_ttl=None if options.async_ttl is None else seconds(options.async_ttl),
         swr=seconds(options.stale_while_revalidate),
         sie=seconds(options.stale_if_error),
@@ -102,7 +102,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         cache_errors=options.cache_errors,
         raises=options.on_error == "raise",
         # Where a value may be read back differently, the first caller gets the value that later callers get.
-        round_trip=cls.serializer is not None or not cls.serialize or hasattr(cls, "normalize"),
+        round_trip=prototype.serializer is not None or not prototype.serialize or hasattr(cls, "normalize"),
         note=parts.counts.note,
         lost=parts.watching.lost,
         dump_error=lambda error, key: dump_error(error, lambda value, name: errors.dumps(value, key, name, ERROR)),
@@ -113,7 +113,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         disabled=connection.disabled,
         namespace=connection.namespace,
         tiering=parts.holding.arm(connection),
-        share=cls.share,
+        share=prototype.share,
         awaits=parts.watching.asynchronous,
     )
     return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace))

@@ -4,39 +4,99 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CacheError
+from ..errors import CacheError, ConfigError
 from ..handles.base import BaseCache
 from ..handles.options import check
-from ..plans.naming import namespaced, tag, tags
-from ..plans.parts import join
+from ..plans.naming import heard, namespaced, tag, tags
+from ..plans.parts import join, no_name_of_ours
 from .arguments import LONGEST
+from .keyfunctions import advise_constant, refuse_other_arguments
+from .places import named
+from .templates import Template
+from .variants import variant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NoReturn
+
     from .arguments import Arguments
+    from .identity import Identity
     from .options import Options
 
 __all__ = ["Keys", "Names"]
 
 
+FUNCTIONS = "fn:"  # what the automatic keys of all functions begin with, outside of the prefixes of classes
+
+
 class Keys:
     """The beginnings of one function's keys."""
 
-    def __init__(self, name: str, path: str, cls: type[BaseCache], options: Options, arguments: Arguments) -> None:
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        cls: type[BaseCache],
+        options: Options,
+        arguments: Arguments,
+        decorator: str,
+    ) -> None:
         self.name = name
         self.cls = cls
         self.options = options
         self.arguments = arguments
-        version = options.version
-        self._own = f"{path}@{version}" if version else path
+        self.class_prefix: str = options.of(cls, "prefix")
+        if options.prefix is not None and not _is_plain(cls):
+            raise ConfigError(
+                f"{decorator} of {name}: prefix= cannot be given with {cls.__name__}, which makes its keys itself"
+            )
+        self.template: Template | None = None
+        self._identity = identity
+        self._variant = ""
+        given = options.key
+        if isinstance(given, str):
+            self._constant_or_template(given, decorator)
+        elif given is not None:
+            refuse_other_arguments(given, arguments, decorator)
+        elif decorator == "@cached":
+            self._variant = variant(arguments.fn, cls, options)
+
+    def _constant_or_template(self, given: str, decorator: str) -> None:
+        def refuse(what: str) -> NoReturn:
+            raise ConfigError(f"{decorator} of {self.name}: key={given!r} {what}")
+
+        if "{" in given or "}" in given:
+            self.template = Template(given, self.arguments, refuse)
+        if self.template is not None and self.template.fields:
+            return
+        advise_constant(given, self.arguments, decorator)
+        if self.template is None:
+            join(self.cls.__name__, self.class_prefix, (given,))  # refuse here what is no key
+
+    @property
+    def by_arguments(self) -> bool:
+        """Whether calls with the same arguments certainly have the same key, so that the arguments can stand for it.
+
+        A ``key=`` function may look at more than its arguments, and a template at attributes of the instance.
+        """
+        given, template = self.options.key, self.template
+        if callable(given) or self.options.ignore:
+            return False
+        return template is None or not (self.arguments.method or any(field.attributes for field in template.fields))
 
     def prefix(self, namespace: str) -> str:
-        """The beginning of the keys of all calls; CacheError for a function with a ``key=`` of its own."""
+        """The beginning of the keys of all calls, before "("; CacheError for a function with a ``key=`` of its own."""
         if self.options.key is not None:
             raise CacheError(
                 f"{self.name} has a key= of its own, so its entries cannot be told from others: invalidate single "
                 "calls, give it tags, or clean() a class with a prefix"
             )
-        return namespaced(namespace, join(self.cls.__name__, self.cls.prefix, (self._own,)))
+        version = self.options.version
+        own = self._identity.path + self._variant + (f"@{named(version)}" if version else "")
+        return self._under(namespace, f"{self.class_prefix}." if self.class_prefix else FUNCTIONS, own)
+
+    def _under(self, namespace: str, beginning: str, own: str) -> str:
+        return f"{namespace}.{beginning}{own}" if namespace else f"{beginning}{own}"
 
     def common(self, namespace: str, *, asked: bool) -> list[str] | None:
         """The beginnings of all keys that a result depends on.
@@ -44,48 +104,79 @@ class Keys:
         None: the keys have no beginning in common, and the function does not ask for L1 itself (``asked``).
         """
         given = self.options.key
-        if given is None:
-            found = [self.prefix(namespace)]
-        elif isinstance(given, str):
-            found = [Names(self, namespace).of(given)]
-        elif self.cls.prefix:
-            found = [namespaced(namespace, self.cls.prefix)]
+        if given is None:  # one beginning for all functions: a server is asked for few
+            found = [self._under(namespace, f"{self.class_prefix}." if self.class_prefix else FUNCTIONS, "")]
+        elif self.class_prefix:
+            found = heard(namespace, self.class_prefix)
+        elif isinstance(given, str) and self.template is None:
+            found = heard(namespace, join(self.cls.__name__, "", (given,)))
         elif namespace or asked:
-            found = [f"{namespace}." if namespace else ""]
+            found = []  # each call tells: see ``Holding.under``
         else:
             return None
-        tagged = self.options.tags or (self.options.tags is None and self.cls.tags)
-        return [*found, tags(namespace)] if tagged else found
+        return [*found, tags(namespace)] if self.options.of(self.cls, "tags") else found
+
+    @property
+    def without_beginning(self) -> bool:
+        """Whether the keys of the calls have no beginning in common that is known before a call."""
+        given = self.options.key
+        return not self.class_prefix and (callable(given) or self.template is not None)
 
 
 class Names:
     """The names of calls in one namespace. The parts that do not depend on arguments are made here, once."""
 
-    __slots__ = ("_arguments", "_given", "_keys", "_namespace", "_plain", "_prefix", "_room", "_tags", "_whole")
+    __slots__ = (
+        "_arguments", "_given", "_keys", "_namespace", "_plain", "_prefix", "_room", "_tags", "_template", "_whole",
+    )  # fmt: skip
 
     def __init__(self, keys: Keys, namespace: str) -> None:
         cls, options = keys.cls, keys.options
         self._keys = keys
         self._arguments = keys.arguments
         self._namespace = namespace
+        self._template = keys.template
         self._plain = _is_plain(cls)  # then the key of ``cls(*parts)`` is made without a handle
         self._given = options.key
         self._whole: str | None = None  # the key, where all calls have the same
         self._prefix, self._room = "", 0
         if self._given is None:
-            self._prefix = keys.prefix(namespace)
+            self._prefix = keys.prefix(namespace) + "("
             self._room = max(40, LONGEST - len(self._prefix.encode()) - 1)
-        elif isinstance(self._given, str) and self._plain:
-            self._whole = self.of(self._given)
-        tags = cls.tags if options.tags is None else options.tags
+        elif self._plain and isinstance(self._given, str):
+            if self._template is None:
+                self._whole = self.of(self._given)
+            elif not self._template.fields:
+                self._whole = self.of_text(self._template.text((), {}))
+        tags = options.of(cls, "tags")
         self._tags = None if callable(tags) else self._named(tags)
 
     def of(self, *parts: object) -> str:
         """The key of ``cls(*parts)``."""
         cls = self._keys.cls
         if self._plain:
-            return namespaced(self._namespace, join(cls.__name__, cls.prefix, parts))
-        return cls(*parts).key
+            # A call must not fail for what a user typed, so a single text is escaped like a part.
+            own = join(cls.__name__, self._keys.class_prefix, parts, lenient=True)
+            return namespaced(self._namespace, own)
+        return self._handle(parts).key
+
+    def of_text(self, text: str) -> str:
+        """The key of one part whose text is escaped already."""
+        if not self._plain:
+            return self._handle((text,)).key
+        prefix = self._keys.class_prefix
+        own = f"{prefix}.{text}" if prefix and text else prefix or no_name_of_ours(text)
+        if not own:
+            raise ValueError(f"{self._keys.name}: key= gave an empty key, and {self._keys.cls.__name__} has no prefix")
+        return f"{self._namespace}.{own}" if self._namespace else own
+
+    def _handle(self, parts: Iterable[object]) -> BaseCache:
+        """A handle of a class that makes its keys itself."""
+        handle = self._keys.cls(*parts)
+        name = self._keys.options.connection_name
+        if name is not None:
+            handle.connection_name = name
+        return handle
 
     def made(self, made: object) -> str:
         """The key for the result of a ``key=`` function; TypeError for a result that is no key."""
@@ -100,10 +191,11 @@ class Names:
         """The whole key of a call, as the server gets it."""
         given = self._given
         if given is None:
-            text = self._arguments.text(args, kwargs, self._room)
-            return f"{self._prefix}.{text}" if text else self._prefix
+            return f"{self._prefix}{self._arguments.text(args, kwargs, self._room)})"
         if self._whole is not None:
             return self._whole
+        if self._template is not None:
+            return self.of_text(self._template.text(args, kwargs))
         return self.of(given) if isinstance(given, str) else self.made(given(*args, **kwargs))
 
     def tags(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:

@@ -5,36 +5,18 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..errors import CacheError
 from ..observe import events
+from .info import CacheInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..l1 import Owner
 
-__all__ = ["CacheInfo", "Counts"]
-
-
-class CacheInfo(NamedTuple):
-    """What the calls of one function did in this process; the first four as functools has them.
-
-    ``maxsize`` is None (this library sets the server no limit) and ``currsize`` 0 (entries are not counted).
-    """
-
-    hits: int
-    misses: int
-    maxsize: None
-    currsize: int
-    stale: int
-    waits: int
-    computes: int
-    stores: int
-    refused: int
-    errors: int
-    invalidations: int
+__all__ = ["Counts"]
 
 
 class Counts:
@@ -67,9 +49,16 @@ class Counts:
         with self._lock:
             c = self._words.copy()
         return CacheInfo(
-            c["hit"] + c["stale"] + self.owner.hits, c["miss"], None, 0, c["stale"], c["wait"], c["compute"],
-            c["store"], c["refused"], c["error"], c["invalidate"],
-        )  # fmt: skip
+            c["hit"] + c["stale"] + self.owner.hits,
+            c["miss"],
+            stale=c["stale"],
+            waits=c["wait"],
+            computes=c["compute"],
+            stores=c["store"],
+            refused=c["refused"],
+            errors=c["error"],
+            invalidations=c["invalidate"],
+        )
 
     def forget(self) -> None:
         """Count from zero again."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from .counts import CacheInfo
     from .function import Function
+    from .info import CacheInfo
 
 __all__ = ["Decorated"]
 
@@ -28,6 +28,8 @@ class Decorated(Hit):
         self._owner = function.owner
         this: Any = self
         update_wrapper(this, function.fn)
+        for name in ("__name__", "__qualname__"):
+            self.__dict__.setdefault(name, function.name)  # of a partial or an object, which have none
 
     def _bind(self, owner: object) -> Self:
         """This function with its instance (or class) given: a method, as it is looked up."""
@@ -41,7 +43,13 @@ class Decorated(Hit):
 
     def __set_name__(self, owner: type, name: str) -> None:
         function = self._function
-        if function.fn.__qualname__ == f"{owner.__qualname__}.{function.fn.__name__}":
+        if not hasattr(function.fn, "__get__"):
+            raise TypeError(
+                f"{owner.__qualname__}.{name}: a {type(function.fn).__name__} is no method; make it a staticmethod, "
+                "or write a method that calls it"
+            )
+        own = self.__dict__["__name__"]
+        if self.__dict__["__qualname__"] == f"{owner.__qualname__}.{own}":
             function.arguments.method = True  # it is defined in this class body, whatever its first argument is called
 
     def __eq__(self, other: object) -> bool:
@@ -58,8 +66,8 @@ class Decorated(Hit):
     def __reduce__(self) -> Any:
         """Pickled by name, like a function; a method together with its instance."""
         if self._bound:
-            return getattr, (self._bound[0], self._function.fn.__name__)
-        return self._function.fn.__qualname__
+            return getattr, (self._bound[0], self.__dict__["__name__"])
+        return str(self.__dict__["__qualname__"])
 
     def __copy__(self) -> Self:
         return self

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..l1 import Owner
+from ..observe.names import name_of
 from ..plans.functions.job import Job
 from .arguments import Arguments
 from .binding import Bindings, flights_of_threads
 from .callkeys import Keys
 from .counts import Counts
 from .holding import Holding
-from .identity import path_of
+from .identity import Identity
 from .options import checked
+from .ttls import takes_arguments
 from .watching import Watching
 
 if TYPE_CHECKING:
@@ -41,20 +43,27 @@ class Function:
     ) -> None:
         self.fn = fn
         self.cls = cls
-        self.name = fn.__qualname__
+        self.name = options.get("name") or fn.__qualname__
+        self.path = self.name if options.get("name") else f"{fn.__module__}.{self.name}"  # for people
         self.options = checked(self.name, options, cls, decorator)
         if not cls.computed:  # P4: its plain writes would leave the computations that run
             raise ConfigError(
                 f"{decorator} of {self.name}: {cls.__name__} says computed=False, so functions compute none of its "
                 "keys: take another class, or leave computed= out there"
             )
-        self.arguments = Arguments(fn, method=method, ignore_self=self.options.ignore_self)
-        self.path = path_of(fn)
-        self.owner = Owner(inspect.iscoroutinefunction(fn))  # of the results that L1 holds of it
-        self.keys = Keys(self.name, self.path, cls, self.options, self.arguments)
-        self.counts = Counts(self.name, self.owner)
+        self.arguments = Arguments(
+            fn, self.name, method=method, ignore_self=self.options.ignore_self, ignore=self.options.ignore
+        )
+        keyed = self.options.key is not None or decorator != "@cached"  # the identity is no part of the keys
+        self.identity = Identity(fn, self.options.name, keyed=keyed, decorator=decorator)
+        self.owner = Owner(is_coroutine_function(fn))  # of the results that L1 holds of it
+        self.keys = Keys(self.name, self.identity, cls, self.options, self.arguments, decorator)
+        self.counts = Counts(self.options.name or name_of(fn), self.owner)
         self.holding = Holding(self.keys, self.owner, self.counts)
         self.watching = Watching(self.name, fn, asynchronous=self.owner.asynchronous)
+        self._ttl: Any = self.options.ttl if takes_arguments(self.options.ttl) else None
+        if self._ttl is not None and decorator != "@cached":
+            raise ConfigError(f"{decorator} of {self.name}: ttl is a number of seconds, or a function of one value")
         self._bindings = Bindings()
 
     def bound(self, flights: Callable[[Connection], Flights] = flights_of_threads, loop: object = None) -> Binding:
@@ -66,6 +75,13 @@ class Function:
         names = binding.names
         key = names.key(args, kwargs)
         job: Job[Any] = Job(binding.recipe, key, names.tags(args, kwargs), lambda: self.watching.one(key, args, kwargs))
+        if self._ttl is not None:
+            job.ttl = lambda value: self._ttl(value, *args, **kwargs)
         if binding.recipe.tiering is not None:
             job.held_as = self.holding.under(key, args, kwargs)
         return job
+
+
+def is_coroutine_function(fn: Any) -> bool:
+    """Whether calls give a coroutine; of an object, whether its ``__call__`` does."""
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)

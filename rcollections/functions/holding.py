@@ -9,6 +9,7 @@ from ..errors import ConfigError
 from ..l1 import ABSENT, PLAIN, SKIP, TOLD, bypassed, users
 from ..observe import events
 from ..plans.functions.held import held
+from ..plans.naming import heard, namespaced
 from ..servers import registry
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ class Holding:
         self.keys = keys
         self.owner = owner
         self.counts = counts
+        self._unheard: tuple[Tiering, str] | None = None  # where each key tells what to listen to
         if self._wanted() is not False:
             users.register(self)
 
     def _wanted(self) -> bool | None:
-        own = self.keys.options.l1
-        return self.keys.cls.l1 if own is None else own
+        wanted: bool | None = self.keys.options.of(self.keys.cls, "l1")
+        return wanted
 
     def l1_prefixes(self, connection: Connection) -> list[str] | None:
         """The beginnings of the keys that L1 holds on this connection; None: it holds none."""
@@ -42,20 +44,22 @@ class Holding:
         if connection.disabled or not (connection.dsn.l1 if wanted is None else wanted):
             return None
         with suppress(ConfigError):  # the connection of this class is not configured yet
-            if registry.connection(self.keys.cls.connection_name) is connection:
+            if registry.connection(self.keys.options.of(self.keys.cls, "connection_name")) is connection:
                 return self.keys.common(connection.namespace, asked=wanted is True)
         return None
 
     def arm(self, connection: Connection) -> Tiering | None:
         """Let L1 answer calls from now on, if the options want it; gives the tiering, or None."""
         prefixes = self.l1_prefixes(connection)
+        self._unheard = None
         if prefixes is None:
             self.owner.arm(None, PLAIN)
             return None
         tiering = connection.tiering
         tiering.want(prefixes, now=self._wanted() is True)
-        # A ``key=`` function may look at more than the arguments, so each call has to ask it for the key.
-        if not callable(self.keys.options.key):
+        if self.keys.without_beginning:
+            self._unheard = tiering, connection.namespace
+        if self.keys.by_arguments:
             arguments = self.keys.arguments
             self.owner.arm(tiering.tier, (SKIP if arguments.ignore_self else TOLD) if arguments.method else PLAIN)
         return tiering
@@ -66,7 +70,10 @@ class Holding:
         """The words under which L1 holds the result of this call; None inside of ``no_l1()``."""
         if bypassed.get():
             return None
-        if not callable(self.keys.options.key):
+        if self._unheard is not None:
+            tiering, space = self._unheard
+            tiering.want(heard(space, key.removeprefix(namespaced(space, ""))[:2]), now=self._wanted() is True)
+        if self.keys.by_arguments:
             exact = self.owner.arguments(args, kwargs)
             if exact is not None:
                 return self.owner.number, exact

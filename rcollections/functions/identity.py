@@ -1,88 +1,130 @@
-"""The beginning of a function's keys: its module and name, and a digest where these do not tell it from others.
+"""The beginning of a function's automatic keys: its module and name, and a digest where these do not tell enough.
 
-Two functions may have one module and name: a function that is defined again, a nested function, a lambda. A digest
-tells them apart. It covers the code, and the simple values (numbers, text, None) that a nested function captures
-where it is decorated. It covers the functions that the function captures or wraps in the same way. It cannot cover
-other captured values: ``key=`` is for these.
+A function of a module is known by its name alone, so that its keys stay when its code changes, and all processes agree
+on them, also after a reload. A digest of 128 bits stands behind the name of a nested function or a lambda, of a
+function of a script or a notebook, of a wrapper that is cached beside the function that it wraps, and of a function
+that takes a name for the second time while its module is loaded. The digest covers the code and what the function
+captures (``facts``). A nested function that captures what cannot be told gets a digest that no other function has.
 """
 
 from __future__ import annotations
 
 import sys
-from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any
+import threading
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from .advice import advise
+from .facts import Facts, digest
+from .places import innermost, named, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
-__all__ = ["path_of"]
-
-SIMPLE = (int, float, complex, str, bytes, bool, type(None))
-
-
-def path_of(fn: Callable[..., Any]) -> str:
-    """``module.name``, with ``#digest`` behind it if several functions have that name."""
-    name = fn.__qualname__
-    path = f"{fn.__module__}.{name}"
-    if "<" in name.rpartition(".")[2] or "<locals>" in name:
-        return f"{path}#{_digest(fn)}"
-    before = _defined_before(fn)
-    if before is None or before.fn is fn:
-        return path
-    mine = _digest(fn)
-    if _digest(before.fn) == mine:
-        return str(before.path)
-    return f"{path}#{mine}"
+__all__ = ["Identity"]
 
 
-def _defined_before(fn: Callable[..., Any]) -> Any:
-    """The cached function that stands under this name at present: ``fn`` is about to replace it."""
+class Load(NamedTuple):
+    """One execution of a module's code, by its spec, and what was decorated under each name meanwhile."""
+
+    spec: object
+    digests: dict[str, str]
+
+
+_settling = threading.RLock()  # two threads that draw a digest for one function would have two keys
+_loads: WeakKeyDictionary[ModuleType, Load] = WeakKeyDictionary()
+
+
+class Identity:
+    """Who a function is. ``name`` is a name that the user gave; ``keyed``: its keys are not made of its identity.
+
+    ``fixed`` is the path where nothing that may be assigned later is part of it, and None before it is known.
+    """
+
+    def __init__(self, fn: Callable[..., Any], name: str, *, keyed: bool, decorator: str) -> None:
+        self._fn = fn
+        self._keyed = keyed
+        self._decorator = decorator
+        self._path = ""
+        self.fixed: str | None = None
+        self._begins, self._needs = _begins(fn, name)
+        if not self._needs:
+            self._path = self.fixed = self._begins
+        else:
+            facts = Facts(fn)
+            if not facts.unassigned:
+                self._settle(facts)
+
+    @property
+    def path(self) -> str:
+        """``module:name``, with ``#digest`` behind it if that does not tell the function from others.
+
+        Variables that were not assigned where the function was decorated are looked at when the path is first asked
+        for, which the first call does.
+        """
+        if not self._path:
+            with _settling:
+                if not self._path:
+                    self._settle(Facts(self._fn))
+        return self._path
+
+    def _settle(self, facts: Facts) -> None:
+        if facts.untold and self._needs == "strictly" and not self._keyed:
+            from secrets import token_hex
+
+            what = ", ".join(facts.untold)
+            advise(
+                f"{self._decorator} of {self._fn.__qualname__} captures {what}, which cannot be told from another: the "
+                "function gets keys of its own, which no other process and no other function shares. Pass the value "
+                "as an argument, or give key= (version= counts beside the captured values, and does not replace them)"
+            )
+            self._path = self.fixed = f"{self._begins}#{token_hex(16)}"
+        else:
+            self._path = f"{self._begins}#{digest(facts.fact)}"
+
+
+def _begins(fn: Any, name: str) -> tuple[str, str]:
+    """The path without a digest, and whether it needs one: "" no, "strictly" a closure, "loosely" all others."""
+    qualname = getattr(fn, "__qualname__", "")
+    nested = "<locals>" in qualname or "<" in qualname.rpartition(".")[2]
+    if name:
+        return named(name), "strictly" if nested else ""
+    place = place_of(fn)
+    path = f"{named(place.module)}:{named(qualname)}"
+    if nested:
+        return path, "strictly"
+    if not place.imported or qualname.rpartition(".")[2] == "_":
+        return path, "loosely"
+    if _wraps_another(fn):
+        return path, "strictly"
+    return path, "loosely" if _named_twice(fn) else ""
+
+
+def _wraps_another(fn: Any) -> bool:
+    """Whether this is a wrapper beside the function that has the name: ``cached(translated("de")(greeting))``."""
+    inner = innermost(fn)
+    if inner is fn:
+        return False
     place: Any = sys.modules.get(fn.__module__)
     for part in fn.__qualname__.split("."):
         place = getattr(place, "__dict__", {}).get(part)
-    return getattr(place, "_function", None)
+    return place is not None and innermost(getattr(place, "__func__", place)) is inner
 
 
-def _digest(fn: Callable[..., Any]) -> str:
-    from hashlib import blake2b  # only for functions that need a digest
+def _named_twice(fn: Any) -> bool:
+    """Whether other code took this name before, in this one execution of its module.
 
-    told = _told(fn, set())
-    return blake2b(repr(told).encode(), digest_size=4).hexdigest() if told else "0"
-
-
-def _told(fn: object, seen: set[int]) -> tuple[object, ...]:
-    """The facts in the digest of a function: its code, the values that it captures, the facts of what it wraps."""
-    code = getattr(fn, "__code__", None)
-    inner = getattr(fn, "__wrapped__", None)
-    if id(fn) in seen or (code is None and inner is None):
-        return ()
-    seen.add(id(fn))
-    own = () if code is None else (_code(code), _captured(fn, code, seen))
-    return own if inner is None else (*own, _told(inner, seen))
-
-
-def _code(code: CodeType) -> tuple[object, ...]:
-    """The facts of a function's code, without file and line; the same in every process of one Python version."""
-    constants = [
-        _code(each) if isinstance(each, CodeType) else sorted(map(repr, each)) if isinstance(each, frozenset) else each
-        for each in code.co_consts
-    ]
-    return code.co_code.hex(), constants, code.co_names, code.co_varnames, code.co_freevars
-
-
-def _captured(fn: Any, code: CodeType, seen: set[int]) -> list[tuple[str, object]]:
-    import dis
-
-    cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
-    own = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_DEREF"}
-    found: list[tuple[str, object]] = []
-    for name, cell in cells.items():
-        try:
-            value = cell.cell_contents
-        except ValueError:  # the variable is not assigned yet
-            continue
-        if type(value) in SIMPLE and name not in own:  # a variable that it assigns is its state, no input
-            found.append((name, f"{type(value).__name__} {value!r}"))
-        elif isinstance(value, FunctionType) and name not in own:  # a wrapper captures what it wraps
-            found.append((name, (value.__module__, value.__qualname__, _told(value, seen))))
-    return found
+    ``importlib.reload`` gives the module a new spec: then the names begin anew.
+    """
+    module = sys.modules.get(fn.__module__)
+    inner = innermost(fn)
+    if module is None or type(inner) is not FunctionType:
+        return False
+    spec = getattr(module, "__spec__", None)
+    load = _loads.get(module)
+    if load is None or load.spec is not spec:
+        load = _loads[module] = Load(spec, {})
+    mine = digest(Facts(fn).fact)
+    return load.digests.setdefault(fn.__qualname__, mine) != mine

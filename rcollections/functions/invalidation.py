@@ -31,7 +31,7 @@ def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[t
 
 def _failed(keys: list[str], error: CacheError) -> None:
     if events.observers:
-        events.noted("invalidate_tags", "error", keys[0], error=error)
+        events.noted("rcollections.invalidate_tags", "error", keys[0], error=error)
 
 
 def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:

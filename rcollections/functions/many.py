@@ -35,7 +35,7 @@ class MultiCached(MultiFace, Generic[P, R]):
         jobs, compute, connection = self._jobs(args, kwargs)
         if not events.observers:
             return self._drive(plans.many(jobs, compute), connection)
-        name, key = self._function.name, first_key(jobs)
+        name, key = self._function.counts.name, first_key(jobs)
         return events.watched(name, "call", key, lambda _: self._drive(plans.many(jobs, compute), connection))
 
     def _drive(self, plan: Plan[Any], connection: Connection) -> R:

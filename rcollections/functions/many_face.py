@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..servers.connection import Connection
     from .binding import Binding
     from .callkeys import Names
-    from .counts import CacheInfo
     from .function import Function
+    from .info import CacheInfo
     from .watching import Watched
 
 __all__ = ["MultiFace", "first_key"]

@@ -37,14 +37,39 @@ class Options(NamedTuple):
     on_error: str = "compute"
     ignore_self: bool = False
     l1: bool | None = None
+    ignore: tuple[str, ...] = ()
+    name: str = ""
+    prefix: str | None = None
+    serialize: bool | None = None
+    serializer: Any = None
+    connection_name: str | None = None
+    jitter: float | None = None
+    share: bool | None = None
+
+    def of(self, cls: type[BaseCache], name: str) -> Any:
+        """A class attribute as it is for this function: the option of that name, or what the class says."""
+        own = getattr(self, name)
+        return getattr(cls, name) if own is None else own
+
+    def own(self) -> dict[str, Any]:
+        """The class attributes that are given for this function alone."""
+        return {name: value for name in OF_CLASS if (value := getattr(self, name)) is not None}
 
 
 DEFAULTS = Options()._asdict()
+OF_CLASS = ("prefix", "serialize", "serializer", "connection_name", "jitter", "share")
+MEANINGLESS = {
+    "ttl_from": "says how operations on a collection count the ttl; the result of a function is fresh for ttl= seconds "
+    "from its computation",
+    "default": "is what a KeyCache gives for a missing value; a function computes what is missing",
+}
 
 
 def refuse_unknown(options: dict[str, Any]) -> None:
     """TypeError for an option that ``@cached`` does not have."""
     for name in sorted(set(options) - set(DEFAULTS)):
+        if name in MEANINGLESS:
+            raise ConfigError(f"@cached has no option {name!r}: it {MEANINGLESS[name]}")
         meant = near_miss(name, DEFAULTS)
         hint = f"is {meant!r} meant?" if meant else f"known are {', '.join(DEFAULTS)}"
         raise TypeError(f"@cached got an unknown option {name!r}: {hint}")
@@ -66,7 +91,7 @@ def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: s
 
     key, ttl = options["key"], options["ttl"]
     if key is not None and not (isinstance(key, str) and key) and not callable(key):
-        refuse("key", "is a str that is not empty, or a function of the arguments")
+        refuse("key", "is a str that is not empty, a template such as 'user:{id}', or a function of the arguments")
     if ttl is not None and not callable(ttl):
         _duration(refuse, "ttl", ttl)
     for option in ("stale_while_revalidate", "stale_if_error", "lease"):
@@ -80,9 +105,12 @@ def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: s
                 "soft_timeout",
                 "serves a stale value, and none is kept: give stale_if_error= (or stale_while_revalidate=) as well",
             )
+    for option in OF_CLASS:
+        if options[option] is not None:
+            options[option] = check(f"{decorator} of {name}", option, options[option])
     _early(refuse, options, cls)
     _words(refuse, options)
-    options["version"] = str(options["version"])
+    _names(refuse, options)
     if options["tags"] is not None and not callable(options["tags"]):
         options["tags"] = check(f"{decorator} of {name}", "tags", options["tags"])
     return Options(**options)
@@ -99,10 +127,11 @@ def _early(refuse: Callable[[str, str], None], options: dict[str, Any], cls: typ
             refuse("async_ttl", "counts from the ttl, which is a function here: give the seconds that are left")
         return
     ttl = seconds(cls.ttl if options["ttl"] is None else options["ttl"])
+    jitter = cls.jitter if options["jitter"] is None else options["jitter"]
     if not ttl:
         refuse("async_ttl", "needs a ttl: a value that is fresh for ever is never refreshed")
     left = early if early >= 0 else ttl + early
-    shortest = ttl * (1 - cls.jitter)
+    shortest = ttl * (1 - jitter)
     if not 0 < left < shortest:
         refuse("async_ttl", f"lies within the ttl of {ttl} s (with jitter {shortest} s at least), not {early!r}")
 
@@ -120,16 +149,29 @@ def _words(refuse: Callable[[str, str], None], options: dict[str, Any]) -> None:
     version = options["version"]
     if isinstance(version, bool) or not isinstance(version, (str, int)):
         refuse("version", "is a str")
-    if any(char in "{}" or ord(char) < 32 or ord(char) == 127 for char in str(version)):
-        refuse("version", "holds braces or control characters")
+    if not isinstance(version, str):  # Python limits the decimal text of long ints
+        options["version"] = hex(version) if version.bit_length() > 64 else str(version)
     if not isinstance(options["ignore_self"], bool):
         refuse("ignore_self", "is True or False")
     if options["l1"] is not None and not isinstance(options["l1"], bool):
         refuse("l1", "is True, False, or None for what the class says")
 
 
+def _names(refuse: Callable[[str, str], None], options: dict[str, Any]) -> None:
+    ignore = options["ignore"]
+    if isinstance(ignore, str) or not isinstance(ignore, (tuple, list, set, frozenset)):
+        refuse("ignore", "is a tuple of names of parameters, such as ('db', 'request')")
+    if not all(isinstance(each, str) and each for each in ignore):
+        refuse("ignore", "holds something else than names of parameters")
+    if ignore and options["key"] is not None:
+        refuse("ignore", "leaves parameters out of the automatic key, and key= makes the key itself")
+    options["ignore"] = tuple(ignore)
+
+
 def _duration(refuse: Callable[[str, str], None], option: str, value: Any) -> None:
     try:
         milliseconds(value)
+    except OverflowError:
+        refuse(option, "is a number beyond all clocks")
     except (TypeError, ValueError) as error:
         refuse(option, f"is wrong: {error}")

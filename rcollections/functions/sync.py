@@ -51,7 +51,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         """The long way of a call that L1 did not answer."""
         job, connection = self._job(args, kwargs)
         if events.observers:
-            return events.watched(self._function.name, "call", job.key, lambda _: self._answer(job, connection))
+            return events.watched(self._function.counts.name, "call", job.key, lambda _: self._answer(job, connection))
         return self._answer(job, connection)
 
     def _answer(self, job: Job[R], connection: Connection) -> R:

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..observe import events
+from ..observe.names import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -100,7 +101,7 @@ class Watching:
         took = perf_counter() - began
         if events.observers:
             for key in keys:
-                events.noted(self.name, "compute", key, took, error)
+                events.noted(name_of(self.fn), "compute", key, took, error)
 
     def lost(self, error: BaseException) -> None:
         """Log an exception of background work, which no caller will see."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import ConfigError
 from .decorated import Decorated
-from .function import Function
+from .function import Function, is_coroutine_function
 from .many import MultiCached
 from .options import refuse_unknown
+from .places import innermost
 from .sync import CachedFunction
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def decorator(cls: type[BaseCache], fn: object, options: dict[str, Any]) -> Any:
 def wrap(fn: Any, cls: type[BaseCache], options: dict[str, Any]) -> Any:
     """The cached form of ``fn``: a function, a method, a property, a class method or a static method."""
     if isinstance(fn, Decorated):
-        raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
+        raise _cached_already(fn)
     if isinstance(fn, staticmethod):
         return staticmethod(_face(fn.__func__, cls, options, method=False))
     if isinstance(fn, classmethod):
@@ -60,7 +61,7 @@ def wrap(fn: Any, cls: type[BaseCache], options: dict[str, Any]) -> Any:
         return _face(fn.__func__, cls, options, method=True).__get__(fn.__self__, type(fn.__self__))
     if not callable(fn):
         raise TypeError(f"@cached takes a function, not {type(fn).__name__}")
-    if not isinstance(getattr(fn, "__self__", None), (ModuleType, type(None))):
+    if not isinstance(getattr(fn, "__self__", None), (ModuleType, type(None))) and not options.get("name"):
         raise ConfigError(
             f"@cached cannot tell whose {fn.__qualname__} this is: give it a function that takes the object"
         )
@@ -77,12 +78,20 @@ class CachedClassMethod:
         return self.__func__.__get__(type(instance) if owner is None else owner, None)
 
 
+def _cached_already(fn: Decorated) -> TypeError:
+    name = fn._function.name
+    return TypeError(
+        f"{name} is cached already: one @cached is enough. Another cached form of the same function, with other "
+        f"options, is made of the function itself: cached(…)({name}.uncached)"
+    )
+
+
 def _face(fn: Any, cls: type[BaseCache], options: dict[str, Any], *, method: bool) -> Any:
     if isinstance(fn, Decorated):
-        raise TypeError(f"{fn._function.name} is cached already: one @cached is enough")
-    refuse_unusable(fn, "@cached")
+        raise _cached_already(fn)
+    refuse_unusable(fn, "@cached", options)
     function = Function(fn, cls, options, method)
-    if not inspect.iscoroutinefunction(fn):
+    if not is_coroutine_function(fn):
         return CachedFunction(function)
     from .aio import AsyncCachedFunction  # imported only here: it brings asyncio
 
@@ -115,22 +124,27 @@ def wrap_many(
     return AsyncMultiCached(function, arg, key, ignore)
 
 
-def refuse_unusable(fn: Any, decorator: str) -> None:
+def refuse_unusable(fn: Any, decorator: str, options: dict[str, Any] | None = None) -> None:
     """Refuse functions whose results cannot be kept, or whose keys cannot be told from those of others."""
+    shown = getattr(fn, "__qualname__", None) or f"a {type(fn).__name__}"
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise TypeError(f"{fn.__qualname__} is a generator function: its results can be used once, not cached")
-    if not hasattr(fn, "__module__") or not hasattr(fn, "__qualname__"):
-        raise ConfigError(f"{decorator} needs a function with a name: a partial or an object has none that is stable")
-    try:
-        inspect.signature(fn)
-    except ValueError as error:
-        raise ConfigError(f"{decorator} needs a function with a signature, which {fn.__qualname__} has not") from error
+        raise TypeError(f"{shown} is a generator function: its results can be used once, not cached")
+    if isinstance(fn, type):
+        raise TypeError(f"{decorator} takes a function, not the class {shown}")
+    name = (options or {}).get("name", "")
+    if not isinstance(name, str):
+        raise ConfigError(f"{decorator} of {shown}: name is a str such as 'prices.current', not {type(name).__name__}")
+    if not (hasattr(fn, "__module__") and hasattr(fn, "__qualname__")) and not name:
+        raise ConfigError(
+            f"{decorator} needs a function with a name, and {shown} has none that is the same in every process"
+            + (": give it one, such as @cached(name='prices.current')" if decorator == "@cached" else "")
+        )
 
 
 def _is_method(fn: Any) -> bool:
-    """Whether a function is defined in a class body and takes the instance first."""
+    """Whether a function is defined in a class body and takes the instance first, also inside of other decorators."""
     owner = getattr(fn, "__qualname__", "").rpartition(".")[0]
     if not owner or owner.endswith("<locals>"):
         return False
-    code = getattr(fn, "__code__", None)
-    return code is not None and code.co_varnames[:1] in (("self",), ("cls",))
+    code = getattr(innermost(fn), "__code__", None)
+    return code is not None and code.co_varnames[: code.co_argcount][:1] in (("self",), ("cls",))

@@ -9,6 +9,7 @@ from ..key import Key
 from ..l1 import users
 from ..missing import MISSING
 from ..observe import collector, events
+from ..observe.names import name_of
 from ..plans.collections import keys as plans
 from ..plans.naming import guard, lease
 from ..plans.parts import complete, join
@@ -62,13 +63,6 @@ class BaseCache(Fillable, Binding, Running):
     computed: bool = True
 
     _signs = False  # whether this type has values that can be signed
-
-    if TYPE_CHECKING:
-        # Only handles that ``pipeline()`` gives have these two; see ``Pipelined``.
-        @property
-        def results(self) -> list[Any]: ...
-
-        def __call__(self, other: C) -> C: ...
 
     def __init__(self, *parts: object, data: object = MISSING, **overrides: object) -> None:
         self._set(overrides)
@@ -172,7 +166,7 @@ class BaseCache(Fillable, Binding, Running):
     def _unreadable(self, error: DecodeError) -> None:
         """Tell observers of bytes that cannot be read, and that they count as a miss."""
         if events.observers:
-            events.unreadable(type(self).__name__, self.key, error)
+            events.unreadable(name_of(type(self)), self.key, error)
 
     def _replacement(self, data: object) -> Operation[None]:  # noqa: ARG002 - the types override it
         raise TypeError(f"{type(self).__name__} is no type of its own: use one of the five")
@@ -283,7 +277,7 @@ class BaseCache(Fillable, Binding, Running):
         connection = registry.connection(cls.connection_name)
         return drive(plans.clean(connection.namespace, cls.prefix), connection)
 
-    def pipeline(self) -> Pipeline[Self]:
+    def pipeline(self) -> Pipeline[Any]:
         """Collect calls and send them together on exit of the block: one round trip, in MULTI.
 
         ``with d.pipeline() as p:`` gives a handle like ``d`` whose calls are kept; ``p(other)`` is
@@ -306,8 +300,6 @@ class BaseCache(Fillable, Binding, Running):
         """What the operations of this class did since ``observe.collect()``: hits, misses, ratio, times."""
         return collector.stats(cls, operation)
 
-
-C = TypeVar("C", bound=BaseCache)
 
 # Attributes that a handle keeps to be quick, and those that ``Type[int](…)`` leaves on it.
 _NOT_STATE = frozenset(("_target", "_near", "_near_name", "__orig_class__"))

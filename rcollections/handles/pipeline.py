@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import CacheError
 from ..observe import events
+from ..observe.names import name_of
 from ..plans.effects import Command
 from ..plans.multi import Outcome, together
 from ..plans.op import Op, Ready, Trips, several
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Pending", "Pipeline"]
 
-C = TypeVar("C", bound=Handle)
+C = TypeVar("C", covariant=True)
+T = TypeVar("T")
 
 
-class Pending:
+class Pending(Generic[T]):
     """A result that is not there yet: ``value`` gives it after the pipeline's block, or raises its error."""
 
     __slots__ = ("_op", "_outcome")
@@ -34,13 +36,13 @@ class Pending:
         self._outcome: Outcome | None = None
 
     @property
-    def value(self) -> Any:
+    def value(self) -> T:
         """The result of the call, as it would have been outside; CacheError before the pipeline was sent."""
         if self._outcome is None:
             raise CacheError("this result is pending: it is there when the pipeline's block has ended")
         if isinstance(self._outcome.value, Exception):
             raise self._outcome.value
-        return self._outcome.value
+        return self._outcome.value  # type: ignore[no-any-return]
 
     def settle(self, outcome: Outcome) -> None:
         """Take the outcome of this operation."""
@@ -53,14 +55,13 @@ class Pending:
             return
 
         def run(event: events.Event) -> None:
-            if op.reads:
-                event.hit = outcome.hit
+            events.count(event, outcome.tally)
             if isinstance(outcome.value, Exception):
                 event.error = outcome.value
             if outcome.more:
                 events.watched(name, outcome.more, key, lambda _: None)
 
-        name, key = type(handle).__name__, str(handle._bound().key)
+        name, key = name_of(type(handle)), str(handle._bound().key)
         events.watched(name, op.name, key, run)
 
     @property
@@ -91,7 +92,7 @@ class Pending:
     __len__ = __iter__ = __getitem__ = __contains__ = __int__ = __float__ = __index__ = __lt__ = __gt__ = _refuse
 
 
-class Done(Pending):
+class Done(Pending[Any]):
     """A result that needed no server: it is there already, be it an error."""
 
     __slots__ = ()
@@ -104,21 +105,21 @@ class Done(Pending):
 class Pipeline(Generic[C]):
     """The block of ``pipeline()``: its ``with`` gives the handle whose calls are kept."""
 
-    def __init__(self, handle: C) -> None:
-        self._handle = handle
+    def __init__(self, handle: Any) -> None:
+        self._handle: Any = handle
         self._connection: Any = None
         self._open = False
-        self.kept: list[tuple[Pending, Op[Any], Any]] = []
-        self._made: list[Pending] = []  # all results in order, those that need no server among them
+        self.kept: list[tuple[Pending[Any], Op[Any], Any]] = []
+        self._made: list[Pending[Any]] = []  # all results in order, those that need no server among them
 
     def __enter__(self) -> C:
         if self._open or self._made:
             raise CacheError("a pipeline serves one block: call pipeline() again")
         self._open = True
         self._connection = self._handle._bound().connection
-        return self.bind(self._handle)
+        return self.bind(self._handle)  # type: ignore[no-any-return]
 
-    def bind(self, handle: C) -> C:
+    def bind(self, handle: Any) -> Any:
         """A handle like this one whose operations this pipeline keeps."""
         if not hasattr(handle, "_bound"):
             raise TypeError(f"a pipeline takes collections of this library, not {type(handle).__name__}")
@@ -128,9 +129,9 @@ class Pipeline(Generic[C]):
         new.__dict__.update(handle.__dict__)
         new.__dict__.pop("_near", None)  # L1 cannot answer a read that is pending
         new.__dict__["_pipeline"] = self
-        return new  # type: ignore[no-any-return]
+        return new
 
-    def keep(self, op: Op[Any] | Ready[Any], handle: Any) -> Pending:
+    def keep(self, op: Op[Any] | Ready[Any], handle: Any) -> Pending[Any]:
         """Queue one operation; in the place of ``op.instead``, if that is the last one in the queue."""
         if not self._open:
             raise CacheError("this pipeline was sent already: call pipeline() again")
@@ -139,7 +140,7 @@ class Pipeline(Generic[C]):
             return self._made[-1]
         if op.instead is not None and self.kept and self.kept[-1][0] is op.instead:
             self.kept.pop()
-            pending: Pending = op.instead
+            pending: Pending[Any] = op.instead
             pending.becomes(op)
         else:
             pending = Pending(op)
@@ -157,7 +158,7 @@ class Pipeline(Generic[C]):
             self._send()
         else:
             handle = self.kept[0][2]
-            events.watched("Pipeline", "send", handle._bound().key, lambda _: self._send())
+            events.watched("rcollections.Pipeline", "send", handle._bound().key, lambda _: self._send())
             for pending, op, handle in self.kept:
                 pending.report(op, handle)
 
@@ -180,6 +181,9 @@ class Pipelined(Handle):
     """Mixed into a collection's class for handles inside a pipeline: operations are kept, not run."""
 
     _pipeline: Pipeline[Any] | None = None
+
+    def __init_subclass__(cls, **_: object) -> None:
+        """Ends here: the class that is made of a user's class for a pipeline is none that the user's hook hears of."""
 
     def _run(self, op: Operation[Any]) -> Any:
         here = self._here()
@@ -206,9 +210,9 @@ class Pipelined(Handle):
     def pipeline(self) -> Any:
         raise TypeError("this is a pipeline already: its block ends before another one begins")
 
-    def __call__(self, other: C) -> C:
+    def __call__(self, other: Any) -> Any:
         """The handle of another collection, inside the same pipeline."""
-        return self._here().bind(other)  # type: ignore[no-any-return]
+        return self._here().bind(other)
 
     @property
     def results(self) -> list[Any]:
@@ -233,13 +237,12 @@ class Pipelined(Handle):
         raise TypeError(f"{what} must answer at once, which a pipeline cannot: use {instead} and its pending result")
 
 
-_classes: dict[type[Any], type[Any]] = {}
-
-
 def _pipelined(cls: type[Any]) -> type[Any]:
-    known = _classes.get(cls)
+    """The class of handles of ``cls`` inside a pipeline; kept on ``cls``, so that the two go together."""
+    known: type[Any] | None = cls.__dict__.get("_in_pipeline")
     if known is None:
-        # Not a subclass that users see: the checks of __init_subclass__ have run for the class itself.
-        known = type(cls.__name__, (Pipelined, cls), {"__module__": cls.__module__, "__hash__": None})
-        _classes[cls] = known
+        facts = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__hash__": None}
+        # By type itself: it is no subclass that a metaclass of the user should hear of.
+        known = type.__new__(type(cls), cls.__name__, (Pipelined, cls), facts)
+        type.__setattr__(cls, "_in_pipeline", known)
     return known

@@ -9,10 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..l1 import ABSENT
-from ..missing import MISSING, Missing
+from ..missing import MISSING
 from ..observe import events
+from ..observe.names import name_of
 from ..plans.collections.nearby import Unheld, find
 from ..plans.op import More, Op, Trips
+from ..plans.tallies import tally
 from ..plans.through import one, through
 from ..servers.drivers.pieces import iterate
 from ..servers.drivers.sync import drive
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Running"]
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Running(Nearby):
@@ -40,12 +41,12 @@ class Running(Nearby):
         if not isinstance(op, Op):
             value = self._carried(t, op)
         elif events.observers:
-            value = events.watched(type(self).__name__, op.name, t.key, partial(self._seen, t, op))
+            value = events.watched(name_of(type(self)), op.name, t.key, partial(self._seen, t, op))
         else:
             found = self._first(t, op) if self.l1 else op.decode(self._reply(t, op))
             if isinstance(found, More):
                 found = self._rest(t, found)
-            value = found if found is not MISSING else self._missed(t, op)
+            value = op.finished(found) if found is not MISSING else self._missed(t, op)
         return value
 
     def _reply(self, t: Target, op: Op[Any]) -> Any:
@@ -58,7 +59,7 @@ class Running(Nearby):
     def _rest(self, t: Target, more: More[T]) -> T:
         """Carry out the plan that goes on from a reply, or from a miss; gives its value."""
         if more.name and events.observers:
-            return events.watched(type(self).__name__, more.name, t.key, lambda _: self._rest(t, More(more.plan)))
+            return events.watched(name_of(type(self)), more.name, t.key, lambda _: self._rest(t, More(more.plan)))
         value: T = drive(through(more.plan), t.connection)
         return value
 
@@ -69,16 +70,28 @@ class Running(Nearby):
 
     def _carried(self, t: Target, op: Operation[T]) -> T:
         """Carry out an operation that takes several round trips, or none."""
-        value: T = self._rest(t, More(op.plan, op.name)) if isinstance(op, Trips) else cast("Ready[T]", op).value
+        value: T
+        if not isinstance(op, Trips):
+            value = cast("Ready[T]", op).value
+        elif events.observers:
+            value = events.watched(name_of(type(self)), op.name, t.key, partial(self._several, t, op))
+        else:
+            value = self._several(t, op, None)
+        return value
+
+    def _several(self, t: Target, op: Trips[T], event: events.Event | None) -> T:
+        found: Any = self._rest(t, More(op.plan))
+        if event is not None:
+            events.count(event, tally(op.reads, found))
+        value: T = found if op.finish is None else op.finish(found)
         return value
 
     def _seen(self, t: Target, op: Op[T], event: events.Event) -> T:
         """Carry out one operation, and tell observers of it."""
         found = self._first(t, op)
-        value: T | Missing = self._rest(t, found) if isinstance(found, More) else found
-        if op.reads:
-            event.hit = _is_hit(value)
-        return value if value is not MISSING else self._missed(t, op)
+        value: Any = self._rest(t, found) if isinstance(found, More) else found
+        events.count(event, tally(op.reads, value))
+        return op.finished(value) if value is not MISSING else self._missed(t, op)
 
     def _first(self, t: Target, op: Op[T]) -> Any:
         """What the first reply says, or what L1 holds: the value, MISSING, or More."""
@@ -93,15 +106,18 @@ class Running(Nearby):
 
     def _iterate(self, op: Op[Iterable[T]]) -> Iterator[T]:
         """The items of an operation, page by page as the caller needs them; observers see the first reply and pages."""
-        t, name = self._bound(), type(self).__name__
+        t, name = self._bound(), name_of(type(self))
 
-        def seen(operation: str, run: Callable[[], R]) -> R:
-            return events.watched(name, operation, t.key, lambda _: run()) if events.observers else run()
+        def first(event: events.Event | None = None) -> Any:
+            found = self._first(t, op)
+            if event is not None:
+                events.count(event, tally(op.reads, found))
+            return found if isinstance(found, More) else op.finished(found)
 
-        return iterate(lambda: seen(op.name, lambda: self._first(t, op)), t.connection, partial(seen, "page"))
+        def opened() -> Any:
+            return events.watched(name, op.name, t.key, first) if events.observers else first()
 
+        def page(run: Callable[[], object]) -> object:
+            return events.watched(name, "page", t.key, lambda _: run()) if events.observers else run()
 
-def _is_hit(value: Any) -> bool:
-    if value is MISSING or value is False:
-        return False
-    return not isinstance(value, Missing)
+        return iterate(opened, t.connection, page)

@@ -190,6 +190,7 @@ cdef class Store:
     cdef int64_t tick           # the last slot that was opened
     cdef uint32_t cursor        # the entry of this slot to look at next
     cdef uint32_t timed
+    cdef int64_t soon           # no entry of the slot that is not over expires before this instant
     cdef int64_t usual_ttl
     cdef object clock, sizer, callback
     cdef object __weakref__
@@ -215,7 +216,11 @@ cdef class Store:
     @cython.final
     cdef bint remove(self, key, int why) except -1
     cdef int store(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int64_t expires, int64_t now,
-                   void *note) except -1
+                   void *note, bint anew) except -1
+    @cython.final
+    cdef bint put_value(self, key, value, ttl, size, bint anew) except -1
+    @cython.final
+    cdef void take_expired(self, int64_t now, Dead *dead) noexcept
     cdef int bury(self, Dead *dead) except -1
     @cython.final
     cdef void tell(self, key, value, why) noexcept

@@ -156,9 +156,20 @@ cdef class Store:
             raise CacheMissError(f"nothing is stored under {key!r}")
         return default, -1.0
 
-    def contains(self, key):
-        """Whether the key is there and not expired. Counts neither as a use nor as a hit or miss."""
-        return self.holds(key)
+    def contains(self, key, ttl=None):
+        """Whether the key is there, with ``ttl`` for more than that many seconds. No use, hit or miss."""
+        cdef int64_t least, i
+        cdef Py_hash_t h
+        cdef bint there
+        if ttl is None:
+            return self.holds(key)
+        least = nanoseconds(ttl) + self.now()
+        h = rc_hash(<PyObject *>key)
+        rc_lock(&self.mutex)
+        i = self.find(<PyObject *>key, h)
+        there = i >= 0 and (self.entries[i].expires == 0 or self.entries[i].expires > least)
+        rc_unlock(&self.mutex)
+        return there
 
     def __contains__(self, key):
         return self.holds(key)
@@ -201,6 +212,13 @@ cdef class Store:
 
     def put(self, key, value, ttl=None, size=None):
         """Store a value of ``size`` bytes for ``ttl`` seconds (default: the ttl of the store; 0: for ever)."""
+        self.put_value(key, value, ttl, size, False)
+
+    def add(self, key, value, ttl=None, size=None):
+        """As ``put``, but only if the key is missing or expired; tells whether it was. One step for all threads."""
+        return self.put_value(key, value, ttl, size, True)
+
+    cdef bint put_value(self, key, value, ttl, size, bint anew) except -1:
         cdef int64_t lasts = self.usual_ttl if ttl is None else nanoseconds(ttl)
         cdef Py_hash_t h = rc_hash(<PyObject *>key)
         cdef int64_t room = 0
@@ -211,7 +229,50 @@ cdef class Store:
                 raise ConfigError(f"size={room}: the bytes of an entry cannot be negative")
         if lasts or self.timed:
             now = self.now()
-        self.store(<PyObject *>key, <PyObject *>value, h, room, now + lasts if lasts else 0, now, NULL)
+        return self.store(<PyObject *>key, <PyObject *>value, h, room, now + lasts if lasts else 0, now, NULL, anew) == 0
+
+    def renew(self, key, ttl=None):
+        """Lengthen the life of an entry to ``ttl`` seconds, never shorten it; whether it was lengthened."""
+        cdef int64_t lasts = self.usual_ttl if ttl is None else nanoseconds(ttl)
+        cdef int64_t now = self.now()
+        cdef int64_t i, expires = now + lasts if lasts else 0
+        cdef Py_hash_t h = rc_hash(<PyObject *>key)
+        cdef bint longer
+        rc_lock(&self.mutex)
+        i = self.find(<PyObject *>key, h)
+        longer = i >= 0 and self.entries[i].expires > now and (expires == 0 or expires > self.entries[i].expires)
+        if longer:
+            self.untime(<uint32_t>i)
+            if expires:
+                self.time(<uint32_t>i, expires, now)
+        rc_unlock(&self.mutex)
+        return longer
+
+    def pop(self, key, default=ABSENT):
+        """Take an entry out and give its value, in one step for all threads. A missing one is as with ``get``."""
+        cdef Dead dead
+        cdef int64_t now = self.now() if self.timed else 0
+        cdef Py_hash_t h = rc_hash(<PyObject *>key)
+        cdef int64_t i
+        cdef bint there = False
+        found = default
+        dead.n = 0
+        rc_lock(&self.mutex)
+        i = self.find(<PyObject *>key, h)
+        if i >= 0:
+            there = self.entries[i].expires == 0 or self.entries[i].expires > now
+            if there:
+                found = <object>self.entries[i].value
+            self.take(<uint32_t>i, &dead, 0 if there else EXPIRED)
+        if there:
+            self.hits += 1
+        else:
+            self.misses += 1
+        rc_unlock(&self.mutex)
+        self.bury(&dead)
+        if found is ABSENT:
+            raise CacheMissError(f"nothing is stored under {key!r}")
+        return found
 
     def delete(self, key):
         """Remove the key; whether it was there and not expired."""
@@ -241,8 +302,15 @@ cdef class Store:
         return gone
 
     def clear(self):
-        """Remove all entries, and give the memory back."""
-        self.empty()
+        """Remove all entries, and give the memory back; gives how many entries were removed."""
+        cdef Entry *entries
+        cdef uint32_t touched, n
+        rc_lock(&self.mutex)
+        n = self.n
+        entries = self.take_all(&touched)
+        rc_unlock(&self.mutex)
+        self.let_go(entries, touched)
+        return n
 
     cdef void empty(self) noexcept:
         cdef Entry *entries
@@ -417,8 +485,8 @@ cdef class Store:
         return there
 
     cdef int store(self, PyObject *key, PyObject *value, Py_hash_t h, size_t size, int64_t expires,
-                   int64_t now, void *note) except -1:
-        """Store a value; 1 if the tier refused it."""
+                   int64_t now, void *note, bint anew) except -1:
+        """Store a value; 1 if the tier refused it, 2 if it was to be ``anew`` and there is one."""
         cdef Dead dead
         cdef int64_t i
         cdef Entry *e
@@ -440,6 +508,10 @@ cdef class Store:
                 i = -1
             if self.timed:
                 self.advance(now, &dead, SLOTS)     # does not take out ``i``, which is not expired
+            if i >= 0 and anew:
+                rc_unlock(&self.mutex)
+                self.bury(&dead)
+                return 2
             if i >= 0:
                 e = &self.entries[i]
                 if self.most and self.used - e.size + size > self.most:
@@ -464,6 +536,8 @@ cdef class Store:
                 return self.bury(&dead)
             if queue < 0:
                 queue = MAIN if self.recall(h) else SMALL
+            if self.timed and self.lacks_room(size):
+                self.take_expired(now, &dead)
             while dead.n < BATCH and self.lacks_room(size):
                 self.evict(&dead)
                 evicted = True
@@ -691,6 +765,7 @@ cdef class Store:
         self.allocated = self.touched = self.n = self.timed = self.oldest = self.newest = 0
         self.free = self.cursor = NIL
         self.used = 0
+        self.soon = 0
         self.share = FIRST_SHARE
         for q in range(2):
             self.head[q] = self.tail[q] = NIL
@@ -885,6 +960,8 @@ cdef class Store:
         if self.timed == 0:
             self.tick = (now >> TICK) - 1
         self.timed += 1
+        if expires < self.soon:
+            self.soon = expires
         e.expires = expires
         e.sooner = NIL
         e.later = self.wheel[slot]
@@ -928,6 +1005,28 @@ cdef class Store:
             slots -= 1
             self.tick += 1
             self.open_slot(self.tick)
+
+    cdef void take_expired(self, int64_t now, Dead *dead) noexcept:
+        """Before an entry has to leave: take out what has expired in the slot that is not over, in a bounded time."""
+        cdef int64_t least
+        cdef int looks = STEPS
+        cdef uint32_t i, later
+        if now < self.soon:
+            return
+        least = ((now >> TICK) + 1) << TICK
+        i = self.wheel[(now >> TICK) & (WHEEL - 1)]
+        while i != NIL:
+            if looks == 0 or dead.n >= BATCH - SPARE:
+                least = now + (looks == 0)      # not once more before the clock moves; there are expired ones: at once
+                break
+            looks -= 1
+            later = self.entries[i].later
+            if self.entries[i].expires <= now:
+                self.take(i, dead, EXPIRED)
+            elif self.entries[i].expires < least:
+                least = self.entries[i].expires
+            i = later
+        self.soon = least
 
     cdef inline void open_slot(self, int64_t tick) noexcept:
         self.cursor = self.wheel[tick & (WHEEL - 1)]

@@ -212,7 +212,7 @@ cdef class Tier(Store):
             return False
         h, key = exact
         # The value may become void on its way here (a clock, the garbage collector), or while ``store`` evicts.
-        refused = self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, expires, now, <void *>token)
+        refused = self.store(<PyObject *>key, <PyObject *>value, <Py_hash_t>h, size, expires, now, <void *>token, False)
         if self.linkless:           # no memory for its link: an invalidation would not find this entry
             self.linkless = False
             self.void()

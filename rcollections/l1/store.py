@@ -123,6 +123,7 @@ class Store(Generic[K, V]):
         "_ring",
         "_share",
         "_sizer",
+        "_soon",
         "_table",
         "_tick",
         "_timed",
@@ -206,11 +207,12 @@ class Store(Generic[K, V]):
             raise CacheMissError(f"nothing is stored under {key!r}")
         return default, -1.0
 
-    def contains(self, key: K) -> bool:
-        """Whether the key is there and not expired. Counts neither as a use nor as a hit or miss."""
+    def contains(self, key: K, ttl: float | timedelta | None = None) -> bool:
+        """Whether the key is there, with ``ttl`` for more than that many seconds. No use, hit or miss."""
+        least = 0 if ttl is None else nanoseconds(ttl)
         now = self._now() if self._timed else 0
         entry = self._find(key, hash(key))
-        return entry is not None and (not entry.expires or entry.expires > now)
+        return entry is not None and (not entry.expires or entry.expires > now + least)
 
     def __contains__(self, key: object) -> bool:
         return self.contains(key)  # type: ignore[arg-type]
@@ -240,6 +242,13 @@ class Store(Generic[K, V]):
 
         If there is no room, other entries leave. A value that is larger than the whole store is not kept.
         """
+        self._keep(key, value, ttl, size, anew=False)
+
+    def add(self, key: K, value: V, ttl: float | timedelta | None = None, size: int | None = None) -> bool:
+        """As ``put``, but only if the key is missing or expired; tells whether it was. One step for all threads."""
+        return self._keep(key, value, ttl, size, anew=True)
+
+    def _keep(self, key: K, value: V, ttl: float | timedelta | None, size: int | None, anew: bool) -> bool:
         lasts = self._ttl if ttl is None else nanoseconds(ttl)
         hash_ = hash(key)
         room = 0
@@ -248,7 +257,59 @@ class Store(Generic[K, V]):
             if room < 0:
                 raise ConfigError(f"size={room}: the bytes of an entry cannot be negative")
         now = self._now() if lasts or self._timed else 0
-        self._store(key, value, hash_, room, now + lasts if lasts else 0, now)
+        return self._store(key, value, hash_, room, now + lasts if lasts else 0, now, anew)
+
+    def renew(self, key: K, ttl: float | timedelta | None = None) -> bool:
+        """Lengthen the life of an entry to ``ttl`` seconds, never shorten it; whether it was lengthened.
+
+        ``ttl`` as in ``put``. False for a missing or expired key, and for an entry that lives longer already.
+        """
+        lasts = self._ttl if ttl is None else nanoseconds(ttl)
+        now = self._now()
+        return self._lengthen(key, now + lasts if lasts else 0, now)
+
+    def _lengthen(self, key: object, expires: int, now: int) -> bool:
+        hash_ = hash(key)
+        while True:
+            version = self._version
+            entry = self._find(key, hash_)
+            if entry is None:
+                return False
+            if not self._enter():
+                self._later.append(partial(self._lengthen, key, expires, now))
+                return False
+            try:
+                if version == self._version:
+                    longer = entry.expires > now and (expires == 0 or expires > entry.expires)
+                    if longer:
+                        self._untime(entry)
+                        entry.expires = 0
+                        if expires:
+                            self._time(entry, expires, now)
+                    return longer
+            except BaseException:
+                self._forget()
+                raise
+            finally:
+                self._leave()
+
+    @overload
+    def pop(self, key: K) -> V: ...
+    @overload
+    def pop(self, key: K, default: D) -> V | D: ...
+    def pop(self, key: K, default: Any = ABSENT) -> Any:
+        """Take an entry out and give its value, in one step for all threads.
+
+        A missing or expired key gives the default, or raises CacheMissError. Counts as a hit or a miss.
+        """
+        taken: list[Any] = []
+        if self._remove(key, 0, taken=taken):
+            self._hits += 1
+            return taken[0]
+        self._misses += 1
+        if default is ABSENT:
+            raise CacheMissError(f"nothing is stored under {key!r}")
+        return default
 
     def delete(self, key: K) -> bool:
         """Remove the key; whether it was there and not expired."""
@@ -282,13 +343,13 @@ class Store(Generic[K, V]):
             self._bury(dead)
         return gone
 
-    def clear(self) -> None:
-        """Remove all entries, and give the memory back."""
+    def clear(self) -> int:
+        """Remove all entries, and give the memory back; gives how many entries were removed."""
         if not self._enter():
             self._later.append(self.clear)
-            return
+            return 0
         try:
-            old = self._queues
+            old, gone = self._queues, self._n
             self._forget()
         finally:
             self._leave()
@@ -296,6 +357,7 @@ class Store(Generic[K, V]):
             for entry in queue:
                 entry.sooner = entry.later = entry.chain = None
         self._bury([])
+        return gone
 
     # -- sizes and counts
 
@@ -367,8 +429,11 @@ class Store(Generic[K, V]):
                 if why:
                     _tell(self._callback, key, value, REASONS[why])
 
-    def _remove(self, key: object, why: int, over: bool = False) -> bool:
-        """Whether the key was there. ``over``: leave an entry that is not expired, which another thread has put."""
+    def _remove(self, key: object, why: int, over: bool = False, taken: list[Any] | None = None) -> bool:
+        """Whether the key was there. ``over``: leave an entry that is not expired, which another thread has put.
+
+        ``taken`` gets the value.
+        """
         now = self._now() if self._timed else 0
         hash_ = hash(key)
         dead: Dead = []
@@ -383,6 +448,8 @@ class Store(Generic[K, V]):
             try:
                 if version == self._version:
                     there = not entry.expires or entry.expires > now
+                    if taken is not None:
+                        taken.append(entry.value)
                     if not (over and there):
                         self._take(entry, dead, why if there else EXPIRED)
                     break
@@ -394,7 +461,10 @@ class Store(Generic[K, V]):
         self._bury(dead)
         return there
 
-    def _store(self, key: object, value: object, hash_: int, size: int, expires: int, now: int) -> None:
+    def _store(
+        self, key: object, value: object, hash_: int, size: int, expires: int, now: int, anew: bool = False
+    ) -> bool:
+        """Store a value; False if it was to be ``anew`` and there is one."""
         queue = -1  # of the new entry; unknown until the ghosts were asked
         uses = 0
         evicted = False
@@ -404,12 +474,12 @@ class Store(Generic[K, V]):
                 version = self._version
                 entry = self._find(key, hash_)
                 if not self._enter():
-                    self._later.append(partial(self._store, key, value, hash_, size, expires, now))
-                    return
+                    self._later.append(partial(self._store, key, value, hash_, size, expires, now, anew))
+                    return True
                 if version == self._version:
                     break
                 self._leave()
-            done = False
+            done = there = False
             try:
                 done = self._refuses(value)
                 if not done and entry is not None and entry.expires and entry.expires <= now:
@@ -417,6 +487,8 @@ class Store(Generic[K, V]):
                     entry = None
                 if not done and self._timed:
                     self._advance(now, dead, SLOTS)  # does not take out ``entry``, which is not expired
+                if not done and anew and entry is not None:
+                    done = there = True
                 if not done and entry is not None:
                     if self._most and self._bytes - entry.size + size > self._most:
                         # Out, and in again at the end of its queue: else it could be evicted to make room for itself.
@@ -434,6 +506,8 @@ class Store(Generic[K, V]):
                 if not done:
                     if queue < 0:
                         queue = MAIN if self._recall(hash_) else SMALL
+                    if self._timed and self._lacks_room(size):
+                        self._take_expired(now, dead)
                     while len(dead) < BATCH and self._lacks_room(size):
                         self._evict(dead)
                         evicted = True
@@ -449,7 +523,7 @@ class Store(Generic[K, V]):
                 self._leave()
             self._bury(dead)
             if done:
-                return
+                return not there
 
     def _refuses(self, _value: Any) -> bool:
         """For the tier, in a step: whether this value became void before it was stored."""
@@ -528,6 +602,7 @@ class Store(Generic[K, V]):
         self._wheel: list[Entry | None] = []
         self._cursor: Entry | None = None
         self._tick: int = 0
+        self._soon: int = 0  # no entry of the slot that is not over expires before this instant
         self._timed: int = 0
         self._n: int = 0
         self._bytes: int = 0
@@ -620,6 +695,7 @@ class Store(Generic[K, V]):
         if not self._timed:
             self._tick = (now >> TICK) - 1
         self._timed += 1
+        self._soon = min(self._soon, expires)
         entry.expires = expires
         entry.sooner = None
         entry.later = self._wheel[slot]
@@ -660,6 +736,26 @@ class Store(Generic[K, V]):
             slots -= 1
             self._tick += 1
             self._open(self._tick)
+
+    def _take_expired(self, now: int, dead: Dead) -> None:
+        """Before an entry has to leave: take out what has expired in the slot that is not over, in a bounded time."""
+        if now < self._soon:
+            return
+        least = ((now >> TICK) + 1) << TICK
+        looks = STEPS
+        entry = self._wheel[(now >> TICK) & (WHEEL - 1)]
+        while entry is not None:
+            if looks == 0 or len(dead) >= BATCH - SPARE:
+                least = now + (looks == 0)  # not once more before the clock moves; there are expired ones: at once
+                break
+            looks -= 1
+            later = entry.later
+            if entry.expires <= now:
+                self._take(entry, dead, EXPIRED)
+            elif entry.expires < least:
+                least = entry.expires
+            entry = later
+        self._soon = least
 
     def _open(self, tick: int) -> None:
         self._cursor = self._wheel[tick & (WHEEL - 1)]

@@ -10,7 +10,7 @@ places that hold state.
 ...         print(event.name, event.operation, event.key, "hit" if event.hit else "miss")
 >>> with observe.observing(Print()):
 ...     KeyCache("nothing", "here").get()
-KeyCache get nothing.here miss
+rcollections.KeyCache get nothing.here miss
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, overload
 
 from . import events
+from .names import name_of
 from .observer import Observer
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class Stats:
 
     def count_answer(self, event: Event) -> None:
         """Add only hit, miss and unreadable: an event inside a call is no call of its own."""
-        self.hits += event.hit is True
-        self.misses += event.hit is False
+        self.hits += event.hits
+        self.misses += event.misses
         self.unreadable += event.unreadable
 
     def __repr__(self) -> str:
@@ -96,15 +97,15 @@ def stats(name: None = None, operation: str = "") -> dict[str, Stats]: ...
 @overload
 def stats(name: str | type | Callable[..., Any], operation: str = "") -> Stats: ...
 def stats(name: str | type | Callable[..., Any] | None = None, operation: str = "") -> dict[str, Stats] | Stats:
-    """The counts since ``collect()``: a dict by class or function name, or the ``Stats`` of one name.
+    """The counts since ``collect()``: a dict by name, or the ``Stats`` of one class, function or name.
 
-    ``stats()["Profile"].ratio`` is the hit ratio of all reads of class ``Profile``;
+    Names have their module: ``stats()["shop.Profile"].ratio`` is the hit ratio of all reads of class ``Profile``;
     ``stats(Profile, "get").avg`` the mean time of its ``get``. Without ``collect()`` all counts are zero.
     """
     table = _collector.table if _collector is not None else {}
     if name is None:
         return {owner: entry for (owner, each), entry in table.copy().items() if each == operation}
-    wanted = name if isinstance(name, str) else name.__name__ if isinstance(name, type) else name.__qualname__
+    wanted = name if isinstance(name, str) else name_of(name)
     return table.get((wanted, operation)) or Stats()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,7 @@ __all__ = [
     "Event",
     "add",
     "awatched",
+    "count",
     "forget",
     "log",
     "noted",
@@ -33,16 +35,19 @@ __all__ = [
 T = TypeVar("T")
 log = logging.getLogger("rcollections")
 
+_TALLIES = {"hit": (1, 0), "stale": (1, 0), "miss": (0, 1)}  # of what happens in a call of a cached function
+
 
 class Event:
-    """One operation: ``name`` of the class, ``operation``, ``key``; after it also ``took``, ``hit``, ``error``.
+    """One operation: ``name``, ``operation``, ``key``; after it also ``took``, ``hits``, ``misses``, ``error``.
 
-    ``hit`` is True or False for an operation that reads a value that can be missing, else None.
+    ``name`` is the class or function with its module. A read counts one hit or one miss, a read of several
+    elements one for each of them. ``hit`` says whether there was any hit; None for an operation that reads nothing.
     ``took`` is in seconds. ``unreadable`` tells that the codec could not read the stored bytes, and
     that the operation took them for a miss. No event carries a value.
     """
 
-    __slots__ = ("error", "hit", "key", "name", "operation", "part", "started", "took", "unreadable")
+    __slots__ = ("error", "hit", "hits", "key", "misses", "name", "operation", "part", "started", "took", "unreadable")
 
     def __init__(self, name: str, operation: str, key: str) -> None:
         self.name = name
@@ -50,6 +55,7 @@ class Event:
         self.key = key
         self.took = 0.0
         self.hit: bool | None = None
+        self.hits = self.misses = 0
         self.error: BaseException | None = None
         self.unreadable = False
         self.part = False  # True: this happened inside a call of a function, and the call is an event of its own
@@ -58,6 +64,15 @@ class Event:
     def __repr__(self) -> str:
         return f"Event({self.name}.{self.operation} {self.key!r}, hit={self.hit}, took={self.took:.6f})"
 
+
+def count(event: Event, tally: tuple[int, int] | None) -> None:
+    """Note hits and misses; None for an operation that reads nothing."""
+    if tally is not None:
+        event.hits, event.misses = tally
+        event.hit = tally[0] > 0
+
+
+_telling: ContextVar[bool] = ContextVar("rcollections_telling", default=False)
 
 # A tuple that is replaced whole: a reader needs no lock, and an operation sees one state of the tuple.
 observers: tuple[Any, ...] = ()
@@ -121,13 +136,19 @@ async def awatched(name: str, operation: str, key: str, run: Awaitable[T]) -> T:
 
 
 def _tell(told: tuple[Any, ...], moment: str, event: Event) -> None:
-    for observer in told:
-        call = getattr(observer, moment, None)
-        if call is not None:
-            try:
-                call(event)
-            except Exception:  # an observer must not break the operation that it observes
-                log.exception("observer %s failed in %s", type(observer).__name__, moment)
+    if _telling.get():  # what an observer does itself is observed by nobody: else it would hear of itself for ever
+        return
+    token = _telling.set(True)
+    try:
+        for observer in told:
+            call = getattr(observer, moment, None)
+            if call is not None:
+                try:
+                    call(event)
+                except Exception:  # an observer must not break the operation that it observes
+                    log.exception("observer %s failed in %s", type(observer).__name__, moment)
+    finally:
+        _telling.reset(token)
 
 
 def unreadable(name: str, key: str, error: BaseException) -> None:
@@ -135,14 +156,15 @@ def unreadable(name: str, key: str, error: BaseException) -> None:
     event = Event(name, "unreadable", key)
     event.unreadable = True
     event.error = error
-    event.hit = False
+    event.hit = False  # the read counts the miss, in an event of its own
+    event.part = True
     _tell(observers, "after", event)
 
 
 def noted(name: str, word: str, key: str, took: float = 0.0, error: BaseException | None = None) -> None:
     """Tell observers what happened in a call of a cached function: hit, miss, stale, wait, compute, …"""
     event = Event(name, word, key)
-    event.hit = {"hit": True, "stale": True, "miss": False}.get(word)
+    count(event, _TALLIES.get(word))
     event.unreadable = word == "unreadable"
     event.part = True
     event.took, event.error = took, error

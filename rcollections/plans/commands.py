@@ -175,7 +175,6 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "ZREMRANGEBYSCORE": _writes(FIRST, 0),
     # Commands that ask or tell the server something that concerns the content of no key.
     "ACL": _asks(),
-    "AUTH": _asks(),
     "BGREWRITEAOF": _asks(),
     "BGSAVE": _asks(),
     "CLIENT": _asks(),
@@ -184,7 +183,6 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "CONFIG": _asks(),
     "DBSIZE": _asks(),
     "ECHO": _asks(),
-    "HELLO": _asks(),
     "INFO": _asks(),
     "KEYS": _asks(),
     "LASTSAVE": _asks(),
@@ -198,9 +196,6 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "ROLE": _asks(),
     "SAVE": _asks(),
     "SCRIPT": _asks(),
-    "SELECT": _asks(),
     "SLOWLOG": _asks(),
-    "SUBSCRIBE": _asks(),
     "TIME": _asks(),
-    "WAIT": _asks(),
 }

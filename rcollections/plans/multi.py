@@ -8,6 +8,7 @@ from ..missing import MISSING
 from .effects import Batch, original
 from .expanded import Expanded, expand, folded
 from .op import More
+from .tallies import tally
 from .through import through
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from .effects import Plan, Step
     from .op import Op
+    from .tallies import Tally
 
 __all__ = ["Outcome", "together"]
 
@@ -23,7 +25,7 @@ class Outcome(NamedTuple):
     """The outcome of one operation: its value, or the exception in its place, and the facts for observers."""
 
     value: Any
-    hit: bool = False
+    tally: Tally | None = None
     more: str = ""  # the name of the operation that was carried out behind the MULTI
 
 
@@ -48,21 +50,23 @@ def _form(op: Op[Any]) -> Expanded | None:
 
 
 def _outcome(op: Op[Any], reply: object) -> Plan[Outcome]:
-    hit, name = False, ""
+    counted, name = None, ""
     try:
         if isinstance(reply, Exception):
             return Outcome(reply)
         value = op.decode(reply)
         if type(value) is More:
             name, value = value.name, (yield from _behind(value))
-        hit = value is not MISSING and value is not False
-        if value is MISSING and op.absent is not None:
+        counted = tally(op.reads, value)
+        if value is not MISSING:
+            value = op.finished(value)
+        elif op.absent is not None:
             value = op.absent()
             if type(value) is More:
                 name, value = value.name, (yield from _behind(value))
-        return Outcome(value, hit, name)
+        return Outcome(value, counted, name)
     except Exception as error:  # kept, not raised: the error belongs to this result alone
-        return Outcome(original(error), hit, name)
+        return Outcome(original(error), counted, name)
 
 
 def _behind(more: More[Any]) -> Plan[Any]:

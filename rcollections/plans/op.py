@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from ..missing import MISSING, Missing
+from ..missing import MISSING
 from .effects import Batch, Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .effects import Command, Plan, Step
+    from .tallies import Counting
 
-__all__ = ["More", "Op", "Operation", "Ready", "Trips", "as_plan", "called", "several", "then"]
+__all__ = ["More", "Op", "Operation", "Ready", "Trips", "as_plan", "called", "several"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,9 +30,9 @@ class Op(NamedTuple, Generic[T]):
 
     name: str
     step: Step
-    decode: Callable[[Any], T | Missing | More[T]]  # the reply as the value, as MISSING, or as More
-    reads: bool = False  # observers are told whether it was a hit
-    absent: Callable[[], T | Missing | More[T]] | None = None  # gives the value of a miss or More, or raises
+    decode: Callable[[Any], Any]  # the reply as the value, as MISSING, or as More; ``finish`` comes after it
+    reads: bool | Counting = False  # how observers are told of hits and misses: see ``tally``
+    absent: Callable[[], Any] | None = None  # gives the value of a miss or More, or raises
     operands: bool = False  # other collections take part, which may be guarded even if this one is not
     beside: Command | None = None  # carried out with the step, in one MULTI; its reply is dropped
     part: object = None  # the one field that is read, where L1 may hold its value decoded
@@ -39,19 +40,17 @@ class Op(NamedTuple, Generic[T]):
     # (counters), and the pending read that such an operation makes superfluous.
     plus: Callable[[Any, int], object] | None = None
     instead: object = None
+    finish: Callable[[Any], T] | None = None  # makes the result of a value that was found
+
+    def finished(self, value: Any) -> T:
+        """The result that a value means which was found."""
+        result: T = value if self.finish is None else self.finish(value)
+        return result
 
     def then(self, fn: Callable[[T], R]) -> Op[R]:
         """This operation with ``fn`` applied to a value that was found; not to the value of a miss."""
-        decode = self.decode
-
-        def through(reply: object) -> R | Missing | More[R]:
-            value = decode(reply)
-            if value is MISSING:
-                return value
-            return value.then(fn) if isinstance(value, More) else fn(value)
-
-        rest: Any = self[3:]
-        return Op(self.name, self.step, through, *rest)
+        first, rest = self.finish, self[:-1]
+        return Op(*rest, fn if first is None else lambda value: fn(first(value)))
 
     def named(self, name: str) -> Op[T]:
         """This operation under another name for observers."""
@@ -78,8 +77,10 @@ class Trips(NamedTuple, Generic[T]):
     """An operation of several round trips. A pipeline refuses it, unless ``inside`` gives a form of one trip."""
 
     name: str
-    plan: Plan[T]
+    plan: Plan[Any]
     inside: Callable[[], Op[T]] | None = None
+    reads: bool | Counting = False  # of what the plan gives, before ``finish``
+    finish: Callable[[Any], T] | None = None
 
 
 class Ready(Generic[T]):
@@ -107,21 +108,19 @@ def as_plan(op: Operation[T]) -> Plan[Any]:
     if isinstance(op, Ready):
         return op.value
     if isinstance(op, Trips):
-        return (yield from op.plan)
+        value = yield from op.plan
+        return value if op.finish is None else op.finish(value)
     reply = (yield op.step) if op.beside is None else (yield Batch((op.step, op.beside), atomic=True))[0]
     value = op.decode(reply)
     if isinstance(value, More):
         value = yield from value.plan
-    if value is MISSING and op.absent is not None:
+    if value is not MISSING:
+        return op.finished(value)
+    if op.absent is not None:
         value = op.absent()
         if isinstance(value, More):
             value = yield from value.plan
     return value
-
-
-def then(plan: Plan[T], fn: Callable[[T], R]) -> Plan[R]:
-    """The plan with ``fn`` applied to its result."""
-    return fn((yield from plan))
 
 
 def _unless_missing(plan: Plan[Any], fn: Callable[[Any], R]) -> Plan[Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 from operator import index
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -20,9 +21,9 @@ from ..key import Key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["complete", "escaped", "join", "one_hash_tag", "text_of", "whole"]
+__all__ = ["complete", "escaped", "join", "no_name_of_ours", "one_hash_tag", "text_of", "whole"]
 
-_ODD = re.compile("[\x00-\x1f\x7f\\\\{}(\ud800-\udfff]")
+_ALWAYS = r"\\{}(\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _WRITTEN = {"\\": r"\\", "{": r"\(", "}": r"\)", "(": r"\x28", "\n": r"\n", "\r": r"\r", "\t": r"\t", ".": r"\."}
 _OURS = "rc:"  # the beginning of all keys that are not the user's: leases, guards, tags, staging
@@ -30,9 +31,14 @@ _DIGITS = 10**4000  # longer ints are written in hex: Python refuses to write th
 
 
 def escaped(text: str, marks: str = "") -> str:
-    """The text with the characters escaped that have a meaning in keys, and those in ``marks``."""
-    odd = _ODD if not marks else re.compile(f"{_ODD.pattern}|[{re.escape(marks)}]")
+    """The text with the characters escaped that have a meaning in keys, and the punctuation in ``marks``."""
+    odd = _odd(marks)
     return odd.sub(_written, text) if odd.search(text) else text
+
+
+@lru_cache(256)
+def _odd(marks: str) -> re.Pattern[str]:
+    return re.compile(f"[{_ALWAYS}{re.escape(marks)}]")
 
 
 def _written(found: re.Match[str]) -> str:
@@ -66,8 +72,11 @@ def text_of(owner: str, part: object) -> str:
     return str(number) if -_DIGITS < number < _DIGITS else hex(number)
 
 
-def join(owner: str, prefix: str, parts: Sequence[object]) -> str:
-    """The key without its namespace; a ``Key`` where the only part is one. ValueError if nothing is left of it."""
+def join(owner: str, prefix: str, parts: Sequence[object], *, lenient: bool = False) -> str:
+    """The key without its namespace; a ``Key`` where the only part is one. ValueError if nothing is left of it.
+
+    With ``lenient`` any single text is a key, escaped; otherwise ``plain`` refuses what no key may be.
+    """
     if len(parts) == 1:
         part = parts[0]
         if not prefix and isinstance(part, Key):
@@ -76,20 +85,20 @@ def join(owner: str, prefix: str, parts: Sequence[object]) -> str:
         if prefix:
             return f"{prefix}.{escaped(text)}" if text else prefix
         if text:
-            return plain(owner, text)
+            return whole(text) if lenient else plain(owner, text)
     texts = [text for text in (text_of(owner, part) for part in parts) if text]
     if not texts:
         if prefix:
             return prefix
         raise ValueError(f"{owner}() needs a prefix or at least one key part that is not empty")
     if not prefix and len(texts) == 1:
-        return plain(owner, texts[0])
+        return whole(texts[0]) if lenient else plain(owner, texts[0])
     words = [escaped(text, ".") for text in texts[:-1]]
     words.append(escaped(texts[-1]))
     if prefix:
         words.insert(0, prefix)
-    elif words[0].startswith(_OURS):
-        words[0] = rf"\x72{words[0][1:]}"
+    else:
+        words[0] = no_name_of_ours(words[0])
     return ".".join(words)
 
 
@@ -112,12 +121,15 @@ def plain(owner: str, text: str) -> str:
 
 def whole(text: str) -> str:
     """A text as the whole key, any text: one whole hash tag stays a hash tag, other braces are escaped."""
-    if text.startswith(_OURS):
-        return rf"\x72{escaped(text)[1:]}"
     if "{" in text and one_hash_tag(text):
         before, inside, after = re.split("[{}]", text)
-        return f"{escaped(before)}{{{escaped(inside)}}}{escaped(after)}"
-    return escaped(text)
+        return no_name_of_ours(f"{escaped(before)}{{{escaped(inside)}}}{escaped(after)}")
+    return no_name_of_ours(escaped(text))
+
+
+def no_name_of_ours(text: str) -> str:
+    """An escaped text as the beginning of a key: no name of a lease, guard or tag begins like it."""
+    return rf"\x72{text[1:]}" if text.startswith(_OURS) else text
 
 
 def one_hash_tag(text: str) -> bool:

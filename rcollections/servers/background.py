@@ -1,46 +1,61 @@
-"""Background work: one bounded pool of threads per process, which ends with the process and loses no exception.
+"""Background work: one pool of threads per process, which ends with the process and loses no exception.
 
 When the interpreter ends, the pool first finishes running and waiting tasks, like the pools of the standard
-library. A task that comes later runs at once, on the thread of its caller.
+library. A task that comes later runs at once, on the thread of its caller, in a copy of its context.
 """
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..forks import at_fork
 from ..plans.waiting import computing
 from ..wire.clock import no_deadline
+from ..wire.signals import Signal
+from .workers import Task, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-__all__ = ["Handle", "in_background", "report", "submit", "try_submit"]
+__all__ = ["Handle", "in_background", "report", "submit", "try_submit", "waiting"]
 
 T = TypeVar("T")
 log = logging.getLogger("rcollections")
 
 WORKERS = min(16, 4 + (os.cpu_count() or 1))
-QUEUE = 256  # tasks that may wait or run at once; beyond that callers wait for room, and refreshes are left out
+QUEUE = 256  # tasks that may wait: beyond that refreshes of stale values are left out; futures always find room
 
 
 class Asked(Future[T]):
     """A future whose exception goes to the log if no caller ever asked for the result, as with tasks of asyncio."""
 
     _asked = False
+    _task: Task | None = None
 
     def result(self, timeout: float | None = None) -> T:
         self._asked = True
-        return super().result(timeout)
+        with self._waited(timeout):
+            return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         self._asked = True
-        return super().exception(timeout)
+        with self._waited(timeout):
+            return super().exception(timeout)
+
+    def _waited(self, timeout: float | None) -> AbstractContextManager[None]:
+        """Work that waits for other work without end does that work itself, if nobody has begun it."""
+        task, pool = self._task, _pool
+        if task is None or pool is None or self.done() or not _nested(pool.workers):
+            return nullcontext()
+        if timeout is None and task():
+            return nullcontext()
+        return pool.workers.waiting(task)
 
     def __del__(self) -> None:
         if not self._asked and self.done():
@@ -51,9 +66,7 @@ class _Pool:
     def __init__(self) -> None:
         self.once: set[object] = set()  # the ``once`` of waiting and running tasks
         self.lock = threading.Lock()
-        self.room = threading.Semaphore(QUEUE)
-        self.threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rcollections")
-        self.inside = threading.local()  # marks the workers: a worker must not wait for room that workers make
+        self.workers = Workers(WORKERS)
 
 
 _pool: _Pool | None = None
@@ -80,21 +93,22 @@ def _current() -> _Pool:
 
 
 def submit(fn: Callable[[], T]) -> Future[T]:
-    """Run in the background, in the caller's context; waits for room if too many tasks wait already."""
-    pool = _current()
-    if not pool.room.acquire(blocking=False):
-        if getattr(pool.inside, "worker", False):
-            return _at_once(fn)
-        pool.room.acquire()
-    return _start(pool, fn)
+    """Run in the background, in a copy of the caller's context. Never waits, however much waits already.
+
+    What other work asks for goes before what waits: that work will wait for it.
+    """
+    workers = _current().workers
+    return _start(workers, fn, first=_nested(workers))
 
 
 def in_background(fn: Callable[[], object], *, once: object = None, wait: bool = True) -> None:
     """Run in the background apart from the caller: not bounded by its deadline, no part of its computation.
 
-    Does nothing if a task with the same ``once`` waits or runs already, or with ``wait=False`` if there is no room.
+    Does nothing if a task with the same ``once`` waits or runs already, or with ``wait=False`` if many tasks wait.
     """
     pool = _current()
+    if not wait and not _has_room(pool.workers):
+        return
     with pool.lock:
         if once in pool.once:
             return
@@ -106,69 +120,49 @@ def in_background(fn: Callable[[], object], *, once: object = None, wait: bool =
         computing.set(frozenset())
         fn()
 
-    future = submit(run) if wait else try_submit(run)
-    if future is None:
-        pool.once.discard(once)
-    else:
-        future.add_done_callback(lambda _: pool.once.discard(once))
-        future.add_done_callback(report)
+    future = _start(pool.workers, run, first=False)
+    future.add_done_callback(lambda _: pool.once.discard(once))
+    future.add_done_callback(report)
 
 
 def try_submit(fn: Callable[[], T]) -> Future[T] | None:
-    """Run in the background if there is room, else None."""
-    pool = _current()
-    return _start(pool, fn) if pool.room.acquire(blocking=False) else None
+    """Run in the background, before what waits there: the caller may wait for it. None if many tasks wait."""
+    workers = _current().workers
+    return _start(workers, fn, first=True) if _has_room(workers) else None
 
 
-def _start(pool: _Pool, fn: Callable[[], T]) -> Future[T]:
-    context = contextvars.copy_context()
+def waiting(signal: object) -> AbstractContextManager[None]:
+    """A block in which this thread waits for a signal; for that of background work one thread more may run."""
+    pool = _pool
+    return pool.workers.waiting() if pool is not None and type(signal) is _Done else nullcontext()
 
-    def run() -> T:
-        pool.inside.worker = True
-        return context.run(fn)
 
+def _nested(workers: Workers) -> bool:
+    """Whether this is background work, or the computation of a cached function: other work may wait for it."""
+    return workers.here or bool(computing.get())
+
+
+def _has_room(workers: Workers) -> bool:
+    return len(workers.tasks) < QUEUE
+
+
+def _start(workers: Workers, fn: Callable[[], T], *, first: bool) -> Future[T]:
     future: Asked[T] = Asked()
-    future.add_done_callback(lambda _: pool.room.release())
-    try:
-        pool.threads.submit(_Task(future, run))
-    except RuntimeError:  # the interpreter is shutting down: run the task here and now, rather than never
-        _Task(future, fn)()
+    task = Task(future, fn, workers.lock)
+    future._task = task
+    workers.add(task, first=first)
     return future
 
 
-def _at_once(fn: Callable[[], T]) -> Future[T]:
-    future: Asked[T] = Asked()
-    _Task(future, fn)()
-    return future
-
-
-class _Task:
-    """Carries out a function for a future, and drops both: else the traceback of an exception would keep them alive."""
-
-    __slots__ = ("given",)
-
-    def __init__(self, future: Future[T], fn: Callable[[], T]) -> None:
-        self.given: Any = future, fn
-
-    def __call__(self) -> None:
-        future, fn = self.given
-        self.given = None
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            result = fn()
-        except BaseException as error:  # the caller that asks for the result gets the exception
-            future.set_exception(error)
-            del future
-        else:
-            future.set_result(result)
+class _Done(Signal):
+    """The end of background work."""
 
 
 class Handle:
     """The reply to ``Spawn``: ``done`` is set at the end, ``result()`` gives the result of the plan or raises."""
 
-    def __init__(self, future: Any, signal: Any) -> None:
-        self.done = signal
+    def __init__(self, future: Any) -> None:
+        self.done = signal = _Done()
         self._future = future
         future.add_done_callback(lambda _: signal.set())
 

@@ -13,6 +13,7 @@ from ..plans.flights import Flights
 from ..plans.naming import beside, tags
 from ..plans.steps import written
 from ..wire.clock import no_deadline
+from ..wire.raw import check
 from ..wire.signals import Signal
 from .background import try_submit
 from .breaker import Breaker
@@ -68,7 +69,9 @@ class Connection:
         """Send one command as it is and give its raw reply (bytes, ints, lists): the way out.
 
         Nothing is encoded or namespaced, and after a failure only commands that read are repeated.
-        Errors are this library's. One round trip.
+        Errors are this library's. One round trip. Commands that change the state of a connection (MULTI, WATCH,
+        SELECT, SUBSCRIBE, CLIENT REPLY …) and commands that wait on the server (BLPOP, XREAD BLOCK, WAIT …) are a
+        ValueError, and are not sent: all callers share the connections. The message says what to use instead.
 
         >>> from rcollections import connection
         >>> connection().raw("ECHO", "hello")
@@ -76,7 +79,9 @@ class Connection:
         """
         if not isinstance(command, str) or not command.strip():
             raise CacheError("raw() takes the name of a command first, then its arguments")
-        return self.one(Command((*command.upper().split(), *args)))
+        words = (*command.upper().split(), *args)
+        check(words)
+        return self.one(Command(words))
 
     def one(self, step: Step) -> Any:
         """Carry out one step and give its reply; an error reply is raised as one of our errors."""

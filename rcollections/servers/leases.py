@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import CacheError
 from ..forks import at_fork
 from ..plans.effects import Script
+from ..wire.clock import no_deadline
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -73,6 +74,7 @@ class _Renewer:
                 self.changed.notify()
 
     def run(self) -> None:
+        no_deadline()  # some builds of Python let a thread inherit the context of who starts it
         while True:
             with self.changed:
                 while self.due and self.due[0][2].stopped:

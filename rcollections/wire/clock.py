@@ -13,16 +13,29 @@ if TYPE_CHECKING:
 
 __all__ = ["deadline", "no_deadline", "passed", "until"]
 
-_deadline: ContextVar[float | None] = ContextVar("rcollections_deadline", default=None)
+_deadline: ContextVar[_Bound | None] = ContextVar("rcollections_deadline", default=None)
+
+
+class _Bound:
+    """The instant of one ``deadline()`` block. A task that outlives the block is not bounded by it any more."""
+
+    __slots__ = ("instant", "outer", "over")
+
+    def __init__(self, instant: float, outer: _Bound | None) -> None:
+        self.instant = instant
+        self.outer = outer
+        self.over = False
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """Bound all calls inside the block: together they may take ``seconds``, then CacheTimeout is raised.
 
-    A deadline never lengthens the ``timeout`` of a connection, and of nested deadlines the nearest counts. It
-    belongs to the current thread or task. The idea comes from gRPC: all steps share one instant, where a
-    duration would have to be shortened at each step.
+    Inside, the deadline takes the place of the connection's ``timeout``: for a reply and for a free connection a
+    call waits until the deadline, be it sooner or later. Connecting has its own ``connect_timeout`` all the same. Of
+    nested deadlines the nearest counts. A deadline belongs to the current thread or task and to its block: work in
+    the background is not bounded by it, nor a task that goes on after the block. The idea comes from gRPC: all
+    steps share one instant, where a duration would have to be shortened at each step.
 
     >>> from rcollections import KeyCache, deadline
     >>> with deadline(0.2):
@@ -31,26 +44,35 @@ def deadline(seconds: float) -> Iterator[None]:
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isfinite(seconds) or seconds < 0:
         raise ValueError(f"deadline takes seconds, 0 or more, not {seconds!r}")
-    mine = time.monotonic() + seconds
-    outer = _deadline.get()
-    token = _deadline.set(mine if outer is None else min(mine, outer))
+    bound = _Bound(time.monotonic() + seconds, _deadline.get())
+    token = _deadline.set(bound)
     try:
         yield
     finally:
+        bound.over = True
         _deadline.reset(token)
 
 
+def _instant() -> float | None:
+    """The nearest instant of the blocks around this call; None: there is no block."""
+    bound, nearest = _deadline.get(), None
+    while bound is not None:
+        if not bound.over and (nearest is None or bound.instant < nearest):
+            nearest = bound.instant
+        bound = bound.outer
+    return nearest
+
+
 def until(timeout: float) -> float:
-    """The instant (monotonic) by which an answer that may take ``timeout`` seconds must be there."""
-    mine = time.monotonic() + timeout
-    outer = _deadline.get()
-    return mine if outer is None or mine < outer else outer
+    """The instant (monotonic) by which an answer must be there: in ``timeout`` seconds, or the deadline around."""
+    instant = _instant()
+    return time.monotonic() + timeout if instant is None else instant
 
 
 def passed() -> bool:
     """Whether the deadline around this call has passed."""
-    outer = _deadline.get()
-    return outer is not None and time.monotonic() >= outer
+    instant = _instant()
+    return instant is not None and time.monotonic() >= instant
 
 
 def no_deadline() -> None:

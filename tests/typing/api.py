@@ -7,6 +7,7 @@ from typing import Any, assert_type
 from rcollections import (
     CounterCache,
     DictCache,
+    Key,
     KeyCache,
     L1Info,
     SetCache,
@@ -45,16 +46,45 @@ def dicts() -> None:
     for name, count in profile.items():
         assert_type((name, count), tuple[str, int])
     with profile.pipeline() as p:
-        assert_type(p, Profile)
+        visits = p["visits"]
+        assert_type(p.get("visits").value, int | None)
+        assert_type(p.get("visits", "no").value, int | str)
+        assert_type(p.pop("visits").value, int)
+        assert_type(p.to_dict().value, dict[str, int])
+        assert_type(p.get_many(["a"]).value, dict[str, int])
         p["a"] = 1
-        p(Price("x")).set(1.5)
+        p["a"] = "one"  # type: ignore[assignment]
+        del p["a"]
+        p.get("visits").upper()  # type: ignore[attr-defined]
+        price = p(Price("x"))
+        assert_type(price.set(1.5).value, bool)
+        assert_type(price.get().value, float | None)
+        price.data = 2.5
+        assert_type(price.data.value, float | None)
+        assert_type(p(SetCache[str]("names")).pop().value, str)
+        assert_type(p(SetCache[str]("names")).to_set().value, set[str])
+        ranked = p(SortedSetCache[str]("ranked"))
+        assert_type(ranked.score("ann").value, float)
+        assert_type(ranked[0].value, tuple[str, float])
+        words = p(CounterCache[str]("words"))
+        words["a"] += 1
+        assert_type(words["a"].value, int)
+        assert_type(words.most_common(2).value, list[tuple[str, int]])
+        assert_type(p.a_method_of_the_user(), Any)
+    assert_type(visits.value, int)
     assert_type(p.results, list[Any])
 
 
 def values() -> None:
     price = Price("apple")
-    assert_type(price.data, float)
+    assert_type(price.data, float | None)
+    assert_type(price.get(), float | None)
     assert_type(price.get("none"), float | str)
+    assert_type(price.getdel(), float | None)
+    assert_type(price.getdel(0), float | int)
+    assert_type(price.gets()[0], float | None)
+    assert_type(price.peek(), float)
+    assert_type(price.get_ttl(), tuple[float, float])
     assert_type(price.exists(), bool)
     price.data = 1.5
     price.set("dear")  # type: ignore[arg-type]
@@ -211,10 +241,18 @@ def functions() -> None:
     double("1")  # type: ignore[arg-type]
     assert_type(double.peek(1), float)
     assert_type(double.get_ttl(1), tuple[float, float])
-    assert_type(double.key(1), str)
+    assert_type(double.key(1), Key)
     assert_type(double.refresh(1), float)
     assert_type(double.bg()(1), float)
+    assert_type(double.bg().peek(1), float)
+    assert_type(double.bg().get_ttl(1), tuple[float, float])
+    double.bg().store(2.0)(1, label="a")
+    double.bg().store("two")(1)  # type: ignore[arg-type]
+    double.bg().invalidate("one")  # type: ignore[arg-type]
     assert_type(double.future()(1).result(), float)
+    assert_type(double.future().get_ttl(1).result(), tuple[float, float])
+    assert_type(double.future().clear().result(), int)
+    assert_type(double.future().store(2.0)(1).result(), None)
     assert_type(double.cache_info().hits, int)
     double.store(1.5)(1)
     double.store("x")  # type: ignore[arg-type]

@@ -22,6 +22,20 @@ def local_caches() -> None:
     assert_type(names.stats.hit_ratio, float)
     for number in names:
         assert_type(number, int)
+    names[7] = "ann"
+    assert_type(names[7], str)
+    assert_type(names.add(7, "ann", ttl=5), bool)
+    assert_type(names.pop(7), str)
+    assert_type(names.pop(7, None), str | None)
+    assert_type(names.setdefault(7, "ann"), str)
+    assert_type(names.renew(7, timedelta(hours=1)), bool)
+    assert_type(names.contains(7, 5), bool)
+    assert_type(names.get_many([7]), dict[int, str])
+    assert_type(names.get_many([7], 0), dict[int, str | int])
+    names.set_many({7: "ann"}, ttl=5)
+    names.update({8: "bob"})
+    assert_type(names.clear(), int)
+    names[7] = 7  # type: ignore[assignment]
     names.put("seven", "ann")  # type: ignore[arg-type]
     LocalCache[list[int], str]()  # type: ignore[type-var]
 

@@ -8,6 +8,7 @@ from ...errors import CacheError
 from ...missing import MISSING
 from ..effects import Command, Script
 from ..op import Op, Ready, as_plan
+from ..tallies import each_value, found, some
 from ..target import seconds_left
 from .loads import AGAIN
 from .lookups import known, lookup, lookups, unfound
@@ -49,7 +50,7 @@ T = TypeVar("T")
 
 
 def length(t: Target) -> Op[int]:
-    return Op("length", Command(("HLEN", t.key)), int)
+    return Op("length", Command(("HLEN", t.key)), int, some)
 
 
 def contains(t: Target, field: object) -> Operation[bool]:
@@ -57,7 +58,7 @@ def contains(t: Target, field: object) -> Operation[bool]:
         word = t.encode(field)
     except (TypeError, ValueError):
         return unfound("contains", field, lambda: False)
-    return Op("contains", Command(("HEXISTS", t.key, word)), bool, True)
+    return Op("contains", Command(("HEXISTS", t.key, word)), bool, some)
 
 
 def get(t: Target, field: object, absent: Callable[[], object], part: object = None) -> Operation[T]:
@@ -81,13 +82,15 @@ def get_many(t: Target, fields: Iterable[object], build: Callable[[dict[Any, obj
     if not asked:
         return Ready(build(dict.fromkeys(wanted, MISSING)))
 
-    def decode(replies: list[bytes | None]) -> T:
-        found = iter(replies)
-        data = (None if word is None else next(found) for word in words)
-        values = [MISSING if each is None else t.load(each, word) for each, word in zip(data, words, strict=True)]
+    def decode(replies: list[bytes | None]) -> list[object]:
+        there = iter(replies)
+        data = (None if word is None else next(there) for word in words)
+        return [MISSING if each is None else t.load(each, word) for each, word in zip(data, words, strict=True)]
+
+    def finish(values: list[object]) -> T:
         return build(dict(zip(wanted, values, strict=True)))
 
-    return Op("get_many", Command(("HMGET", t.key, *asked)), decode, True)
+    return Op("get_many", Command(("HMGET", t.key, *asked)), decode, each_value, finish=finish)
 
 
 @lookup(lambda _field, absent: absent())
@@ -105,9 +108,12 @@ def gets(t: Target, field: object, default: Callable[[], object]) -> Op[tuple[An
     word = t.encode(field)
 
     def decode(data: bytes | None) -> tuple[Any, Token]:
-        return (default() if data is None else t.load(data, word)), Token(data, data)
+        return (MISSING if data is None else t.load(data, word)), Token(data, data)
 
-    return Op("gets", Command(("HGET", t.key, word)), decode, True)
+    def finish(seen: tuple[Any, Token]) -> tuple[Any, Token]:
+        return seen if seen[0] is not MISSING else (default(), seen[1])
+
+    return Op("gets", Command(("HGET", t.key, word)), decode, found, finish=finish)
 
 
 def cas(t: Target, field: object, value: object, token: Token) -> Op[bool]:
@@ -170,10 +176,11 @@ def setdefault(t: Target, field: object, value: object) -> Op[T]:
     word = t.encode(field)
 
     def decode(reply: list[Any]) -> Any:
-        return value if reply[0] == b"set" else t.load(reply[1], word)
+        return MISSING if reply[0] == b"set" else t.load(reply[1], word)
 
     step = Script("hash_setdefault", (t.key,), (*t.arm(), word, t.dumps(value, word)))
-    return Op("setdefault", step, decode)
+    stored: Any = value
+    return Op("setdefault", step, decode, True, lambda: stored)
 
 
 def made(t: Target, field: object, load: Callable[[], Plan[Any]]) -> Plan[object]:

@@ -10,6 +10,7 @@ from ..effects import Batch, Command, Give, Script
 from ..naming import staging
 from ..op import More, Op, Ready, Trips, as_plan, several
 from ..pieces import gather
+from ..tallies import some
 from ..target import ATOMIC, PAGE, SNAPSHOT, expect_ok
 from .fields import check_able
 from .keys import commit
@@ -61,42 +62,42 @@ def values(t: Target) -> Op[Iterable[Any]]:
 def content(t: Target) -> Op[dict[Any, Any]]:
     """All items as a dict: one operation, whatever the size."""
 
-    return _whole(t, lambda some: _decoded(t, some))
+    return _whole(t, lambda part: _decoded(t, part))
 
 
 def stored(t: Target) -> Op[dict[bytes, bytes]]:
     """All items as they are stored."""
-    return _whole(t, lambda some: some)
+    return _whole(t, lambda part: part)
 
 
-def _whole(t: Target, some: Callable[[Iterator[Pair]], Iterator[Any]]) -> Op[dict[Any, Any]]:
+def _whole(t: Target, part: Callable[[Iterator[Pair]], Iterator[Any]]) -> Op[dict[Any, Any]]:
     def decode(reply: list[Any]) -> Any:
-        return More(gathered(), alone=_too_many()) if reply[0] == b"big" else dict(some(pairs(reply[1])))
+        return More(gathered(), alone=_too_many()) if reply[0] == b"big" else dict(part(pairs(reply[1])))
 
     def gathered() -> Plan[dict[Any, Any]]:
         found: dict[Any, Any] = {}
-        yield from gather(_pages(t, some), found.update)
+        yield from gather(_pages(t, part), found.update)
         return found
 
-    return Op("items", Script("hash_read", (t.key,), (SNAPSHOT, "HGETALL")), decode)
+    return Op("items", Script("hash_read", (t.key,), (SNAPSHOT, "HGETALL")), decode, some)
 
 
-def _read(t: Target, name: str, command: str, whole: Callable[[Any], T], some: Callable[[Iterator[Pair]], T]) -> Op[T]:
-    """A snapshot, read by ``whole``; for too many fields for one reply the pages, each read by ``some``."""
+def _read(t: Target, name: str, command: str, whole: Callable[[Any], T], part: Callable[[Iterator[Pair]], T]) -> Op[T]:
+    """A snapshot, read by ``whole``; for too many fields for one reply the pages, each read by ``part``."""
 
     def decode(reply: list[object]) -> Any:
-        return More(_pages(t, some), alone=_too_many()) if reply[0] == b"big" else whole(reply[1])
+        return More(_pages(t, part), alone=_too_many()) if reply[0] == b"big" else reply[1]
 
-    return Op(name, Script("hash_read", (t.key,), (SNAPSHOT, command)), decode)
+    return Op(name, Script("hash_read", (t.key,), (SNAPSHOT, command)), decode, some, finish=whole)
 
 
-def _pages(t: Target, some: Callable[[Iterator[Pair]], T]) -> Plan[T]:
+def _pages(t: Target, part: Callable[[Iterator[Pair]], T]) -> Plan[T]:
     cursor: Any = 0
     while True:
         cursor, found = yield from as_plan(page(t, cursor))
         if cursor == 0:
-            return some(found)
-        yield Give(some(found))  # type: ignore[arg-type]
+            return part(found)
+        yield Give(part(found))  # type: ignore[arg-type]
 
 
 def page(t: Target, cursor: int) -> Op[tuple[int, Iterator[Pair]]]:

@@ -10,6 +10,7 @@ from ..effects import Command, Script
 from ..guards import Guarded
 from ..naming import beside, namespaced
 from ..op import Op
+from ..tallies import some
 from ..target import expect_ok, milliseconds, seconds_left
 
 if TYPE_CHECKING:
@@ -24,18 +25,22 @@ __all__ = [
 
 
 def exists(t: Target) -> Op[bool]:
-    return Op("exists", Command(("EXISTS", t.key)), bool, True)
+    return Op("exists", Command(("EXISTS", t.key)), bool, some)
 
 
 def lives_longer(t: Target, ttl: float) -> Op[bool]:
     """Whether the key is there and stays for more than ``ttl`` seconds."""
     limit = ttl * 1000
-    return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, True)
+    return Op("exists", Command(("PTTL", t.key)), lambda left: left == -1 or left > limit, some)
 
 
 def expires_in(t: Target) -> Op[float | None]:
     """The seconds that the key stays; None if there is no key."""
-    return Op("expires_in", Command(("PTTL", t.key)), lambda left: None if left == -2 else seconds_left(left), True)
+
+    def decode(left: int) -> object:
+        return MISSING if left == -2 else seconds_left(left)
+
+    return Op("expires_in", Command(("PTTL", t.key)), decode, True, lambda: None)
 
 
 def clear(t: Target, guard: str, lease: str) -> Op[bool]:
@@ -84,7 +89,7 @@ def clean(namespace: str, prefix: str) -> Plan[int]:
 
 def clean_function(namespace: str, prefix: str) -> Plan[int]:
     """Unlink the keys of all calls of a function: in its automatic keys the arguments stand in parentheses."""
-    return (yield from _clean(namespace, prefix, "(."))
+    return (yield from _clean(namespace, prefix, "("))
 
 
 def _clean(namespace: str, prefix: str, ends: str) -> Plan[int]:

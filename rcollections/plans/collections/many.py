@@ -9,6 +9,7 @@ from ..draws import draw
 from ..effects import Command, Script
 from ..entries import VALUE, head, wrapped
 from ..op import More, Op, Trips, as_plan
+from ..tallies import each_value
 from ..target import ATOMIC
 from .reader import SOFT, tags_of, timed_step
 
@@ -52,7 +53,7 @@ def _values(reads: Sequence[Reader]) -> Op[list[object]]:
         entries = [read.value(data, stamps) for read, data in zip(reads, replies[:count], strict=True)]
         return More(_hardened(reads, entries)) if any(entry is SOFT for entry in entries) else entries
 
-    return Op("get_many", Command(("MGET", *(t.key for t in ts), *tags)), decode, True)
+    return Op("get_many", Command(("MGET", *(t.key for t in ts), *tags)), decode, each_value)
 
 
 def _hardened(reads: Sequence[Reader], entries: list[Any]) -> Plan[list[object]]:
@@ -71,7 +72,7 @@ def _timed(reads: Sequence[Reader]) -> Op[list[object]]:
         pairs = zip(reads, reply[1:end:2], reply[2:end:2], strict=True)
         return [read.timed([data, ms, *reply[end:]]) for read, data, ms in pairs]
 
-    return Op("get_many", timed_step([read.t for read in reads]), decode, True)
+    return Op("get_many", timed_step([read.t for read in reads]), decode, each_value)
 
 
 def set_many(ts: Sequence[Target], values: Sequence[object], ttl: float | timedelta | None) -> Operation[None]:

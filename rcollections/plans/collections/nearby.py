@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...l1 import Near, Tier, Token
-    from ...missing import Missing
     from ..effects import Plan
-    from ..op import More, Op
+    from ..op import Op
     from ..target import Target
     from .holding import Held
 
@@ -80,7 +79,7 @@ class Unheld(Generic[T]):
         self.decoded = decoded
         self.token = token
 
-    def read(self, tier: Tier, shelf: Shelf, share: bool) -> Plan[T | Missing | More[T]]:
+    def read(self, tier: Tier, shelf: Shelf, share: bool) -> Plan[Any]:
         """Send the read, and hold its reply unless something has changed meanwhile.
 
         ``share``: all callers may get the same object.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..effects import Command
 from ..op import Op, Ready
+from ..tallies import some
 from .numbers import AT_MOST
 from .sortedsets import elements_of, first_of
 
@@ -30,7 +31,7 @@ def window(t: Target, ranks: slice) -> Operation[list[tuple[object, float]]]:
     if first is None:
         return Ready([])
     read = elements_of(t)
-    return Op("window", Command(("ZRANGE", t.key, first, last, "WITHSCORES")), lambda reply: read(reply)[::step])
+    return Op("window", Command(("ZRANGE", t.key, first, last, "WITHSCORES")), lambda reply: read(reply)[::step], some)
 
 
 def _ends(ranks: slice) -> tuple[int | None, int, int]:

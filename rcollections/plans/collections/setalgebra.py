@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..effects import Batch, Command, Script
-from ..op import Op, Ready, Trips, then
+from ..op import Op, Ready, Trips
+from ..tallies import some
 from .lookups import known, member
 from .sets import ask, chunks, combine, encoded, grow, is_small, shrink, whole
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..effects import Plan
     from ..op import Operation
+    from ..tallies import Counting, Tally
     from ..target import Target
 
 __all__ = [
@@ -37,17 +39,24 @@ def plain_set(t: Target, elems: Iterable[object]) -> set[object]:
 # -- algebra that gives plain sets ---------------------------------------------------------------
 
 
-def whole_set(t: Target, name: str, finish: Callable[[set[object]], T]) -> Operation[T]:
+def whole_set(t: Target, name: str, finish: Callable[[set[object]], T], reads: bool | Counting = False) -> Operation[T]:
     """What ``finish`` makes of all elements.
 
     A pipeline cannot ask for a second page, so inside of it there is one reply, whatever the size.
     """
-    return Trips(name, then(whole(t), finish), lambda: _algebra(t, name, "SUNION", (), finish))
+    return Trips(name, whole(t), lambda: _algebra(t, name, "SUNION", (), finish, reads), reads, finish)
 
 
-def _algebra(t: Target, name: str, command: str, keys: Sequence[str], finish: Callable[[set[object]], T]) -> Op[T]:
+def _algebra(
+    t: Target,
+    name: str,
+    command: str,
+    keys: Sequence[str],
+    finish: Callable[[set[object]], T],
+    reads: bool | Counting = False,
+) -> Op[T]:
     step = Command((command, t.key, *keys))
-    return Op(name, step, lambda reply: finish(set(map(t.read, reply))), operands=True)
+    return Op(name, step, lambda reply: set(map(t.read, reply)), reads, operands=True, finish=finish)
 
 
 def _with_others(
@@ -145,23 +154,34 @@ def _none(*_: int) -> None:
 def compare(t: Target, other: str, judge: Callable[[int, int, int], bool]) -> Op[bool]:
     """Judge two sets of the server by their sizes and the size of their intersection."""
     step = Script("set_compare", (t.key, other), ())
-    return Op("compare", step, lambda reply: judge(*map(int, reply[1:])), operands=True)
+    return Op("compare", step, _sizes, _own, operands=True, finish=lambda sizes: judge(*sizes))
+
+
+def _sizes(reply: list[Any]) -> list[int]:
+    return [int(size) for size in reply[1:]]
+
+
+def _own(sizes: Sequence[int]) -> Tally:
+    """A comparison is a read of this set: a miss if it is empty."""
+    return some(sizes[0])
 
 
 def compare_plain(t: Target, plain: set[object], judge: Callable[[int, int, int], bool]) -> Operation[bool]:
     """``compare`` with a plain set."""
     members, size = known(t, plain), len(plain)
     if not is_small(members):
-        return Trips("compare", _compare_big(t, members, size, judge))
+        return Trips("compare", _compare_big(t, members, size, judge), None, _own, lambda seen: seen[1])
     step = Script("set_compare", (t.key,), tuple(members))
-    return Op("compare", step, lambda reply: judge(int(reply[1]), size, int(reply[3])))
+    return Op("compare", step, _sizes, _own, finish=lambda sizes: judge(sizes[0], size, sizes[2]))
 
 
-def _compare_big(t: Target, members: Sequence[bytes], size: int, judge: Callable[[int, int, int], bool]) -> Plan[bool]:
-    """The members are not sent where the sizes of both sets decide alone."""
+def _compare_big(
+    t: Target, members: Sequence[bytes], size: int, judge: Callable[[int, int, int], bool]
+) -> Plan[tuple[int, bool]]:
+    """The size of the set, and the answer. The members are not sent where the sizes of both sets decide alone."""
     count = yield Command(("SCARD", t.key))
     answer = judge(count, size, 0)
     if answer == judge(count, size, min(count, size)):
-        return answer
+        return count, answer
     replies = yield Batch([Script("set_compare", (t.key,), tuple(chunk)) for chunk in chunks(members)], atomic=True)
-    return judge(int(replies[0][1]), size, sum(int(reply[3]) for reply in replies))
+    return int(replies[0][1]), judge(int(replies[0][1]), size, sum(int(reply[3]) for reply in replies))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +13,7 @@ from ..effects import Batch, Command, Give, Script
 from ..naming import staging
 from ..op import More, Op, Ready, Trips, as_plan
 from ..pieces import gather
+from ..tallies import and_misses, each_answer, some
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .lookups import lookup, lookups, unfound
 from .numbers import at_most
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..effects import Plan
     from ..op import Operation
+    from ..tallies import Counting
     from ..target import Target
 
 __all__ = [
@@ -36,7 +39,7 @@ _STAGED_MS = 60_000
 
 
 def length(t: Target) -> Op[int]:
-    return Op("length", Command(("SCARD", t.key)), int)
+    return Op("length", Command(("SCARD", t.key)), int, some)
 
 
 def contains(t: Target, elem: object) -> Operation[bool]:
@@ -44,7 +47,7 @@ def contains(t: Target, elem: object) -> Operation[bool]:
         data = t.encode(elem)
     except (TypeError, ValueError):
         return unfound("contains", elem, lambda: False)
-    return Op("contains", Command(("SISMEMBER", t.key, data)), bool, True)
+    return Op("contains", Command(("SISMEMBER", t.key, data)), bool, some)
 
 
 def add(t: Target, elem: object) -> Op[bool]:
@@ -83,9 +86,8 @@ def pop(t: Target, absent: Callable[[], object]) -> Op[T]:
 
 
 def sample(t: Target, k: int) -> Op[list[Any]]:
-    return Op(
-        "random_sample", Command(("SRANDMEMBER", t.key, at_most(k))), lambda reply: [t.read(data) for data in reply]
-    )
+    step = Command(("SRANDMEMBER", t.key, at_most(k)))
+    return Op("random_sample", step, lambda reply: [t.read(data) for data in reply], some)
 
 
 # -- members as bytes ----------------------------------------------------------------------------
@@ -114,9 +116,9 @@ def members(t: Target) -> Op[Iterable[Any]]:
     """All elements, to be iterated: one snapshot, or page by page where they are too many for one reply."""
 
     def decode(reply: list[Any]) -> Any:
-        return More(_pages(t)) if reply[0] == b"big" else map(t.read, reply[1])
+        return More(_pages(t)) if reply[0] == b"big" else reply[1]
 
-    return Op("members", Script("set_read", (t.key,), (SNAPSHOT,)), decode)
+    return Op("members", Script("set_read", (t.key,), (SNAPSHOT,)), decode, some, finish=partial(map, t.read))
 
 
 def _pages(t: Target) -> Plan[Iterable[Any]]:
@@ -133,7 +135,7 @@ def whole(t: Target) -> Plan[set[object]]:
     op = members(t)
     first: Any = op.decode((yield op.step))
     if type(first) is not More:
-        return set(first)
+        return set(op.finished(first))
     elems: set[object] = set()
     yield from gather(first.plan, elems.update)
     return elems
@@ -150,20 +152,26 @@ def of_set(name: str, other: Target, ask: Callable[[frozenset[object]], Operatio
     return Trips(name, plan())
 
 
-def ask(t: Target, name: str, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Operation[T]:
+def ask(
+    t: Target,
+    name: str,
+    asked: Sequence[bytes],
+    finish: Callable[[list[bool]], T],
+    reads: bool | Counting = False,
+) -> Operation[T]:
     """Which of these members are there, at one moment; ``finish`` makes the result of the answers."""
     if not asked:
         return Ready(finish([]))
     if is_small(asked):
         step = Command(("SMISMEMBER", t.key, *asked))
-        return Op(name, step, lambda reply: finish([bool(there) for there in reply]))
-    return Trips(name, _ask_big(t, asked, finish))
+        return Op(name, step, lambda reply: [bool(there) for there in reply], reads, finish=finish)
+    return Trips(name, _ask_big(t, asked), None, reads, finish)
 
 
-def _ask_big(t: Target, asked: Sequence[bytes], finish: Callable[[list[bool]], T]) -> Plan[T]:
+def _ask_big(t: Target, asked: Sequence[bytes]) -> Plan[list[bool]]:
     """For more members than one command should carry: still one round trip and one moment."""
     replies = yield Batch([Command(("SMISMEMBER", t.key, *chunk)) for chunk in chunks(asked)], atomic=True)
-    return finish([bool(there) for reply in replies for there in reply])
+    return [bool(there) for reply in replies for there in reply]
 
 
 def ask_each(t: Target, elems: Iterable[object]) -> Operation[dict[Any, bool]]:
@@ -175,7 +183,8 @@ def ask_each(t: Target, elems: Iterable[object]) -> Operation[dict[Any, bool]]:
         flags = iter(there)
         return {elem: data is not None and next(flags) for elem, data in zip(wanted, members, strict=True)}
 
-    return ask(t, "contains_many", [data for data in members if data is not None], finish)
+    asked = [data for data in members if data is not None]
+    return ask(t, "contains_many", asked, finish, and_misses(each_answer, len(members) - len(asked)))
 
 
 # -- changing whole sets -------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...errors import CacheError
 from ..effects import Batch, Command, Script
 from ..naming import staging
-from ..op import Op, Ready, Trips, then
+from ..op import Op, Ready, Trips
+from ..tallies import some
 from .lookups import member
 from .scores import AGGREGATES, in_order, met, pairs, united, without
 from .sortedsets import batches, chunks, encoded, flat, is_small, remove, scores, whole
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..effects import Plan
     from ..op import Operation
+    from ..tallies import Counting
     from ..target import Target
 
 __all__ = [
@@ -45,27 +47,37 @@ def check_aggregate(aggregate: str) -> None:
 
 def content(t: Target, name: str) -> Operation[dict[Any, float]]:
     """All elements with their scores, lowest first."""
-    return _whole(t, name, lambda mine: _decoded(t, mine))
+    return _whole(t, name, lambda mine: _decoded(t, mine), some)
 
 
 def _decoded(t: Target, found: Mapping[bytes, float]) -> dict[object, float]:
     return {t.read(member): score for member, score in found.items()}
 
 
-def _whole(t: Target, name: str, finish: Callable[[Content], T]) -> Operation[T]:
+def _whole(t: Target, name: str, finish: Callable[[Content], T], reads: bool | Counting = False) -> Operation[T]:
     """What ``finish`` makes of all members and scores.
 
     A pipeline cannot ask for a second page, so inside of it there is one reply, whatever the size.
     """
-    return Trips(name, then(whole(t), finish), lambda: _algebra(t, name, "ZUNION", (), "sum", finish))
+    return Trips(name, whole(t), lambda: _algebra(t, name, "ZUNION", (), "sum", finish, reads), reads, finish)
 
 
 def _algebra(
-    t: Target, name: str, command: str, keys: Sequence[str], aggregate: str, finish: Callable[[Content], T]
+    t: Target,
+    name: str,
+    command: str,
+    keys: Sequence[str],
+    aggregate: str,
+    finish: Callable[[Content], T],
+    reads: bool | Counting = False,
 ) -> Op[T]:
     how = () if command == "ZDIFF" else ("AGGREGATE", aggregate)
     step = Command((command, 1 + len(keys), t.key, *keys, *how, "WITHSCORES"))
-    return Op(name, step, lambda reply: finish({m: float(score) for m, score in pairs(reply)}), operands=True)
+    return Op(name, step, _scored, reads, operands=True, finish=finish)
+
+
+def _scored(reply: Any) -> Content:
+    return {member: float(score) for member, score in pairs(reply)}
 
 
 def _with_others(
@@ -104,7 +116,7 @@ def difference(t: Target, keys: Sequence[str], plain: Sequence[Content]) -> Oper
 def equal(t: Target, other: Mapping[Any, object]) -> Operation[bool]:
     """Whether the sorted set has the elements and scores of the mapping, and no others."""
     theirs = {member(t, elem): score for elem, score in other.items()}
-    return _whole(t, "==", lambda mine: mine == theirs and len(mine) == len(other))
+    return _whole(t, "==", lambda mine: mine == theirs and len(mine) == len(other), some)
 
 
 # -- algebra that changes this sorted set: atomic, on the server ---------------------------------

@@ -9,9 +9,9 @@ from ...missing import MISSING
 from ..effects import Batch, Command, Give, Script
 from ..op import More, Op, Ready, Trips
 from ..pieces import gather
+from ..tallies import and_misses, each_score, some
 from ..target import ATOMIC, PAGE, SNAPSHOT
 from .lookups import lookup, lookups, member
-from .numbers import at_most
 from .scores import pairs, score_of
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from ..effects import Plan
     from ..op import Operation
+    from ..tallies import Counting
     from ..target import Target
 
 __all__ = [
-    "add", "add_many", "batches", "between", "chunks", "contains", "count", "discard", "elements", "elements_of",
+    "add", "add_many", "batches", "chunks", "contains", "discard", "elements", "elements_of",
     "encoded", "encoded_known", "first_of", "flat", "get_many", "incr", "is_small", "items", "length", "pop", "rank",
-    "remove", "remove_scores", "score", "scores", "take_out", "whole",
+    "remove", "score", "scores", "take_out", "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -78,12 +79,12 @@ def batches(steps: Iterator[Script]) -> Iterator[tuple[Script, ...]]:
 
 
 def length(t: Target) -> Op[int]:
-    return Op("length", Command(("ZCARD", t.key)), int)
+    return Op("length", Command(("ZCARD", t.key)), int, some)
 
 
 @lookup(lambda *_: False)
 def contains(t: Target, elem: object) -> Op[bool]:
-    return Op("contains", Command(("ZSCORE", t.key, t.encode(elem))), lambda reply: reply is not None, True)
+    return Op("contains", Command(("ZSCORE", t.key, t.encode(elem))), lambda reply: reply is not None, some)
 
 
 @lookup(lambda _elem, absent: absent())
@@ -94,15 +95,21 @@ def score(t: Target, elem: object, absent: Callable[[], T]) -> Op[float | T]:
     return Op("score", Command(("ZSCORE", t.key, t.encode(elem))), decode, True, absent)
 
 
-def scores(t: Target, name: str, members: Sequence[bytes], finish: Callable[[list[float | None]], T]) -> Operation[T]:
+def scores(
+    t: Target,
+    name: str,
+    members: Sequence[bytes],
+    finish: Callable[[list[float | None]], T],
+    reads: bool | Counting = False,
+) -> Operation[T]:
     """The scores of several members at one moment, None for missing members."""
     if not members:
         return Ready(finish([]))
 
-    def decode(replies: list[Any]) -> T:
-        return finish([None if reply is None else float(reply) for reply in replies])
+    def decode(replies: list[Any]) -> list[float | None]:
+        return [None if reply is None else float(reply) for reply in replies]
 
-    return Op(name, Command(("ZMSCORE", t.key, *members)), decode)
+    return Op(name, Command(("ZMSCORE", t.key, *members)), decode, reads, finish=finish)
 
 
 def get_many(t: Target, elems: Iterable[object], default: object) -> Operation[dict[Any, Any]]:
@@ -119,7 +126,8 @@ def get_many(t: Target, elems: Iterable[object], default: object) -> Operation[d
             if score is not None or default is not MISSING
         }
 
-    return scores(t, "get_many", [data for data in members if data is not None], finish)
+    asked = [data for data in members if data is not None]
+    return scores(t, "get_many", asked, finish, and_misses(each_score, len(members) - len(asked)))
 
 
 @lookup(lambda _elem, _reverse, absent: absent())
@@ -193,30 +201,6 @@ def first_of(t: Target) -> Callable[[Any], Any]:
     return lambda reply: read(reply)[0] if reply else MISSING
 
 
-# -- by score ----------------------------------------------------------------------------------
-
-
-def between(
-    t: Target, low: float, high: float, reverse: bool, offset: int, limit: int | None
-) -> Operation[list[tuple[Any, float]]]:
-    """The elements with scores from ``low`` to ``high``, at most ``limit`` (None: all) after ``offset``."""
-    least, most = repr(score_of(low)), repr(score_of(high))
-    if limit == 0:
-        return Ready([])
-    ends: tuple[str, ...] = (most, least, "BYSCORE", "REV") if reverse else (least, most, "BYSCORE")
-    some = ("LIMIT", at_most(offset), -1 if limit is None else at_most(limit))
-    return Op("range", Command(("ZRANGE", t.key, *ends, *some, "WITHSCORES")), elements_of(t))
-
-
-def count(t: Target, low: float, high: float) -> Op[int]:
-    return Op("count", Command(("ZCOUNT", t.key, repr(score_of(low)), repr(score_of(high)))), int)
-
-
-def remove_scores(t: Target, low: float, high: float) -> Op[int]:
-    ends = repr(score_of(low)), repr(score_of(high))
-    return Op("remove_range_by_score", Command(("ZREMRANGEBYSCORE", t.key, *ends)), int)
-
-
 # -- whole reads ---------------------------------------------------------------------------------
 
 
@@ -230,18 +214,18 @@ def elements(t: Target) -> Op[Iterable[Any]]:
     return _read(t, False, lambda some: (t.read(member) for member, _ in some))
 
 
-def _read(t: Target, reverse: bool, some: Callable[[Iterable[tuple[bytes, Any]]], Iterable[T]]) -> Op[Iterable[T]]:
+def _read(t: Target, reverse: bool, part: Callable[[Iterable[tuple[bytes, Any]]], Iterable[T]]) -> Op[Iterable[T]]:
     def decode(reply: list[Any]) -> Any:
-        if reply[0] == b"big":
-            return More(_pages(t, reverse, some))
-        found = pairs(reply[1])
-        return some(reversed(found) if reverse else found)
+        return More(_pages(t, reverse, part)) if reply[0] == b"big" else pairs(reply[1])
 
-    return Op("items", Script("zset_read", (t.key,), (SNAPSHOT,)), decode)
+    def finish(found: list[tuple[bytes, Any]]) -> Iterable[T]:
+        return part(reversed(found) if reverse else found)
+
+    return Op("items", Script("zset_read", (t.key,), (SNAPSHOT,)), decode, some, finish=finish)
 
 
 def _pages(
-    t: Target, reverse: bool, some: Callable[[Iterable[tuple[bytes, object]]], Iterable[T]]
+    t: Target, reverse: bool, part: Callable[[Iterable[tuple[bytes, object]]], Iterable[T]]
 ) -> Plan[Iterable[T]]:
     """Each page goes on behind the last element before, by its score and member. A short page is the last.
 
@@ -252,8 +236,8 @@ def _pages(
         reply = yield Script("zset_page", (t.key,), (PAGE, "down" if reverse else "up", score, member))
         found = pairs(reply[1])[:: -1 if reverse else 1]
         if len(found) < PAGE:
-            return some(found)
-        yield Give(some(found))
+            return part(found)
+        yield Give(part(found))
         member, score = found[-1]
 
 
@@ -262,7 +246,7 @@ def whole(t: Target) -> Plan[dict[bytes, float]]:
     op = _read(t, False, lambda some: ((member, float(score)) for member, score in some))
     first: Any = op.decode((yield op.step))
     if type(first) is not More:
-        return dict(first)
+        return dict(op.finished(first))
     content: dict[bytes, float] = {}
     yield from gather(first.plan, content.update)
     return content

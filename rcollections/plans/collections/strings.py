@@ -10,6 +10,7 @@ from ..effects import Command, Script
 from ..entries import VALUE, head, unpack, wrapped
 from ..guards import Refused
 from ..op import More, Op, as_plan
+from ..tallies import found, some
 from .numbers import number, summed
 from .reader import SOFT, Reader, Token, tags_of, timed_step, value_step
 
@@ -63,20 +64,23 @@ def gets(t: Target, read: Reader, default: Callable[[], T]) -> Op[tuple[T, Token
 
     def decode(reply: Any) -> Any:
         value = read.of(reply)
-        return More(timed()) if value is SOFT else _seen(value, reply if t.place is None else reply[0], default)
+        return More(timed()) if value is SOFT else _seen(value, reply if t.place is None else reply[0])
 
-    def timed() -> Plan[tuple[T, Token]]:
+    def timed() -> Plan[tuple[Any, Token]]:
         reply = yield timed_step((t,))
-        found = read.timed(reply[1:])
-        return _seen(MISSING if found is MISSING else found[0], None if reply[2] == -2 else reply[1], default)
+        value = read.timed(reply[1:])
+        return _seen(MISSING if value is MISSING else value[0], None if reply[2] == -2 else reply[1])
 
-    return Op("gets", value_step(t), decode, True)
+    def finish(seen: tuple[Any, Token]) -> tuple[T, Token]:
+        return seen if seen[0] is not MISSING else (default(), seen[1])
+
+    return Op("gets", value_step(t), decode, found, finish=finish)
 
 
-def _seen(value: Any, data: bytes | None, default: Callable[[], T]) -> tuple[T, Token]:
+def _seen(value: Any, data: bytes | None) -> tuple[Any, Token]:
     entry = None if data is None or value is MISSING else unpack(data)
     if entry is None:
-        return default(), Token(data, None)
+        return MISSING, Token(data, None)
     return value, Token(data, entry.value)
 
 
@@ -87,7 +91,10 @@ def exists(t: Target, read: Reader) -> Op[bool]:
 
 def lives_longer(t: Target, read: Reader, ttl: float) -> Op[bool]:
     """Whether there is a value that counts, and stays for more than ``ttl`` seconds."""
-    return get_ttl(t, read, lambda: False).named("exists").then(lambda found: found[1] > ttl)
+    seen: Op[tuple[Any, float]] = get_ttl(t, read, lambda: False)
+    return Op(
+        "exists", seen.step, seen.decode, lambda pair: some(pair[1] > ttl), seen.absent, finish=lambda p: p[1] > ttl
+    )
 
 
 # -- writing -------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..entries import Entry
     from .found import Found
     from .job import Job
-    from .recipe import Recipe
 
 __all__ = ["dump", "dump_error", "give", "load", "load_shared", "returned"]
 
@@ -78,7 +77,7 @@ def give(_job: Job[R], loaded: Any) -> R:
 def dump(job: Job[R], value: R) -> tuple[bytes | None, int]:
     """The bytes of a result and its ttl in ms; None: this result is not to be stored."""
     recipe = job.recipe
-    ms = _ttl(recipe, value)
+    ms = _ttl(job, value)
     if ms is None:
         return None, 0
     recipe.saw(ms)
@@ -106,22 +105,22 @@ def _chosen(ttl: Callable[[object], Any], value: object) -> Any:
         raise carried(error) from None
 
 
-def _ttl(recipe: Recipe, value: object) -> int | None:
+def _ttl(job: Job[object], value: object) -> int | None:
     """The ttl of a result in ms, 0 for ever; None: it is not to be stored, as at 0 or below of a ``ttl=`` function."""
-    ttl = recipe.ttl
+    ttl = job.ttl
     if not callable(ttl):
-        return recipe.target.ms(ttl)
+        return job.recipe.target.ms(ttl)
     chosen = _chosen(ttl, value)
     if chosen is None:
-        return 0
+        return 0  # for ever
     if isinstance(chosen, timedelta):
         chosen = chosen.total_seconds()
     if isinstance(chosen, (int, float)) and not isinstance(chosen, bool) and chosen <= 0:
         return None
     try:
-        return recipe.target.ms(chosen)
+        return job.recipe.target.ms(chosen)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"ttl= of {recipe.name} gave {chosen!r}: {error}") from None
+        raise type(error)(f"ttl= of {job.recipe.name} gave {chosen!r}: {error}") from None
 
 
 def returned(job: Job[R], value: R, data: bytes | None) -> R:

@@ -25,12 +25,12 @@ from ...plans.effects import (
 from ...plans.waiting import computing
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
+from ..background import Handle, try_submit, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...plans.effects import Effect, Plan
-    from ..background import Handle
     from ..connection import Connection
 
 __all__ = ["drive"]
@@ -99,9 +99,11 @@ def wait(signal: Signal, seconds: float | None) -> bool:
     """Wait on this thread, not beyond the deadline around the call."""
     left = until(float("inf")) - time.monotonic()
     if left == float("inf"):
-        return signal.wait(seconds)
-    if signal.wait(max(0.0, left if seconds is None else min(left, seconds))):
-        return True
+        with waiting(signal):
+            return signal.wait(seconds)
+    with waiting(signal):
+        if signal.wait(max(0.0, left if seconds is None else min(left, seconds))):
+            return True
     if seconds is None or left <= seconds:
         raise CacheTimeout("the deadline around this call has passed while it waited for a value")
     return False
@@ -112,7 +114,6 @@ def spawn(effect: Spawn, connection: Connection) -> Handle | None:
 
     None: the pool has no room.
     """
-    from ..background import Handle, try_submit
 
     def run() -> object:
         no_deadline()
@@ -121,4 +122,4 @@ def spawn(effect: Spawn, connection: Connection) -> Handle | None:
         return drive(effect.plan, connection)
 
     future = try_submit(run)
-    return None if future is None else Handle(future, Signal())
+    return None if future is None else Handle(future)
