@@ -34,7 +34,7 @@ class Names(KeyCache[Any]):
 
 
 class Tagged(KeyCache[Any]):
-    prefix = "tagged"
+    prefix = "mutated-tagged"
     tags = ("names",)
     ttl = 60
 

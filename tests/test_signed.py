@@ -152,7 +152,7 @@ def test_a_function_does_not_take_the_result_of_another_call(signing: Any) -> No
 
 def test_every_way_to_store_signs_for_the_final_key(signing: Any) -> None:
     class Tagged(KeyCache[Any]):
-        prefix = "tagged"
+        prefix = "signed-tagged"
         tags = ("homes",)
 
     for cls in (Session, Tagged, Sealed):
@@ -227,7 +227,7 @@ def test_fields_that_are_made_when_they_are_missing_are_signed(signing: Any) -> 
             return [field, HOME]
 
     class All(DictCache[str, Any]):
-        prefix = "all"
+        prefix = "all-homes"
         tags = ("homes",)
 
         def load(self) -> Any:
@@ -240,7 +240,7 @@ def test_fields_that_are_made_when_they_are_missing_are_signed(signing: Any) -> 
 
 def test_held_values_are_read_with_their_field(signing: Any) -> None:
     class Near(DictCache[str, Any]):
-        prefix = "near"
+        prefix = "held-addresses"
         l1 = True
 
     @cached(ttl=60, l1=True)
@@ -274,7 +274,7 @@ def test_a_copy_is_signed_for_its_own_key(signing: Any) -> None:
 
 def test_a_copy_keeps_the_stamps_of_its_tags(signing: Any) -> None:
     class Tagged(KeyCache[Any]):
-        prefix = "tagged"
+        prefix = "signed-tagged"
         tags = ("homes",)
 
     copy = Tagged(1, data=HOME).copy_to(2)
@@ -367,6 +367,25 @@ def test_functions_of_a_signed_class(signing: Any) -> None:
         with pytest.raises(LookupError):
             f(3)
     assert calls == [1, 2, 1, 2, 3]
+
+
+def test_the_class_of_a_signed_error_is_signed_too(signing: Any) -> None:
+    calls = []
+
+    @Sealed.cached(ttl=60, l1=False, cache_errors=(LookupError,))
+    def f() -> None:
+        calls.append(1)
+        raise KeyError("a")
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            f()
+    entry = raw("GET", f.key())
+    assert b"\x00\x11builtins:KeyError" in entry
+    raw("SET", f.key(), entry.replace(b"\x00\x11builtins:KeyError", b"\x00\x13builtins:IndexError"))
+    with pytest.raises(KeyError):
+        f()
+    assert calls == [1, 1]
 
 
 def test_arithmetic_of_signed_numbers(signing: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from ..errors import CacheMissError, ConfigError, KeyExistsError
@@ -17,6 +16,7 @@ from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
 from .keymany import ManyValues
+from .keyvalue import raw_default
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -134,7 +134,7 @@ class KeyCache(ManyValues[V]):
         return self._run(plans.get(self._bound(), self._reader(), lambda: MISSING))
 
     def _default(self) -> Any:
-        default = _raw_default(self)
+        default = raw_default(self)
         return default() if callable(default) else default
 
     # -- one value -------------------------------------------------------------------------------
@@ -320,13 +320,3 @@ class KeyCache(ManyValues[V]):
                 "writes do not look at it"
             )
         return of_value(type(self).__name__, self._bound(), self.ttl)
-
-
-def _raw_default(cache: KeyCache[Any]) -> Any:
-    """``default`` as it was written: a function in a class body must not become a method of the handle."""
-    if "default" in cache.__dict__:
-        return cache.__dict__["default"]
-    found = next(base.__dict__["default"] for base in type(cache).__mro__ if "default" in base.__dict__)
-    if isinstance(found, FunctionType) and found.__code__.co_argcount > len(found.__defaults__ or ()):
-        return found.__get__(cache)
-    return found.__func__ if isinstance(found, staticmethod) else found

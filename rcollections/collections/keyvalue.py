@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import total_ordering
+from types import FunctionType
 from typing import Any, Generic, TypeVar
 
 from ..handles.base import BaseCache
 from ..missing import MISSING
 from ..plans.collections.numbers import negative
 
-__all__ = ["KeyValue"]
+__all__ = ["KeyValue", "raw_default"]
 
 V = TypeVar("V")
 
@@ -69,3 +70,13 @@ class KeyValue(BaseCache, Generic[V]):
 
 def _value(other: object) -> object:
     return other.data if isinstance(other, KeyValue) else other
+
+
+def raw_default(cache: KeyValue[Any]) -> Any:
+    """``default`` as it was written: a function in a class body must not become a method of the handle."""
+    if "default" in cache.__dict__:
+        return cache.__dict__["default"]
+    found = next(base.__dict__["default"] for base in type(cache).__mro__ if "default" in base.__dict__)
+    if isinstance(found, FunctionType) and found.__code__.co_argcount > len(found.__defaults__ or ()):
+        return found.__get__(cache)
+    return found.__func__ if isinstance(found, staticmethod) else found
