@@ -59,16 +59,16 @@ def while_computing(f: Any, write: Any) -> None:
     f.uncached.hooks = read, go_on
     thread = threading.Thread(target=f, args=("tea",))
     thread.start()
-    assert read.wait(5)
+    assert read.wait(60)
     write()
     go_on.set()
-    thread.join(10)
+    thread.join(70)
 
 
 def slow(article: str) -> int:
     read, go_on = slow.hooks  # type: ignore[attr-defined]
     read.set()
-    go_on.wait(5)
+    go_on.wait(60)
     return 50
 
 
@@ -116,12 +116,12 @@ def test_the_keys_of_ids(store: Any) -> None:
     @multi_cached("ids", Price)
     def prices(ids: list[str]) -> dict[str, int]:
         read.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return dict.fromkeys(ids, 50)
 
     thread = threading.Thread(target=prices, args=(["tea", "milk"],))
     thread.start()
-    assert read.wait(5)
+    assert read.wait(60)
     Price("tea").set(60)
     go_on.set()
     thread.join(5)
@@ -174,7 +174,7 @@ def test_one_round_trip(server: Any) -> None:
 
 PUT_ELSEWHERE = """
 from rcollections import KeyCache, configure
-configure({dsn!r})
+configure({dsn!r}, timeout=30, connect_timeout=30)  # a busy machine imports slowly
 class Price(KeyCache):
     prefix = "plain-price"
 {write}
