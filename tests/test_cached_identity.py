@@ -500,6 +500,19 @@ def test_a_cached_function_is_not_cached_again() -> None:
     assert cached(ttl=60)(cached(ttl=5)(timed).uncached)
 
 
+@cached(ttl=60)
+@translated("fr")
+@cached(ttl=5)
+def between(name: str) -> str:
+    return name
+
+
+def test_two_caches_with_a_decorator_between() -> None:
+    """The outer one keeps what the decorator makes of the inner one's answers, under keys of its own."""
+    assert between("ann") == between("ann") == ("fr", "ann")
+    assert between.key("ann") != between.uncached.__wrapped__.key("ann") == f"fn:{__name__}:between(ann)"
+
+
 # -- processes -------------------------------------------------------------------------------------
 
 

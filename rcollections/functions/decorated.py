@@ -24,10 +24,11 @@ class Decorated(Hit):
     _function: Function
 
     def __init__(self, function: Function) -> None:
-        self._function = function
-        self._owner = function.owner
         this: Any = self
-        update_wrapper(this, function.fn)
+        update_wrapper(this, function.fn)  # first: a decorator between two caches has the attributes of the inner one
+        self._function = function
+        self._bound = ()
+        self._owner = function.owner
         for name in ("__name__", "__qualname__"):
             self.__dict__.setdefault(name, function.name)  # of a partial or an object, which have none
 
