@@ -163,7 +163,7 @@ def test_what_another_server_answers_is_not_held(server: Server) -> None:
     async def main() -> None:
         f(1)
         await later(1)
-        wait_until(lambda: len(connection().tiering.listener.prefixes) >= 2, what="both functions are listened to")
+        wait_until(lambda: f.key(1).startswith(connection().tiering.listener.prefixes or "-"), what="it listens")
         assert await fills(5)
         proxy.retarget(other, "data")
         assert await fills(20) == 0

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 namespaces = st.sampled_from(["", "app", "a", "other"])
 words = st.text("abrc:.{", min_size=1, max_size=6)
+many = st.lists(st.tuples(namespaces, words, st.booleans()), min_size=20, max_size=80)
 
 
-@given(st.lists(st.tuples(namespaces, words, st.booleans()), max_size=60))
+@given(st.lists(st.tuples(namespaces, words, st.booleans()), max_size=20) | many)
 @example([("app", f"{a}{b}", True) for a in "abcdefgh" for b in "abcdefgh"])
 def test_they_are_few_and_cover_nothing_that_changes_all_the_time(wanted: list[tuple[str, str, bool]]) -> None:
     """No two begin alike, none is short, none covers leases, guards of others, or staging keys."""

@@ -49,8 +49,11 @@ def fewest(wanted: Mapping[str, Wish]) -> tuple[str, ...]:
         common, n = max(found, key=lambda each: len(each[0]))
         if not common:
             break
-        kept[n : n + 2] = [common]
-        behind[n : n + 2] = [max(behind[n : n + 2])]
+        # The neighbours behind the two may begin like that too.
+        end = next((at for at in range(n + 2, len(kept)) if not kept[at].startswith(common)), len(kept))
+        start = next(at for at in range(n + 1) if kept[at].startswith(common))
+        behind[start:end] = [max(behind[start:end])]
+        kept[start:end] = [common]
     if len(kept) > MOST:
         age = {each: (not wish.used, n) for n, (each, wish) in enumerate(wanted.items())}
         known = dict(zip(kept, behind, strict=True))
