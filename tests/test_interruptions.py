@@ -6,6 +6,7 @@ from an error of the decoder.
 
 from __future__ import annotations
 
+import gc
 import pickle
 import signal
 import threading
@@ -41,9 +42,14 @@ class LateValue(ValueError):
 @contextmanager
 def handling(handler: Any) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, handler)
+    # Callbacks of the collector (hypothesis has one) could be where a handler raises, and Python drops that.
+    collects = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
+        if collects:
+            gc.enable()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 

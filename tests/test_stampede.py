@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import KeyCache, cached
+from rcollections import Key, KeyCache, cached
 from rcollections.plans.flights import Flights
 from rcollections.testing import Server, wait_until
 from rcollections.wire.signals import Signal
@@ -151,7 +151,7 @@ def test_a_killed_owner_is_replaced_within_its_lease(server: Server, tmp_path: P
 
     # The same key in this process: given by hand, as the worker's module has another name.
     key = next(key.decode() for key in one.bare.keys("rc:l:*")).removeprefix("rc:l:{").removesuffix("}")
-    f = cached(key=key, lease=1.0)(lambda: "mine")
+    f = cached(key=Key(key), lease=1.0)(lambda: "mine")
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append((f(), time.monotonic())))
     thread.start()

@@ -23,6 +23,10 @@ class Ended(StopIteration):
 KINDS = (StopIteration, Ended, StopAsyncIteration, GeneratorExit, RuntimeError)
 
 
+class Item(KeyCache[object]):
+    prefix = "item"
+
+
 class Source:
     def __init__(self, kind: type[BaseException]) -> None:
         self.error: BaseException | None = None
@@ -85,19 +89,19 @@ def test_of_functions_beside_it(store: Any, source: Source) -> None:
 
 
 def test_of_many(store: Any, source: Source) -> None:
-    f = multi_cached("ids")(lambda ids: source())
+    f = multi_cached("ids", Item)(lambda ids: source())
     source.arrives(lambda: f([1, 2]))
     source.arrives(lambda: f.refresh([1]))
-    source.arrives(lambda: multi_cached("ids", key=source)(lambda ids: {}).invalidate([1]))
-    source.arrives(lambda: multi_cached("ids", key=source)(lambda ids: {})([1]))
-    source.arrives(lambda: multi_cached("ids", ttl=source)(lambda ids: dict.fromkeys(ids, 1))([1]))
+    source.arrives(lambda: multi_cached("ids", Item, key=source)(lambda ids: {}).invalidate([1]))
+    source.arrives(lambda: multi_cached("ids", Item, key=source)(lambda ids: {})([1]))
+    source.arrives(lambda: multi_cached("ids", Item, ttl=source)(lambda ids: dict.fromkeys(ids, 1))([1]))
     assert leases(store) == []
 
 
 def test_without_a_server_and_without_a_cache(source: Source, monkeypatch: Any) -> None:
     from rcollections.testing import isolated
 
-    f, many = cached(lambda: source()), multi_cached("ids")(lambda ids: source())
+    f, many = cached(lambda: source()), multi_cached("ids", Item)(lambda ids: source())
     with isolated("redis://127.0.0.1:1"):
         for call in (f, f.refresh, lambda: many([1]), lambda: many.refresh([1]), lambda: many([1, 2])):
             source.arrives(call)
