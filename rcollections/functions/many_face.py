@@ -112,7 +112,7 @@ class MultiFace(Decorated):
             keys = list(self._keys_of(names, self._signature.bind(*self._bound, *args, **kwargs)).values())
         except StopIteration as error:  # of ``key=``
             raise carried(error) from None
-        return self._dropped(keys)
+        yield from self._dropped(keys)
 
     def _dropped(self, keys: list[str]) -> Plan[None]:
         space = self._function.bound().connection.namespace
