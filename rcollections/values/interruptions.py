@@ -13,11 +13,13 @@ from threading import get_ident
 from threading import main_thread as _main
 from typing import TYPE_CHECKING
 
+from ..forks import at_fork
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType, TracebackType
 
-__all__ = ["in_main_thread", "may_be_interrupted", "pass_on"]
+__all__ = ["may_be_interrupted", "pass_on"]
 
 VARARGS = 0x04  # of co_flags, as in inspect: the function has *args
 
@@ -32,22 +34,27 @@ _SIGNALS = tuple(
 
 # Without the wrapper in signal.py, which makes enums of the numbers: this is asked for each value with extensions.
 _getsignal: Callable[[int], object] = import_module("_signal").getsignal
+_HARMLESS = frozenset((int(signal.SIG_DFL), int(signal.SIG_IGN), None, signal.default_int_handler))
+
+_main_ident = _main().ident
+
+
+def _after_fork() -> None:
+    global _main_ident
+    _main_ident = _main().ident  # the thread that forked
+
+
+at_fork(_after_fork)
 
 
 def may_be_interrupted() -> bool:
     """Whether a signal handler of the program could raise in this thread: only the main thread runs handlers."""
-    if not in_main_thread():
+    if get_ident() != _main_ident:
         return False
-    for number in _SIGNALS:
-        handler = _getsignal(number)
-        if callable(handler) and handler is not signal.default_int_handler:
-            return True
-    return False
-
-
-def in_main_thread() -> bool:
-    """Whether this is the one thread that runs signal handlers."""
-    return get_ident() == _main().ident
+    try:
+        return not _HARMLESS.issuperset(map(_getsignal, _SIGNALS))
+    except TypeError:  # a handler without a hash
+        return True
 
 
 def pass_on(error: BaseException) -> None:

@@ -15,7 +15,7 @@ from ..errors import EncodeError
 from .classes import is_dataclass, is_namedtuple
 from .containers import CONTAINERS, DATACLASS, NAMEDTUPLE, Container
 from .count import Count
-from .interruptions import pass_on
+from .interruptions import may_be_interrupted, pass_on
 from .plain import INT64_MAX, INT64_MIN, write_str
 from .scalars import ENUM, SCALARS
 
@@ -95,6 +95,8 @@ def _packed(value: object, options: int) -> bytes:
         return ormsgpack.packb(value, None, options)
     except TypeError as error:
         pass_on(error)
+    if not may_be_interrupted():
+        return ormsgpack.packb(value, _scalar, options)
     raised: list[BaseException] = []
     scalars = _scalars(raised)
     next(scalars)

@@ -13,7 +13,7 @@ import ormsgpack
 
 from ..errors import DecodeError
 from .containers import CONTAINER_READERS
-from .interruptions import in_main_thread, may_be_interrupted, pass_on
+from .interruptions import may_be_interrupted, pass_on
 from .packing import DEEPEST
 from .plain import ENTRY, PACKED, RESERVED, read_plain
 from .scalars import SCALAR_READERS
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["unpack", "unpack_whole"]
+
+
+EXTENSION = b"\xc7\xc8\xc9\xd4\xd5\xd6\xd7\xd8"  # an extension begins with one of these; text may have them too
 
 
 def unpack(data: bytes) -> object:
@@ -68,13 +71,11 @@ def _unpack_native(payload: bytes) -> object:
 
 def _opened(payload: bytes) -> tuple[object, bool]:
     """The value, and whether it is done: else it has extensions in it that are to be opened."""
-    if in_main_thread():
-        try:
-            return unpack_whole(payload), True
-        except ValueError as error:  # an extension inside, or damaged
-            pass_on(error)
-        if may_be_interrupted():  # the library forgets what its hook raises, so here it gets one that runs no Python
-            return unpack_whole(payload, slice), False
+    size = len(payload)
+    if size < SHORT and len(payload.translate(None, EXTENSION)) == size:
+        return unpack_whole(payload), True
+    if may_be_interrupted():  # the library forgets what its hook raises, so here it gets one that runs no Python
+        return unpack_whole(payload, slice), False
     try:
         return unpack_whole(payload, _read_scalar), True
     except ValueError:  # a container inside, or damaged
@@ -123,6 +124,7 @@ def _open(value: Any, depth: int) -> object:
 
 
 END = 0x2A
+SHORT = 4096  # bytes in which it is quick to look for extensions
 OPENABLE = frozenset({_Closed, list, dict, slice})
 KINDS: dict[bytes, Callable[[bytes], object]] = {
     b"m": _unpack_native,

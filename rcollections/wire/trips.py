@@ -31,6 +31,7 @@ __all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect",
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
+_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
 
 
@@ -136,11 +137,12 @@ def _exchange(
     packed = [words(step, atomic or (type(step) is Script and step.name not in known)) for step in steps]
     if asked is not None:
         packed = [*asked.questions(link), *packed]
-    elif atomic:
-        packed = [("MULTI",), *packed, ("EXEC",)]
     data = pack(packed[0]) if len(packed) == 1 else b"".join(map(pack, packed))
+    wanted = len(packed)
+    if atomic and asked is None:
+        data, wanted = b"%b%b%b" % (_MULTI, data, _EXEC), wanted + 2
     road.trips += 1
-    replies: list[object] = yield Exchange(link, data, len(packed), until)
+    replies: list[object] = yield Exchange(link, data, wanted, until)
     if asked is not None:
         replies = asked.answers(link, replies)
     for step in steps:
