@@ -22,11 +22,10 @@ def tell_shared(cls: type) -> None:
         theirs, there = _facts(other)
         if there != place or (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__):
             continue
-        if prefix.startswith(f"{theirs}.") or theirs.startswith(f"{prefix}."):
-            longer, shorter = (prefix, theirs) if len(prefix) > len(theirs) else (theirs, prefix)
+        if theirs and prefix.startswith(f"{theirs}."):
             warnings.warn(
                 f"{cls.__qualname__} has the prefix {prefix!r} and {other.__qualname__} has {theirs!r}: a key of one "
-                f"may be a key of the other ({longer!r} is {shorter!r} with a part), and clean() of {shorter!r} "
+                f"may be a key of the other ({prefix!r} is {theirs!r} with a part), and clean() of {theirs!r} "
                 "removes both",
                 stacklevel=4,
             )
