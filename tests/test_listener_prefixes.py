@@ -23,6 +23,7 @@ lists = [st.lists(each, max_size=20) | st.lists(each, min_size=20, max_size=80) 
 
 @given(st.one_of(lists))
 @example([("app", f"{a}{b}", True) for a in "abcdefgh" for b in "abcdefgh"])
+@example([("app", word, False) for word in (*"bcdefghijklo", "near.a", "near.b", "near.ka", "near.kb", "near.z")])
 def test_they_are_few_and_cover_nothing_that_changes_all_the_time(wanted: list[tuple[str, str, bool]]) -> None:
     """No two begin alike, none is short, none covers leases, guards of others, or staging keys."""
     every: dict[str, Wish] = {}
