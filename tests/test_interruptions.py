@@ -60,9 +60,12 @@ def interrupted(call: Callable[[], Any], error: type[Exception], wanted: int = 4
     def handler(_number: int, _frame: object) -> None:
         raise error("time is up")
 
-    began = time.perf_counter()
-    call()
-    took = max(time.perf_counter() - began, 5e-5)
+    times = []
+    for _ in range(5):  # the quickest: one that was held up would put all instants behind the call
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    took = max(min(times), 5e-5)
     cut, end = 0, time.monotonic() + 30
     with handling(handler):
         for n in count():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import update_wrapper
+import sys
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from ..l1 import Hit
@@ -44,7 +45,7 @@ class Decorated(Hit):
 
     def __set_name__(self, owner: type, name: str) -> None:
         function = self._function
-        if not hasattr(function.fn, "__get__"):
+        if not _binds(function.fn):
             raise TypeError(
                 f"{owner.__qualname__}.{name}: a {type(function.fn).__name__} is no method; make it a staticmethod, "
                 "or write a method that calls it"
@@ -96,3 +97,8 @@ class Decorated(Hit):
     def cache_parameters(self) -> dict[str, Any]:
         """The options, and the class as ``cls``. Not awaited."""
         return {**self._function.options._asdict(), "cls": self._function.cls}
+
+
+def _binds(fn: Any) -> bool:
+    """Whether Python would give this callable the instance; a partial has a ``__get__`` before it uses it (3.14)."""
+    return hasattr(type(fn), "__get__") and not (type(fn) is partial and sys.version_info < (3, 14))
