@@ -25,12 +25,12 @@ from ...plans.effects import (
 from ...plans.waiting import computing
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
-from ..background import Handle, try_submit, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...plans.effects import Effect, Plan
+    from ..background import Handle
     from ..connection import Connection
 
 __all__ = ["drive"]
@@ -97,6 +97,8 @@ def _do(effect: Any, connection: Connection) -> Any:
 
 def wait(signal: Signal, seconds: float | None) -> bool:
     """Wait on this thread, not beyond the deadline around the call."""
+    from ..background import waiting  # with the first wait: `import rcollections` shall be quick
+
     left = until(float("inf")) - time.monotonic()
     if left == float("inf"):
         with waiting(signal):
@@ -114,6 +116,7 @@ def spawn(effect: Spawn, connection: Connection) -> Handle | None:
 
     None: the pool has no room.
     """
+    from ..background import Handle, try_submit
 
     def run() -> object:
         no_deadline()
