@@ -12,11 +12,12 @@ PYTEST = $(BIN)/python -m pytest -q -n auto
 ALL = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds())')
 SOME = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds()[:1])')
 
-# What tests both twins in one run, builds both by itself, or meets neither: the second run of `make test` leaves it out.
+# What tests both twins in one run, builds both by itself, or meets neither: the second run leaves it out.
 ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.py faults/test_embedded_kill.py test_dsn.py \
 	test_layers.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
 	test_commands.py test_first_bytes.py
 ONCE_LIKE = test_codec_*.py test_*_model.py
+NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 
 .PHONY: demo test servers explore lint format clean help
 
@@ -35,12 +36,11 @@ lint: $(VENV)/.dev
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS= $(PYTEST)
-	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) \
-		$(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
+	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) $(NOT_ONCE)
 
 servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
-	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
+	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST) $(NOT_ONCE)
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings
