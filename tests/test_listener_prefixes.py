@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rcollections import KeyCache, l1_info
+from rcollections import KeyCache, cached, connection, l1_info
 from rcollections.coherence.prefixes import MOST, Wish, fewest, prefix_free
 from rcollections.plans.naming import beside, heard, tags
 from rcollections.testing import Server, isolated, wait_until
@@ -76,3 +76,31 @@ def test_many_classes_ask_for_sixteen(server: Server, caplog: pytest.LogCaptureF
         with server.client() as bare:
             bare.set("a0prefix.x", "2")
             wait_until(lambda: classes[0]("x").data == 2, what="a change shows")
+
+
+def test_functions_whose_keys_have_nothing_in_common(server: Server) -> None:
+    """The first two characters of each key are listened to, and never all keys."""
+    for namespace in ("", "shop"):
+        calls: list[str] = []
+        with isolated(f"{server.dsn}?namespace={namespace}" if namespace else server.dsn):
+
+            @cached(key=lambda what: f"{what}:1", ttl=60, l1=True)
+            def f(what: str, calls: list[str] = calls) -> str:
+                calls.append(what)
+                return what
+
+            def held(what: str, f: Any = f) -> bool:
+                before = l1_info().hits
+                assert f(what) == what
+                return l1_info().hits > before
+
+            for what in ("tea", "milk"):
+                wait_until(lambda what=what: held(what), what=f"{what} is held")  # type: ignore[misc]
+            heard_of = connection().tiering.listener
+            assert heard_of is not None
+            own = "shop." if namespace else ""
+            assert {f"{own}te", f"{own}mi"} <= set(heard_of.prefixes)
+            with server.client() as bare:
+                bare.set(f"{own}tea:1", "coffee")
+            wait_until(lambda: f("tea") == "coffee", what="the change shows")
+            assert calls == ["tea", "milk"]

@@ -30,6 +30,7 @@ class Holding:
         self.keys = keys
         self.owner = owner
         self.counts = counts
+        self._asked: set[str] = set()  # beginnings of keys that were asked for, where there are no others
         self._unheard: tuple[Tiering, str] | None = None  # where each key tells what to listen to
         if self._wanted() is not False:
             users.register(self)
@@ -58,6 +59,7 @@ class Holding:
         tiering = connection.tiering
         tiering.want(prefixes, now=self._wanted() is True)
         if self.keys.without_beginning:
+            self._asked = set()
             self._unheard = tiering, connection.namespace
         if self.keys.by_arguments:
             arguments = self.keys.arguments
@@ -72,7 +74,10 @@ class Holding:
             return None
         if self._unheard is not None:
             tiering, space = self._unheard
-            tiering.want(heard(space, key.removeprefix(namespaced(space, ""))[:2]), now=self._wanted() is True)
+            beginning = key.removeprefix(namespaced(space, ""))[:2]
+            if beginning not in self._asked:
+                self._asked.add(beginning)
+                tiering.want(heard(space, beginning), now=self._wanted() is True)
         if self.keys.by_arguments:
             exact = self.owner.arguments(args, kwargs)
             if exact is not None:
