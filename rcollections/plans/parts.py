@@ -27,7 +27,7 @@ _ALWAYS = r"\\{}(\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _WRITTEN = {"\\": r"\\", "{": r"\(", "}": r"\)", "(": r"\x28", "\n": r"\n", "\r": r"\r", "\t": r"\t", ".": r"\."}
 _OURS = "rc:"  # the beginning of all keys that are not the user's: leases, guards, tags, staging
-_DIGITS = 10**4000  # longer ints are written in hex: Python refuses to write them in decimal
+_DIGITS = 10**300  # longer ints are written in hex: a program may forbid long decimal text, down to 640 digits
 
 
 def escaped(text: str, marks: str = "") -> str:
