@@ -144,7 +144,7 @@ def test_a_user_who_may_do_little(own: Server, capsys: pytest.CaptureFixture[str
     assert status == 1
     assert "version is unknown" in lines["server"]
     assert "refused" in lines["l1"]
-    for command in ("set", "publish"):
+    for command in ("set", "publish", "subscribe"):
         assert f"the ACL lacks +{command}" in text
 
 
@@ -152,7 +152,10 @@ def test_a_user_who_may_do_little(own: Server, capsys: pytest.CaptureFixture[str
     ("rights", "lacks"),
     [
         (["~app.*", "&app.*"], []),
-        (["~app.*", "resetchannels"], ["a subscription is refused: the ACL lacks &app.rc:w:*", "lacks &app.*"]),
+        (
+            ["~app.*", "resetchannels"],
+            ["a subscription is refused: the ACL lacks &app.*", "telling waiting callers is refused"],
+        ),
         (
             ["~other.*", "&app.*"],
             ["a value is refused: the ACL lacks ~app.*", "a lease is", "a tag is"],
@@ -175,6 +178,25 @@ def test_the_pattern_that_an_acl_lacks_is_told(
         assert "a subscription work" in lines["rights"]
     with own.client() as bare:
         assert bare.dbsize() == 0
+
+
+def test_without_a_namespace_the_patterns_are_those_of_our_names(
+    own: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which prefixes the user may have nobody knows; what stands beside keys is refused by name."""
+    with own.client() as bare:
+        bare.execute_command("ACL", "SETUSER", "shop", "on", ">pw", "resetchannels", "~shop.*", "~rc:[lgst]:*", "+@all")
+    status, _, text = doctor(capsys, "--dsn", f"redis://shop:pw@127.0.0.1:{own.port}")
+    assert status == 1
+    assert "a subscription is refused: the ACL lacks &rc:w:*" in text
+    assert "~" not in text
+
+
+def test_an_embedded_server_is_tried_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Through its socket, whatever the DSN looks like."""
+    status, lines, _ = doctor(capsys, "--dsn", f"embedded://{tmp_path / 'own'}")
+    assert status == 0
+    assert "a subscription work" in lines["rights"]
 
 
 def test_a_missing_namespace_is_noted(own: Server, capsys: pytest.CaptureFixture[str]) -> None:
