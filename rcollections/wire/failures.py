@@ -22,11 +22,11 @@ class NotConnected(Exception):
 
     ``why`` is "lost" (refused, unreachable, closed), "loading" (the server reads its data), "login" (the server
     refused the login) or "answer" (it answered the handshake with another error). ``error`` is the error of the
-    socket or of redis-py.
+    socket or of redis-py, and ``text`` what was said of it.
     """
 
-    def __init__(self, why: Why, error: BaseException) -> None:
-        super().__init__(str(error))
+    def __init__(self, why: Why, error: BaseException, text: str = "") -> None:
+        super().__init__(text or str(error))
         self.why = why
         self.error = error
 

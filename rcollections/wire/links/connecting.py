@@ -16,6 +16,7 @@ from redis.connection import AbstractConnection
 
 from ...values.interruptions import pass_on
 from ..failures import NotConnected
+from ..reasons import TIMED_OUT
 from .link import Link
 from .memory import memory_connector
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..dsn.dsn import Dsn
+    from ..failures import Why
 
 __all__ = ["connector"]
 
@@ -112,7 +114,7 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
         except Exception as error:
             made.disconnect()
             pass_on(error)
-            raise _told(error) from error
+            raise _told(error) from None
         except BaseException:
             made.disconnect()
             raise
@@ -124,14 +126,29 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
 
 def _told(error: Exception) -> Exception:
     if isinstance(error, (theirs.TimeoutError, TimeoutError)):
-        return TimeoutError("timed out")
+        return TimeoutError(TIMED_OUT)
     if isinstance(error, theirs.AuthenticationError):
-        return NotConnected("login", error)
-    if isinstance(error, theirs.BusyLoadingError):
-        return NotConnected("loading", error)
-    if isinstance(error, (theirs.ConnectionError, OSError)):
-        return NotConnected("lost", error)
-    return NotConnected("answer", error)
+        why: Why = "login"
+    elif isinstance(error, theirs.BusyLoadingError):
+        why = "loading"
+    elif isinstance(error, (theirs.ConnectionError, OSError)):
+        why = "lost"
+    else:
+        why = "answer"
+    return NotConnected(why, _root(error), str(error))
+
+
+def _root(error: Exception) -> Exception:
+    """The error of the socket below an error of redis-py, if there is one: alone it says all, without the chain."""
+    below: BaseException | None = error
+    for _ in range(10):  # redis-py's chain has two or three
+        if below is None or isinstance(below, OSError):
+            break
+        below = below.__cause__ or below.__context__
+    if isinstance(below, OSError):
+        error = below
+    error.__cause__, error.__suppress_context__ = None, True
+    return error
 
 
 def _options(dsn: Dsn) -> dict[str, object]:
