@@ -156,13 +156,17 @@ def test_a_killed_connection_ends_the_proof_at_once(server: Server) -> None:
         wait_until(lambda: reader("hit()"), 20, "another connection hears")
 
 
+def frozen(proxy: Proxy) -> Process:
+    """A reader that notices soon."""
+    return Process(READER, proxy.dsn + "?staleness=0.5&timeout=0.3", quiet=False)
+
+
 def test_a_frozen_server_is_served_from_for_staleness_at_most() -> None:
-    with Server(one_server()) as server, Proxy(server) as proxy:
-        with Process(READER, proxy.dsn + "?staleness=0.5&timeout=0.3", quiet=False) as reader:
-            wait_until(lambda: reader("hit()"), 20, "it is held")
-            proxy.freeze()
-            began = time.monotonic()
-            wait_until(lambda: not reader("hit()"), 5, "nothing is served any more")
-            assert time.monotonic() - began < 2.5
-            proxy.heal()
-            wait_until(lambda: reader("hit()"), 20, "it is heard again")
+    with Server(one_server()) as server, Proxy(server) as proxy, frozen(proxy) as reader:
+        wait_until(lambda: reader("hit()"), 20, "it is held")
+        proxy.freeze()
+        began = time.monotonic()
+        wait_until(lambda: not reader("hit()"), 5, "nothing is served any more")
+        assert time.monotonic() - began < 2.5
+        proxy.heal()
+        wait_until(lambda: reader("hit()"), 20, "it is heard again")

@@ -57,6 +57,7 @@ cdef extern from *:
     }
 
     static void rc_or(int64_t *p, int64_t v) { __atomic_fetch_or(p, v, __ATOMIC_ACQ_REL); }
+    static void *rc_read_pointer(void **p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
     static void *rc_give(void **p, void *v) { return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL); }
 
     static int rc_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
@@ -100,6 +101,7 @@ cdef extern from *:
     int rc_thread(void (*)(void *) noexcept nogil, void *) noexcept nogil
     int64_t rc_clock(int) noexcept nogil
     void rc_or(int64_t *, int64_t) noexcept nogil
+    void *rc_read_pointer(void **) noexcept nogil
     void *rc_give(void **, void *) noexcept nogil
     void rc_rest(long) noexcept nogil
     const int POLLIN, POLLOUT, MSG_DONTWAIT, RC_SEND
@@ -646,6 +648,9 @@ cdef int turn(State *s) noexcept nogil:
     if rc_load(&s.stop):
         return STOPPED
     s.erred = False
+    if rc_read_pointer(&s.answers) != NULL:
+        use_answers(s)
+        n = 2
     if on[0].revents:
         if hear(s) < 0:
             return CLOSED
@@ -657,7 +662,6 @@ cdef int turn(State *s) noexcept nogil:
     if on[1].revents:
         if recv(s.own, dots, sizeof(dots), MSG_DONTWAIT) == 0:
             return STOPPED
-        use_answers(s)
     if applied(s) or s.erred:
         s.due = rc_clock(0) + rest(s)
     return <int>s.ended

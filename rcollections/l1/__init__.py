@@ -16,6 +16,6 @@ from .stats import StoreStats
 
 __all__ = [
     "ABSENT", "COMPILED", "PLAIN", "SKIP", "TOLD", "Hit", "Near", "Owner", "Packed", "Store", "StoreStats",
-    "Tier", "TierCounts", "Token", "Words", "bypass", "bypassed", "enable", "estimate", "is_exact", "is_immutable", "renew",
-    "users", "watch",
+    "Tier", "TierCounts", "Token", "Words", "bypass", "bypassed", "enable", "estimate", "is_exact", "is_immutable",
+    "renew", "users", "watch",
 ]  # fmt: skip
