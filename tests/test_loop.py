@@ -32,13 +32,13 @@ def changed(*keys: bytes) -> bytes:
 class Peer:
     """The server's end of a connection that a loop hears on."""
 
-    def __init__(self, words: Any, number: int | None = None) -> None:
+    def __init__(self, words: Any, proves: bool = True) -> None:
         from rcollections.coherence._ear import Loop
 
         self.words, self.notes, self.why = words, [], None
         self.socket, ours = socket.socketpair()
-        self.number = words.enlist(self) if number is None else number
-        self.loop = Loop(words, self.number, ours.fileno(), 5.0)
+        self.number = words.enlist(self)
+        self.loop = Loop(words, self.number, ours.fileno(), 5.0, proves)
         ours.close()  # the loop has its own
         self.socket.settimeout(5)
         self.pings = 0
@@ -263,6 +263,22 @@ def test_a_tier_that_follows_serves_by_the_words(words: Any, peer: Peer) -> None
     assert tier.held(2, (1,)) == "new", "what counts is not let go"
     peer.socket.close()
     wait_until(lambda: not tier.serves, 5, "nothing is proven")
+
+
+def test_where_python_proves_the_loop_ends_the_proof_alone(words: Any) -> None:
+    peer = Peer(words, proves=False)
+    words.lead(peer)
+    peer.pong()
+    peer.pong()
+    instant = peer.until("proved")[1]
+    assert words.proven is None
+    assert words.publish(-1, *instant)
+    peer.answer_to_ping()
+    peer.send(b"-ERR\r\n")
+    peer.until("unsure")
+    assert words.proven is None
+    peer.loop.close()
+    peer.socket.close()
 
 
 def test_a_machine_that_slept_empties_all(words: Any) -> None:

@@ -12,7 +12,7 @@ that they may have missed one.
 
 Beside the connection that listens the loop may have one for data (``answer``). Over it the loop writes which rounds of
 settling it has applied, and sends a command with each PING whose answer shows that this server is the one which
-answers readers (Z1, Q7). While an answer is due there, nothing is proven.
+answers readers. While an answer is due there, nothing is proven.
 
 The loop works on duplicates of descriptors, so nobody closes one that it waits on. Its memory outlives the object.
 """
@@ -165,6 +165,7 @@ cdef struct State:
     int64_t refs
     rc_words *words
     int64_t number          # of this ear, for the proof
+    bint proves
     int fd
     int own, its            # two ends: a byte wakes the loop or the thread of Python
     int64_t timeout         # ns
@@ -534,7 +535,7 @@ cdef int send_ping(State *s, int64_t now) noexcept nogil:
 
 
 cdef int send_round(State *s) noexcept nogil:
-    """All that was read before is applied: say which round that was (Z1). One answer for all rounds of one read."""
+    """All that was read before is applied: say which round that was. One answer for all rounds of one read."""
     cdef Answers *using = s.using
     cdef char number[24]
     cdef char *text
@@ -597,7 +598,8 @@ cdef bint applied(State *s) noexcept nogil:
         if not s.confirmed:
             s.confirmed = True
             note(s, b'c', b"", 0, b"", 0, b"", 0)
-        rc_publish(s.words, s.number, s.before, s.before_wall)
+        if s.proves:
+            rc_publish(s.words, s.number, s.before, s.before_wall)
         rc_store(&s.proven_wall, s.before_wall)
         rc_store(&s.proven, s.before)
         set_flag(s, PROVED)
@@ -699,7 +701,8 @@ cdef void let_go(State *s) noexcept nogil:
 cdef class Loop:
     """Hears on the connection ``fd``, which has been subscribed, and publishes under ``number`` (``Words.enlist``).
 
-    ``timeout``: seconds that a PING may be without an answer, where twice the staleness is less.
+    ``timeout``: seconds that a PING may be without an answer, where twice the staleness is less. ``proves=False``:
+    words move and what is wrong ends the proof, but who takes the notes decides what is proven, and publishes it.
     """
 
     cdef State *state
@@ -707,7 +710,7 @@ cdef class Loop:
     cdef bint running
     cdef int pid
 
-    def __cinit__(self, Words words not None, int number, int fd, double timeout):
+    def __cinit__(self, Words words not None, int number, int fd, double timeout, bint proves=True):
         cdef int ends[2]
         cdef State *s = <State *>calloc(1, sizeof(State))
         self.out = -1
@@ -719,6 +722,7 @@ cdef class Loop:
         s.words = words.words
         rc_words_keep(s.words)
         s.number = number
+        s.proves = proves
         s.timeout = <int64_t>(timeout * 1e9)
         s.keys = <uint64_t *>malloc(KEYS * sizeof(uint64_t))
         s.notes = <char *>malloc(NOTES)
