@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .circles import Waits
 from .flight import Flight
+from .orphans import Orphans
 from .rounds import Round
 
 if TYPE_CHECKING:
@@ -36,20 +37,24 @@ class Alone:
 class Flights:
     """All flights of one connection, for its threads or for the tasks of one event loop.
 
-    The flights of threads and those of event loops share one ``waits``.
+    The flights of threads and those of event loops share ``waits`` and ``orphans``.
     """
 
-    def __init__(self, signal: Callable[[], Signal], waits: Waits | None = None) -> None:
+    def __init__(
+        self, signal: Callable[[], Signal], waits: Waits | None = None, orphans: Orphans | None = None
+    ) -> None:
         self.signal = signal
         self.lock = threading.Lock()
         self.table: dict[str, Flight | Alone] = {}
         self.waits = waits or Waits()
+        self.orphans = Orphans() if orphans is None else orphans
 
     def forget(self) -> None:
         """Forget all flights, in the child of a fork: the callers that drive or wait here are in the parent."""
         self.lock = threading.Lock()
         self.table.clear()
         self.waits.forget()
+        self.orphans.forget()
 
     # -- a caller that is alone --------------------------------------------------------------------
 

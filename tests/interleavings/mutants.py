@@ -23,6 +23,7 @@ MODULES = {
     "op": "op",
     "entries": "entries",
     "rounds": "rounds",
+    "orphans": "orphans",
     "flight": "flight",
     "flights": "flights",
     "bump": "tags",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcollections.plans.functions.job import Job
+from rcollections.plans.orphans import Orphan
 from rcollections.plans.target import Target
 
 if TYPE_CHECKING:
+    from rcollections.plans.effects import Plan
+    from rcollections.plans.orphans import Orphans
     from tests.interleavings.world import World
 
 __all__ = [
@@ -80,6 +83,8 @@ class Held:
         self.renewed = 0
         self.used = False  # the computation that it is for has begun
 
+    silent_ms, lapsed = 0, False  # nothing is learned: every run is the same
+
     def stop(self) -> None:
         self.stopped = True
 
@@ -113,6 +118,7 @@ class Process:
         self.number = number
         self.split = split
         self.flights = world.parts.flights(Signal)
+        self.flights.orphans.told = self.tell
         self.jobs: list[Any] = []  # kept, so that no other object gets the address of one
         world.named[id(self)] = f"process {number}"
         world.named[id(self.flights)] = f"flights {number}"
@@ -132,9 +138,24 @@ class Process:
         world.named[id(job)] = f"job {number_of(job)}"
         return job
 
+    def tell(self) -> None:
+        """What was left is told to the server by the background, at any time."""
+        if not self.world.scenario.idle:
+            self.world.add(self, telling(self.flights.orphans)).handle = Handle()
+
     def state(self) -> Any:
         """Everything in its memory."""
-        return self.flights.table, {k: v for k, v in vars(self.flights).items() if k not in ("signal", "lock", "table")}
+        apart = ("signal", "lock", "table", "orphans")
+        orphans = [(each.lease, each.step) for each in self.flights.orphans.take()]
+        for lease, step in orphans:
+            self.flights.orphans.back(Orphan(lease, step, 0))
+        return self.flights.table, orphans, {k: v for k, v in vars(self.flights).items() if k not in apart}
+
+
+def telling(orphans: Orphans) -> Plan[None]:
+    """What the thread of ``servers/leases`` does, for all that is there."""
+    for each in orphans.take():
+        yield each.step
 
 
 def number_of(job: Job[Any]) -> str:

@@ -102,12 +102,14 @@ class Scenario:
     evict: tuple[str, ...] = ()  # keys that go at any time
     faults: int = 0  # messages without an answer
     may_fail: tuple[str, ...] = ()  # of these scripts
+    late_copies: bool = True  # whether what got no answer may also arrive later
     crashes: int = 0
     may_crash: tuple[int, ...] = ()
     cancels: int = 0
     may_cancel: tuple[int, ...] = ()
     renewals: int = 0  # a lease
     deaf: bool = False  # nothing that is published is heard
+    idle: bool = False  # the background does not come to tell the server of orphans
     prompt: bool = False  # nobody ever needs the net
     patience: int = 5_000  # ms until everybody has an answer
     computations: int | None = None  # at most
