@@ -8,7 +8,7 @@ it is refused where its wait begins.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -97,4 +97,5 @@ async def _awaited(awaitable: Awaitable[Any], marks: frozenset[tuple[int, str]])
     try:
         return await awaitable
     finally:
-        computing.reset(before)
+        with suppress(ValueError):  # a task that was dropped ends in the context of whoever collects it
+            computing.reset(before)
