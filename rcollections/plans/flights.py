@@ -19,6 +19,7 @@ from .circles import Waits
 from .flight import Flight
 from .orphans import Orphans
 from .rounds import Round
+from .unserved import Changes, Unserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,22 +38,26 @@ class Alone:
 class Flights:
     """All flights of one connection, for its threads or for the tasks of one event loop.
 
-    The flights of threads and those of event loops share ``waits`` and ``orphans``.
+    The flights of threads and those of event loops share ``waits``, ``orphans`` and ``changes``.
     """
 
     def __init__(
-        self, signal: Callable[[], Signal], waits: Waits | None = None, orphans: Orphans | None = None
+        self, signal: Callable[[], Signal], like: Flights | None = None, *, orphans: Orphans | None = None
     ) -> None:
         self.signal = signal
         self.lock = threading.Lock()
         self.table: dict[str, Flight | Alone] = {}
-        self.waits = waits or Waits()
-        self.orphans = Orphans() if orphans is None else orphans
+        self.waits: Waits = Waits() if like is None else like.waits
+        self.orphans: Orphans = (Orphans() if orphans is None else orphans) if like is None else like.orphans
+        self.unserved: dict[str, Unserved] = {}
+        self.changes: Changes = Changes() if like is None else like.changes
 
     def forget(self) -> None:
         """Forget all flights, in the child of a fork: the callers that drive or wait here are in the parent."""
         self.lock = threading.Lock()
         self.table.clear()
+        self.unserved.clear()
+        self.changes.running.clear()
         self.waits.forget()
         self.orphans.forget()
 
@@ -109,3 +114,25 @@ class Flights:
             flight.users -= 1
             if not flight.users and self.table.get(flight.key) is flight:
                 del self.table[flight.key]
+
+    # -- without the server ------------------------------------------------------------------------
+
+    def share(self, key: str, mine: Unserved) -> Unserved:
+        """The computation of this key that runs: ``mine`` from now on, if there is none. ``unshare`` ends ``mine``.
+
+        One that began before this process changed something is not for callers that come after the change.
+        """
+        there = self.unserved.setdefault(key, mine)  # one step in memory without the lock
+        if there is not mine and there.begun != self.changes.count:
+            there = self.unserved[key] = mine
+        if there is mine:
+            self.changes.running.add(mine)
+        else:
+            there.joined = True
+        return there
+
+    def unshare(self, key: str, mine: Unserved) -> None:
+        """Nobody finds it from now on."""
+        if self.unserved.get(key) is mine:
+            del self.unserved[key]
+        self.changes.running.discard(mine)

@@ -103,6 +103,9 @@ class Connection:
 
     def wrote(self, steps: Sequence[Step]) -> None:
         """These steps were sent, or may have been: tell the tiers of this process which keys they wrote (F6)."""
+        changes = self.flights.changes
+        if changes.running and any(written(step, self._apart) != () for step in steps):
+            changes.count += 1
         if not any_tiers():
             return
         for step in steps:
