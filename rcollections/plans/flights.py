@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .circles import Waits
 from .flight import Flight
+from .lines import Lines
 from .orphans import Orphans
 from .rounds import Round
 from .unserved import Changes, Unserved
@@ -38,7 +39,7 @@ class Alone:
 class Flights:
     """All flights of one connection, for its threads or for the tasks of one event loop.
 
-    The flights of threads and those of event loops share ``waits``, ``orphans`` and ``changes``.
+    The flights of threads and those of event loops share ``waits``, ``orphans``, ``lines`` and ``changes``.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Flights:
         self.table: dict[str, Flight | Alone] = {}
         self.waits: Waits = Waits() if like is None else like.waits
         self.orphans: Orphans = (Orphans() if orphans is None else orphans) if like is None else like.orphans
+        self.lines: Lines = Lines() if like is None else like.lines
         self.unserved: dict[str, Unserved] = {}
         self.changes: Changes = Changes() if like is None else like.changes
 
@@ -60,6 +62,7 @@ class Flights:
         self.changes.running.clear()
         self.waits.forget()
         self.orphans.forget()
+        self.lines.forget()
 
     # -- a caller that is alone --------------------------------------------------------------------
 
