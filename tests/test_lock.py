@@ -22,7 +22,7 @@ from rcollections.testing import Process, Proxy, Server, isolated, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rcollections.handles.lock import Lock
+    from rcollections.servers.locking import Lock
 
 LONG = 30.0  # seconds of a lock that no test waits for
 

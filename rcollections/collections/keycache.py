@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from ..functions.wrap import Decorator
     from ..functions.writing import Writing
     from ..handles.filling import Since
-    from ..handles.lock import Lock
     from ..handles.pipeline import Pipeline
     from ..missing import Missing
     from ..plans.op import Operation
     from ..plans.target import Target
     from ..servers.connection import Connection
+    from ..servers.locking import Lock
     from .pipes import KeyPipe
 
     V = TypeVarWithDefault("V", default=Any)
@@ -342,7 +342,7 @@ class KeyCache(ManyValues[V]):
         ...     held.token, held.lost
         (1, False)
         """
-        from ..handles.lock import Lock  # with the first lock
+        from ..servers.locking import Lock  # with the first lock
 
         t = self._bound()
         return Lock(type(self).__name__, str(t.key), t.connection, lease, wait)
