@@ -75,15 +75,16 @@ class Handle:
 class Held:
     """What ``Hold`` gives; renewals are choices of the world."""
 
-    __slots__ = ("lease", "ms", "renewed", "stopped", "token", "used")
+    __slots__ = ("lease", "ms", "renewed", "stopped", "token", "until", "used")
 
     def __init__(self, lease: str, token: bytes, ms: int) -> None:
         self.lease, self.token, self.ms = lease, token, ms
         self.stopped = False
+        self.until = 0.0
         self.renewed = 0
         self.used = False  # the computation that it is for has begun
 
-    silent_ms, lapsed = 0, False  # nothing is learned: every run is the same
+    silent_ms, lapsed, lost = 0, False, False  # nothing is learned: every run is the same
 
     def stop(self) -> None:
         self.stopped = True
@@ -137,6 +138,11 @@ class Process:
         self.jobs.append(job)
         world.named[id(job)] = f"job {number_of(job)}"
         return job
+
+    @property
+    def myself(self) -> Process:
+        """For lives that need more than jobs."""
+        return self
 
     def tell(self) -> None:
         """What was left is told to the server by the background, at any time."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcollections.coherence.proof import Proof
 from rcollections.l1.tier import Tier
-from rcollections.plans import guards, op, through
+from rcollections.plans import guards, lockblocks, op, through
 from rcollections.plans import tags as bump
 from rcollections.plans.collections import keys, loads, strings
 from rcollections.plans.entries import VALUE, Entry, pack
@@ -59,6 +59,7 @@ class Parts:
     loads: Any = loads
     op: Any = op
     strings: Any = strings
+    lockblocks: Any = lockblocks
     clear: Any = CLEARED
     tier: Any = Tier  # of the process
     proof: Any = Proof
