@@ -178,7 +178,10 @@ LOCK_GUARDS: dict[str, Guard] = {
         lock("", (locker, locker)),
     ),
     "locks: free what nobody heard of": Guard(
-        lambda: plans(("locks", "        leave(flights, place, token)\n        raise\n    held.until", "        raise\n    held.until")),
+        lambda: plans((
+                "locks", "        leave(flights, place, token)\n        raise\n    held.until",
+                "        raise\n    held.until",
+            )),
         lock("", ONE, ONE, may_fail=("lock_take",), **LOST),
     ),
     "locks: the line outlives its first": Guard(
