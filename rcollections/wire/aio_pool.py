@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..forks import at_fork
@@ -132,8 +133,17 @@ class AsyncPool:
     def close(self) -> None:
         """Close idle links now, and used links when they come back. In the loop, or after its end."""
         self.closed = True
+        self.drop_idle()
+
+    def drop_idle(self) -> None:
+        """Close idle links now; the links that are in use stay. In the loop, or after its end."""
         while self._free:
             self._drop(self._free.pop())
+
+    def drop_idle_soon(self) -> None:
+        """``drop_idle``, from any thread."""
+        with suppress(RuntimeError):  # the loop was closed, and its links with it
+            self._loop.call_soon_threadsafe(self.drop_idle)
 
     def end(self) -> None:
         """The loop is over: close all links, also used ones."""
