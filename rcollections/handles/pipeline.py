@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..errors import CacheError
 from ..observe import events
 from ..observe.names import name_of
+from ..plans.admission import admission
 from ..plans.effects import Command
 from ..plans.multi import Outcome, together
 from ..plans.op import Op, Ready, Trips, several
@@ -163,6 +164,8 @@ class Pipeline(Generic[C]):
                 pending.report(op, handle)
 
     def _send(self) -> None:
+        if self._connection.breaker.is_open:
+            drive(admission(self._connection.breaker), self._connection)
         outcomes, failed = drive(together([op for _, op, _ in self.kept]), self._connection)
         for (pending, _, _), outcome in zip(self.kept, outcomes, strict=True):
             pending.settle(outcome)

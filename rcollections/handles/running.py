@@ -12,6 +12,7 @@ from ..l1 import ABSENT
 from ..missing import MISSING
 from ..observe import events
 from ..observe.names import name_of
+from ..plans.admission import admission
 from ..plans.collections.nearby import Unheld, find
 from ..plans.op import More, Op, Trips
 from ..plans.tallies import tally
@@ -50,6 +51,8 @@ class Running(Nearby):
         return value
 
     def _reply(self, t: Target, op: Op[Any]) -> Any:
+        if t.connection.breaker.is_open:
+            drive(admission(t.connection.breaker), t.connection)
         if t.guarded or op.operands:
             return drive(one(op.step), t.connection)
         if op.beside is not None:
@@ -60,6 +63,8 @@ class Running(Nearby):
         """Carry out the plan that goes on from a reply, or from a miss; gives its value."""
         if more.name and events.observers:
             return events.watched(name_of(type(self)), more.name, t.key, lambda _: self._rest(t, More(more.plan)))
+        if t.connection.breaker.is_open:
+            drive(admission(t.connection.breaker), t.connection)
         value: T = drive(through(more.plan), t.connection)
         return value
 

@@ -106,6 +106,14 @@ class Connection:
             elif keys:
                 wrote(keys)
 
+    def doubt(self) -> None:
+        """A connection broke or fell silent: none that is idle now is used again."""
+        self.links.doubt()
+
+    def failed(self, error: CacheError) -> None:
+        """The server did not answer a trip at all: tell the breaker."""
+        self.breaker.failed(error)
+
     # -- hearing -----------------------------------------------------------------------------------
 
     @property

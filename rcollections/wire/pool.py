@@ -17,7 +17,9 @@ __all__ = ["Pool", "busy"]
 
 def busy(limit: int, where: str) -> CacheTimeout:
     """The error of a caller for whom no link came back in time."""
-    return CacheTimeout(f"all {limit} connections to {where} are busy: raise max_connections, or use fewer threads")
+    error = CacheTimeout(f"all {limit} connections to {where} are busy: raise max_connections, or use fewer threads")
+    error._about = "call"  # waiting for a connection tells nothing of the server
+    return error
 
 
 class Pool:

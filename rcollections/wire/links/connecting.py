@@ -15,7 +15,7 @@ import redis.exceptions as theirs
 from redis.connection import AbstractConnection
 
 from ...values.interruptions import pass_on
-from ..failures import NotConnected
+from ..failures import Late, NotConnected, is_silence
 from .link import Link
 from .memory import memory_connector
 
@@ -30,11 +30,12 @@ __all__ = ["connector"]
 class _BoundedSocket:
     """A socket whose waits all end at one instant: for redis-py, which sets a timeout for each ``recv``."""
 
-    __slots__ = ("sock", "until")
+    __slots__ = ("came", "sock", "until")
 
     def __init__(self, sock: Any, until: float) -> None:
         self.sock = sock
         self.until = until
+        self.came = 0  # bytes
 
     def _arm(self) -> Any:
         left = self.until - time.monotonic()
@@ -44,7 +45,9 @@ class _BoundedSocket:
         return self.sock
 
     def recv_into(self, *args: object) -> int:
-        return int(self._arm().recv_into(*args))
+        size = int(self._arm().recv_into(*args))
+        self.came += size
+        return size
 
     def recv(self, *args: object) -> bytes:
         return bytes(self._arm().recv(*args))
@@ -106,13 +109,15 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
 
     def connect(until: float) -> Link:
         made: Any = cls(**options)
-        made.connect_until = min(until, time.monotonic() + dsn.connect_timeout)
+        began = time.monotonic()
+        made.connect_until = min(until, began + dsn.connect_timeout)
         try:
             made.connect()
         except Exception as error:
+            came = getattr(made._sock, "came", 0)
             made.disconnect()
             pass_on(error)
-            raise _told(error) from error
+            raise _told(error, is_silence(time.monotonic() - began, dsn.connect_timeout), came) from error
         except BaseException:
             made.disconnect()
             raise
@@ -122,9 +127,9 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     return connect
 
 
-def _told(error: Exception) -> Exception:
+def _told(error: Exception, long: bool, came: int) -> Exception:
     if isinstance(error, (theirs.TimeoutError, TimeoutError)):
-        return TimeoutError("timed out")
+        return Late(long and not came, came)
     if isinstance(error, theirs.AuthenticationError):
         return NotConnected("login", error)
     if isinstance(error, theirs.BusyLoadingError):
