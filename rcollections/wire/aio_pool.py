@@ -49,8 +49,9 @@ def _executor() -> ThreadPoolExecutor:
 class AsyncPool:
     """At most ``limit`` links of one event loop. ``connect`` opens a link, and blocks; the pool calls it in a thread.
 
-    The pool serves waiting callers in their order. A caller that is not served by its instant gets CacheTimeout. Without
-    a deadline around the call it waits on while links keep coming back: the queue is long, and the server answers.
+    The pool serves waiting callers in their order. A caller that is not served by its instant gets CacheTimeout.
+    Without a deadline around the call it waits on while links keep coming back: then the queue is long, and the server
+    answers.
     """
 
     def __init__(self, connect: Callable[[float], Any], limit: int, where: str) -> None:

@@ -16,6 +16,7 @@ from redis.connection import AbstractConnection
 
 from ...values.interruptions import pass_on
 from ..failures import Late, NotConnected, is_silence
+from .addresses import connect as connect_to
 from .link import Link
 from .memory import memory_connector
 
@@ -77,11 +78,19 @@ class _Bounded:
         return _BoundedSocket(below._connect(), self.connect_until)
 
 
-class _Tcp(_Bounded, redis.Connection):
+class _Named(redis.Connection):
+    """Connects to a name, whichever of its addresses answers."""
+
+    def _connect(self) -> Any:
+        this: Any = self
+        return connect_to(this.host, this.port, this.connect_until)
+
+
+class _Tcp(_Bounded, _Named):
     pass
 
 
-class _Tls(_Bounded, redis.SSLConnection):
+class _Tls(_Bounded, redis.SSLConnection, _Named):
     pass
 
 
@@ -151,8 +160,6 @@ def _options(dsn: Dsn) -> dict[str, object]:
         "socket_timeout": dsn.timeout,
         "socket_connect_timeout": dsn.connect_timeout,
     }
-    if not dsn.path:
-        options["socket_keepalive"] = True
     if dsn.tls:
         options.update(dsn.ssl)
     return options
