@@ -19,6 +19,7 @@ from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
 from .failures import Broken, ErrorReply, NotConnected
+from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
 from .translate import is_loading, is_unknown_script, translate
 from .words import key_of, words
@@ -159,8 +160,12 @@ def _exchange(
     wanted = len(packed)
     if atomic and asked is None:
         data, wanted = b"%b%b%b" % (_MULTI, data, _EXEC), wanted + 2
+    if len(data) > LARGE:
+        tell_stored(steps)
     road.trips += 1
     replies: list[object] = yield Exchange(link, data, wanted, until)
+    if type(replies) is LargeReplies:
+        tell_read(steps, replies[-1:] if atomic and len(steps) == 1 else replies[-len(steps) :])
     if asked is not None:
         replies = asked.answers(link, replies)
     for step in steps:

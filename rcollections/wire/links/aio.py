@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import until as until_
 from ..failures import Broken, Late, is_silence
+from ..large import LARGE, LargeReplies
 from .lent import Lent
 from .link import INCOMPLETE, READ, reply_reader
 
@@ -139,7 +140,7 @@ class AsyncLink(Lent):
         if waiter is None or waiter.done():
             return
         if len(self._replies) == self._count:
-            waiter.set_result(self._replies)
+            waiter.set_result(self._replies if self._came <= LARGE else LargeReplies(self._replies))
         else:
             self._moved = monotonic()
 

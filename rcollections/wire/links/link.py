@@ -17,6 +17,8 @@ import hiredis
 
 from ..clock import until as until_
 from ..failures import Broken, ErrorReply, Late, is_silence
+from ..large import LARGE as LARGE_VALUE
+from ..large import LargeReplies
 from ..packing import pack
 from .lent import Lent
 
@@ -104,7 +106,7 @@ class Link(Lent):
             elif type(reply) is not _pushed:
                 replies.append(reply)
                 if len(replies) == count:
-                    return replies
+                    return replies if came <= LARGE_VALUE else LargeReplies(replies)
 
     def _receive(self) -> int:
         size: int = self.sock.recv_into(self._buffer)
