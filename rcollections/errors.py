@@ -24,6 +24,10 @@ __all__ = [
 class CacheError(Exception):
     """Base of all errors of this library; raised itself where no child fits better."""
 
+    # What a failure tells, for the circuit breaker: "server" (the server is away), "link" (a connection that had been
+    # open before fell silent, a new one may do), or "call" (only this call failed, the server is there).
+    _about = "server"
+
 
 class CacheMissError(CacheError, KeyError):
     """There is nothing under this key."""

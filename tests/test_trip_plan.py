@@ -41,9 +41,11 @@ class Walk:
 
     def __init__(self, *steps: Any, atomic: bool = False, asked: Any = None, timeout: float = 60.0) -> None:
         self.wrote: list[Any] = []
+        self.told: list[str] = []  # what the connection was told: "doubt", or whom a failure was about
         self.road = SimpleNamespace(
-            shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps)
-        )
+            shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps),
+            doubt=lambda: self.told.append("doubt"), failed=lambda error: self.told.append(error._about),
+        )  # fmt: skip
         self.plan = trip(self.road, steps, atomic, asked)
         self.links: list[FakeLink] = []
         self.effects: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
+log = logging.getLogger("rcollections")
+
 
 class Connection:
     """One configured server, safe for threads and forks. Only ``raw`` and ``close`` are for users."""
@@ -46,6 +49,7 @@ class Connection:
         self.disabled = os.environ.get("CACHES_DISABLE", "") == "1"
         self.known: set[str] = set()  # scripts whose text was sent
         self.trips = 0  # round trips so far; counted without a lock, so threads may lose one
+        self.emptied: dict[str, int] = {}  # by class: the calls that on_error="empty" answered for the server
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
         self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self))
@@ -114,6 +118,20 @@ class Connection:
                 wrote_anything()
             elif keys:
                 wrote(keys)
+
+    def doubt(self) -> None:
+        """A connection broke or fell silent: none that is idle now is used again."""
+        self.links.doubt()
+
+    def failed(self, error: CacheError) -> None:
+        """The server did not answer a trip at all: tell the breaker."""
+        self.breaker.failed(error)
+
+    def answered_empty(self, name: str, error: CacheError) -> None:
+        """A call of this class was answered as by an empty server: counted, and logged the first time."""
+        if name not in self.emptied:
+            log.warning("%s: the server fails, so reads find nothing and plain writes are dropped: %s", name, error)
+        self.emptied[name] = self.emptied.get(name, 0) + 1
 
     # -- hearing -----------------------------------------------------------------------------------
 

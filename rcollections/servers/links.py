@@ -90,6 +90,14 @@ class Links:
         self._pools.add(pool)
         return pool
 
+    def doubt(self) -> None:
+        """Use no link again that is idle now: links that were opened before a failure may lead nowhere."""
+        pool = self.pool
+        if pool is not None:
+            pool.drop_idle()
+        for each in list(self._pools):
+            each.drop_idle_soon()
+
     def heal(self) -> None:
         """Start an embedded server again, if it is gone; blocks. Nothing to do for other servers."""
         if self._embedded is not None:

@@ -19,6 +19,7 @@ from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
 from .failures import Broken, ErrorReply, NotConnected
+from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
 from .translate import is_loading, is_unknown_script, translate
 from .words import key_of, words
@@ -75,6 +76,12 @@ class Road(Protocol):
     def wrote(self, steps: Sequence[Step]) -> None:
         """The server has carried out these steps, or may have."""
 
+    def doubt(self) -> None:
+        """A connection broke or fell silent: idle ones may lead to the same place, so none of them is used again."""
+
+    def failed(self, error: CacheError) -> None:
+        """The server did not answer a trip at all."""
+
 
 def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
     """Send all steps, ``atomic`` in MULTI/EXEC, and give one reply each; error replies stand in the list.
@@ -97,9 +104,16 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
                 again = error.passes
             except TimeoutError as error:
                 _discard(link)
-                raise translate(error, road.shown, key_of(steps[0])) from error
+                late = translate(error, road.shown, key_of(steps[0]))
+                if late._about == "server":
+                    if link is not None:
+                        late._about = "link"
+                        road.doubt()
+                    road.failed(late)
+                raise late from error
             except (Broken, OSError) as error:
                 _discard(link)
+                road.doubt()
                 failed, again = error, _is_safe(steps, atomic)
             except BaseException:  # cancelled or interrupted
                 _discard(link)
@@ -120,7 +134,12 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             tries += 1
             pause = _pause(tries)
             if not again or tries > RETRIES or monotonic() + pause >= until:
-                raise translate(failed, road.shown, key_of(steps[0]))
+                lost = translate(failed, road.shown, key_of(steps[0]))
+                if isinstance(failed, NotConnected) or tries > RETRIES:
+                    road.failed(lost)
+                else:  # this connection broke, which tells nothing of the next one
+                    lost._about = "call"
+                raise lost
             if isinstance(failed, NotConnected):
                 yield Heal()
             yield Pause(pause)
@@ -141,8 +160,12 @@ def _exchange(
     wanted = len(packed)
     if atomic and asked is None:
         data, wanted = b"%b%b%b" % (_MULTI, data, _EXEC), wanted + 2
+    if len(data) > LARGE:
+        tell_stored(steps)
     road.trips += 1
     replies: list[object] = yield Exchange(link, data, wanted, until)
+    if type(replies) is LargeReplies:
+        tell_read(steps, replies[-1:] if atomic and len(steps) == 1 else replies[-len(steps) :])
     if asked is not None:
         replies = asked.answers(link, replies)
     for step in steps:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
+from ..admission import admitted
 from ..effects import Plan, Wait
 from ..flights import Alone
 from ..waiting import waiting_for
@@ -38,7 +39,7 @@ def call(job: Job[R]) -> Plan[R]:
     recipe = job.recipe
     if recipe.disabled:
         return (yield from job.compute())
-    if not recipe.breaker.allows():
+    if not recipe.breaker.allows() and not (yield from admitted(recipe.breaker)):
         error = recipe.breaker.error()
         if recipe.raises:
             job.note("error", error)

@@ -65,7 +65,7 @@ class Job(Computation, Generic[R]):
 
     def failed(self, error: CacheError) -> None:
         """Tell the breaker that the server failed, unless only this call's own deadline has passed."""
-        if not self.recipe.late():
+        if error._about != "call" or not self.recipe.late():
             self.recipe.breaker.failed(error)
 
     def jitter(self) -> float:

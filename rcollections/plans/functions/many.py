@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import CacheError
+from ..admission import admitted
 from ..effects import Batch, Command, Plan, Subscribe, Wait, original
 from ..waiting import waiting_for
 from .found import ServerFailed
@@ -30,7 +31,7 @@ def many(jobs: Jobs, compute: Compute) -> Plan[Values]:
     job = next(iter(jobs.values()))
     if job.recipe.disabled:
         return (yield from _uncached(jobs, list(jobs), {}, compute))
-    if not job.recipe.breaker.allows():
+    if not job.recipe.breaker.allows() and not (yield from admitted(job.recipe.breaker)):
         error = job.recipe.breaker.error()
         if job.recipe.raises:
             job.note("error", error)
