@@ -111,6 +111,8 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         ),
         late=passed,
         disabled=connection.disabled,
+        journal=connection.kept,
+        whole=parts.keys.whole(connection.namespace),
         namespace=connection.namespace,
         tiering=parts.holding.arm(connection),
         share=prototype.share,

@@ -11,6 +11,7 @@ from ..missing import MISSING
 from ..plans.effects import Batch, Script, carried
 from ..plans.functions.job import Job
 from ..plans.naming import channel, lease
+from ..plans.purpose import Due, change, sent
 from .decorated import Decorated
 from .many_keys import ItemKeys
 
@@ -115,11 +116,14 @@ class MultiFace(Decorated):
         yield from self._dropped(keys)
 
     def _dropped(self, keys: list[str]) -> Plan[None]:
-        space = self._function.bound().connection.namespace
+        recipe = self._function.bound().recipe
+        space = recipe.namespace
         for start in range(0, len(keys), 1000):
             part = keys[start : start + 1000]
             with self._function.counts.failing(part[0]):
-                yield Batch([Script("entry_delete", (key, lease(space, key)), (channel(space, key),)) for key in part])
+                dues = [Due(key, lease(space, key), channel(space, key)) for key in part]
+                steps = [Script("entry_delete", (each.key, each.lease), (each.channel,)) for each in dues]
+                yield from change(recipe, sent(Batch(steps)), dues)
             for key in part:
                 self._function.counts.note("invalidate", key)
 

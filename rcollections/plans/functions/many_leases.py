@@ -137,6 +137,7 @@ def _store(jobs: Jobs, wanted: list[Hashable], steps: list[Script]) -> Plan[None
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
+            job.unanswered = True
             job.note("error", reply)
             job.failed(reply)
             if job.recipe.raises:
