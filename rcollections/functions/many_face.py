@@ -11,7 +11,7 @@ from ..missing import MISSING
 from ..plans.effects import Batch, Script, carried
 from ..plans.functions.job import Job
 from ..plans.naming import channel, lease
-from ..plans.purpose import Due, change, sent
+from ..plans.purpose import Due, change
 from .decorated import Decorated
 from .many_keys import ItemKeys
 
@@ -118,14 +118,17 @@ class MultiFace(Decorated):
     def _dropped(self, keys: list[str]) -> Plan[None]:
         recipe = self._function.bound().recipe
         space = recipe.namespace
-        for start in range(0, len(keys), 1000):
-            part = keys[start : start + 1000]
-            with self._function.counts.failing(part[0]):
-                dues = [Due(key, lease(space, key), channel(space, key)) for key in part]
-                steps = [Script("entry_delete", (each.key, each.lease), (each.channel,)) for each in dues]
-                yield from change(recipe, sent(Batch(steps)), dues)
-            for key in part:
-                self._function.counts.note("invalidate", key)
+        dues = [Due(key, lease(space, key), channel(space, key)) for key in keys]
+        if dues:
+            with self._function.counts.failing(keys[0]):
+                yield from change(recipe, self._removed(dues), dues)
+
+    def _removed(self, dues: list[Due]) -> Plan[None]:
+        for start in range(0, len(dues), 1000):
+            part = dues[start : start + 1000]
+            yield Batch([Script("entry_delete", (each.key, each.lease), (each.channel,)) for each in part])
+            for each in part:
+                self._function.counts.note("invalidate", each.key)
 
     def cache_info(self) -> CacheInfo:
         """What the calls did in this process, counted by ids: hits, misses and more. Sends nothing."""
