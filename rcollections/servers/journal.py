@@ -145,12 +145,16 @@ class Journal:
 
     # -- for trips ---------------------------------------------------------------------------------
 
+    def waits(self, words: frozenset[str]) -> bool:
+        """Whether another trip carries some of these at this moment."""
+        return bool(self._under_way) and not self._under_way.isdisjoint(words)
+
     def take(self, words: frozenset[str]) -> Taken | None:
         """What a trip with these words carries; None: another trip carries some of its own keys, so it has to wait."""
         with self._lock:
             if not self.holds:
                 return Taken([], [])
-            if self._under_way and not self._under_way.isdisjoint(words):
+            if self.waits(words):
                 return None
             mine = [word for word in words if word in self._names]
             others = (key for key in self._names if key not in words and key not in self._under_way)

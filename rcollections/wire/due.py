@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..plans.effects import Step
     from .road import Road, TripEffect
 
-__all__ = ["deliver"]
+__all__ = ["deliver", "names"]
 
 LOOK = 0.002  # seconds between two looks whether another trip has delivered what this one has to wait for
 
@@ -29,7 +29,7 @@ def deliver(road: Road, link: Any, steps: Sequence[Step], until: float) -> Gener
     What another trip carries at this moment is not sent twice: a trip of these keys waits for that one. Otherwise
     a copy that arrives late could remove what this trip is about to store.
     """
-    words = _names(steps)
+    words = names(steps)
     journal = road.journal
     while True:
         taken = journal.take(words)
@@ -84,7 +84,7 @@ def _one_by_one(road: Road, link: Any, taken: Taken, until: float) -> Generator[
             road.journal.delivered(one)
 
 
-def _names(steps: Sequence[Step]) -> frozenset[str]:
+def names(steps: Sequence[Step]) -> frozenset[str]:
     """All that may be a key of these steps."""
     found: set[str] = set()
     for step in steps:
