@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..coherence.tiering import wrote, wrote_anything
-from ..wire.road import Taken
+from ..wire.due import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

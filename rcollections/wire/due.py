@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ..plans.effects import Command, Script
 from ..plans.purpose import removal
 from .failures import ErrorReply, NotConnected
 from .packing import pack
-from .road import Exchange, Pause, Taken
 from .translate import is_loading, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from ..plans.effects import Step
-    from .road import Road, TripEffect
+    from ..plans.purpose import Due
 
-__all__ = ["deliver", "names"]
+__all__ = ["Journal", "Taken", "deliver", "names"]
+
+E = TypeVar("E")  # an effect of a trip
 
 LOOK = 0.002  # seconds between two looks whether another trip has delivered what this one has to wait for
 
 
-def deliver(road: Road, link: Any, steps: Sequence[Step], until: float) -> Generator[TripEffect, Any, None]:
+class Taken(NamedTuple):
+    """What one trip carries: names that are kept, each with its number, and own keys of a kept ``Whole``."""
+
+    dues: list[tuple[Due, int]]
+    more: list[str]
+
+
+class Journal(Protocol):
+    """The failed changes of one server and database."""
+
+    holds: bool  # whether there is anything
+
+    def take(self, words: frozenset[str], /) -> Taken | None: ...
+    def delivered(self, taken: Taken, /) -> None: ...
+    def put_back(self, taken: Taken, /) -> None: ...
+    def refused(self, taken: Taken, /) -> None: ...
+
+
+class Carrier(Protocol):
+    """What of a ``Road`` this needs."""
+
+    shown: str
+    trips: int
+
+    @property
+    def journal(self) -> Journal: ...
+    def wrote(self, steps: Sequence[Step]) -> None: ...
+
+
+def deliver(
+    road: Carrier,
+    link: Any,
+    steps: Sequence[Step],
+    until: float,
+    exchange: Callable[[object, bytes, int, float], E],
+    pause: Callable[[float], E],
+) -> Generator[E, Any, None]:
     """Send what is kept, 500 names at most but in any case the keys of ``steps``, and wait for the answer.
 
     What another trip carries at this moment is not sent twice: a trip of these keys waits for that one. Otherwise
@@ -36,15 +73,15 @@ def deliver(road: Road, link: Any, steps: Sequence[Step], until: float) -> Gener
         if taken is None:
             if monotonic() >= until:
                 raise TimeoutError("timed out")
-            yield Pause(LOOK)
+            yield pause(LOOK)
             continue
         if not taken.dues and not taken.more:
             return
         sent = removal([due for due, _ in taken.dues], taken.more)
         try:
-            reply = yield from _sent(road, link, sent, until)
+            reply = yield from _sent(road, link, sent, until, exchange)
             if type(reply) is ErrorReply and str(reply).startswith("NOPERM"):
-                yield from _one_by_one(road, link, taken, until)
+                yield from _one_by_one(road, link, taken, until, exchange)
                 return
         except BaseException:
             journal.put_back(taken)
@@ -61,21 +98,25 @@ def deliver(road: Road, link: Any, steps: Sequence[Step], until: float) -> Gener
         return
 
 
-def _sent(road: Road, link: Any, sent: Sequence[Step], until: float) -> Generator[TripEffect, Any, object]:
+def _sent(
+    road: Carrier, link: Any, sent: Sequence[Step], until: float, exchange: Callable[[object, bytes, int, float], E]
+) -> Generator[E, Any, object]:
     """The reply to the first of these commands: the others only wake callers, who look by themselves too."""
     data = b"".join(pack(each.args) for each in sent if isinstance(each, Command))
     road.trips += 1
-    replies = yield Exchange(link, data, len(sent), until)
+    replies = yield exchange(link, data, len(sent), until)
     return replies[0]
 
 
-def _one_by_one(road: Road, link: Any, taken: Taken, until: float) -> Generator[TripEffect, Any, None]:
+def _one_by_one(
+    road: Carrier, link: Any, taken: Taken, until: float, exchange: Callable[[object, bytes, int, float], E]
+) -> Generator[E, Any, None]:
     """The login may not remove all of these keys: each by itself; what it may not remove was the caller's mistake."""
     for key in taken.more:
-        yield from _sent(road, link, removal((), [key]), until)
+        yield from _sent(road, link, removal((), [key]), until, exchange)
     for each in taken.dues:
         one = Taken([each], [])
-        reply = yield from _sent(road, link, removal([each[0]]), until)
+        reply = yield from _sent(road, link, removal([each[0]]), until, exchange)
         if type(reply) is ErrorReply and str(reply).startswith("NOPERM"):
             road.journal.refused(one)
         elif isinstance(reply, Exception):

@@ -10,8 +10,9 @@ same link, so to the same server. In any case the trip tells the tiers of this p
 from __future__ import annotations
 
 import random
+from collections.abc import Generator, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ..errors import CacheError
 from ..plans.effects import Script
@@ -20,15 +21,13 @@ from .clock import until as until_
 from .due import deliver
 from .failures import Broken, ErrorReply, NotConnected
 from .packing import pack
-from .road import Acquire, Exchange, Heal, Pause, Road, Trip, TripEffect
 from .translate import is_loading, is_unknown_script, translate
 from .words import key_of, words
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
     from ..plans.effects import Step
     from .asked import Asked
+    from .due import Journal
 
 __all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "translated", "trip"]
 
@@ -36,6 +35,51 @@ __all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect",
 RETRIES = 2
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
+
+
+class Acquire(NamedTuple):
+    """Lend a link by that instant (monotonic). NotConnected, or CacheTimeout where all links are busy."""
+
+    until: float
+
+
+class Exchange(NamedTuple):
+    """Send these bytes on the link, and read that many replies, by that instant."""
+
+    link: object
+    data: bytes
+    wanted: int
+    until: float
+
+
+class Pause(NamedTuple):
+    """Wait that many seconds."""
+
+    seconds: float
+
+
+class Heal(NamedTuple):
+    """No link could be opened: start the server again, if it is a server that we start (``embedded://``)."""
+
+
+TripEffect: TypeAlias = "Acquire | Exchange | Pause | Heal"
+Trip: TypeAlias = Generator[TripEffect, object, list[object]]
+
+
+class Road(Protocol):
+    """The facts about a connection that its trips need."""
+
+    shown: str  # its DSN without passwords, for messages
+    timeout: float  # seconds for a reply
+    known: set[str]  # scripts whose text was sent
+    trips: int  # round trips so far
+
+    @property
+    def journal(self) -> Journal:
+        """Changes that failed, to be sent ahead of all else."""
+
+    def wrote(self, steps: Sequence[Step]) -> None:
+        """The server has carried out these steps, or may have."""
 
 
 def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
@@ -53,7 +97,8 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             try:
                 link = yield Acquire(until)
                 if road.journal.holds:
-                    yield from deliver(road, link, steps, until)
+                    ahead: Generator[TripEffect, Any, None] = deliver(road, link, steps, until, Exchange, Pause)
+                    yield from ahead
                 begun = True
                 replies = yield from _exchange(road, link, steps, atomic, asked, until)
             except CacheError:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rcollections.plans.effects import Plan
     from rcollections.plans.functions.job import Job
-    from rcollections.wire.road import Taken
+    from rcollections.wire.due import Taken
     from tests.interleavings.parts import Actor
     from tests.interleavings.scenario import Scenario
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rcollections.plans.effects import Step
     from rcollections.plans.purpose import Due
-    from rcollections.wire.road import Taken
+    from rcollections.wire.due import Taken
 
 __all__ = ["KEEPING_GUARDS", "keepings"]
 
