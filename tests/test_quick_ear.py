@@ -68,7 +68,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 def test_a_change_shows_while_no_other_thread_of_python_runs(server: Server) -> None:
     """The reader keeps the GIL for whole seconds, so only a loop without it can have heard."""
-    with server.client() as bare, Process(READER, server.dsn + "?staleness=60", quiet=False) as reader:
+    with server.client() as bare, Process(READER, server.dsn + "?staleness=60&timeout=20", quiet=False) as reader:
         bare.set("value", 1)
         wait_until(lambda: reader("hit()"), 20, "it is held")
         reader("keep_the_gil()")
@@ -139,7 +139,7 @@ def test_a_flush_empties_all(server: Server) -> None:
 
 
 def test_a_fork_serves_nothing_and_leaves_its_parent_alone(server: Server) -> None:
-    with server.client() as bare, Process(READER, server.dsn + "?staleness=60") as reader:
+    with server.client() as bare, Process(READER, server.dsn + "?staleness=60&timeout=20", quiet=False) as reader:
         wait_until(lambda: reader("hit()"), 20, "it is held")
         assert reader("forked()") == "miss"
         assert reader("hit()"), "the parent hears on"
@@ -148,7 +148,7 @@ def test_a_fork_serves_nothing_and_leaves_its_parent_alone(server: Server) -> No
 
 
 def test_a_killed_connection_ends_the_proof_at_once(server: Server) -> None:
-    with server.client() as bare, Process(READER, server.dsn + "?staleness=60") as reader:
+    with server.client() as bare, Process(READER, server.dsn + "?staleness=60&timeout=20", quiet=False) as reader:
         wait_until(lambda: reader("hit()"), 20, "it is held")
         bare.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         bare.set("value", 5)

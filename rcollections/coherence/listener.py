@@ -64,9 +64,7 @@ class Listener:
         """The threads are in the parent: close the copies of its sockets, and drop held values."""
         ears = self._ear, self._next
         self._forget()
-        self.words.end()
-        for tier in self._tiers:
-            tier.lost()
+        self._empty()
         for ear in ears:
             if ear is not None:
                 with suppress(Exception):
@@ -154,11 +152,8 @@ class Listener:
             else:
                 self._ear = None
                 self.prefixes = ()
-                self.words.end()
-                for tier in self._tiers:
-                    tier.lost()
-                for each in list(self.followers):
-                    each.lost(ear)
+                self._empty()
+                self.missed(ear)
                 if self._next is None:
                     self._next = ear
                 else:
@@ -171,6 +166,12 @@ class Listener:
             if self._ready and self._ear is None and self._next is not None:
                 self._take(self._next)
         self.start()  # more prefixes may be wanted by now
+
+    def _empty(self) -> None:
+        """Nothing that was read before counts any more (F4)."""
+        self.words.end()
+        for tier in self._tiers:
+            tier.lost()
 
     # -- told by an ear ----------------------------------------------------------------------------
 
@@ -195,12 +196,9 @@ class Listener:
         self.state, self.why = "live", "changes are heard"
         if old is not None and old is not ear:
             old.stop()
-            for each in list(self.followers):
-                each.lost(old)
+            self.missed(old)
             if old.server != ear.server:
-                self.words.end()
-                for tier in self._tiers:
-                    tier.lost()
+                self._empty()
         for tier in self._tiers:
             tier.begin()
 
@@ -226,13 +224,10 @@ class Listener:
                 self._ready = False
             if ear is not self._ear:
                 return
-            self.words.end()
-            for tier in self._tiers:
-                tier.lost()
+            self._empty()
             self.prefixes = ()
             self.state, self.why = "unproven", "the server answered the listener with an error"
-            for each in list(self.followers):
-                each.lost(ear)  # the error may have answered a SUBSCRIBE of this follower
+            self.missed(ear)  # the error may have answered a SUBSCRIBE of a follower
 
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
         """All changes that were acknowledged before this instant have been heard."""
