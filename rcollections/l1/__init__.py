@@ -8,7 +8,7 @@ from __future__ import annotations
 from . import interpreters as interpreters  # first of all: in a sub-interpreter it ends the import
 from . import users
 from .calls import ABSENT, PLAIN, SKIP, TOLD, Block, bypassed, is_exact
-from .chosen import COMPILED, Hit, Near, Owner, Store, Tier, Token, bypass, enable, renew, watch
+from .chosen import COMPILED, Hit, Near, Owner, Store, Tier, Token, Words, bypass, enable, renew, watch
 from .counts import TierCounts
 from .packed import Packed
 from .sharing import is_immutable
@@ -17,6 +17,6 @@ from .stats import StoreStats
 
 __all__ = [
     "ABSENT", "COMPILED", "PLAIN", "SKIP", "TOLD", "Block", "Hit", "Near", "Owner", "Packed", "Store", "StoreStats",
-    "Tier", "TierCounts", "Token", "bypass", "bypassed", "enable", "estimate", "is_exact", "is_immutable", "renew",
-    "users", "watch",
+    "Tier", "TierCounts", "Token", "Words", "bypass", "bypassed", "enable", "estimate", "is_exact", "is_immutable",
+    "renew", "users", "watch",
 ]  # fmt: skip

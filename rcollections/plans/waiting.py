@@ -11,7 +11,7 @@ context) still carries the mark, which says nothing any more: such work may ask 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,8 @@ async def _awaited(awaitable: Awaitable[Any], marks: tuple[Mark, ...], mine: lis
         return await awaitable
     finally:
         _end(mine)
-        _marks.reset(before)
+        with suppress(ValueError):  # a task that was dropped ends in the context of whoever collects it
+            _marks.reset(before)
 
 
 def _end(marks: list[Mark]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..wire.imports import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Links"]
 
+# What calls import when they need it first: loaded before the first link is opened, since calls may be interrupted.
+BEFORE = (
+    "hashlib",
+    "json",
+    "rcollections.servers.background",
+    "rcollections.servers.leases",
+    "rcollections.values.pickling",
+    "rcollections.wire.links.connecting",
+    "rcollections.wire.pool",
+)
 ANY = 1 << 30  # links
 
 
@@ -55,6 +66,7 @@ class Links:
         """A new link, by that instant; blocks. NotConnected or TimeoutError if no link can be opened."""
         opener = self._opener
         if opener is None:
+            load(*BEFORE)
             from ..wire.links.connecting import connector
 
             opener = self._opener = connector(self.place())
@@ -62,6 +74,7 @@ class Links:
 
     def open_pool(self) -> Pool:
         """The pool of all threads."""
+        load(*BEFORE)
         from ..wire.pool import Pool
 
         with self._lock:
@@ -76,6 +89,14 @@ class Links:
         pool = AsyncPool(self.open, self._limit, self._dsn.shown)
         self._pools.add(pool)
         return pool
+
+    def doubt(self) -> None:
+        """Use no link again that is idle now: links that were opened before a failure may lead nowhere."""
+        pool = self.pool
+        if pool is not None:
+            pool.drop_idle()
+        for each in list(self._pools):
+            each.drop_idle_soon()
 
     def heal(self) -> None:
         """Start an embedded server again, if it is gone; blocks. Nothing to do for other servers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Broken", "ErrorReply", "NotConnected", "Why"]
+__all__ = ["Broken", "ErrorReply", "Late", "NotConnected", "Why", "is_silence"]
 
 Why = Literal["lost", "login", "loading", "answer"]
 
@@ -15,6 +15,24 @@ class ErrorReply(Exception):
 
 class Broken(Exception):
     """The connection ended, or bytes came that are no reply: the server may have carried out the steps."""
+
+
+class Late(TimeoutError):
+    """The instant came before the whole reply. ``size`` bytes of the reply had come.
+
+    ``silent``: the server had its whole time, and no byte moved in it. Not so for a reply that is arriving, for a
+    deadline that is nearer than the timeout, or where the wait for a free connection took the time.
+    """
+
+    def __init__(self, silent: bool, size: int = 0, text: str = "timed out") -> None:
+        super().__init__(text)
+        self.silent = silent
+        self.size = size
+
+
+def is_silence(seconds: float, timeout: float) -> bool:
+    """Whether that long without a byte is the server's silence, and not only one call that had little time."""
+    return seconds >= 0.9 * timeout
 
 
 class NotConnected(Exception):

@@ -17,7 +17,9 @@ __all__ = ["Pool", "busy"]
 
 def busy(limit: int, where: str) -> CacheTimeout:
     """The error of a caller for whom no link came back in time."""
-    return CacheTimeout(f"all {limit} connections to {where} are busy: raise max_connections, or use fewer threads")
+    error = CacheTimeout(f"all {limit} connections to {where} are busy: raise max_connections, or use fewer threads")
+    error._about = "call"  # waiting for a connection tells nothing of the server
+    return error
 
 
 class Pool:
@@ -68,10 +70,9 @@ class Pool:
 
     def release(self, link: Any) -> None:
         """Give back a link with no reply outstanding."""
-        if self._closed:
-            link.close()
-        else:
-            self._free.append(link)
+        self._free.append(link)
+        if self._closed:  # asked after the append: ``close`` in another thread may have emptied the list just before
+            self.drop_idle()
         self._room.release()
 
     def discard(self, link: Any) -> None:
@@ -82,5 +83,13 @@ class Pool:
     def close(self) -> None:
         """Close idle links now, and used links when they come back."""
         self._closed = True
-        while self._free:
-            self._free.pop().close()
+        self.drop_idle()
+
+    def drop_idle(self) -> None:
+        """Close idle links now; the links that are in use stay. From any thread."""
+        while True:
+            try:
+                link = self._free.pop()
+            except IndexError:  # another thread may have taken the last one
+                return
+            link.close()

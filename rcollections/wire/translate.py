@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError, WrongTypeError
-from .failures import ErrorReply, NotConnected
+from .failures import ErrorReply, Late, NotConnected
 from .reasons import NOT_REDIS, reason, slow
 
 __all__ = ["is_loading", "is_unknown_script", "translate"]
@@ -33,7 +33,7 @@ def translate(error: BaseException, where: str, key: str) -> CacheError:
     text = str(error)
     new: CacheError
     if isinstance(error, TimeoutError):
-        new = CacheTimeout(f"no whole answer from {where} in time{on}: {slow(text, where)}")
+        new = _late(error, where, on)
     elif isinstance(error, NotConnected):
         cause = error.error
         new = _not_connected(error, where, on, key)
@@ -44,6 +44,18 @@ def translate(error: BaseException, where: str, key: str) -> CacheError:
     # The server quotes an unknown command with its arguments, and arguments may be values.
     quoted = ", with args beginning with"
     new.__cause__ = ErrorReply(text.split(quoted)[0]) if quoted in text else cause
+    return new
+
+
+def _late(error: TimeoutError, where: str, on: str) -> CacheError:
+    why = slow(str(error), where)
+    if isinstance(error, Late) and error.size:
+        why = f"{error.size:,} bytes of it had come, raise timeout or keep less under one key"
+    elif isinstance(error, Late) and not error.silent:
+        why = "little time was left for it, by a deadline or after the wait for a free connection"
+    new = CacheTimeout(f"no whole answer from {where} in time{on}: {why}")
+    if isinstance(error, Late) and not error.silent:
+        new._about = "call"
     return new
 
 

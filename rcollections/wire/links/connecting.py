@@ -15,8 +15,9 @@ import redis.exceptions as theirs
 from redis.connection import AbstractConnection
 
 from ...values.interruptions import pass_on
-from ..failures import NotConnected
+from ..failures import Late, NotConnected, is_silence
 from ..reasons import TIMED_OUT
+from .addresses import connect as connect_to
 from .link import Link
 from .memory import memory_connector
 
@@ -32,11 +33,12 @@ __all__ = ["connector"]
 class _BoundedSocket:
     """A socket whose waits all end at one instant: for redis-py, which sets a timeout for each ``recv``."""
 
-    __slots__ = ("sock", "until")
+    __slots__ = ("came", "sock", "until")
 
     def __init__(self, sock: Any, until: float) -> None:
         self.sock = sock
         self.until = until
+        self.came = 0  # bytes
 
     def _arm(self) -> Any:
         left = self.until - time.monotonic()
@@ -46,7 +48,9 @@ class _BoundedSocket:
         return self.sock
 
     def recv_into(self, *args: object) -> int:
-        return int(self._arm().recv_into(*args))
+        size = int(self._arm().recv_into(*args))
+        self.came += size
+        return size
 
     def recv(self, *args: object) -> bytes:
         return bytes(self._arm().recv(*args))
@@ -76,11 +80,19 @@ class _Bounded:
         return _BoundedSocket(below._connect(), self.connect_until)
 
 
-class _Tcp(_Bounded, redis.Connection):
+class _Named(redis.Connection):
+    """Connects to a name, whichever of its addresses answers."""
+
+    def _connect(self) -> Any:
+        this: Any = self
+        return connect_to(this.host, this.port, this.connect_until)
+
+
+class _Tcp(_Bounded, _Named):
     pass
 
 
-class _Tls(_Bounded, redis.SSLConnection):
+class _Tls(_Bounded, redis.SSLConnection, _Named):
     pass
 
 
@@ -108,13 +120,15 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
 
     def connect(until: float) -> Link:
         made: Any = cls(**options)
-        made.connect_until = min(until, time.monotonic() + dsn.connect_timeout)
+        began = time.monotonic()
+        made.connect_until = min(until, began + dsn.connect_timeout)
         try:
             made.connect()
         except Exception as error:
+            came = getattr(made._sock, "came", 0)
             made.disconnect()
             pass_on(error)
-            raise _told(error) from None
+            raise _told(error, is_silence(time.monotonic() - began, dsn.connect_timeout), came) from None
         except BaseException:
             made.disconnect()
             raise
@@ -124,9 +138,9 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     return connect
 
 
-def _told(error: Exception) -> Exception:
+def _told(error: Exception, long: bool, came: int) -> Exception:
     if isinstance(error, (theirs.TimeoutError, TimeoutError)):
-        return TimeoutError(TIMED_OUT)
+        return Late(long and not came, came, TIMED_OUT)
     if isinstance(error, theirs.AuthenticationError):
         why: Why = "login"
     elif isinstance(error, theirs.BusyLoadingError):
@@ -163,8 +177,6 @@ def _options(dsn: Dsn) -> dict[str, object]:
         "socket_timeout": dsn.timeout,
         "socket_connect_timeout": dsn.connect_timeout,
     }
-    if not dsn.path:
-        options["socket_keepalive"] = True
     if dsn.tls:
         options.update(dsn.ssl)
     return options
