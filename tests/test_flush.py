@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rcollections import CacheError, cached, flush
-from rcollections.testing import Process, Server, wait_until
+from rcollections import CacheError, cached, connection, flush, invalidate_tags
+from rcollections.testing import Process, Server, isolated, wait_until
 from tests.kinds import SERVERS
 
 
@@ -106,3 +106,23 @@ def test_it_takes_no_time_when_nothing_is_to_do(fresh: Any) -> None:
     for _ in range(100):
         assert flush()
     assert time.monotonic() - began < 1
+
+
+def test_invalidations_that_are_kept_are_sent() -> None:
+    """The server was away when they failed: flush() says so, and sends them when it is back."""
+    with Server(SERVERS[0]) as server, isolated(f"{server.dsn}?timeout=0.5"):
+
+        @cached(ttl=60, tags=("prices",), l1=False)
+        def price(n: int) -> int:
+            return n
+
+        assert price(1) == 1
+        server.freeze()
+        with pytest.raises(CacheError):
+            invalidate_tags("prices")
+        began = time.monotonic()
+        assert not flush(0.3)
+        assert time.monotonic() - began < 5
+        server.thaw()
+        assert flush(10)
+        assert not len(connection().journal)

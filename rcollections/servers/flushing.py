@@ -5,23 +5,30 @@ from __future__ import annotations
 import sys
 import time
 from concurrent.futures import wait
+from contextlib import nullcontext
 from typing import Any
 
 from ..errors import CacheError
-from . import background
+from ..wire.clock import deadline
+from . import background, resending
 
 __all__ = ["flush"]
 
 _PAUSE = 0.005  # seconds between two looks at tasks of event loops
+_RETRY = 0.1  # seconds between two tries to send what is kept
 
 
 def flush(timeout: float | None = None) -> bool:
     """Wait until all background work of this process is done: refreshes, ``f.bg()`` and ``f.future()``.
 
+    Invalidations that failed and are kept are work too: they are sent first, which needs the server. While it is down
+    only ``timeout`` ends the wait.
+
     For processes that end without the end of the interpreter (``os._exit``, as RQ's work horses do; a container that is
     frozen after an answer): what runs in the background then would be lost. An interpreter that ends in order waits by
     itself. ``timeout`` is in seconds; None: as long as it takes. Gives True if all is done, also what was begun
-    meanwhile; False if the time was up. Exceptions of the work go where they always go. No round trip of its own.
+    meanwhile; False if the time was up. Exceptions of the work go where they always go. No round trip of its own
+    where nothing is kept.
 
     Of event loops that run on other threads the background tasks count too. In an event loop it would block: await
     ``asyncio.to_thread(flush, 5)`` there. Called as it is, it answers False while tasks of that loop are not done.
@@ -48,11 +55,21 @@ def flush(timeout: float | None = None) -> bool:
                 return False
             continue
         tasks, mine = _tasks()
-        if not tasks:
+        kept = not tasks and not _sent(left)
+        if not tasks and not kept:
             return not mine and not background.unfinished()
         if left == 0:
             return False
-        time.sleep(_PAUSE if left is None else min(_PAUSE, left))
+        pause = _RETRY if kept else _PAUSE
+        time.sleep(pause if left is None else min(pause, left))
+
+
+def _sent(seconds: float | None) -> bool:
+    """Try once to send the invalidations that are kept; gives whether none is left."""
+    for each in resending.unsent():
+        with nullcontext() if seconds is None else deadline(seconds):
+            each.flush()
+    return not resending.unsent()
 
 
 def _tasks() -> tuple[list[Any], bool]:
