@@ -124,8 +124,9 @@ def test_too_many_open_files(nothing: int) -> None:
         "import os, resource, socket, sys\n"
         "from rcollections import *\n"
         "configure(sys.argv[1])\n"
-        "try: KeyCache('k').get()\n"
+        "try: KeyCache('k').get()\n"  # imports what a connection needs
         "except CacheError: pass\n"
+        "configure(sys.argv[1] + '?l1=off')\n"  # another connection, of which no breaker is open
         "kept = []\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
         "try:\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import is_finalizing
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..key import Key
@@ -53,8 +54,17 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
 
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
-    async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """The long way of a call that L1 did not answer."""
+        called: Coroutine[Any, Any, R] = self._long(args, kwargs)
+        named: Any = called
+        named.__qualname__ = self._function.owner.soon.__qualname__  # Python names a coroutine that nobody awaits
+        return called
+
+    async def _long(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
+        if is_finalizing():  # as in ``sync``
+            wrapped: Callable[..., Coroutine[Any, Any, R]] = self.__wrapped__
+            return await wrapped(*args, **kwargs)
         job, connection = self._job(args, kwargs)
         if events.observers:
             return await events.awatched(self._function.counts.name, "call", job.key, self._answer(job, connection))

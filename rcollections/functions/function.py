@@ -58,7 +58,8 @@ class Function:
         )
         keyed = self.options.key is not None or decorator != "@cached"  # the identity is no part of the keys
         self.identity = Identity(fn, self.options.name, keyed=keyed, decorator=decorator)
-        self.owner = Owner(is_coroutine_function(fn))  # of the results that L1 holds of it
+        # Of the results that L1 holds of it.
+        self.owner = Owner(is_coroutine_function(fn), getattr(fn, "__qualname__", ""))
         self.keys = Keys(self.name, self.identity, cls, self.options, self.arguments, decorator)
         self.counts = Counts(self.options.name or name_of(fn), self.owner)
         self.holding = Holding(self.keys, self.owner, self.counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import is_finalizing
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..key import Key
@@ -50,6 +51,8 @@ class CachedFunction(Decorated, Generic[P, R]):
 
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call that L1 did not answer."""
+        if is_finalizing():  # no thread runs any more, and modules go: what is asked now is only computed
+            return self.__wrapped__(*args, **kwargs)
         job, connection = self._job(args, kwargs)
         if events.observers:
             return events.watched(self._function.counts.name, "call", job.key, lambda _: self._answer(job, connection))

@@ -5,6 +5,7 @@ Each of the three exists compiled and in pure Python; ``chosen`` takes the compi
 
 from __future__ import annotations
 
+from . import interpreters as interpreters  # first of all: in a sub-interpreter it ends the import
 from . import users
 from .calls import ABSENT, PLAIN, SKIP, TOLD, Block, bypassed, is_exact
 from .chosen import COMPILED, Hit, Near, Owner, Store, Tier, Token, Words, bypass, enable, renew, watch

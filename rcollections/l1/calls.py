@@ -10,10 +10,15 @@ from __future__ import annotations
 from contextvars import ContextVar
 from itertools import count
 from threading import RLock
-from typing import Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
-    "ABSENT", "PLAIN", "SKIP", "TOLD", "Block", "bypassed", "call_arguments", "is_class", "is_exact", "number", "soon",
+    "ABSENT", "PLAIN", "SKIP", "TOLD", "Block", "bypassed", "call_arguments", "is_class", "is_exact", "number",
+    "soon_of",
 ]  # fmt: skip
 
 ABSENT: Any = type("ABSENT", (), {"__repr__": lambda _: "ABSENT", "__slots__": ()})()
@@ -56,6 +61,15 @@ def number() -> int:
 async def soon(value: object) -> Any:
     """A real coroutine whose result is there already."""
     return value
+
+
+def soon_of(name: str) -> Callable[[object], Any]:
+    """``soon``, of which the coroutines are called ``name``: Python names a coroutine that nobody awaits."""
+    if not name:
+        return soon
+    made = FunctionType(soon.__code__, soon.__globals__, name.rpartition(".")[2])
+    made.__qualname__ = name
+    return made
 
 
 def is_exact(args: tuple[Any, ...]) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..plans.purpose import Due, Whole
     from ..wire.dsn.dsn import Dsn
 
-__all__ = ["Kept", "Sender", "sender_of"]
+__all__ = ["Kept", "Sender", "sender_of", "unsent"]
 
 log = logging.getLogger("rcollections")
 
@@ -191,6 +191,11 @@ def sender_of(dsn: Dsn) -> Sender:
         if found is None:
             found = _senders[place] = Sender(dsn.shown)
         return found
+
+
+def unsent() -> list[Sender]:
+    """Those that keep something, and have a connection to send it over."""
+    return [each for each in list(_senders.values()) if each.journal.holds and each.roads]
 
 
 def _begin_anew() -> None:
