@@ -23,6 +23,7 @@ from .errors import (
     DecodeError,
     EncodeError,
     KeyExistsError,
+    LockLost,
     WrongTypeError,
 )
 from .functions.invalidation import ainvalidate_tags, invalidate_tags
@@ -53,6 +54,7 @@ __all__ = [
     "KeyExistsError",
     "L1Info",
     "LocalCache",
+    "LockLost",
     "SetCache",
     "SortedSetCache",
     "WrongTypeError",

@@ -16,6 +16,7 @@ __all__ = [
     "DecodeError",
     "EncodeError",
     "KeyExistsError",
+    "LockLost",
     "WrongTypeError",
 ]
 
@@ -65,3 +66,7 @@ class ChangedError(CacheError):
 
 class KeyExistsError(CacheError, ValueError):
     """``add`` found that the key exists already; nothing was changed."""
+
+
+class LockLost(CacheError):
+    """The lock of a block ran out before the block had ended: another caller may have had it meanwhile."""

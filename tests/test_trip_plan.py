@@ -132,7 +132,7 @@ def test_it_gives_up_after_some_tries() -> None:
     ("why", "text", "said"),
     [
         ("login", "WRONGPASS invalid username-password pair", "refused the login"),
-        ("answer", "ERR DB index is out of range", "answered with an error"),
+        ("answer", "ERR DB index is out of range", "has no database of this number"),
         ("answer", "NOPERM this user has no permissions", "may not do this"),
     ],
 )

@@ -9,6 +9,8 @@ from ..errors import ConfigError
 from ..l1 import Owner
 from ..observe.names import name_of
 from ..plans.functions.job import Job
+from ..plans.patience import Patience
+from ..plans.target import milliseconds
 from .arguments import Arguments
 from .binding import Bindings, flights_of_threads
 from .callkeys import Keys
@@ -64,6 +66,7 @@ class Function:
         self._ttl: Any = self.options.ttl if takes_arguments(self.options.ttl) else None
         if self._ttl is not None and decorator != "@cached":
             raise ConfigError(f"{decorator} of {self.name}: ttl is a number of seconds, or a function of one value")
+        self.patience = Patience(milliseconds(self.options.lease))
         self._bindings = Bindings()
 
     def bound(self, flights: Callable[[Connection], Flights] = flights_of_threads, loop: object = None) -> Binding:

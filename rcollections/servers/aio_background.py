@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..plans.waiting import computing
+from ..plans.waiting import apart
 from ..wire.aio_signals import AsyncSignal
 from ..wire.clock import no_deadline
 from .background import report
@@ -34,7 +34,7 @@ def in_background(make: Callable[[], Coroutine[object, object, object]], *, once
 
     async def run() -> None:
         no_deadline()
-        computing.set(frozenset())
+        apart()
         await make()
 
     task = asyncio.ensure_future(run())

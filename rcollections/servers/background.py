@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..forks import at_fork
-from ..plans.waiting import computing
+from ..plans.waiting import apart, computing
 from ..wire.clock import no_deadline
 from ..wire.signals import Signal
 from .workers import Task, Workers
@@ -117,7 +117,7 @@ def in_background(fn: Callable[[], object], *, once: object = None, wait: bool =
 
     def run() -> None:
         no_deadline()
-        computing.set(frozenset())
+        apart()
         fn()
 
     future = _start(pool.workers, run, first=False)
@@ -139,7 +139,7 @@ def waiting(signal: object) -> AbstractContextManager[None]:
 
 def _nested(workers: Workers) -> bool:
     """Whether this is background work, or the computation of a cached function: other work may wait for it."""
-    return workers.here or bool(computing.get())
+    return workers.here or bool(computing())
 
 
 def _has_room(workers: Workers) -> bool:

@@ -12,6 +12,7 @@ from ..forks import after_fork
 from ..plans.effects import Command
 from ..plans.flights import Flights
 from ..plans.naming import beside, tags
+from ..plans.orphans import Orphans
 from ..plans.steps import written
 from ..wire.clock import no_deadline
 from ..wire.raw import check
@@ -53,7 +54,7 @@ class Connection:
         self.codec = Codecs(dsn, keyring)
         self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self))
         self.breaker = Breaker(dsn.shown, self._ping, _start)
-        self.flights = Flights(Signal)  # of all threads; each event loop has its own
+        self.flights = Flights(Signal, orphans=Orphans(self._left))  # of all threads; each event loop has its own
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         after_fork(self._after_fork)
 
@@ -62,6 +63,11 @@ class Connection:
 
     def _ping(self) -> None:
         self.one(Command(("PING",)))
+
+    def _left(self) -> None:
+        from .leases import look  # with the first lease: `import rcollections` shall be quick
+
+        look(self)
 
     def _after_fork(self) -> None:
         self.flights.forget()  # the threads that were computing are in the parent
@@ -101,6 +107,9 @@ class Connection:
 
     def wrote(self, steps: Sequence[Step]) -> None:
         """These steps were sent, or may have been: tell the tiers of this process which keys they wrote (F6)."""
+        changes = self.flights.changes
+        if changes.running and any(written(step, self._apart) != () for step in steps):
+            changes.count += 1
         if not any_tiers():
             return
         for step in steps:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..wire.imports import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Links"]
 
+# What calls import when they need it first: loaded before the first link is opened, since calls may be interrupted.
+BEFORE = (
+    "hashlib",
+    "json",
+    "rcollections.servers.background",
+    "rcollections.servers.leases",
+    "rcollections.values.pickling",
+    "rcollections.wire.links.connecting",
+    "rcollections.wire.pool",
+)
+ANY = 1 << 30  # links
+
 
 class Links:
     """Opens links, and knows the pools that keep open links. The first link imports redis-py."""
@@ -26,6 +39,8 @@ class Links:
         self._dsn = dsn
         self._embedded: EmbeddedServer | None = None
         self._opener: Callable[[float], object] | None = None
+        # A server in this process has no sockets that could run out: any number of threads and tasks may ask it.
+        self._limit = dsn.max_connections if dsn.kind != "memory" else ANY
         self.pool: Pool | None = None  # of all threads, made on first use
         self._pools: WeakSet[AsyncPool] = WeakSet()  # one pool per event loop, held by ``loops``
         self._lock = threading.RLock()
@@ -51,6 +66,7 @@ class Links:
         """A new link, by that instant; blocks. NotConnected or TimeoutError if no link can be opened."""
         opener = self._opener
         if opener is None:
+            load(*BEFORE)
             from ..wire.links.connecting import connector
 
             opener = self._opener = connector(self.place())
@@ -58,18 +74,19 @@ class Links:
 
     def open_pool(self) -> Pool:
         """The pool of all threads."""
+        load(*BEFORE)
         from ..wire.pool import Pool
 
         with self._lock:
             if self.pool is None:
-                self.pool = Pool(self.open, self._dsn.max_connections, self._dsn.shown)
+                self.pool = Pool(self.open, self._limit, self._dsn.shown)
             return self.pool
 
     def open_async_pool(self) -> AsyncPool:
         """A pool for the running event loop. The caller keeps the pool as long as the loop."""
         from ..wire.aio_pool import AsyncPool
 
-        pool = AsyncPool(self.open, self._dsn.max_connections, self._dsn.shown)
+        pool = AsyncPool(self.open, self._limit, self._dsn.shown)
         self._pools.add(pool)
         return pool
 

@@ -24,8 +24,8 @@ class Late(TimeoutError):
     deadline that is nearer than the timeout, or where the wait for a free connection took the time.
     """
 
-    def __init__(self, silent: bool, size: int = 0) -> None:
-        super().__init__("timed out")
+    def __init__(self, silent: bool, size: int = 0, text: str = "timed out") -> None:
+        super().__init__(text)
         self.silent = silent
         self.size = size
 
@@ -40,11 +40,11 @@ class NotConnected(Exception):
 
     ``why`` is "lost" (refused, unreachable, closed), "loading" (the server reads its data), "login" (the server
     refused the login) or "answer" (it answered the handshake with another error). ``error`` is the error of the
-    socket or of redis-py.
+    socket or of redis-py, and ``text`` what was said of it.
     """
 
-    def __init__(self, why: Why, error: BaseException) -> None:
-        super().__init__(str(error))
+    def __init__(self, why: Why, error: BaseException, text: str = "") -> None:
+        super().__init__(text or str(error))
         self.why = why
         self.error = error
 

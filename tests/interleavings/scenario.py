@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcollections.coherence.proof import Proof
 from rcollections.l1.tier import Tier
-from rcollections.plans import guards, op, through
+from rcollections.plans import guards, lockblocks, op, through
 from rcollections.plans import tags as bump
 from rcollections.plans.collections import keys, loads, strings
 from rcollections.plans.entries import VALUE, Entry, pack
@@ -59,6 +59,7 @@ class Parts:
     loads: Any = loads
     op: Any = op
     strings: Any = strings
+    lockblocks: Any = lockblocks
     clear: Any = CLEARED
     tier: Any = Tier  # of the process
     proof: Any = Proof
@@ -102,12 +103,14 @@ class Scenario:
     evict: tuple[str, ...] = ()  # keys that go at any time
     faults: int = 0  # messages without an answer
     may_fail: tuple[str, ...] = ()  # of these scripts
+    late_copies: bool = True  # whether what got no answer may also arrive later
     crashes: int = 0
     may_crash: tuple[int, ...] = ()
     cancels: int = 0
     may_cancel: tuple[int, ...] = ()
     renewals: int = 0  # a lease
     deaf: bool = False  # nothing that is published is heard
+    idle: bool = False  # the background does not come to tell the server of orphans
     prompt: bool = False  # nobody ever needs the net
     patience: int = 5_000  # ms until everybody has an answer
     computations: int | None = None  # at most

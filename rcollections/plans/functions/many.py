@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from ...errors import CacheError
 from ..admission import admitted
-from ..effects import Batch, Command, Plan, Subscribe, Wait
+from ..effects import Batch, Command, Plan, Subscribe, Wait, original
 from ..waiting import waiting_for
 from .found import ServerFailed
 from .many_leases import compute_all, compute_owned, leases
 from .many_reads import entries_in, read_cached
+from .unserved import answer, begin, end, over, wait_unserved
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -67,13 +68,49 @@ def _without_server(
 ) -> Plan[Values]:
     if next(iter(jobs.values())).recipe.raises:
         raise error
-    return (yield from _uncached(jobs, wanted, found, compute))
+    return (yield from _unserved(jobs, wanted, found, compute))
 
 
 def _uncached(jobs: Jobs, wanted: list[Hashable], found: Values, compute: Compute) -> Plan[Values]:
     if wanted:
         found.update((yield from compute_all(jobs, wanted, compute)))
     return {each: found[each] for each in jobs if each in found}
+
+
+def _unserved(jobs: Jobs, wanted: list[Hashable], found: Values, compute: Compute) -> Plan[Values]:
+    """Without the server: compute what no other caller of this process computes, then wait for the others (W7)."""
+    alone: list[Hashable] = []
+    left, flights = list(wanted), next(iter(jobs.values())).recipe.flights
+    while left:
+        own = {each: begin(jobs[each]) for each in left}
+        theirs = {}
+        try:
+            there = {each: flights.share(jobs[each].key, mine) for each, mine in own.items()}
+            mine = [each for each in left if there[each] is own[each]]
+            theirs = {each: other for each, other in there.items() if other is not own[each]}
+            if mine:
+                values = yield from compute_all(jobs, mine, compute)
+                found.update(values)
+                for each in mine:
+                    if each in values:
+                        end(jobs[each], own[each], values[each])
+                    else:
+                        own[each].alone = True
+        except Exception as raised:
+            for one in own.values():
+                one.error, one.trace = original(raised), raised.__traceback__
+            raise
+        finally:
+            for each, one in own.items():
+                over(jobs[each], one)
+        left = []
+        for each, other in theirs.items():
+            yield from wait_unserved(jobs[each], other)
+            if other.valued:
+                found[each] = answer(jobs[each], other)
+            else:
+                (alone if other.alone else left).append(each)
+    return (yield from _uncached(jobs, alone, found, compute))
 
 
 def _answer(jobs: Jobs, found: Values, left_out: set[Hashable], missed: set[Hashable], compute: Compute) -> Plan[None]:

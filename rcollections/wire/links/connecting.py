@@ -16,6 +16,7 @@ from redis.connection import AbstractConnection
 
 from ...values.interruptions import pass_on
 from ..failures import Late, NotConnected, is_silence
+from ..reasons import TIMED_OUT
 from .addresses import connect as connect_to
 from .link import Link
 from .memory import memory_connector
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..dsn.dsn import Dsn
+    from ..failures import Why
 
 __all__ = ["connector"]
 
@@ -126,7 +128,7 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
             came = getattr(made._sock, "came", 0)
             made.disconnect()
             pass_on(error)
-            raise _told(error, is_silence(time.monotonic() - began, dsn.connect_timeout), came) from error
+            raise _told(error, is_silence(time.monotonic() - began, dsn.connect_timeout), came) from None
         except BaseException:
             made.disconnect()
             raise
@@ -138,14 +140,29 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
 
 def _told(error: Exception, long: bool, came: int) -> Exception:
     if isinstance(error, (theirs.TimeoutError, TimeoutError)):
-        return Late(long and not came, came)
+        return Late(long and not came, came, TIMED_OUT)
     if isinstance(error, theirs.AuthenticationError):
-        return NotConnected("login", error)
-    if isinstance(error, theirs.BusyLoadingError):
-        return NotConnected("loading", error)
-    if isinstance(error, (theirs.ConnectionError, OSError)):
-        return NotConnected("lost", error)
-    return NotConnected("answer", error)
+        why: Why = "login"
+    elif isinstance(error, theirs.BusyLoadingError):
+        why = "loading"
+    elif isinstance(error, (theirs.ConnectionError, OSError)):
+        why = "lost"
+    else:
+        why = "answer"
+    return NotConnected(why, _root(error), str(error))
+
+
+def _root(error: Exception) -> Exception:
+    """The error of the socket below an error of redis-py, if there is one: alone it says all, without the chain."""
+    below: BaseException | None = error
+    for _ in range(10):  # redis-py's chain has two or three
+        if below is None or isinstance(below, OSError):
+            break
+        below = below.__cause__ or below.__context__
+    if isinstance(below, OSError):
+        error = below
+    error.__cause__, error.__suppress_context__ = None, True
+    return error
 
 
 def _options(dsn: Dsn) -> dict[str, object]:
