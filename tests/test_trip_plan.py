@@ -9,6 +9,8 @@ import pytest
 
 from rcollections import CacheConnectionError, CacheError, CacheTimeout, deadline
 from rcollections.plans.effects import Command, Script
+from rcollections.plans.purpose import Due
+from rcollections.servers.journal import Journal
 from rcollections.wire.asked import Asked
 from rcollections.wire.failures import Broken, ErrorReply, NotConnected
 from rcollections.wire.trips import RETRIES, Acquire, Exchange, Heal, Pause, trip
@@ -46,6 +48,7 @@ class Walk:
             shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps),
             doubt=lambda: self.told.append("doubt"), failed=lambda error: self.told.append(error._about),
         )  # fmt: skip
+        self.road.journal = Journal("redis://there")
         self.plan = trip(self.road, steps, atomic, asked)
         self.links: list[FakeLink] = []
         self.effects: list[str] = []
@@ -231,3 +234,59 @@ def test_a_transaction_that_was_refused_tells_the_step() -> None:
     refused = ErrorReply("ERR wrong number of arguments for 'get' command")
     walk = Walk(WRITE, Command(("GET",)), atomic=True)
     assert walk.play([b"OK", b"QUEUED", refused, ErrorReply("EXECABORT Transaction discarded")]) == [refused, refused]
+
+
+# -- what is kept goes first (J1) ----------------------------------------------------------------------
+
+
+def owing(*steps: Any) -> Walk:
+    """A trip of a process that has kept an invalidation."""
+    walk = Walk(*steps)
+    walk.road.journal.keep([Due("f", "rc:l:{f}", "rc:w:f")])
+    return walk
+
+
+def test_what_is_kept_goes_ahead_in_an_exchange_of_its_own() -> None:
+    """The reply is awaited: else a read behind it could be a hit on what it could not remove."""
+    walk = owing(READ)
+    assert walk.play([2, 0], [None]) == [None]
+    assert walk.effects == ["Acquire", "Exchange", "Exchange"]
+    assert b"UNLINK\r\n$1\r\nf\r\n$8\r\nrc:l:{f}" in walk.sent[0]
+    assert b"PUBLISH" in walk.sent[0]
+    assert not walk.road.journal.holds
+
+
+def test_a_link_that_breaks_while_it_carries_what_is_kept() -> None:
+    """The steps were not sent, so a write is tried again too; what was kept is kept still, and goes first again."""
+    walk = owing(WRITE)
+    assert walk.play(CUT, [1, 0], [1]) == [1]
+    assert walk.effects == ["Acquire", "Exchange", "Pause", "Acquire", "Exchange", "Exchange"]
+    assert [link.end for link in walk.links] == ["discarded", "released"]
+
+
+@pytest.mark.parametrize("word", ["READONLY You can't write against a read only replica.", "MISCONF no", "BUSY now"])
+def test_a_server_that_does_not_remove_is_not_read(word: str) -> None:
+    """The call raises; the next link may lead to a server that does."""
+    walk = owing(READ)
+    with pytest.raises(CacheError):
+        walk.play([ErrorReply(word), 0])
+    assert [link.end for link in walk.links] == ["discarded"]
+    assert walk.road.journal.holds
+
+
+def test_a_server_that_loads_its_data_is_waited_for_with_what_is_kept() -> None:
+    """It has executed nothing."""
+    walk = owing(READ)
+    loading = ErrorReply("LOADING Redis is loading the dataset in memory")
+    assert walk.play([loading, loading], [1, 0], [b"v"]) == [b"v"]
+
+
+def test_whoever_is_interrupted_while_it_carries_what_is_kept() -> None:
+    """It counts as not sent, and no other trip waits for it."""
+    walk = owing(READ)
+    next(walk.plan)
+    walk.plan.send(FakeLink(0))
+    with pytest.raises(KeyboardInterrupt):
+        walk.plan.throw(KeyboardInterrupt())
+    assert walk.road.journal.holds
+    assert not walk.road.journal.waits(frozenset(["f"]))

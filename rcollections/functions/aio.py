@@ -13,6 +13,7 @@ from ..plans.functions.invalidate import expire, invalidate
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
+from ..plans.purpose import change
 from ..servers.drivers.aio import adrive
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
@@ -149,10 +150,11 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
     async def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError for a function with a ``key=`` of its own."""
         function = self._function
-        connection = function.bound(flights_of, running_loop()).connection
+        _, recipe, connection, _ = function.bound(flights_of, running_loop())
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
-            return await adrive(keys.clean_function(connection.namespace, function.keys.prefix("")), connection)
+            plan = keys.clean_function(connection.namespace, function.keys.prefix(""))
+            return await adrive(change(recipe, plan, whole=recipe.whole), connection)
 
     async def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

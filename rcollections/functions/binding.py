@@ -113,6 +113,8 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         ),
         late=passed,
         disabled=connection.disabled,
+        journal=connection.kept,
+        whole=parts.keys.whole(connection.namespace),
         namespace=connection.namespace,
         tiering=parts.holding.arm(connection),
         share=prototype.share,

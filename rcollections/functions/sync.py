@@ -13,6 +13,7 @@ from ..plans.functions.invalidate import expire, invalidate
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
+from ..plans.purpose import change
 from ..servers.drivers.sync import drive
 from .background import Background, Future
 from .decorated import Decorated
@@ -157,10 +158,11 @@ class CachedFunction(Decorated, Generic[P, R]):
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
         function = self._function
-        connection = function.bound().connection
+        _, recipe, connection, _ = function.bound()
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
-            return drive(keys.clean_function(connection.namespace, function.keys.prefix("")), connection)
+            plan = keys.clean_function(connection.namespace, function.keys.prefix(""))
+            return drive(change(recipe, plan, whole=recipe.whole), connection)
 
     def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

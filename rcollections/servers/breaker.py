@@ -42,11 +42,14 @@ class Breaker:
         ping: Callable[[], object],
         start_probe: Callable[[Callable[[], None]], bool],
         clock: Callable[[], float] = time.monotonic,
+        due: Callable[[], bool] = lambda: False,
     ) -> None:
         self._where = where
         self._ping = ping
         self._start_probe = start_probe
         self._clock = clock
+        self._due = due  # whether changes wait to be sent: no answer closes the breaker before they were
+        self._trying: object = None  # the turn of the one change on purpose that asks a server that seems away
         self._lock = threading.Lock()
         self._failure: CacheError | None = None
         self._refused = False  # the log says that the server refuses a call (not that the server is away)
@@ -76,6 +79,23 @@ class Breaker:
     def undecided(self) -> float:
         """How long to wait before looking again, while a probe that started at once is under way; 0: do not wait."""
         return LOOK if self._probing and self._failure is not None and self._clock() < self._verdict_by else 0.0
+
+    def may_try(self, turn: object) -> bool:
+        """R1: whether a change on purpose may ask the server: always, but one at a time while the breaker is open.
+
+        The caller says ``tried`` with the same object in the end.
+        """
+        if self._failure is None:
+            return True
+        with self._lock:
+            if self._trying is None:
+                self._trying = turn
+            return self._trying is turn
+
+    def tried(self, turn: object) -> None:
+        """That change has ended; another one may ask."""
+        if self._trying is turn:
+            self._trying = None
 
     def _probe(self) -> None:
         try:
@@ -124,6 +144,9 @@ class Breaker:
         """The server answered. A refusal stays logged: reads may work while the server refuses writes."""
         if self._failure is None:
             return
+        if self._due():  # J1: an answer to what was sent before them
+            self._probing = False
+            return
         with self._lock:
             said = self._failure is not None
             self._failure, self._probing = None, False
@@ -141,6 +164,7 @@ class Breaker:
         """In the child of a fork: another thread may have held the lock, and the probe runs in the parent."""
         self._lock = threading.Lock()
         self._probing = False
+        self._trying = None
 
     def error(self) -> CacheError:
         """The error for a call that was kept from the server."""

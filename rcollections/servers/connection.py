@@ -23,6 +23,7 @@ from .codecs import Codecs
 from .drivers.trips import many, one, read_to_hold
 from .hearing import Hearing
 from .links import Links
+from .resending import Kept, sender_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,10 @@ class Connection:
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
         self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self))
-        self.breaker = Breaker(dsn.shown, self._ping, _start)
+        self._sender = sender_of(dsn)
+        self.journal = self._sender.journal
+        self.kept = Kept(self._sender, self)
+        self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
         self.flights = Flights(Signal, orphans=Orphans(self._left))  # of all threads; each event loop has its own
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         after_fork(self._after_fork)
@@ -152,6 +156,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""
+        self._sender.left(self)
         self.hearing.close()
         self.links.close()
 

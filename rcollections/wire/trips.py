@@ -18,6 +18,7 @@ from ..errors import CacheError
 from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
+from .due import deliver
 from .failures import Broken, ErrorReply, NotConnected
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
@@ -27,6 +28,7 @@ from .words import key_of, words
 if TYPE_CHECKING:
     from ..plans.effects import Step
     from .asked import Asked
+    from .due import Journal
 
 __all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "translated", "trip"]
 
@@ -73,6 +75,10 @@ class Road(Protocol):
     known: set[str]  # scripts whose text was sent
     trips: int  # round trips so far
 
+    @property
+    def journal(self) -> Journal:
+        """Changes that failed, to be sent ahead of all else."""
+
     def wrote(self, steps: Sequence[Step]) -> None:
         """The server has carried out these steps, or may have."""
 
@@ -93,9 +99,14 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
     try:
         while True:
             link: Any = None
+            begun = False
             replies: list[object]
             try:
                 link = yield Acquire(until)
+                if road.journal.holds:
+                    ahead: Generator[TripEffect, Any, None] = deliver(road, link, steps, until, Exchange, Pause)
+                    yield from ahead
+                begun = True
                 replies = yield from _exchange(road, link, steps, atomic, asked, until)
             except CacheError:
                 raise  # no link came back in time, or this machine lacks a package that a link needs
@@ -114,7 +125,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             except (Broken, OSError) as error:
                 _discard(link)
                 road.doubt()
-                failed, again = error, _is_safe(steps, atomic)
+                failed, again = error, not begun or _is_safe(steps, atomic)
             except BaseException:  # cancelled or interrupted
                 _discard(link)
                 raise

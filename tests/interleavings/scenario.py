@@ -16,6 +16,8 @@ from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
 from rcollections.plans.functions import call, invalidate, put, refresh, writing
 from rcollections.plans.functions.recipe import Recipe
+from rcollections.plans.purpose import removal
+from rcollections.servers.journal import Journal
 from tests.interleavings.parts import KEY
 from tests.interleavings.promises import Promises
 from tests.interleavings.scripts import SCRIPTS
@@ -64,6 +66,9 @@ class Parts:
     tier: Any = Tier  # of the process
     proof: Any = Proof
     own: str = "finally"  # when own writes are told to the tier: also "reply", "before", "never"
+    journal: Any = Journal  # of each process
+    removal: Any = removal
+    ahead: bool = True  # whether what is kept goes ahead of a trip
     fork: bool = True  # whether the child lets go of what its parent held
 
 

@@ -8,7 +8,7 @@ from ...errors import CacheError
 from ..admission import admitted
 from ..effects import Batch, Command, Plan, Subscribe, Wait, original
 from ..waiting import waiting_for
-from .found import ServerFailed
+from .found import ServerFailed, asked
 from .many_leases import compute_all, compute_owned, leases
 from .many_reads import entries_in, read_cached
 from .unserved import answer, begin, end, over, wait_unserved
@@ -16,6 +16,7 @@ from .unserved import answer, begin, end, over, wait_unserved
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
+    from .job import Job
     from .many_leases import Compute
     from .many_reads import Jobs, Values
 
@@ -146,12 +147,13 @@ def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
     try:
         if job.recipe.disabled:
             return (yield from _uncached(jobs, list(jobs), {}, compute))
-        mine, _ = yield from leases(jobs, "force", found)  # R1: whether the breaker is open or not
-        job.recipe.breaker.worked()
+        mine, _ = yield from asked(job.recipe.breaker, leases(jobs, "force", found))
         yield from compute_owned(jobs, mine, found, left_out, compute, drops=True)
+        _keep(each for each in jobs.values() if each.unanswered)
         return {each: found[each] for each in jobs if each in found}
     except ServerFailed as failed:
         error, told = failed.error, failed.told
+    _keep(jobs.values())
     if job.recipe.late():
         raise error
     if not told:
@@ -159,6 +161,12 @@ def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
         job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
     return (yield from _without_server(jobs, wanted, found, compute, error))
+
+
+def _keep(jobs: Iterable[Job[object]]) -> None:
+    """The older values could not be replaced: they have to go (J1)."""
+    for each in jobs:
+        each.keep()
 
 
 def _await_first(waiting: Jobs, found: Values) -> Plan[Jobs]:

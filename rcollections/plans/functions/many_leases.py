@@ -151,6 +151,7 @@ def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps:
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
+            job.unanswered = True
             job.note("error", reply)
             job.failed(reply)
             if job.recipe.raises:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...errors import CacheError
     from ...l1 import Tier, Token
     from ..flights import Flights
+    from ..purpose import Journal, Whole
     from ..target import Target
 
 __all__ = ["Breaker", "Recipe", "Tiering"]
@@ -26,6 +27,8 @@ class Breaker(Protocol):
 
     def allows(self) -> bool: ...
     def undecided(self) -> float: ...
+    def may_try(self, turn: object, /) -> bool: ...
+    def tried(self, turn: object, /) -> None: ...
     def error(self) -> CacheError: ...
     def failed(self, error: CacheError, /) -> None: ...
     def worked(self) -> None: ...
@@ -80,6 +83,8 @@ class Recipe:
     load_error: Callable[[bytes, str], BaseException | None] | None = None  # None of a type not in cache_errors
     late: Callable[[], bool] = _endless  # whether the deadline around this call has passed
     disabled: bool = False
+    journal: Journal | None = None  # keeps changes that failed (J1); None: of values that are not a function's
+    whole: Whole | None = None  # the keys of all calls, where they have a beginning of their own
     tiering: Tiering | None = None  # None: L1 holds nothing of this function
     share: bool = False
     awaits: bool = True  # whether the function is an async def

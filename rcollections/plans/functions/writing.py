@@ -29,7 +29,8 @@ def begin(job: Job[object]) -> Plan[tuple[bytes, list[bytes]]]:
         leave(job, token)
         raise
     except BaseException:  # the block will not run; the server may have given the lease all the same
-        yield from free(job, token, told=True)
+        if job.recipe.journal is None:  # else the journal removes the lease
+            yield from free(job, token, told=True)
         raise
     return token, [reply[1][at : at + 8] for at in range(0, len(reply[1]), 8)]
 
@@ -39,8 +40,10 @@ def finish(job: Job[object], token: bytes, stamps: list[bytes], data: bytes, ms:
     grace = job.recipe.grace if ms else 0
     entry = pack(Entry(data, VALUE, grace, tuple(stamps)))
     step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
+    number = job.number
     reply = yield from job.change(step)
     if reply[0] == b"ok":
+        job.stored(number)
         job.note("store")
     else:
         yield from delete(job)
