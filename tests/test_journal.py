@@ -130,6 +130,7 @@ def test_a_frozen_server(own: Server) -> None:
     assert time.monotonic() - began < 1.2
     own.thaw()
     wait_until(lambda: not kept().holds, seconds=6)
+    wait_until(connection().breaker.allows, seconds=6)
     wait_until(lambda: source.f() == 2 and source.f.peek() == 2, seconds=6)
 
 
@@ -166,6 +167,7 @@ def test_a_refresh_that_stored_nothing(own: Server) -> None:
     assert len(kept()) == 1
     own.start()
     wait_until(lambda: not kept().holds, seconds=6)
+    wait_until(connection().breaker.allows, seconds=6)
     wait_until(lambda: source.f() == 2 and source.f.peek() == 2, seconds=6)
 
 
@@ -186,6 +188,7 @@ def test_many_ids(own: Server) -> None:
     fails(lambda: many.invalidate(range(1200)))
     assert len(kept()) == 1200
     own.start()
+    wait_until(connection().breaker.allows, seconds=6)
     assert Item(1150).get() is None
     wait_until(lambda: not kept().holds, seconds=6)
     assert own.client().keys("item*") == []
