@@ -130,6 +130,7 @@ def test_a_frozen_server(own: Server) -> None:
     assert time.monotonic() - began < 1.2
     own.thaw()
     wait_until(lambda: not kept().holds, seconds=6)
+    wait_until(connection().breaker.allows, seconds=6)
     wait_until(lambda: source.f() == 2 and source.f.peek() == 2, seconds=6)
 
 
@@ -166,6 +167,7 @@ def test_a_refresh_that_stored_nothing(own: Server) -> None:
     assert len(kept()) == 1
     own.start()
     wait_until(lambda: not kept().holds, seconds=6)
+    wait_until(connection().breaker.allows, seconds=6)
     wait_until(lambda: source.f() == 2 and source.f.peek() == 2, seconds=6)
 
 

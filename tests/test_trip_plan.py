@@ -12,7 +12,7 @@ from rcollections.plans.effects import Command, Script
 from rcollections.plans.purpose import Due
 from rcollections.servers.journal import Journal
 from rcollections.wire.asked import Asked
-from rcollections.wire.failures import Broken, ErrorReply, NotConnected
+from rcollections.wire.failures import Broken, ErrorReply, Late, NotConnected
 from rcollections.wire.trips import RETRIES, Acquire, Exchange, Heal, Pause, trip
 
 READ = Command(("GET", "k"))
@@ -46,7 +46,7 @@ class Walk:
         self.told: list[str] = []  # what the connection was told: "doubt", or whom a failure was about
         self.road = SimpleNamespace(
             shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps),
-            doubt=lambda: self.told.append("doubt"), failed=lambda error: self.told.append(error._about),
+            doubt=lambda: self.told.append("doubt"), failed=lambda error: self.told.append(error._about), out=False,
         )  # fmt: skip
         self.road.journal = Journal("redis://there")
         self.plan = trip(self.road, steps, atomic, asked)
@@ -93,6 +93,7 @@ def test_what_reads_is_sent_again_on_another_link(step: Any, lost: Exception) ->
     assert walk.play(lost, [b"v"]) == [b"v"]
     assert [link.end for link in walk.links] == ["discarded", "released"]
     assert walk.effects == ["Acquire", "Exchange", "Pause", "Acquire", "Exchange"]
+    assert walk.told == ["doubt"], "the idle ones are not trusted, and the server is not away"
 
 
 @pytest.mark.parametrize("steps", [(WRITE,), (WRITING_SCRIPT,), (READ, WRITE)])
@@ -102,6 +103,8 @@ def test_a_write_whose_reply_was_cut_raises(steps: Any) -> None:
     with pytest.raises(CacheConnectionError) as caught:
         walk.play(CUT)
     assert caught.value.__cause__ is CUT
+    assert walk.told == ["doubt"]
+    assert caught.value._about == "call", "the next connection may do"
     assert [link.end for link in walk.links] == ["discarded"]
     assert walk.wrote == list(steps), "it may have been carried out"
 
@@ -153,6 +156,27 @@ def test_a_timeout_is_told_at_once() -> None:
     with pytest.raises(CacheTimeout):
         walk.play(TimeoutError("timed out"))
     assert [link.end for link in walk.links] == ["discarded"]
+
+
+@pytest.mark.parametrize(
+    ("late", "about"), [(Late(silent=True), "link"), (Late(silent=False), "call"), (Late(silent=False, size=9), "call")]
+)
+def test_only_silence_is_told_to_the_breaker(late: Late, about: str) -> None:
+    """A link that had been open before may have died alone; a reply that is arriving is no failure of the server."""
+    walk = Walk(READ)
+    with pytest.raises(CacheTimeout) as caught:
+        walk.play(late)
+    assert caught.value._about == about
+    assert walk.told == (["doubt", "link"] if about == "link" else [])
+
+
+def test_a_server_that_cannot_be_reached_is_told_to_the_breaker() -> None:
+    """After all tries; and whoever breaks each new connection is no better."""
+    for failure, told in ((AWAY, []), (CUT, ["doubt"] * (RETRIES + 1))):
+        walk = Walk(READ)
+        with pytest.raises(CacheConnectionError):
+            walk.play(*[failure] * (RETRIES + 1))
+        assert walk.told == [*told, "server"]
 
 
 def test_a_deadline_that_is_near_leaves_no_time_for_another_try() -> None:

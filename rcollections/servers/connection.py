@@ -50,6 +50,7 @@ class Connection:
         self.disabled = os.environ.get("CACHES_DISABLE", "") == "1"
         self.known: set[str] = set()  # scripts whose text was sent
         self.trips = 0  # round trips so far; counted without a lock, so threads may lose one
+        self.out = False  # whether a trip has failed, and none was answered since
         self.emptied: dict[str, int] = {}  # by class: the calls that on_error="empty" answered for the server
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
@@ -129,7 +130,13 @@ class Connection:
 
     def failed(self, error: CacheError) -> None:
         """The server did not answer a trip at all: tell the breaker."""
+        self.out = True
         self.breaker.failed(error)
+
+    def answered(self) -> None:
+        """The server answers again: tell the breaker, which may have to wait for changes that are kept."""
+        self.breaker.worked()
+        self.out = self.breaker.is_open
 
     def answered_empty(self, name: str, error: CacheError) -> None:
         """A call of this class was answered as by an empty server: counted, and logged the first time."""

@@ -63,11 +63,15 @@ class AsyncPool:
         self._links: set[AsyncLink] = set()
         self._opening = 0
         self._queue: deque[asyncio.Future[AsyncLink | None]] = deque()
+        self._ahead: deque[asyncio.Future[AsyncLink | None]] = deque()  # callers that go before the queue
         self._served = 0  # links that came back to callers that waited
         self.closed = False
 
-    async def acquire(self, until: float) -> AsyncLink:
-        """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``."""
+    async def acquire(self, until: float, first: bool = False) -> AsyncLink:
+        """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``.
+
+        ``first``: before the callers that wait, behind those that came with ``first``.
+        """
         while True:
             while self._free:
                 link = self._free.pop()
@@ -77,7 +81,7 @@ class AsyncPool:
             if len(self._links) + self._opening < self._limit:
                 return await self._open(until)
             began = time.monotonic()
-            given = await self._turn(until)
+            given = await self._turn(until, first)
             if given is not None:
                 return given
             if math.isinf(until_(math.inf)):  # leave to open a link: that has its own time
@@ -99,10 +103,10 @@ class AsyncPool:
         link.home, link.waited = self, True
         return link
 
-    async def _turn(self, until: float) -> AsyncLink | None:
+    async def _turn(self, until: float, first: bool) -> AsyncLink | None:
         """Wait for a link to come back; None: there is room to open another link."""
         turn: asyncio.Future[AsyncLink | None] = self._loop.create_future()
-        self._queue.append(turn)
+        (self._ahead if first else self._queue).append(turn)
         patience = _Patience(self, turn, until)
         try:
             given = await turn
@@ -132,8 +136,8 @@ class AsyncPool:
 
     def _wake(self, link: AsyncLink | None = None) -> bool:
         """Serve the caller that waits longest: by this link, or (None) by leave to open one."""
-        while self._queue:
-            turn = self._queue.popleft()
+        while self._ahead or self._queue:
+            turn = (self._ahead or self._queue).popleft()
             if not turn.done():
                 self._served += 1
                 turn.set_result(link)

@@ -111,7 +111,9 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
     if "MISCONF" in text:
         return CacheError(f"{where} stopped accepting writes because it cannot save to disk{on}; nothing was written")
     if "BUSY" in text:
-        return CacheTimeout(f"{where} is busy with somebody's script{on}: try again when it has ended")
+        busy = CacheTimeout(f"{where} is busy with somebody's script{on}: try again when it has ended")
+        busy._about = "call"  # it answers
+        return busy
     if "NOPERM" in text or "has no permissions" in text or "No permissions" in text:
         return CacheError(f"the user of {where} may not do this{on}: extend its ACL")
     if "not an integer" in text or "not a valid float" in text or "is not a float" in text:

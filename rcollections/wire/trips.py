@@ -34,14 +34,19 @@ __all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect",
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
+_OF_OWNERS = frozenset(("entry_store", "lease_renew", "lease_free"))  # scripts that are in time only under a lease
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
 
 
 class Acquire(NamedTuple):
-    """Lend a link by that instant (monotonic). NotConnected, or CacheTimeout where all links are busy."""
+    """Lend a link by that instant (monotonic). NotConnected, or CacheTimeout where all links are busy.
+
+    ``first``: before others that wait, since a lease runs out meanwhile.
+    """
 
     until: float
+    first: bool = False
 
 
 class Exchange(NamedTuple):
@@ -74,6 +79,7 @@ class Road(Protocol):
     timeout: float  # seconds for a reply
     known: set[str]  # scripts whose text was sent
     trips: int  # round trips so far
+    out: bool  # whether a trip has failed, and none was answered since
 
     @property
     def journal(self) -> Journal:
@@ -87,6 +93,9 @@ class Road(Protocol):
 
     def failed(self, error: CacheError) -> None:
         """The server did not answer a trip at all."""
+
+    def answered(self) -> None:
+        """The server has answered again; called while ``out``."""
 
 
 def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
@@ -102,7 +111,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             begun = False
             replies: list[object]
             try:
-                link = yield Acquire(until)
+                link = yield Acquire(until, type(steps[0]) is Script and steps[0].name in _OF_OWNERS)
                 if road.journal.holds:
                     ahead: Generator[TripEffect, Any, None] = deliver(road, link, steps, until, Exchange, Pause)
                     yield from ahead
@@ -131,6 +140,8 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
                 raise
             else:
                 link.release()
+                if road.out:
+                    road.answered()
                 for reply in replies:
                     if type(reply) is ErrorReply and is_loading(reply):
                         break
