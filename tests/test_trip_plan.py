@@ -42,8 +42,9 @@ class Walk:
     def __init__(self, *steps: Any, atomic: bool = False, asked: Any = None, timeout: float = 60.0) -> None:
         self.wrote: list[Any] = []
         self.road = SimpleNamespace(
-            shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps)
-        )
+            shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps),
+            disagrees=lambda link: link.server == b"old", demoted=lambda: self.effects.append("demoted"),
+        )  # fmt: skip
         self.plan = trip(self.road, steps, atomic, asked)
         self.links: list[FakeLink] = []
         self.effects: list[str] = []

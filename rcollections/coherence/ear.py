@@ -10,31 +10,28 @@ which does no I/O, decides what a PONG proves.
 from __future__ import annotations
 
 import contextlib
-import re
+import select
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..plans.naming import beside
 from ..wire.failures import ErrorReply
-from ..wire.run_id import UNKNOWN, run_id
+from .facts import Refused, who
+from .post import Post
 from .proof import CHANNEL, Proof, as_resp2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..wire.dsn.dsn import Dsn
+    from .places import Place
     from .proof import Told
 
-__all__ = ["Ear", "Hearer", "Refused"]
+__all__ = ["Ear", "Hearer"]
 
 NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
-_NUMBERS = re.compile(rb"(\d+)\.(\d+)")
 SILENCE = 2.0  # times ``staleness``: after that time without a PONG the connection counts as lost
-
-
-class Refused(Exception):
-    """The server, or its access list, does not allow to listen."""
 
 
 class Hearer(Protocol):
@@ -64,8 +61,11 @@ class Hearer(Protocol):
 class Ear:
     """Listens to keys that begin with one of ``prefixes``, until the connection breaks or ``stop`` is called."""
 
-    def __init__(self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer) -> None:
+    def __init__(
+        self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer, places: Mapping[Place, int] | None = None
+    ) -> None:
         self.prefixes = prefixes
+        self.places = dict(places or {})  # where it says that it is there, and how stale values may be (ms)
         self.server = b""  # the run_id of the server
         self.version: tuple[int, ...] = ()
         self.since = 0  # all changes acknowledged after this instant (monotonic ns) are heard
@@ -76,6 +76,10 @@ class Ear:
         self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._proof = Proof()
+        self._proved = (0, 0)  # the last instant
+        self.opened = 0.0  # when (monotonic s)
+        self._post: Post | None = None  # None: nobody can ask it
+        self.reason: Exception | None = None  # why it was told to break off
 
     @property
     def stopped(self) -> bool:
@@ -93,7 +97,21 @@ class Ear:
                 raise
             self.close()
             self._open(3)
+        self.opened, self.reason, self._proved = time.monotonic(), None, (0, 0)
+        if self.places:
+            deaf = not self._subscribed([place.channel for place in self.places])
+            self._post = Post(self._dsn, self.places, deaf=deaf)
+            self._post.open(self.server)
         self.since = time.monotonic_ns()
+
+    def _subscribed(self, channels: list[bytes]) -> bool:
+        """Subscribe these channels, before anything is held; False if the user may not."""
+        try:
+            for channel in channels:
+                self._subscribe(channel)
+        except Refused:
+            return False
+        return True
 
     def _open(self, protocol: int) -> None:
         from ..wire.links.connecting import connector  # only now: this module imports redis-py
@@ -102,7 +120,7 @@ class Ear:
         self._link = connector(self._dsn.replace(protocol=protocol))(time.monotonic() + self._dsn.connect_timeout)
         self._proof = Proof()
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
-        self.server, self.version = _who(info)
+        self.server, self.version = who(info)
         wanted = [word for prefix in self.prefixes if prefix for word in ("PREFIX", prefix)]  # no word: all keys
         if self._pushed:
             self._ask(("CLIENT", "TRACKING", "ON", "BCAST", *wanted))
@@ -112,8 +130,8 @@ class Ear:
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")
 
-    def _subscribe(self, channel: str) -> None:
-        """Subscribe over RESP3, where the confirmation is a push like those that tell of changes."""
+    def _subscribe(self, channel: str | bytes) -> None:
+        """Subscribe while nothing is held: the confirmation may come behind messages, over RESP3 as a push."""
         self.send("SUBSCRIBE", channel)
         end = time.monotonic() + self._dsn.timeout
         while True:
@@ -150,11 +168,13 @@ class Ear:
             now = time.monotonic()
             if not self._proof.waiting and now >= due:
                 lost_at = now + max(SILENCE * self._hearer.staleness, self._dsn.timeout)
+                if self._post is not None:
+                    self._post.tick()
                 self.send("PING", self._proof.ask((time.monotonic_ns(), time.time_ns())))
             left = (lost_at if self._proof.waiting else due) - now
             if left <= 0:
                 raise TimeoutError("the server does not answer")
-            if self._apply(self._link.hear(max(0.001, left))):
+            if self._apply(self._heard(max(0.001, left))):
                 due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; a new tier may shorten staleness
 
     def _apply(self, replies: list[object]) -> bool:
@@ -162,14 +182,50 @@ class Ear:
         rest = False
         for reply in replies:
             rest = self._tell(self._proof.read(as_resp2(reply) if self._pushed else reply)) == "unsure" or rest
+        post = self._post
+        if post is not None:
+            post.answer()
+            post.read()
+            if not post.answered:  # nothing is proven while the ear cannot say that it is there
+                return rest
         for told in self._proof.applied():
+            if told[0] == "proved" and post is not None and self._lapsed(told[1]):
+                post.enter()
+                self._proof.restart()
+                return False
             rest = self._tell(told) == "proved" or rest
         return rest
+
+    def _heard(self, seconds: float) -> list[object]:
+        """What has come on the listening connection; [] also as soon as the post has a reply."""
+        post = self._post
+        if post is None:
+            return list(self._link.hear(seconds))
+        sock = self._link.sock
+        pending = getattr(sock, "pending", None)
+        if not (pending is not None and pending()):
+            poll = select.poll()
+            for fd in (sock.fileno(), *post.fds):
+                poll.register(fd, select.POLLIN)
+            ready = poll.poll(min(seconds, 0.01 if post.hurried else seconds) * 1000)
+            if sock.fileno() not in [fd for fd, _ in ready]:
+                return []
+        return list(self._link.hear(0.001))
+
+    def _lapsed(self, instant: tuple[int, int]) -> bool:
+        """Whether the proof before this one does not count any more: others may have taken this ear for gone (Z1)."""
+        before, self._proved = self._proved, instant
+        if before == (0, 0):
+            return False
+        longest = self._hearer.staleness * 1e9
+        return time.monotonic_ns() - before[0] > longest or time.time_ns() - before[1] > longest
 
     def _tell(self, told: Told) -> str:
         if not told:
             return ""
         word, *about = told
+        if word == "published" and self._post is not None and self._post.round(about[0]):
+            return ""
         getattr(self._hearer, word)(self, *about)
         return str(word)
 
@@ -178,9 +234,24 @@ class Ear:
         with self._sending:
             self._link.send(words, self._dsn.timeout)
 
+    def leave(self) -> None:
+        """L1 was emptied: nobody has to wait for this ear any more."""
+        if self._post is not None:
+            self._post.leave()
+
     def stop(self) -> None:
         """Let ``run`` end soon, from another thread."""
         self._stopping.set()
+        with contextlib.suppress(Exception):
+            self._link.wake()
+
+    def stop_telling(self) -> None:
+        """Let ``run`` end with what it reads next."""
+        self._stopping.set()
+
+    def break_off(self, reason: Exception) -> None:
+        """End this connection, from another thread: ``run`` raises."""
+        self.reason = reason
         with contextlib.suppress(Exception):
             self._link.wake()
 
@@ -190,22 +261,10 @@ class Ear:
 
     def close(self) -> None:
         """Close the connection; in the child of a fork this closes only the child's copy."""
+        post, self._post = self._post, None
+        if post is not None:
+            post.leave()
+            post.close()
         link, self._link = self._link, None
         if link is not None:
             link.close()
-
-
-def _who(info: object) -> tuple[bytes, tuple[int, ...]]:
-    """The run_id and the version (major, minor, whether it is Valkey) in a reply of INFO.
-
-    Refused without a run_id, as some proxies and managed services answer: then nobody can tell whether two
-    connections lead to one server, so what one reads cannot be held by what the other hears.
-    """
-    server = run_id(info)
-    if not isinstance(info, bytes) or server in (UNKNOWN, b""):
-        raise Refused("its answer to INFO tells no run_id, so nobody knows which server answers")
-    facts = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
-    numbers = _NUMBERS.match(facts.get(b"valkey_version", facts.get(b"redis_version", b"")))
-    if numbers is None:
-        raise Refused("its answer to INFO tells no version")
-    return server, (int(numbers[1]), int(numbers[2]), b"valkey_version" in facts)

@@ -14,34 +14,36 @@ import random
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING
 
 from ..forks import after_fork
-from .ear import Ear, Refused
+from .ear import Ear
+from .facts import Refused
+from .moving import Member, Moving
+from .places import Moved
 from .prefixes import Wish, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..l1 import Tier
     from ..wire.dsn.dsn import Dsn
+    from .places import Place
 
-__all__ = ["Listener", "listener_of"]
+__all__ = ["Listener"]
 
 log = logging.getLogger("rcollections")
 
 FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 60.0
 
 
-class Listener:
+class Listener(Moving):
     """The ear of one server, and the tiers that it tells."""
 
     def __init__(self, dsn: Dsn) -> None:
+        super().__init__()
         self._dsn = dsn
-        self._tiers: list[Tier] = []
         self.wishes = Wishes(dsn.shown)
-        self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
         self.staleness = dsn.staleness
         self._forget()
         after_fork(self._after_fork)
@@ -71,18 +73,22 @@ class Listener:
 
     # -- tiers and prefixes ------------------------------------------------------------------------
 
-    def add(self, tier: Tier, staleness: float) -> None:
-        """Tell this tier of changes from now on."""
+    def add(
+        self, tier: Tier, staleness: float, place: Place | None = None, renew: Callable[[], None] | None = None
+    ) -> None:
+        """Tell this tier of changes from now on. ``renew`` drops the links of its connection."""
         with self._lock:
             self._tiers = [*self._tiers, tier]
+            self._members[id(tier)] = Member(staleness, place, renew)
             self.staleness = min(self.staleness, staleness)
-            if self._ear is not None:
+            if self._ear is not None and self._is_there(self._ear, tier):
                 tier.begin()
 
     def remove(self, tier: Tier) -> None:
         """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
             self._tiers = [each for each in self._tiers if each is not tier]
+            self._members.pop(id(tier), None)
             tier.lost()
             if not self._tiers:
                 for ear in (self._ear, self._next):
@@ -108,7 +114,7 @@ class Listener:
                 return
             if self._next is not None:
                 self._next.stop()
-            ear = self._next = Ear(self._dsn, self.wishes.fewest(), self)
+            ear = self._next = Ear(self._dsn, self.wishes.fewest(), self, self._places())
             self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
@@ -119,7 +125,9 @@ class Listener:
                 self.state, self.why = "down", "no thread can be started to listen"
 
     def _covers(self, ear: Ear | None) -> bool:
-        return ear is not None and all(each.startswith(ear.prefixes) for each in self.wishes.fewest())
+        if ear is None or not all(each.startswith(ear.prefixes) for each in self.wishes.fewest()):
+            return False
+        return all(ear.places.get(place, 0) >= ms for place, ms in self._places().items())
 
     def _run(self, ear: Ear) -> None:
         pause = FIRST_PAUSE
@@ -128,13 +136,18 @@ class Listener:
             try:
                 ear.open()
                 ear.run()
-            except Refused as error:
-                self._lost(ear, "refused", f"the server does not allow to listen: {error}")
+            except Refused as refused:
+                self._lost(ear, "refused", f"the server does not allow to listen: {refused}")
                 pause = REFUSED_PAUSE
-            except Exception as error:  # after any error this connection proves nothing any more
-                self._lost(ear, "down", f"the listener lost its connection ({type(error).__name__})")
+            except Exception as failed:  # after any error this connection proves nothing any more
+                error: Exception = ear.reason or failed
+                why, short = f"the listener lost its connection ({type(error).__name__})", time.monotonic() - began
+                pause = FIRST_PAUSE if short > LAST_PAUSE else min(2 * pause, LAST_PAUSE)
+                if isinstance(error, Moved):
+                    why, several = self._moves(error)
+                    pause = REFUSED_PAUSE if several else pause
+                self._lost(ear, "down", why)
                 log.debug("the listener lost its connection", exc_info=True)
-                pause = FIRST_PAUSE if time.monotonic() - began > LAST_PAUSE else min(2 * pause, LAST_PAUSE)
             finally:
                 ear.close()
             if not ear.stopped:
@@ -194,7 +207,9 @@ class Listener:
                 for tier in self._tiers:
                     tier.lost()
         for tier in self._tiers:
-            tier.begin()
+            if self._is_there(ear, tier):
+                tier.begin()
+        self._hears(ear)
 
     def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:  # noqa: ARG002 - an ear that is not confirmed may tell too
         """These keys changed."""
@@ -244,17 +259,3 @@ class Listener:
     def ear(self) -> Ear | None:
         """The confirmed ear, or None: followers may subscribe on its connection."""
         return self._ear
-
-
-_listeners: dict[tuple[object, ...], Listener] = {}
-_lock = threading.Lock()
-
-
-def listener_of(dsn: Dsn) -> Listener:
-    """The listener of this server: one for all connections of one address and login."""
-    place = (dsn.host, dsn.port, dsn.path, dsn.user, dsn.password, dsn.tls, tuple(sorted(dsn.ssl.items())))
-    with _lock:
-        found = _listeners.get(place)
-        if found is None:
-            found = _listeners[place] = Listener(dsn)
-        return found

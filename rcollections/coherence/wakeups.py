@@ -152,6 +152,15 @@ class Wakeups:
             for signal in signals:
                 signal.set()
 
+    def renew(self) -> None:
+        """The address leads to another server by now: listen there from the next caller on."""
+        with self._lock:
+            line = self._line
+            if type(line) is not Line:
+                return  # the listener's own connection: it says so itself when it goes
+            self._drop()
+        line.stop()
+
     def close(self) -> None:
         """End the thread; waiting callers look for themselves."""
         with self._lock:

@@ -34,18 +34,23 @@ def _failed(keys: list[str], error: CacheError) -> None:
         events.noted("rcollections.invalidate_tags", "error", keys[0], error=error)
 
 
-def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
+def invalidate_tags(*tags: str, connection_name: str | None = None, settle: bool = False) -> None:
     """Everything that carries one of these tags counts no more: entries of functions and collections.
 
     O(1), however many entries carry them; atomic for several tags on one server. A call that begins after
     this has returned never gets an older value. Acts on every configured connection, or on the named one.
     Call it after the change of the source is committed. It is tried three times, then the error is raised.
 
+    Other processes may serve a value that they hold for an instant more, at most their ``staleness``. With ``settle``
+    it returns when none of them can any more: it asks them all and waits for their answers, at most for the largest
+    ``staleness``. Where a ``deadline()`` around it is over sooner, CacheTimeout says "acknowledged, not settled".
+
     >>> from rcollections import invalidate_tags
     >>> invalidate_tags("users", "prices")
     """
     failure: CacheError | None = None
-    for connection, keys in _by_connection(tags, connection_name):
+    chosen = _by_connection(tags, connection_name)
+    for connection, keys in chosen:
         try:
             drive(bump(keys), connection)
         except CacheError as error:  # the other connections are told all the same
@@ -53,14 +58,18 @@ def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
             _failed(keys, error)
     if failure is not None:
         raise failure
+    if settle:
+        for connection, _ in chosen:
+            drive(connection.flights.settling.settle(), connection)
 
 
-async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
+async def ainvalidate_tags(*tags: str, connection_name: str | None = None, settle: bool = False) -> None:
     """``invalidate_tags`` for asyncio."""
-    from .aio_invalidation import abump  # imported only here: it brings asyncio
+    from .aio_invalidation import abump, asettle  # imported only here: it brings asyncio
 
     failure: CacheError | None = None
-    for connection, keys in _by_connection(tags, connection_name):
+    chosen = _by_connection(tags, connection_name)
+    for connection, keys in chosen:
         try:
             await abump(keys, connection)
         except CacheError as error:
@@ -68,3 +77,6 @@ async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> No
             _failed(keys, error)
     if failure is not None:
         raise failure
+    if settle:
+        for connection, _ in chosen:
+            await asettle(connection)

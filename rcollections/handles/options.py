@@ -27,6 +27,7 @@ OPTIONS = (
     "share",
     "signed",
     "computed",
+    "settle",
 )
 
 
@@ -107,6 +108,7 @@ _TESTS: dict[str, Any] = {
     "share": _switch,
     "signed": _switch,
     "computed": _switch,
+    "settle": _switch,
 }
 
 

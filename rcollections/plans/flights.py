@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from .circles import Waits
 from .flight import Flight
 from .rounds import Round
+from .settling import Listeners, Settling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +40,11 @@ class Flights:
     The flights of threads and those of event loops share one ``waits``.
     """
 
-    def __init__(self, signal: Callable[[], Signal], waits: Waits | None = None) -> None:
+    def __init__(
+        self, signal: Callable[[], Signal], waits: Waits | None = None, listeners: Listeners | None = None
+    ) -> None:
         self.signal = signal
+        self.settling = Settling(signal, listeners)
         self.lock = threading.Lock()
         self.table: dict[str, Flight | Alone] = {}
         self.waits = waits or Waits()
@@ -50,6 +54,7 @@ class Flights:
         self.lock = threading.Lock()
         self.table.clear()
         self.waits.forget()
+        self.settling.forget()
 
     # -- a caller that is alone --------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from secrets import token_hex
 from ..key import Key
 from .parts import escaped
 
-__all__ = ["beside", "channel", "guard", "heard", "lease", "namespaced", "slot", "staging", "tag", "tags"]
+__all__ = ["beside", "channel", "guard", "heard", "lease", "namespaced", "settling", "slot", "staging", "tag", "tags"]
 
 LONGEST_TAG = 200  # bytes
 HEAD = 32  # characters of a longer tag that stay readable
@@ -60,6 +60,11 @@ def staging(namespace: str, key: str) -> str:
 def channel(namespace: str, key: str) -> str:
     """The channel of the messages that ``key`` was stored or dropped, or its lease given back."""
     return beside(namespace, "w") + key
+
+
+def settling(namespace: str) -> str:
+    """The hash of all listeners of a namespace, and the beginning of the channel that asks them (rule Z1)."""
+    return beside(namespace, "z").removesuffix(":")
 
 
 def tags(namespace: str) -> str:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..coherence.places import Place, own_ids
 from ..coherence.tiering import any_tiers, wrote, wrote_anything
 from ..errors import CacheError
 from ..forks import after_fork
 from ..plans.effects import Command
 from ..plans.flights import Flights
 from ..plans.naming import beside, tags
+from ..plans.settling import Listeners
 from ..plans.steps import written
-from ..wire.clock import no_deadline
+from ..wire.clock import no_deadline, until
 from ..wire.raw import check
 from ..wire.signals import Signal
 from .background import try_submit
 from .breaker import Breaker
 from .codecs import Codecs
-from .drivers.trips import many, one, read_to_hold
+from .drivers.trips import many, one, read_to_hold, turns
 from .hearing import Hearing
 from .links import Links
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from ..wire.dsn.dsn import Dsn
 
 __all__ = ["Connection"]
+
+DEMOTED = 1.0  # seconds in which a server that is a replica for good drops the links once
 
 
 class Connection:
@@ -47,11 +53,21 @@ class Connection:
         self.trips = 0  # round trips so far; counted without a lock, so threads may lose one
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
-        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self))
+        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self.links.renew)
         self.breaker = Breaker(dsn.shown, self._ping, _start)
-        self.flights = Flights(Signal)  # of all threads; each event loop has its own
+        self.flights = Flights(Signal, None, self._listeners())  # of all threads; each event loop has its own
+        self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         after_fork(self._after_fork)
+
+    def _listeners(self) -> Listeners | None:
+        """Where the listeners of all processes are asked; None where there are no others."""
+        dsn = self.dsn
+        if dsn.kind == "memory" or self.disabled:
+            return None
+        place = Place(dsn.db, dsn.namespace)
+        end = partial(until, float("inf"))
+        return Listeners(place.key, place.channel.decode(), dsn.staleness, own_ids, end, {})
 
     def __repr__(self) -> str:
         return f"Connection({self.dsn.shown!r})"
@@ -106,7 +122,22 @@ class Connection:
             elif keys:
                 wrote(keys)
 
+    def turns(self, steps: Sequence[Step]) -> list[Any]:
+        """Carry out steps over one link, each after the reply to the one before; see ``InTurn``."""
+        return turns(self, steps)
+
     # -- hearing -----------------------------------------------------------------------------------
+
+    def disagrees(self, link: Any) -> bool:
+        """Whether this link, which has just told its server, is older than a listener that hears another server."""
+        return self.hearing.disagrees(link.server, link.opened)
+
+    def demoted(self) -> None:
+        """A server of this connection is a replica by now: the other links and the listener may lead to it too."""
+        now = time.monotonic()
+        if now - self._demoted > DEMOTED:
+            self._demoted = now
+            self.hearing.demoted()
 
     @property
     def wakeups(self) -> Wakeups:

@@ -75,7 +75,9 @@ def flights_of(connection: Connection) -> Flights:
     mine = _own().flights
     flights = mine.get(connection)
     if flights is None:
-        flights = mine[connection] = Flights(AsyncSignal, connection.flights.waits)
+        flights = mine[connection] = Flights(
+            AsyncSignal, connection.flights.waits, connection.flights.settling.listeners
+        )
     return flights
 
 

@@ -31,7 +31,7 @@ class AsyncLink(Lent):
 
     __slots__ = (
         "_buffer", "_count", "_fd", "_loop", "_reader", "_replies", "_timed", "_timeout", "_timer", "_under", "_waiter",
-        "idle", "server", "sock",
+        "idle", "opened", "server", "sock",
     )  # fmt: skip
 
     def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
@@ -40,6 +40,7 @@ class AsyncLink(Lent):
         self.sock = link.sock
         self.home = None
         self.server: bytes | None = None
+        self.opened = link.opened
         self.idle = True  # False once bytes came that no caller asked for, or the connection ended
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
