@@ -142,7 +142,7 @@ class Settling:
         unknown = heard > sum(not each.startswith(DEAF) for each in fields)
         own = where.own()
         told = [_staleness(*each) for each in fields.items()]
-        longest = max(told, default=longest) if not unknown else max(longest, *told)
+        longest = max([longest, *told] if unknown or not told else told)
         open_ = {each for each in fields if not _is_own(each, own)}
         pause = FIRST
         began: float = yield Now()
