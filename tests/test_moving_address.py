@@ -75,7 +75,9 @@ def test_a_new_link_to_another_server_ends_what_is_held(two: tuple[Server, Serve
         holds(2)
 
 
-def test_an_address_of_several_servers_holds_nothing(two: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_of_several_servers_holds_nothing(
+    two: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second change within a minute makes a pause, and the state says why."""
     monkeypatch.setattr(post, "ANEW", 0.2)
     old, new = two
