@@ -1,4 +1,4 @@
-"""``settle=True``: when the call returns, no process serves the old value any more; and whatever fails is waited out."""
+"""``settle=True``: when the call returns, no process serves the old value any more; what fails is waited out."""
 
 from __future__ import annotations
 
