@@ -243,8 +243,8 @@ class _World:
 
     def key(self) -> Any:
         return (
-            self.clock, self.value, self.unsaid, tuple(self.queue), tuple(sorted(self.table.items())), self.round, self.id,
-            self.live, self.held, self.pinged, self.before, self.proof, self.noted, self.entered, self.settled,
+            self.clock, self.value, self.unsaid, tuple(self.queue), tuple(sorted(self.table.items())), self.round,
+            self.id, self.live, self.held, self.pinged, self.before, self.proof, self.noted, self.entered, self.settled,
             self.dropped, self.looked, self.pings, _state(self.plan), repr(self.settling.listeners.silent),
         )  # fmt: skip
 

@@ -22,6 +22,7 @@ def plan(*changes: tuple[str, str]) -> Any:
 
 
 ASK = 'InTurn((Command(("PING",)), Script("settle_ask", (where.key,), (where.channel, *gone))))'
+END = "now >= mine.acked + longest:\n                break"
 MUTANTS = {
     "answers are waited for": STORIES["a change"]._replace(
         plan=plan(("            if (not open_ and not unknown)", "            if (not unknown)"))
@@ -30,7 +31,7 @@ MUTANTS = {
         changes=2, ticks=1, plan=plan(("int(last) >= number", "int(last) >= min(number, 1)"))
     ),
     "staleness is waited out": STORIES["a change"]._replace(
-        plan=plan(("now >= mine.acked + longest:\n                break", "now >= mine.acked + longest - 1:\n                break"))
+        plan=plan((END, END.replace("longest", "longest - 1")))
     ),
     "a PING goes ahead": STORIES["past a busy script"]._replace(
         plan=plan((ASK, 'InTurn((Script("settle_ask", (where.key,), (where.channel, *gone)),))'),
