@@ -36,8 +36,8 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
 
     ``@cached``, ``@cached(ttl=60, …)``, ``@cached(MyKeyCache, …)`` and ``MyKeyCache.cached(…)``; on
     functions, methods, class and static methods, properties and ``async def``. The class gives the defaults
-    of ``ttl``, ``tags``, ``l1``, ``prefix``, ``serialize``, ``serializer``, ``connection_name``, ``jitter`` and
-    ``share``, which are options as well. The others:
+    of ``ttl``, ``tags``, ``l1``, ``prefix``, ``serialize``, ``serializer``, ``connection_name``, ``jitter``,
+    ``share`` and ``settle``, which are options as well. The others:
 
     ``key``: a template over the arguments (``"user:{id}"``), a function of the call's arguments, which gives a
     str or key parts, or a str (one key for all calls). Without ``key`` the key is made of module, name,
@@ -51,7 +51,8 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     function of the arguments. ``version``: change the version when the meaning of the result changes.
     ``lease``: seconds that a silent owner keeps the right to compute. ``cache_errors``: exception
     types that are kept like results. ``on_error``: "compute" when the server fails, or "raise".
-    ``ignore_self``: leave the instance out of the key. ``l1``: the in-process tier.
+    ``ignore_self``: leave the instance out of the key. ``l1``: the in-process tier. ``settle``: invalidations and
+    puts of this function return when no process can serve the old value any more; see ``invalidate_tags``.
 
     A hit is one round trip. None, False and empty results are kept like others; exceptions are not.
 
@@ -97,6 +98,7 @@ def multi_cached(
     tags: tuple[str, ...] | Callable[..., tuple[str, ...]] | None = None,
     lease: float = 3,
     on_error: str = "compute",
+    settle: bool | None = None,
 ) -> MultiDecorator:
     """Keep the results of a function of many ids, each under a key of its own.
 
@@ -109,8 +111,8 @@ def multi_cached(
     the ids. A function with other parameters, ``self`` among them, needs a ``key`` that takes them, or their names
     in ``ignore``: then the values do not depend on them. Otherwise it is a ConfigError when it is decorated.
 
-    ``ttl``, ``tags``, ``lease`` and ``on_error`` are those of ``cached``. One round trip reads all cached values,
-    one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
+    ``ttl``, ``tags``, ``lease``, ``on_error`` and ``settle`` are those of ``cached``. One round trip reads all cached
+    values, one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
     ``invalidate`` takes the arguments of the call, ``f.key`` the same with one id.
 
     >>> from rcollections import KeyCache, multi_cached
@@ -140,7 +142,7 @@ def multi_cached(
         raise TypeError(f"@multi_cached takes a KeyCache class, not {what}")
     if key is not None and not callable(key):
         raise ConfigError("multi_cached: key is a function of the id, and of the other arguments")
-    options = {"ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error}
+    options = {"ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error, "settle": settle}
 
     from .functions.wrap import wrap_many  # with the first function that is decorated
 

@@ -24,8 +24,9 @@ made: list[StandIn] = []
 class StandIn:
     """An ear that hears what the test says, in the thread that the listener runs it in."""
 
-    def __init__(self, _dsn: Any, prefixes: tuple[str, ...], hearer: Any) -> None:
-        self.prefixes, self.hearer = prefixes, hearer
+    def __init__(self, _dsn: Any, prefixes: tuple[str, ...], hearer: Any, places: Any = None) -> None:
+        self.prefixes, self.hearer, self.places = prefixes, hearer, dict(places or {})
+        self.opened, self.reason = 0.0, None
         self.server, self.version, self.since = b"one", (9, 0, True), 0
         self.closed = 0
         self._steps: queue.Queue[tuple[Callable[[], None], threading.Event]] = queue.Queue()

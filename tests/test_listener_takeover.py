@@ -16,8 +16,8 @@ NOW = 10**9
 class FakeEar:
     """An ear that hears what the test says."""
 
-    def __init__(self, _dsn: Any, prefixes: tuple[str, ...], hearer: Any) -> None:
-        self.prefixes, self.hearer = prefixes, hearer
+    def __init__(self, _dsn: Any, prefixes: tuple[str, ...], hearer: Any, places: Any) -> None:
+        self.prefixes, self.hearer, self.places = prefixes, hearer, places
         self.server, self.version = b"the server", (7, 0, False)
         self.since = 0
         self.stopped = False

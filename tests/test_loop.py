@@ -32,13 +32,13 @@ def changed(*keys: bytes) -> bytes:
 class Peer:
     """The server's end of a connection that a loop hears on."""
 
-    def __init__(self, words: Any, proves: bool = True) -> None:
+    def __init__(self, words: Any, proves: bool = True, channel: bytes = b"") -> None:
         from rcollections.coherence._ear import Loop
 
         self.words, self.notes, self.why = words, [], None
         self.socket, ours = socket.socketpair()
         self.number = words.enlist(self)
-        self.loop = Loop(words, self.number, ours.fileno(), 5.0, proves)
+        self.loop = Loop(words, self.number, ours.fileno(), 5.0, proves, channel)
         ours.close()  # the loop has its own
         self.socket.settimeout(5)
         self.pings = 0
@@ -304,40 +304,162 @@ def joined(*words: bytes) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(map(bulk, words))
 
 
-def test_it_answers_rounds_of_settling(server: Server, words: Any, peer: Peer) -> None:
-    """One answer for all that was read; the same with each PING; a field that is gone ends the proof."""
+CHANNEL_OF_ROUNDS = b"rc:z:0"
+
+
+@pytest.fixture
+def asked(words: Any) -> Iterator[Peer]:
+    """An ear that others ask."""
+    found = Peer(words, channel=CHANNEL_OF_ROUNDS)
+    words.lead(found)
+    yield found
+    found.loop.close()
+    found.socket.close()
+
+
+def a_round(number: int) -> bytes:
+    return b"*3\r\n" + bulk(b"message") + bulk(CHANNEL_OF_ROUNDS) + bulk(b"%d" % number)
+
+
+THERE = joined(b"HSETNX", b"rc:z", b"me", b"1000:0")
+HEAD = b"*4\r\n" + bulk(b"HSET") + bulk(b"rc:z") + bulk(b"me")
+
+
+class Data:
+    """The server's end of a connection for data."""
+
+    def __init__(self, peer: Peer, *, anew: bool = False) -> None:
+        self.socket, ours = socket.socketpair()
+        peer.loop.answer(ours.fileno(), HEAD, b"1000:", THERE, anew)
+        ours.close()
+        self.socket.settimeout(5)
+
+    def expect(self, *commands: bytes) -> None:
+        wanted = b"".join(commands)
+        got = b""
+        while len(got) < len(wanted):
+            got += self.socket.recv(len(wanted) - len(got))
+        assert got == wanted
+
+    def tell(self, reply: bytes = b":0\r\n") -> None:
+        self.socket.sendall(reply)
+
+
+def answer_of(number: int) -> bytes:
+    return HEAD + bulk(b"1000:%d" % number)
+
+
+def test_it_answers_rounds_of_settling(server: Server, words: Any, asked: Peer) -> None:
+    """One answer for all that was read, also before the connection was there; a field that is gone ends the proof."""
     with server.client() as bare, closing(socket.socket(socket.AF_UNIX)) as data:
         data.connect(server.dsn.removeprefix("unix://").partition("?")[0])
         bare.hset("rc:z", "me", "1000:0")
-        head = b"*4\r\n" + bulk(b"HSET") + bulk(b"rc:z") + bulk(b"me")
-        peer.loop.answer(data.fileno(), b"rc:settle", head, b"1000:", joined(b"HEXISTS", b"rc:z", b"me"))
-        words.lead(peer)
-        rounds = (b"*3\r\n" + bulk(b"message") + bulk(b"rc:settle") + bulk(n) for n in (b"7", b"9"))
-        peer.send(changed(b"a") + b"".join(rounds))
+        asked.send(a_round(5))
+        asked.send(changed(b"b"))
+        wait_until(lambda: words.word(b"b") == 1, 5, "it is read")
+        asked.loop.answer(data.fileno(), HEAD, b"1000:", THERE)
+        wait_until(lambda: bare.hget("rc:z", "me") == b"1000:5", 5, "the answer")
+        asked.send(changed(b"a") + a_round(7) + a_round(9))
         wait_until(lambda: bare.hget("rc:z", "me") == b"1000:9", 5, "the answer")
         assert words.word(b"a") == 1
-        peer.pong()
-        peer.pong()
+        asked.pong()
+        asked.pong()
         wait_until(lambda: words.proven is not None, 5, "the proof")
-        assert not [each for each in peer.look() if each[0] == "published"], "rounds are no messages for Python"
+        assert not [each for each in asked.look() if each[0] == "published"], "rounds are no messages for Python"
         bare.hdel("rc:z", "me")
-        peer.pong()
-        assert peer.until("unanswered")
+        asked.pong()
+        assert asked.until("unanswered")
         assert words.proven is None
 
 
-def test_without_an_answer_nothing_is_proven(words: Any, peer: Peer) -> None:
-    there, ours = socket.socketpair()
-    with there:
-        there.settimeout(5)
-        words.lead(peer)
-        first = peer.answer_to_ping()
-        peer.loop.answer(ours.fileno(), b"rc:settle", b"", b"", joined(b"HEXISTS", b"rc:z", b"me"))
-        ours.close()
-        peer.send(first)
-        peer.send(peer.answer_to_ping() + changed(b"a"))
-        assert there.recv(1000) == joined(b"HEXISTS", b"rc:z", b"me")
-        wait_until(lambda: words.word(b"a") == 1, 5, "it is read")
-        assert words.proven is None
-        there.sendall(b":1\r\n")
-        wait_until(lambda: words.proven is not None, 5, "the proof")
+def test_without_an_answer_nothing_is_proven(words: Any, asked: Peer) -> None:
+    first = asked.answer_to_ping()
+    data = Data(asked)
+    data.expect(THERE)
+    asked.send(first)
+    data.tell()
+    asked.send(asked.answer_to_ping() + changed(b"a"))
+    data.expect(THERE)
+    wait_until(lambda: words.word(b"a") == 1, 5, "it is read")
+    assert words.proven is None
+    data.tell()
+    wait_until(lambda: words.proven is not None, 5, "the proof")
+
+
+def test_without_a_connection_for_data_nothing_is_proven(words: Any, asked: Peer) -> None:
+    asked.pong()
+    asked.send(changed(b"a"))
+    wait_until(lambda: words.word(b"a") == 1, 5, "it is read")
+    assert not [each for each in asked.look() if each[0] in ("confirmed", "proved")]
+    assert words.proven is None
+
+
+def test_another_connection_takes_the_place_of_one_that_broke(words: Any, asked: Peer) -> None:
+    """What the first one had to say may not have arrived: it is said again. Nothing that is held goes."""
+    data = Data(asked)
+    for _ in range(2):
+        asked.pong()
+        data.expect(THERE)
+        data.tell()
+    wait_until(lambda: words.proven is not None, 5, "the proof")
+    epoch = words.epoch
+    asked.send(a_round(3))
+    data.expect(answer_of(3))
+    data.socket.close()
+    assert asked.until("broken")
+    asked.pong()
+    at = words.proven
+    other = Data(asked)
+    other.expect(THERE, answer_of(3))
+    assert words.proven == at, "the answer is missing"
+    other.tell()
+    other.tell()
+    wait_until(lambda: words.proven != at, 5, "the next proof")
+    assert words.epoch == epoch
+
+
+def test_after_a_lapse_only_what_is_asked_under_a_new_id_proves(words: Any, asked: Peer) -> None:
+    words.want(0.2)
+    data = Data(asked)
+    for _ in range(2):
+        asked.pong()
+        data.expect(THERE)
+        data.tell()
+    wait_until(lambda: words.proven is not None, 5, "the proof")
+    at = words.proven
+    late = asked.answer_to_ping()
+    data.expect(THERE)
+    data.tell()
+    wait_until(lambda: time.monotonic_ns() - at > 3 * 10**8, 5, "the staleness")
+    asked.send(late)
+    assert asked.until("lapsed")
+    asked.pong()
+    other = Data(asked, anew=True)
+    assert words.proven == at
+    asked.pong()
+    other.expect(THERE)
+    other.tell()
+    began = time.monotonic_ns()
+    asked.pong()
+    other.expect(THERE)
+    assert words.proven == at
+    other.tell()
+    wait_until(lambda: words.proven > at, 5, "the proof")
+    assert words.proven < began
+    assert not [each for each in asked.look() if each[0] == "unsure"]
+
+
+@pytest.mark.parametrize("reply", [b":1\r\n", b"-READONLY You can't write\r\n", b"+OK\r\n", b":0\r\n:0\r\n"])
+def test_a_wrong_answer_ends_the_proof(words: Any, asked: Peer, reply: bytes) -> None:
+    data = Data(asked)
+    for _ in range(2):
+        asked.pong()
+        data.expect(THERE)
+        data.tell()
+    wait_until(lambda: words.proven is not None, 5, "the proof")
+    asked.answer_to_ping()
+    data.expect(THERE)
+    data.tell(reply)
+    assert asked.until("unsure")
+    assert asked.until("unanswered")
+    assert words.proven is None

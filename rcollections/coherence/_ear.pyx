@@ -12,7 +12,8 @@ that they may have missed one.
 
 Beside the connection that listens the loop may have one for data (``answer``). Over it the loop writes which rounds of
 settling it has applied, and sends a command with each PING whose answer shows that this server is the one which
-answers readers. While an answer is due there, nothing is proven.
+answers readers, and that it knows of this ear. While an answer is due there, or that connection is missing, nothing is
+proven (Z1, Q7).
 
 The loop works on duplicates of descriptors, so nobody closes one that it waits on. Its memory outlives the object.
 """
@@ -137,9 +138,9 @@ cdef enum:
     CLOSED = 2
     SILENT = 3
     STRANGE = 4
-    # what is asked for on the connection for data
-    ROUND = 1
-    THERE = 2
+    # what ends the connection for data
+    LOST = -1
+    WRONG = -2
 
 cdef char *INVALIDATE = b"__redis__:invalidate"
 
@@ -150,12 +151,12 @@ cdef struct Token:
 
 cdef struct Answers:        # how to answer rounds of settling; given to the loop whole
     int fd
-    size_t channel_n, head_n, start_n, there_n
-    char *channel
+    bint anew               # the ear has entered under a new id: what was asked before proves nothing
+    size_t head_n, start_n, there_n
     char *head              # a command up to its last argument
     char *start             # of this argument: the number of the round follows
-    char *there             # a command that is sent with each PING and has to be answered by 1
-    char text[1]            # all four
+    char *there             # a command that is sent with each PING
+    char text[1]            # all three
 
 cdef struct Buffer:
     char *text
@@ -180,6 +181,7 @@ cdef struct State:
     void *answers           # Answers that the loop shall use from now on
     # the rest is the loop's alone
     int64_t asked, asked_wall, before, before_wall  # when PINGs were sent, as in proof.py; 0: none
+    int64_t last, last_wall     # the instant that was proven last; 0: none under this id
     int64_t ping            # the number of the last PING
     bint pong, confirmed, erred
     int64_t due, lost_at, wake_at
@@ -191,11 +193,12 @@ cdef struct State:
     char word[16]
     size_t word_n, name_n
     char name[NAME]
+    char *channel           # of the rounds
+    size_t channel_n        # 0: nobody asks, and no connection for data is needed
     Answers *using
     Buffer data
     int64_t read_round, sent_round
-    int expected[DUE]
-    int expected_n, owed    # ``owed``: of those, the answers that the next proof has to wait for
+    int expected, owed      # answers that are due; ``owed``: of those, what the next proof has to wait for
 
 
 # -- rings, from the loop to Python
@@ -351,11 +354,10 @@ cdef void flushed(State *s) noexcept nogil:
 
 cdef void published(State *s, Token *t) noexcept nogil:
     """The last part of a message that is no invalidation."""
-    cdef Answers *using = s.using
     cdef char digits[24]
     cdef int64_t number = 0, k
-    if (using != NULL and s.kind == MESSAGE and using.channel_n and s.name_n == using.channel_n
-            and memcmp(s.name, using.channel, s.name_n) == 0):
+    if (s.kind == MESSAGE and s.channel_n and s.name_n == s.channel_n and not s.huge
+            and memcmp(s.name, s.channel, s.name_n) == 0):
         if t.kind == BULK and 0 < t.n < 19:
             for k in range(t.n):
                 if not (b'0' <= t.text[k] <= b'9'):
@@ -418,7 +420,7 @@ cdef bint heard_part(State *s, Token *t) noexcept nogil:
             snprintf(number, sizeof(number), b"%lld", <long long>s.ping)
             if s.name_n == strlen(number) and memcmp(s.name, number, s.name_n) == 0:
                 s.pong = True
-                s.owed = s.expected_n
+                s.owed = s.expected
     elif s.index == 2:
         if s.kind == MESSAGE and s.name_n == strlen(INVALIDATE) and memcmp(s.name, INVALIDATE, s.name_n) == 0:
             if t.kind == ARRAY:
@@ -472,22 +474,19 @@ cdef int hear(State *s) noexcept nogil:
 
 
 cdef int hear_data(State *s) noexcept nogil:
-    """Answers on the connection for data: each has to be the number that was expected."""
+    """Answers on the connection for data: each has to be 0. Gives LOST, or WRONG for any other answer."""
     cdef Token t
-    cdef int k
     cdef int got = receive(s.using.fd, &s.data)
     if got <= 0:
         return got
     while True:
         got = next_token(&s.data, &t)
         if got <= 0:
-            return 1 if got == 0 else -1
-        if s.expected_n == 0 or t.kind != NUMBER or t.n != (0 if s.expected[0] == ROUND else 1):
-            return -1
-        s.expected_n -= 1
+            return 1 if got == 0 else WRONG
+        if s.expected == 0 or t.kind != NUMBER or t.n != 0:
+            return WRONG
+        s.expected -= 1
         s.owed = max(0, s.owed - 1)
-        for k in range(s.expected_n):
-            s.expected[k] = s.expected[k + 1]
 
 
 # -- what is sent
@@ -503,14 +502,11 @@ cdef int send_all(int fd, const char *text, size_t n) noexcept nogil:
     return -1
 
 
-cdef int expect(State *s, int what, const char *text, size_t n) noexcept nogil:
-    cdef int sent
-    if s.expected_n == DUE:
-        return 0
-    sent = send_all(s.using.fd, text, n)
+cdef int expect(State *s, const char *text, size_t n) noexcept nogil:
+    """Send a command whose answer has to be 0."""
+    cdef int sent = send_all(s.using.fd, text, n)
     if sent > 0:
-        s.expected[s.expected_n] = what
-        s.expected_n += 1
+        s.expected += 1
     return sent
 
 
@@ -529,8 +525,8 @@ cdef int send_ping(State *s, int64_t now) noexcept nogil:
         s.ping += 1
         s.asked, s.asked_wall = now, wall
         s.lost_at = now + max(2 * rc_load(&s.words.staleness), s.timeout)
-        if s.using != NULL and s.using.there_n and expect(s, THERE, s.using.there, s.using.there_n) < 1:
-            lose_data(s)
+        if s.using != NULL and expect(s, s.using.there, s.using.there_n) < 1:
+            lose_data(s, LOST)
     return sent
 
 
@@ -541,11 +537,11 @@ cdef int send_round(State *s) noexcept nogil:
     cdef char *text
     cdef size_t n
     cdef int sent
-    if using == NULL or s.read_round <= s.sent_round or s.expected_n == DUE:
+    if using == NULL or s.read_round <= s.sent_round or s.expected >= DUE:
         return 1
     text = <char *>malloc(using.head_n + using.start_n + 64)
     if text == NULL:
-        return -1
+        return LOST
     snprintf(number, sizeof(number), b"%lld", <long long>s.read_round)
     memcpy(text, using.head, using.head_n)
     n = using.head_n
@@ -553,11 +549,11 @@ cdef int send_round(State *s) noexcept nogil:
     memcpy(text + n, using.start, using.start_n)
     n += using.start_n
     n += <size_t>snprintf(text + n, 32, b"%s\r\n", number)
-    sent = expect(s, ROUND, text, n)
+    sent = expect(s, text, n)
     free(text)
     if sent > 0:
         s.sent_round = s.read_round
-    return -1 if sent < 0 else 1
+    return LOST if sent < 1 else 1
 
 
 cdef void drop_answers(Answers *a) noexcept nogil:
@@ -567,39 +563,75 @@ cdef void drop_answers(Answers *a) noexcept nogil:
         free(a)
 
 
-cdef void lose_data(State *s) noexcept nogil:
-    """The connection for data is lost, or its server answered something else: whoever opens another one is told."""
+cdef void lose_data(State *s, int why) noexcept nogil:
+    """Whoever opens connections is told. Where the server did not know this ear, what was heard counts no more (F4)."""
     drop_answers(s.using)
     s.using = NULL
-    s.expected_n = s.owed = 0
-    unsure(s)
-    note(s, b'd', b"", 0, b"", 0, b"", 0)
+    s.expected = s.owed = 0
+    if why == WRONG:
+        unsure(s)
+        note(s, b'd', b"", 0, b"", 0, b"", 0)
+    else:
+        note(s, b'b', b"", 0, b"", 0, b"", 0)
+
+
+cdef void begin_again(State *s) noexcept nogil:
+    """What was asked so far proves nothing any more: the next two PONGs do."""
+    s.asked = s.before = 0
+    s.pong = False
 
 
 cdef void use_answers(State *s) noexcept nogil:
     cdef Answers *new = <Answers *>rc_give(&s.answers, NULL)
-    if new != NULL:
-        drop_answers(s.using)
-        s.using = new
-        s.expected_n = s.owed = 0
-        s.data.start = s.data.end = 0
-        s.sent_round = 0        # the field of this connection does not know of any round
+    if new == NULL:
+        return
+    drop_answers(s.using)
+    s.using = new
+    s.expected = s.owed = 0
+    s.data.start = s.data.end = 0
+    s.sent_round = 0        # what the connection before had to send may not have arrived
+    if new.anew:
+        begin_again(s)
+        s.last = s.last_wall = 0
+    elif s.asked:           # its question went over the connection before
+        if expect(s, new.there, new.there_n) < 1:
+            lose_data(s, LOST)
+            return
+        s.owed = s.expected
+    if send_round(s) < 0:
+        lose_data(s, LOST)
 
 
 # -- the loop
 
 
+cdef bint lapsed(State *s) noexcept nogil:
+    """Whether the proof before this one does not count any more: others may have taken this ear for gone (Z1)."""
+    cdef int64_t staleness = rc_load(&s.words.staleness)
+    if not s.channel_n or s.last == 0:
+        return False
+    return rc_clock(0) - s.last > staleness or rc_clock(1) - s.last_wall > staleness
+
+
 cdef bint applied(State *s) noexcept nogil:
     """All that was read is applied: publish what that proves. Whether the next PING has to wait for its time."""
     cdef bint proved = False
-    if not s.pong or s.owed:
+    if not s.pong or s.owed or (s.channel_n and s.using == NULL):
         return False
+    if s.before and lapsed(s):
+        drop_answers(s.using)       # whoever opens connections enters anew, over another one
+        s.using = NULL
+        s.expected = s.owed = 0
+        begin_again(s)
+        note(s, b'l', b"", 0, b"", 0, b"", 0)
+        return True
     if s.before:
         if not s.confirmed:
             s.confirmed = True
             note(s, b'c', b"", 0, b"", 0, b"", 0)
         if s.proves:
             rc_publish(s.words, s.number, s.before, s.before_wall)
+        s.last, s.last_wall = s.before, s.before_wall
         rc_store(&s.proven_wall, s.before_wall)
         rc_store(&s.proven, s.before)
         set_flag(s, PROVED)
@@ -618,7 +650,7 @@ cdef int turn(State *s) noexcept nogil:
     """Wait for something to do, and do it. Gives what ends the loop, or 0."""
     cdef pollfd on[3]
     cdef int n = 2
-    cdef int got
+    cdef int got = 1
     cdef char dots[64]
     cdef int64_t until
     cdef int64_t now = rc_clock(0)
@@ -657,10 +689,13 @@ cdef int turn(State *s) noexcept nogil:
         if hear(s) < 0:
             return CLOSED
         if send_round(s) < 0:
-            lose_data(s)
+            lose_data(s, LOST)
     if n == 3 and s.using != NULL and on[2].revents:
-        if hear_data(s) < 0 or send_round(s) < 0:
-            lose_data(s)
+        got = hear_data(s)
+        if got > 0:
+            got = send_round(s)
+        if got < 0:
+            lose_data(s, got)
     if on[1].revents:
         if recv(s.own, dots, sizeof(dots), MSG_DONTWAIT) == 0:
             return STOPPED
@@ -695,6 +730,7 @@ cdef void let_go(State *s) noexcept nogil:
     free(s.data.text)
     free(s.keys)
     free(s.notes)
+    free(s.channel)
     free(s)
 
 
@@ -703,6 +739,7 @@ cdef class Loop:
 
     ``timeout``: seconds that a PING may be without an answer, where twice the staleness is less. ``proves=False``:
     words move and what is wrong ends the proof, but who takes the notes decides what is proven, and publishes it.
+    ``channel``: where rounds of settling are asked for. Then nothing is proven before ``answer`` was called.
     """
 
     cdef State *state
@@ -710,7 +747,7 @@ cdef class Loop:
     cdef bint running
     cdef int pid
 
-    def __cinit__(self, Words words not None, int number, int fd, double timeout, bint proves=True):
+    def __cinit__(self, Words words not None, int number, int fd, double timeout, bint proves=True, bytes channel=b""):
         cdef int ends[2]
         cdef State *s = <State *>calloc(1, sizeof(State))
         self.out = -1
@@ -726,8 +763,11 @@ cdef class Loop:
         s.timeout = <int64_t>(timeout * 1e9)
         s.keys = <uint64_t *>malloc(KEYS * sizeof(uint64_t))
         s.notes = <char *>malloc(NOTES)
-        if s.keys == NULL or s.notes == NULL:
+        s.channel_n = len(channel)
+        s.channel = <char *>malloc(s.channel_n + 1)
+        if s.keys == NULL or s.notes == NULL or s.channel == NULL:
             raise MemoryError
+        memcpy(s.channel, <char *>channel, s.channel_n)
         if rc_pair(ends):
             raise OSError(errno, "a listener needs two descriptors more")
         s.own, s.its = ends[0], ends[1]
@@ -809,6 +849,10 @@ cdef class Loop:
                 told.append(("unsure",))
             elif what == b'd':
                 told.append(("unanswered",))
+            elif what == b'b':
+                told.append(("broken",))
+            elif what == b'l':
+                told.append(("lapsed",))
             else:
                 if what == b'n':
                     parts[2] = int(parts[2])
@@ -850,16 +894,17 @@ cdef class Loop:
         if failed:
             raise ConnectionError("the listener's connection is closed")
 
-    def answer(self, int fd, bytes channel, bytes head, bytes start, bytes there=b""):
+    def answer(self, int fd, bytes head, bytes start, bytes there, bint anew=False):
         """Answer rounds of settling over the connection ``fd``, which the loop duplicates; instead of the one before.
 
-        A message on ``channel`` is the number of a round. The answer is ``head``, a command up to its last argument,
-        and this argument: ``start`` and the highest number that was read. Its reply has to be 0. ``there`` is a whole
-        command that goes with each PING; its reply has to be 1. Any other reply ends the proof ("unsure"), and so does
-        the end of this connection; then comes "unanswered", and nothing is answered before the next call.
+        A message on the channel of rounds is the number of one. The answer is ``head``, a command up to its last
+        argument, and this argument: ``start`` and the highest number that was read. ``there`` is a whole command that
+        goes with each PING. The reply to both has to be 0; any other ends the proof ("unsure", then "unanswered").
+        Where the connection breaks ("broken"), or the proof before has run out when the next one comes ("lapsed"),
+        nothing is proven before the next call. ``anew``: what was heard before this call proves nothing.
         """
         cdef State *s = self.state
-        cdef size_t n = len(channel) + len(head) + len(start) + len(there)
+        cdef size_t n = len(head) + len(start) + len(there)
         cdef Answers *new
         cdef char *at
         cdef int own = rc_duplicate(fd)
@@ -870,16 +915,27 @@ cdef class Loop:
             close(own)
             raise MemoryError
         new.fd = own
+        new.anew = anew
         at = new.text
-        for text in (channel, head, start, there):
+        for text in (head, start, there):
             memcpy(at, <char *><bytes>text, len(<bytes>text))
             at += len(<bytes>text)
-        new.channel_n, new.head_n, new.start_n, new.there_n = len(channel), len(head), len(start), len(there)
-        new.channel = new.text
-        new.head = new.channel + new.channel_n
+        new.head_n, new.start_n, new.there_n = len(head), len(start), len(there)
+        new.head = new.text
         new.start = new.head + new.head_n
         new.there = new.start + new.start_n
         drop_answers(<Answers *>rc_give(&s.answers, new))
+        if s.its >= 0:
+            send(s.its, b".", 1, RC_SEND)
+
+    def fileno(self):
+        """Readable when ``wait`` has something to tell."""
+        return self.state.its
+
+    def stop(self):
+        """Let the loop end with what it does next; ``wait`` tells so."""
+        cdef State *s = self.state
+        rc_store(&s.stop, 1)
         if s.its >= 0:
             send(s.its, b".", 1, RC_SEND)
 

@@ -7,40 +7,34 @@ inside the namespace, since the server drops only connections that have one. The
 which does no I/O, decides what a PONG proves.
 
 Where it is compiled, and the connection is neither TLS nor RESP3, ``_ear.pyx`` receives instead of this thread,
-without the GIL, and this thread hands on what that loop leaves to Python (Q8).
+without the GIL, and ``relay.py`` hands on what that loop leaves to Python (Q8).
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
+import select
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..plans.naming import beside
 from ..wire.failures import ErrorReply
-from ..wire.run_id import UNKNOWN, run_id
+from .facts import Refused, refuse, who
 from .loops import confirmation, loop_class
+from .post import Post
 from .proof import CHANNEL, Proof, as_resp2
+from .relay import SILENCE, Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..l1 import Words
     from ..wire.dsn.dsn import Dsn
     from ._ear import Loop
-    from .proof import Told
+    from .places import Place
 
-__all__ = ["Ear", "Hearer", "Refused"]
-
-NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients")  # errors that go away
-_NUMBERS = re.compile(rb"(\d+)\.(\d+)")
-SILENCE = 2.0  # times ``staleness``: after that time without a PONG the connection counts as lost
-
-
-class Refused(Exception):
-    """The server, or its access list, does not allow to listen."""
+__all__ = ["Ear", "Hearer"]
 
 
 class Hearer(Protocol):
@@ -74,11 +68,14 @@ class Hearer(Protocol):
         """Messages on other channels may have been missed."""
 
 
-class Ear:
+class Ear(Relay):
     """Listens to keys that begin with one of ``prefixes``, until the connection breaks or ``stop`` is called."""
 
-    def __init__(self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer) -> None:
+    def __init__(
+        self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer, places: Mapping[Place, int] | None = None
+    ) -> None:
         self.prefixes = prefixes
+        self.places = dict(places or {})  # where it says that it is there, and how stale values may be (ms)
         self.server = b""  # the run_id of the server
         self.version: tuple[int, ...] = ()
         self.since = 0  # all changes acknowledged after this instant (monotonic ns) are heard
@@ -87,9 +84,14 @@ class Ear:
         self._link: Any = None
         self._loop: Loop | None = None  # hears instead of this thread
         self._pushed = False  # RESP3
+        self._deaf = False  # it may not hear of rounds
         self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._proof = Proof()
+        self._proved = (0, 0)  # the last instant
+        self.opened = 0.0  # when (monotonic s)
+        self._post: Post | None = None  # None: nobody can ask it
+        self.reason: Exception | None = None  # why it was told to break off
 
     @property
     def stopped(self) -> bool:
@@ -107,7 +109,20 @@ class Ear:
                 raise
             self.close()
             self._open(3)
+        self.opened, self.reason, self._proved = time.monotonic(), None, (0, 0)
+        if self.places:
+            self._post = Post(self._dsn, self.places, deaf=self._deaf)
+            self._post.open(self.server)
         self.since = time.monotonic_ns()
+
+    def _subscribed(self, channels: list[bytes]) -> bool:
+        """Subscribe these channels, before anything is held; False if the user may not."""
+        try:
+            for channel in channels:
+                self._subscribe(channel)
+        except Refused:
+            return False
+        return True
 
     def _open(self, protocol: int) -> None:
         from ..wire.links.connecting import connector  # only now: this module imports redis-py
@@ -116,24 +131,33 @@ class Ear:
         self._link = connector(self._dsn.replace(protocol=protocol))(time.monotonic() + self._dsn.connect_timeout)
         self._proof = Proof()
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
-        self.server, self.version = _who(info)
+        self.server, self.version = who(info)
+        channels = [place.channel for place in self.places]
         wanted = [word for prefix in self.prefixes if prefix for word in ("PREFIX", prefix)]  # no word: all keys
         if self._pushed:
             self._ask(("CLIENT", "TRACKING", "ON", "BCAST", *wanted))
             self._subscribe(beside(self._dsn.namespace, "w"))
+            self._deaf = not self._subscribed(channels)
             return
         tracking = ("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted)
-        if loop_class(self._link.sock) is not None:  # all that comes behind the confirmation is for the loop
+        if loop_class(self._link.sock) is not None:
             self._ask(tracking)
-            self.send("SUBSCRIBE", CHANNEL)
-            _refuse(confirmation(self._link.sock, CHANNEL, self._dsn.timeout).decode("utf-8", "replace"))
+            error = self._confirmed(CHANNEL, *channels)
+            self._deaf = bool(error and channels)
+            refuse(self._confirmed(CHANNEL) if self._deaf else error)
             return
         _, heard = self._ask(tracking, ("SUBSCRIBE", CHANNEL))
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")
+        self._deaf = not self._subscribed(channels)
 
-    def _subscribe(self, channel: str) -> None:
-        """Subscribe over RESP3, where the confirmation is a push like those that tell of changes."""
+    def _confirmed(self, *channels: bytes) -> str:
+        """Subscribe, and read no byte behind the confirmation, which is for the loop. Gives the error, or ""."""
+        self.send("SUBSCRIBE", *channels)
+        return confirmation(self._link.sock, channels, self._dsn.timeout).decode("utf-8", "replace")
+
+    def _subscribe(self, channel: str | bytes) -> None:
+        """Subscribe while nothing is held: the confirmation may come behind messages, over RESP3 as a push."""
         self.send("SUBSCRIBE", channel)
         end = time.monotonic() + self._dsn.timeout
         while True:
@@ -155,7 +179,7 @@ class Ear:
         )
         for reply in replies:
             if isinstance(reply, ErrorReply):
-                _refuse(str(reply))
+                refuse(str(reply))
         return replies
 
     # -- listening ---------------------------------------------------------------------------------
@@ -172,46 +196,49 @@ class Ear:
             now = time.monotonic()
             if not self._proof.waiting and now >= due:
                 lost_at = now + max(SILENCE * self._hearer.staleness, self._dsn.timeout)
+                if self._post is not None:
+                    self._post.tick()
                 self.send("PING", self._proof.ask((time.monotonic_ns(), time.time_ns())))
             left = (lost_at if self._proof.waiting else due) - now
             if left <= 0:
                 raise TimeoutError("the server does not answer")
-            if self._apply(self._link.hear(max(0.001, left))):
+            if self._apply(self._heard(max(0.001, left))):
                 due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; a new tier may shorten staleness
-
-    def _hand_on(self, make: type[Loop]) -> None:
-        """As ``run``, where a loop without the GIL hears: tell the hearer what the loop leaves to Python."""
-        words = self._hearer.words
-        number = words.enlist(self)
-        try:
-            loop = self._loop = make(words, number, self._link.sock.fileno(), self._dsn.timeout)
-            why = None
-            while why is None and not self.stopped:
-                found, why = loop.wait(1.0)
-                for told in found:
-                    self._tell(told)
-        finally:
-            words.leave(self)
-        if why == "silent":
-            raise TimeoutError("the server does not answer")
-        if not self.stopped:
-            raise ConnectionError("the connection is lost")
 
     def _apply(self, replies: list[object]) -> bool:
         """Tell the hearer all that was read, then the proof (Q2). Whether the next PING has to wait for its time."""
         rest = False
         for reply in replies:
             rest = self._tell(self._proof.read(as_resp2(reply) if self._pushed else reply)) == "unsure" or rest
+        post = self._post
+        if post is not None:
+            post.answer()
+            post.read()
+            if not post.answered:  # nothing is proven while the ear cannot say that it is there
+                return rest
         for told in self._proof.applied():
+            if told[0] == "proved" and post is not None and self._lapsed(told[1]):
+                post.enter()
+                self._proof.restart()
+                return False
             rest = self._tell(told) == "proved" or rest
         return rest
 
-    def _tell(self, told: Told) -> str:
-        if not told:
-            return ""
-        word, *about = told
-        getattr(self._hearer, word)(self, *about)
-        return str(word)
+    def _heard(self, seconds: float) -> list[object]:
+        """What has come on the listening connection; [] also as soon as the post has a reply."""
+        post = self._post
+        if post is None:
+            return list(self._link.hear(seconds))
+        sock = self._link.sock
+        pending = getattr(sock, "pending", None)
+        if not (pending is not None and pending()):
+            poll = select.poll()
+            for fd in (sock.fileno(), *post.fds):
+                poll.register(fd, select.POLLIN)
+            ready = poll.poll(min(seconds, 0.01 if post.hurried else seconds) * 1000)
+            if sock.fileno() not in [fd for fd, _ in ready]:
+                return []
+        return list(self._link.hear(0.001))
 
     def send(self, *words: object) -> None:
         """Send a command that a subscribed connection allows: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""
@@ -222,9 +249,27 @@ class Ear:
         with self._sending:
             self._link.send(words, self._dsn.timeout)
 
+    def leave(self) -> None:
+        """L1 was emptied: nobody has to wait for this ear any more."""
+        loop = self._loop
+        if loop is not None:
+            loop.stop()
+        if self._post is not None:
+            self._post.leave()
+
     def stop(self) -> None:
         """Let ``run`` end soon, from another thread."""
         self._stopping.set()
+        with contextlib.suppress(Exception):
+            self._link.wake()
+
+    def stop_telling(self) -> None:
+        """Let ``run`` end with what it reads next."""
+        self._stopping.set()
+
+    def break_off(self, reason: Exception) -> None:
+        """End this connection, from another thread: ``run`` raises."""
+        self.reason = reason
         with contextlib.suppress(Exception):
             self._link.wake()
 
@@ -237,30 +282,10 @@ class Ear:
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.close()
+        post, self._post = self._post, None
+        if post is not None:
+            post.leave()
+            post.close()
         link, self._link = self._link, None
         if link is not None:
             link.close()
-
-
-def _refuse(error: str) -> None:
-    """Raise what an error of the server means for listening; not for ""."""
-    if error.startswith(NOT_NOW):
-        raise ConnectionError("the server is not ready")
-    if error:
-        raise Refused(error.split(",", 1)[0][:100])
-
-
-def _who(info: object) -> tuple[bytes, tuple[int, ...]]:
-    """The run_id and the version (major, minor, whether it is Valkey) in a reply of INFO.
-
-    Refused without a run_id, as some proxies and managed services answer: then nobody can tell whether two
-    connections lead to one server, so what one reads cannot be held by what the other hears.
-    """
-    server = run_id(info)
-    if not isinstance(info, bytes) or server in (UNKNOWN, b""):
-        raise Refused("its answer to INFO tells no run_id, so nobody knows which server answers")
-    facts = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
-    numbers = _NUMBERS.match(facts.get(b"valkey_version", facts.get(b"redis_version", b"")))
-    if numbers is None:
-        raise Refused("its answer to INFO tells no version")
-    return server, (int(numbers[1]), int(numbers[2]), b"valkey_version" in facts)

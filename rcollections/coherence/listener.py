@@ -14,37 +14,37 @@ import random
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING
 
 from ..forks import after_fork
-from ..l1 import Words
-from .ear import Ear, Refused
+from .ear import Ear
+from .facts import Refused
+from .moving import Member, Moving
+from .places import Moved
 from .prefixes import Wish, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from ..l1 import Tier
     from ..wire.dsn.dsn import Dsn
+    from .places import Place
 
-__all__ = ["Listener", "listener_of"]
+__all__ = ["Listener"]
 
 log = logging.getLogger("rcollections")
 
 FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 60.0
 
 
-class Listener:
+class Listener(Moving):
     """The ear of one server, and the tiers that it tells."""
 
     def __init__(self, dsn: Dsn) -> None:
+        super().__init__(dsn.l1_entries)
         self._dsn = dsn
-        self._tiers: list[Tier] = []
         self.wishes = Wishes(dsn.shown)
-        self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
         self.staleness = dsn.staleness
-        self.words = Words(dsn.l1_entries)  # what a compiled ear moves, and compiled tiers compare
         self._forget()
         after_fork(self._after_fork)
 
@@ -72,20 +72,24 @@ class Listener:
 
     # -- tiers and prefixes ------------------------------------------------------------------------
 
-    def add(self, tier: Tier, staleness: float) -> None:
-        """Tell this tier of changes from now on."""
+    def add(
+        self, tier: Tier, staleness: float, place: Place | None = None, renew: Callable[[], None] | None = None
+    ) -> None:
+        """Tell this tier of changes from now on. ``renew`` drops the links of its connection."""
         with self._lock:
             tier.follow(self.words)
             self._tiers = [*self._tiers, tier]
+            self._members[id(tier)] = Member(staleness, place, renew)
             self.staleness = min(self.staleness, staleness)
             self.words.want(self.staleness)
-            if self._ear is not None:
+            if self._ear is not None and self._is_there(self._ear, tier):
                 tier.begin()
 
     def remove(self, tier: Tier) -> None:
         """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
             self._tiers = [each for each in self._tiers if each is not tier]
+            self._members.pop(id(tier), None)
             tier.lost()
             if not self._tiers:
                 for ear in (self._ear, self._next):
@@ -111,7 +115,7 @@ class Listener:
                 return
             if self._next is not None:
                 self._next.stop()
-            ear = self._next = Ear(self._dsn, self.wishes.fewest(), self)
+            ear = self._next = Ear(self._dsn, self.wishes.fewest(), self, self._places())
             self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
@@ -122,7 +126,9 @@ class Listener:
                 self.state, self.why = "down", "no thread can be started to listen"
 
     def _covers(self, ear: Ear | None) -> bool:
-        return ear is not None and all(each.startswith(ear.prefixes) for each in self.wishes.fewest())
+        if ear is None or not all(each.startswith(ear.prefixes) for each in self.wishes.fewest()):
+            return False
+        return all(ear.places.get(place, 0) >= ms for place, ms in self._places().items())
 
     def _run(self, ear: Ear) -> None:
         pause = FIRST_PAUSE
@@ -131,13 +137,18 @@ class Listener:
             try:
                 ear.open()
                 ear.run()
-            except Refused as error:
-                self._lost(ear, "refused", f"the server does not allow to listen: {error}")
+            except Refused as refused:
+                self._lost(ear, "refused", f"the server does not allow to listen: {refused}")
                 pause = REFUSED_PAUSE
-            except Exception as error:  # after any error this connection proves nothing any more
-                self._lost(ear, "down", f"the listener lost its connection ({type(error).__name__})")
+            except Exception as failed:  # after any error this connection proves nothing any more
+                error: Exception = ear.reason or failed
+                why, short = f"the listener lost its connection ({type(error).__name__})", time.monotonic() - began
+                pause = FIRST_PAUSE if short > LAST_PAUSE else min(2 * pause, LAST_PAUSE)
+                if isinstance(error, Moved):
+                    why, several = self._moves(error)
+                    pause = REFUSED_PAUSE if several else pause
+                self._lost(ear, "down", why)
                 log.debug("the listener lost its connection", exc_info=True)
-                pause = FIRST_PAUSE if time.monotonic() - began > LAST_PAUSE else min(2 * pause, LAST_PAUSE)
             finally:
                 ear.close()
             if not ear.stopped:
@@ -167,12 +178,6 @@ class Listener:
                 self._take(self._next)
         self.start()  # more prefixes may be wanted by now
 
-    def _empty(self) -> None:
-        """Nothing that was read before counts any more (F4)."""
-        self.words.end()
-        for tier in self._tiers:
-            tier.lost()
-
     # -- told by an ear ----------------------------------------------------------------------------
 
     def confirmed(self, ear: Ear) -> None:
@@ -200,22 +205,9 @@ class Listener:
             if old.server != ear.server:
                 self._empty()
         for tier in self._tiers:
-            tier.begin()
-
-    def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:  # noqa: ARG002 - an ear that is not confirmed may tell too
-        """These keys changed."""
-        for tier in self._tiers:
-            tier.changed(keys)
-
-    def announced(self, ear: Ear, numbers: Sequence[int]) -> None:  # noqa: ARG002
-        """The words of these keys have moved: what the tiers hold of them can go."""
-        for tier in self._tiers:
-            tier.announced(numbers)
-
-    def flushed(self, ear: Ear) -> None:  # noqa: ARG002
-        """All keys changed."""
-        for tier in self._tiers:
-            tier.void()
+            if self._is_there(ear, tier):
+                tier.begin()
+        self._hears(ear)
 
     def unsure(self, ear: Ear) -> None:
         """Changes may have been missed."""
@@ -243,32 +235,7 @@ class Listener:
                 self._take(new)
             self.start()
 
-    def published(self, ear: Ear, message: list[object]) -> None:
-        """A message on another channel: for the followers, which wake waiting callers."""
-        if ear is self._ear:
-            for each in list(self.followers):
-                each.heard(message)
-
-    def missed(self, ear: Ear) -> None:
-        """Messages for the followers may have been missed: they look for themselves."""
-        for each in list(self.followers):
-            each.lost(ear)
-
     @property
     def ear(self) -> Ear | None:
         """The confirmed ear, or None: followers may subscribe on its connection."""
         return self._ear
-
-
-_listeners: dict[tuple[object, ...], Listener] = {}
-_lock = threading.Lock()
-
-
-def listener_of(dsn: Dsn) -> Listener:
-    """The listener of this server: one for all connections of one address and login."""
-    place = (dsn.host, dsn.port, dsn.path, dsn.user, dsn.password, dsn.tls, tuple(sorted(dsn.ssl.items())))
-    with _lock:
-        found = _listeners.get(place)
-        if found is None:
-            found = _listeners[place] = Listener(dsn)
-        return found

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..l1 import COMPILED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._ear import Loop
 
 __all__ = ["confirmation", "loop_class"]
@@ -29,12 +31,13 @@ def loop_class(sock: object) -> type[Loop] | None:
     return found
 
 
-def confirmation(sock: Any, channel: bytes, seconds: float) -> bytes:
-    """The answer to a SUBSCRIBE: b"" for what confirms it, else the text of an error.
+def confirmation(sock: Any, channels: Sequence[bytes], seconds: float) -> bytes:
+    """The answer to one SUBSCRIBE of these channels: b"" for what confirms it, else the text of an error.
 
     Not one byte is read behind it: that is for the loop.
     """
-    expected = b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(channel), channel)
+    one = b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:%d\r\n"
+    expected = b"".join(one % (len(each), each, n) for n, each in enumerate(channels, 1))
     sock.settimeout(seconds)
     answer = b""
     while len(answer) < len(expected) and not (answer.startswith(b"-") and answer.endswith(b"\r\n")):

@@ -62,6 +62,11 @@ class Proof:
             return ()
         return "published", reply
 
+    def restart(self) -> None:
+        """What was asked so far proves nothing any more: the next two PONGs do."""
+        self._asked = self._before = None
+        self._pong = False
+
     def applied(self) -> list[Told]:
         """All replies that were read have been told (Q2): the calls of the proof that follow."""
         if not self._pong:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..forks import after_fork
 from ..l1 import Tier, users
 from ..wire.run_id import MEMORY
-from .listener import Listener, listener_of
+from .listeners import listener_of
+from .places import Place
 from .prefixes import Wish
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..l1 import Token
     from ..wire.dsn.dsn import Dsn
+    from .listener import Listener
 
 __all__ = ["State", "Tiering", "any_tiers", "wrote", "wrote_anything"]
 
@@ -58,10 +60,16 @@ class State(NamedTuple):
 class Tiering:
     """The tier of one connection. ``dsn`` is the server that the connection really leads to.
 
-    ``prefixes_of(user)`` gives the prefixes of the keys of a user of L1 on this connection, or None.
+    ``prefixes_of(user)`` gives the prefixes of the keys of a user of L1 on this connection, or None. ``renew`` drops
+    the links of the connection, because its address leads to another server.
     """
 
-    def __init__(self, dsn: Dsn, prefixes_of: Callable[[object], Iterable[str] | None]) -> None:
+    def __init__(
+        self,
+        dsn: Dsn,
+        prefixes_of: Callable[[object], Iterable[str] | None],
+        renew: Callable[[], None] | None = None,
+    ) -> None:
         self.dsn = dsn
         self._prefixes_of = prefixes_of
         self._users = -1  # the version of ``users`` whose prefixes were asked for
@@ -75,7 +83,7 @@ class Tiering:
             self.tier.begin(local=True)
         else:
             self._listener = listener_of(dsn)
-            self._listener.add(self.tier, dsn.staleness)
+            self._listener.add(self.tier, dsn.staleness, Place(dsn.db, dsn.namespace), renew)
         with _lock:
             _tiers = (*_tiers, self.tier)
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..wire.failures import ErrorReply
+from ..wire.packing import pack
 
 if TYPE_CHECKING:
     from ..wire.dsn.dsn import Dsn
@@ -27,6 +29,7 @@ log = logging.getLogger("rcollections")
 
 KEPT = 512  # channels that stay subscribed without a waiting caller
 LOOK = 0.5  # seconds after which the thread of a silent connection checks whether it has to end
+REFUSED = 60.0  # seconds for which nobody tries to subscribe after the server has refused it
 LAST_PAUSE = 10.0  # seconds between two attempts to listen where listening does not work
 
 
@@ -72,12 +75,15 @@ class Wakeups:
         self._channels: OrderedDict[bytes, threading.Event] = OrderedDict()  # set when the server confirms
         self._pause = 0.0
         self._again_at = 0.0
+        self._may = False  # whether the user may subscribe here: tried before the listener's connection does it
+        self._refused_until = 0.0
 
     def listen(self, channel: str, signal: Any) -> None:
         """Set the signal at the next message. On return the server has confirmed, or ``signal.deaf`` is True."""
         name = channel.encode()
         with self._lock:
-            if self._line is None and time.monotonic() < self._again_at:
+            now = time.monotonic()
+            if (self._line is None and now < self._again_at) or now < self._refused_until:
                 signal.deaf = True
                 return
             try:
@@ -96,8 +102,9 @@ class Wakeups:
             signal.deaf = True
 
     def _subscribe(self, name: bytes) -> threading.Event:
-        if self._line is None:
-            self._line = self._listener.ear if self._listener is not None else None
+        if self._line is None and self._listener is not None and self._listener.ear is not None:
+            self._try(name)
+            self._line = self._listener.ear
         if self._line is None:
             line = self._line = Line(self._dsn)
             try:
@@ -115,6 +122,21 @@ class Wakeups:
         if idle:
             self._line.send("UNSUBSCRIBE", *idle)
         return confirmed
+
+    def _try(self, name: bytes) -> None:
+        """Q4: an error on the listener's connection ends its proof, so another connection tries it first, once."""
+        if self._may:
+            return
+        link = Line(self._dsn).link
+        try:
+            end = time.monotonic() + self._dsn.timeout
+            reply = link.exchange(pack(("SUBSCRIBE", name)), 1, end, self._dsn.timeout)[0]
+        finally:
+            link.close()
+        if isinstance(reply, ErrorReply):
+            self._refused_until = time.monotonic() + REFUSED
+            raise reply
+        self._may = True
 
     def _run(self, line: Line) -> None:
         link = line.link
@@ -161,6 +183,15 @@ class Wakeups:
         for signals in waiting.values():
             for signal in signals:
                 signal.set()
+
+    def renew(self) -> None:
+        """The address leads to another server by now: listen there from the next caller on."""
+        with self._lock:
+            line = self._line
+            if type(line) is not Line:
+                return  # the listener's own connection: it says so itself when it goes
+            self._drop()
+        line.stop()
 
     def close(self) -> None:
         """End the thread; waiting callers look for themselves."""

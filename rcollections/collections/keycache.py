@@ -299,11 +299,12 @@ class KeyCache(ManyValues[V]):
 
     # -- around a change of the source -----------------------------------------------------------
 
-    def writing(self) -> Writing[V]:
+    def writing(self, *, settle: bool | None = None) -> Writing[V]:
         """``with K(…).writing() as w:`` around a change of the source; ``w.put(value)`` stores the new value.
 
         The value is dropped first, and while the block runs no caller can store an older value that it
-        computed. Without ``w.put``, or with an exception, nothing is stored.
+        computed. Without ``w.put``, or with an exception, nothing is stored. With ``settle`` (None: what the class
+        says) leaving the block takes until no process can serve the old value; see ``invalidate_tags``.
 
         >>> from rcollections import KeyCache
         >>> price = KeyCache("price", "tea", data=3)
@@ -320,7 +321,7 @@ class KeyCache(ManyValues[V]):
                 f"{type(self).__name__}.writing() keeps other writers out by a lease, and with computed=False plain "
                 "writes do not look at it"
             )
-        return of_value(type(self).__name__, self._bound(), self.ttl)
+        return of_value(type(self).__name__, self._bound(), self.ttl, settle=self.settle if settle is None else settle)
 
     # -- excluding others ------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
 from ..plans.purpose import change
+from ..plans.settling import settled
 from ..servers.drivers.aio import adrive
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
@@ -128,34 +129,47 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         job, connection = self._job(args, kwargs)
         return await adrive(recompute(job), connection)
 
-    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    @overload
+    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    async def invalidate(self, /, *args: Any, settle: bool, **kwargs: Any) -> None: ...
+    async def invalidate(self, /, *args: Any, **kwargs: Any) -> None:
         """Drop the value of this call; one that is being computed now will not be stored."""
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        await adrive(invalidate(job), connection)
+        await adrive(settled(invalidate(job), job.recipe.flights.settling, settle), connection)
 
     async def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Mark the value stale: only callers that take stale values still get it."""
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        await adrive(expire(job), connection)
+        await adrive(settled(expire(job), job.recipe.flights.settling, settle), connection)
 
     async def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand; ``store(v)(x)`` is the typed form."""
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        await adrive(store(job, _cache_put), connection)
+        await adrive(settled(store(job, _cache_put), job.recipe.flights.settling, settle), connection)
 
     def store(self, value: R) -> Callable[P, Coroutine[Any, Any, None]]:
         """``await f.store(value)(x)`` stores a value for the call ``f(x)``."""
 
         async def put(*args: P.args, **kwargs: P.kwargs) -> None:
+            settle = self._settles(kwargs)
             job, connection = self._job(args, kwargs)
-            await adrive(store(job, value), connection)
+            await adrive(settled(store(job, value), job.recipe.flights.settling, settle), connection)
 
         return put
 
-    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncWriting[R]:
+    @overload
+    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncWriting[R]: ...
+    @overload
+    def writing(self, /, *args: Any, settle: bool, **kwargs: Any) -> AsyncWriting[R]: ...
+    def writing(self, /, *args: Any, **kwargs: Any) -> AsyncWriting[R]:
         """``async with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` is stored at its end."""
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        return AsyncWriting(job, connection)
+        return AsyncWriting(job, connection, settle=settle)
 
     async def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError for a function with a ``key=`` of its own."""

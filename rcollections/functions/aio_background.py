@@ -95,7 +95,9 @@ class AsyncBackground(Generic[P, R]):
         in_background(self._function.clear)
 
     def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
-        return self._function._job(args, kwargs)
+        given = dict(kwargs)
+        self._function._settles(given)  # the change itself takes it
+        return self._function._job(args, given)
 
 
 async def _at_once(job: Job[R], connection: Connection, again: Callable[[], Coroutine[Any, Any, object]]) -> R:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ..servers.drivers.aio import adrive
-from ..servers.loops import all_of
+from typing import TYPE_CHECKING
 
-__all__ = ["adrive", "all_of"]
+from ..servers.drivers.aio import adrive
+from ..servers.loops import all_of, flights_of
+
+if TYPE_CHECKING:
+    from ..servers.connection import Connection
+
+__all__ = ["adrive", "all_of", "asettle"]
+
+
+async def asettle(connection: Connection) -> None:
+    """Wait until no process can serve what was replaced before."""
+    await adrive(flights_of(connection).settling.settle(), connection)

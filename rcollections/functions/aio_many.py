@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from ..observe import events
 from ..plans.functions import many as plans
 from ..plans.functions.many_reads import peek
+from ..plans.settling import settled
 from ..servers.drivers.aio import adrive
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .many_face import MultiFace, first_key
@@ -78,10 +79,16 @@ class AsyncMultiCached(MultiFace, Generic[P, R]):
         jobs, compute, connection = self._jobs(args, kwargs)
         return await self._drive(plans.recompute(jobs, compute), connection)
 
-    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    @overload
+    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    async def invalidate(self, /, *args: Any, settle: bool, **kwargs: Any) -> None: ...
+    async def invalidate(self, /, *args: Any, **kwargs: Any) -> None:
         """Drop the values of the ids of this call; values that are being computed now will not be stored.
 
         The arguments are those of the call, so that the keys are the same. One round trip for a thousand ids.
         """
+        settle = self._settles(kwargs)
         binding = self._function.bound(flights_of, running_loop())
-        await adrive(self._drop(binding.names, args, kwargs), binding.connection)
+        plan = self._drop(binding.names, args, kwargs)
+        await adrive(settled(plan, binding.recipe.flights.settling, settle), binding.connection)

@@ -38,6 +38,7 @@ class Cached(Protocol[P, A]):
     def store(self, value: Any) -> Callable[P, Any]: ...
     def clear(self) -> Any: ...
     def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[Any], Connection]: ...
+    def _settles(self, kwargs: dict[str, Any]) -> bool: ...
 
 
 class Background(Generic[P, R]):
@@ -108,7 +109,9 @@ class Background(Generic[P, R]):
         in_background(self._function.clear)
 
     def _job(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Job[R], Connection]:
-        return self._function._job(args, kwargs)
+        given = dict(kwargs)
+        self._function._settles(given)  # the change itself takes it
+        return self._function._job(args, given)
 
 
 def _at_once(job: Job[R], connection: Connection, again: Callable[[], object]) -> R:

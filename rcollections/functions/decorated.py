@@ -77,6 +77,19 @@ class Decorated(Hit):
     def __deepcopy__(self, _memo: object) -> Self:
         return self
 
+    def _settles(self, kwargs: dict[str, Any]) -> bool:
+        """Whether a change waits until nobody can serve the old value: ``settle=`` of this call, or of the function.
+
+        A parameter of the function that is called so is the function's: then its option alone decides.
+        """
+        function = self._function
+        if "settle" in kwargs and not function.takes_settle:
+            given = kwargs.pop("settle")
+            if not isinstance(given, bool):
+                raise TypeError(f"{function.name}: settle is True or False, not {type(given).__name__}")
+            return given
+        return bool(function.options.of(function.cls, "settle"))
+
     @property
     def uncached(self) -> Any:
         """The function itself; a method is bound to its instance."""

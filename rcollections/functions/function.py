@@ -68,7 +68,16 @@ class Function:
         if self._ttl is not None and decorator != "@cached":
             raise ConfigError(f"{decorator} of {self.name}: ttl is a number of seconds, or a function of one value")
         self.patience = Patience(milliseconds(self.options.lease))
+        self.takes_settle = "settle" in self.arguments_of(fn)
         self._bindings = Bindings()
+
+    @staticmethod
+    def arguments_of(fn: Callable[..., Any]) -> frozenset[str]:
+        """The names of the parameters."""
+        try:
+            return frozenset(inspect.signature(fn).parameters)
+        except (TypeError, ValueError):
+            return frozenset()
 
     def bound(self, flights: Callable[[Connection], Flights] = flights_of_threads, loop: object = None) -> Binding:
         """This function on its connection: for threads, or for an event loop with flights of its own."""

@@ -68,7 +68,7 @@ def _failed(keys: list[str], error: CacheError) -> CacheError:
     return error
 
 
-def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
+def invalidate_tags(*tags: str, connection_name: str | None = None, settle: bool = False) -> None:
     """Everything that carries one of these tags counts no more: entries of functions and collections.
 
     O(1), however many entries carry them; atomic for several tags on one server. A call that begins after
@@ -79,17 +79,29 @@ def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     error is raised. The tags are kept in that case: this process invalidates them before it reads anything from that
     server again, and by itself within five seconds of its return. A process that ends before that loses them.
 
+    Other processes may serve a value that they hold for an instant more, at most their ``staleness``. With ``settle``
+    it returns when none of them can any more: it asks them all and waits for their answers, at most for the largest
+    ``staleness``. Where a ``deadline()`` around it is over sooner, CacheTimeout says "acknowledged, not settled".
+
     >>> from rcollections import invalidate_tags
     >>> invalidate_tags("users", "prices")
     """
-    _raise_first(side_by_side([partial(_one, *each) for each in _by_connection(tags, connection_name)]))
+    chosen = _by_connection(tags, connection_name)
+    _raise_first(side_by_side([partial(_one, *each) for each in chosen]))
+    if settle:
+        for connection, _ in chosen:
+            drive(connection.flights.settling.settle(), connection)
 
 
-async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
+async def ainvalidate_tags(*tags: str, connection_name: str | None = None, settle: bool = False) -> None:
     """``invalidate_tags`` for asyncio."""
-    from .aio_invalidation import all_of  # imported only here: it brings asyncio
+    from .aio_invalidation import all_of, asettle  # imported only here: it brings asyncio
 
-    _raise_first(await all_of([_aone(*each) for each in _by_connection(tags, connection_name)]))
+    chosen = _by_connection(tags, connection_name)
+    _raise_first(await all_of([_aone(*each) for each in chosen]))
+    if settle:
+        for connection, _ in chosen:
+            await asettle(connection)
 
 
 async def _aone(connection: Connection, keys: list[str]) -> CacheError | None:

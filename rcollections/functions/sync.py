@@ -15,6 +15,7 @@ from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
 from ..plans.purpose import change
+from ..plans.settling import settled
 from ..servers.drivers.sync import drive
 from .background import Background, Future
 from .decorated import Decorated
@@ -116,44 +117,59 @@ class CachedFunction(Decorated, Generic[P, R]):
         job, connection = self._job(args, kwargs)
         return drive(recompute(job), connection)
 
-    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    @overload
+    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def invalidate(self, /, *args: Any, settle: bool, **kwargs: Any) -> None: ...
+    def invalidate(self, /, *args: Any, **kwargs: Any) -> None:
         """Drop the value of this call; one that is being computed now will not be stored.
 
-        A call that begins after this has returned never gets the older value. One round trip.
+        A call that begins after this has returned, and asks the server, never gets the older value. One round trip.
+        With ``settle=True`` it returns when no process can serve a value that it holds; see ``invalidate_tags``.
         """
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        drive(invalidate(job), connection)
+        drive(settled(invalidate(job), job.recipe.flights.settling, settle), connection)
 
     def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Mark the value stale: only callers that take stale values still get it. One round trip."""
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        drive(expire(job), connection)
+        drive(settled(expire(job), job.recipe.flights.settling, settle), connection)
 
     def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
 
         The write takes effect at the server: of two writers the last one wins there. ``writing()`` is the
-        strong form around a change of the source.
+        strong form around a change of the source. ``settle=True`` as in ``invalidate``.
         """
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        drive(store(job, _cache_put), connection)
+        drive(settled(store(job, _cache_put), job.recipe.flights.settling, settle), connection)
 
     def store(self, value: R) -> Callable[P, None]:
         """``f.store(value)(x)`` stores a value for the call ``f(x)``."""
 
         def put(*args: P.args, **kwargs: P.kwargs) -> None:
+            settle = self._settles(kwargs)
             job, connection = self._job(args, kwargs)
-            drive(store(job, value), connection)
+            drive(settled(store(job, value), job.recipe.flights.settling, settle), connection)
 
         return put
 
-    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> Writing[R]:
+    @overload
+    def writing(self, /, *args: P.args, **kwargs: P.kwargs) -> Writing[R]: ...
+    @overload
+    def writing(self, /, *args: Any, settle: bool, **kwargs: Any) -> Writing[R]: ...
+    def writing(self, /, *args: Any, **kwargs: Any) -> Writing[R]:
         """``with f.writing(x) as w:`` around a change of the source; ``w.put(value)`` stores the new value.
 
-        While the block runs no caller can store an older value. Without ``w.put`` the value is dropped.
+        While the block runs no caller can store an older value. Without ``w.put`` the value is dropped. With
+        ``settle=True`` leaving the block takes until no process can serve the old value; see ``invalidate_tags``.
         """
+        settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        return Writing(job, connection)
+        return Writing(job, connection, settle=settle)
 
     def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError for a function with a ``key=`` of its own.

@@ -12,6 +12,7 @@ from ..plans.functions.job import Job
 from ..plans.functions.recipe import Recipe
 from ..plans.functions.values import dump
 from ..plans.functions.writing import begin, finish
+from ..plans.settling import settled
 from ..servers.drivers.sync import drive
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ class WritingBlock(Generic[R]):
     An exception inside stores nothing. If the server fails, entering or leaving raises.
     """
 
-    def __init__(self, job: Job[R], connection: Connection) -> None:
+    def __init__(self, job: Job[R], connection: Connection, *, settle: bool = False) -> None:
         self._job = job
         self._connection = connection
+        self._settle = settle
         self._token = b""
         self._stamps: list[bytes] = []
         self._held: Any = None
@@ -72,10 +74,12 @@ class WritingBlock(Generic[R]):
         self._held.stop()
         data, ms = self._value
         if error is None and data is not None:
-            yield from finish(self._job, self._token, self._stamps, data, ms)
+            yield from settled(
+                finish(self._job, self._token, self._stamps, data, ms), self._job.recipe.flights.settling, self._settle
+            )
             return
         try:
-            yield from delete(self._job)
+            yield from settled(delete(self._job), self._job.recipe.flights.settling, self._settle and error is None)
         except CacheError:
             if error is None:
                 raise
@@ -96,10 +100,10 @@ class Writing(WritingBlock[R]):
         drive(self._end(error), self._connection)
 
 
-def of_value(name: str, t: Target, ttl: float | timedelta) -> Writing[Any]:
+def of_value(name: str, t: Target, ttl: float | timedelta, *, settle: bool) -> Writing[Any]:
     """The block around a change of the source of one value, of the class with this name."""
     connection = t.connection
     recipe = Recipe(name, t, connection.flights, connection.breaker, ttl=ttl, namespace=connection.namespace)
     tags = () if t.place is None else t.place.tags
     job: Job[Any] = Job(recipe, str(t.key), tags, lambda: None)
-    return Writing(job, connection)
+    return Writing(job, connection, settle=settle)

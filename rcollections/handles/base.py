@@ -62,6 +62,7 @@ class BaseCache(Fillable, Binding, Running):
     signed: bool = False
     computed: bool = True
     on_error: str = "raise"
+    settle: bool = False
 
     _signs = False  # whether this type has values that can be signed
 

@@ -28,6 +28,7 @@ OPTIONS = (
     "signed",
     "computed",
     "on_error",
+    "settle",
 )
 
 
@@ -109,6 +110,7 @@ _TESTS: dict[str, Any] = {
     "signed": _switch,
     "computed": _switch,
     "on_error": lambda value: None if value in ("raise", "empty") else f"is 'raise' or 'empty', not {value!r}",
+    "settle": _switch,
 }
 
 

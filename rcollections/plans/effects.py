@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
-    "Arg", "Batch", "Call", "Carried", "CarriedExit", "Command", "Effect", "Give", "Hold", "Now", "Plan", "ReadToHold",
-    "Script", "Seen", "Sleep", "Spawn", "Step", "Subscribe", "Wait", "carried", "original",
+    "Arg", "Batch", "Call", "Carried", "CarriedExit", "Command", "Effect", "Give", "Hold", "InTurn", "Now", "Plan",
+    "ReadToHold", "Script", "Seen", "Sleep", "Spawn", "Step", "Subscribe", "Wait", "carried", "original",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -46,6 +46,15 @@ class Batch(NamedTuple):
     steps: Sequence[Step]
     atomic: bool = False
     keep_errors: bool = False
+
+
+class InTurn(NamedTuple):
+    """Several steps over one connection, each sent after the reply to the one before. Gives the list of replies.
+
+    Nothing is sent twice. The error of a step is raised, and the steps behind it are not sent.
+    """
+
+    steps: Sequence[Step]
 
 
 class ReadToHold(NamedTuple):
@@ -156,6 +165,6 @@ class Give(NamedTuple):
 
 
 Effect: TypeAlias = (
-    "Command | Script | Batch | ReadToHold | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn | Give"
+    "Command | Script | Batch | InTurn | ReadToHold | Call | Sleep | Now | Wait | Subscribe | Hold | Spawn | Give"
 )
 Plan: TypeAlias = Generator[Effect, Any, T]

@@ -20,6 +20,7 @@ from .flight import Flight
 from .lines import Lines
 from .orphans import Orphans
 from .rounds import Round
+from .settling import Listeners, Settling
 from .unserved import Changes, Unserved
 
 if TYPE_CHECKING:
@@ -43,9 +44,15 @@ class Flights:
     """
 
     def __init__(
-        self, signal: Callable[[], Signal], like: Flights | None = None, *, orphans: Orphans | None = None
+        self,
+        signal: Callable[[], Signal],
+        like: Flights | None = None,
+        *,
+        orphans: Orphans | None = None,
+        listeners: Listeners | None = None,
     ) -> None:
         self.signal = signal
+        self.settling: Settling = Settling(signal, listeners if like is None else like.settling.listeners)
         self.lock = threading.Lock()
         self.table: dict[str, Flight | Alone] = {}
         self.waits: Waits = Waits() if like is None else like.waits
@@ -63,6 +70,7 @@ class Flights:
         self.waits.forget()
         self.orphans.forget()
         self.lines.forget()
+        self.settling.forget()
 
     # -- a caller that is alone --------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ __all__ = [
     "lease",
     "lock",
     "namespaced",
+    "settling",
     "slot",
     "staging",
     "tag",
@@ -85,6 +86,11 @@ def fence(namespace: str, key: str) -> str:
 def channel(namespace: str, key: str) -> str:
     """The channel of the messages that ``key`` was stored or dropped, or its lease given back."""
     return beside(namespace, "w") + key
+
+
+def settling(namespace: str) -> str:
+    """The hash of all listeners of a namespace, and the beginning of the channel that asks them (rule Z1)."""
+    return beside(namespace, "z").removesuffix(":")
 
 
 def tags(namespace: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..coherence.places import Place, own_ids
 from ..coherence.tiering import any_tiers, wrote, wrote_anything
 from ..errors import CacheError
 from ..forks import after_fork
@@ -13,14 +16,15 @@ from ..plans.effects import Command
 from ..plans.flights import Flights
 from ..plans.naming import beside, tags
 from ..plans.orphans import Orphans
+from ..plans.settling import Listeners
 from ..plans.steps import written
-from ..wire.clock import no_deadline
+from ..wire.clock import no_deadline, until
 from ..wire.raw import check
 from ..wire.signals import Signal
 from .background import try_submit
 from .breaker import Breaker
 from .codecs import Codecs
-from .drivers.trips import many, one, read_to_hold
+from .drivers.trips import many, one, read_to_hold, turns
 from .hearing import Hearing
 from .links import Links
 from .resending import Kept, sender_of
@@ -38,6 +42,8 @@ __all__ = ["Connection"]
 
 log = logging.getLogger("rcollections")
 
+DEMOTED = 1.0  # seconds in which a server that is a replica for good drops the links once
+
 
 class Connection:
     """One configured server, safe for threads and forks. Only ``raw`` and ``close`` are for users."""
@@ -54,14 +60,25 @@ class Connection:
         self.emptied: dict[str, int] = {}  # by class: the calls that on_error="empty" answered for the server
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
-        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self))
+        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self.links.renew)
         self._sender = sender_of(dsn)
         self.journal = self._sender.journal
         self.kept = Kept(self._sender, self)
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
-        self.flights = Flights(Signal, orphans=Orphans(self._left))  # of all threads; each event loop has its own
+        # Of all threads; each event loop has its own.
+        self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners())
+        self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         after_fork(self._after_fork)
+
+    def _listeners(self) -> Listeners | None:
+        """Where the listeners of all processes are asked; None where there are no others."""
+        dsn = self.dsn
+        if dsn.kind == "memory" or self.disabled:
+            return None
+        place = Place(dsn.db, dsn.namespace)
+        end = partial(until, float("inf"))
+        return Listeners(place.key, place.channel.decode(), dsn.staleness, own_ids, end, {})
 
     def __repr__(self) -> str:
         return f"Connection({self.dsn.shown!r})"
@@ -144,7 +161,22 @@ class Connection:
             log.warning("%s: the server fails, so reads find nothing and plain writes are dropped: %s", name, error)
         self.emptied[name] = self.emptied.get(name, 0) + 1
 
+    def turns(self, steps: Sequence[Step]) -> list[Any]:
+        """Carry out steps over one link, each after the reply to the one before; see ``InTurn``."""
+        return turns(self, steps)
+
     # -- hearing -----------------------------------------------------------------------------------
+
+    def disagrees(self, link: Any) -> bool:
+        """Whether this link, which has just told its server, is older than a listener that hears another server."""
+        return self.hearing.disagrees(link.server, link.opened)
+
+    def demoted(self) -> None:
+        """A server of this connection is a replica by now: the other links and the listener may lead to it too."""
+        now = time.monotonic()
+        if now - self._demoted > DEMOTED:
+            self._demoted = now
+            self.hearing.demoted()
 
     @property
     def wakeups(self) -> Wakeups:

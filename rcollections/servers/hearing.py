@@ -20,9 +20,12 @@ __all__ = ["Hearing"]
 class Hearing:
     """``place()`` gives the server that the connection leads to, ``prefixes_of(user)`` the prefixes of a user of L1."""
 
-    def __init__(self, place: Callable[[], Dsn], prefixes_of: Callable[[Any], Iterable[str] | None]) -> None:
+    def __init__(
+        self, place: Callable[[], Dsn], prefixes_of: Callable[[Any], Iterable[str] | None], renew: Callable[[], None]
+    ) -> None:
         self._place = place
         self._prefixes_of = prefixes_of
+        self._renew = renew
         self._lock = threading.RLock()
         self._tiering: Tiering | None = None
         self._wakeups: Wakeups | None = None
@@ -42,7 +45,7 @@ class Hearing:
         if self._tiering is None:
             dsn = self._place()
             with self._lock:
-                self._tiering = self._tiering or Tiering(dsn, self._prefixes_of)
+                self._tiering = self._tiering or Tiering(dsn, self._prefixes_of, self._renew)
         return self._tiering
 
     @property
@@ -54,6 +57,20 @@ class Hearing:
                 listener = None if self._tiering is None else self._tiering.listener
                 self._wakeups = self._wakeups or Wakeups(dsn, listener)
         return self._wakeups
+
+    def disagrees(self, server: bytes, opened: float) -> bool:
+        """Whether a link to this server, opened at that instant, has to go: the listener hears another one (Q7)."""
+        listener = None if self._tiering is None else self._tiering.listener
+        return listener is not None and listener.disagrees(server, opened)
+
+    def demoted(self) -> None:
+        """A server of this address has become a replica: what was opened there goes."""
+        self._renew()
+        listener = None if self._tiering is None else self._tiering.listener
+        if listener is not None:
+            listener.demoted()
+        if self._wakeups is not None:
+            self._wakeups.renew()
 
     def close(self) -> None:
         """Hear nothing any more; waiting callers look for themselves."""

@@ -103,14 +103,18 @@ class Links:
         if self._embedded is not None:
             self._embedded.ensure()
 
-    def close(self) -> None:
-        """Close all links, also of event loops; the next use opens new links. Gives the embedded server back."""
+    def renew(self) -> None:
+        """Close idle links now and used ones when they come back, also of event loops; new ones take their place."""
         pool, self.pool = self.pool, None
         if pool is not None:
             pool.close()
         for each in list(self._pools):
             each.close_soon()
         self._pools = WeakSet()
+
+    def close(self) -> None:
+        """Close all links, also of event loops; the next use opens new links. Gives the embedded server back."""
+        self.renew()
         self._opener = None
         embedded, self._embedded = self._embedded, None
         if embedded is not None:

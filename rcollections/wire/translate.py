@@ -8,7 +8,7 @@ from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError
 from .failures import ErrorReply, Late, NotConnected
 from .reasons import NOT_REDIS, reason, slow
 
-__all__ = ["is_loading", "is_unknown_script", "translate"]
+__all__ = ["is_loading", "is_read_only", "is_unknown_script", "translate"]
 
 # The server's text may quote the arguments of the client (it quotes an unknown command). So only the first word
 # of the text may reach a message: values must never be in logs.
@@ -129,6 +129,14 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
 def is_loading(reply: object) -> bool:
     """Whether the server said that it has not read its data yet: then nothing was executed."""
     return type(reply) is ErrorReply and str(reply).startswith("LOADING")
+
+
+def is_read_only(reply: object) -> bool:
+    """Whether the server is a replica and refused a write: of the write nothing was executed."""
+    if type(reply) is not ErrorReply:
+        return False
+    text = str(reply)
+    return text.startswith("READONLY") or "-READONLY " in text  # Redis 6.2 puts its own words before those of a script
 
 
 def is_unknown_script(reply: object) -> bool:

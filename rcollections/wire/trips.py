@@ -22,7 +22,7 @@ from .due import deliver
 from .failures import Broken, ErrorReply, NotConnected
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
-from .translate import is_loading, is_unknown_script, translate
+from .translate import is_loading, is_read_only, is_unknown_script, translate
 from .words import key_of, words
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .asked import Asked
     from .due import Journal
 
-__all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "translated", "trip"]
+__all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "in_turn", "translated", "trip"]
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
@@ -97,6 +97,12 @@ class Road(Protocol):
     def answered(self) -> None:
         """The server has answered again; called while ``out``."""
 
+    def demoted(self) -> None:
+        """A server of this connection is a replica by now: links that are open may lead to it too."""
+
+    def disagrees(self, link: Any) -> bool:
+        """Whether this link, which has just told its server, is older than a listener that hears another server."""
+
 
 def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
     """Send all steps, ``atomic`` in MULTI/EXEC, and give one reply each; error replies stand in the list.
@@ -105,6 +111,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
     """
     until = until_(road.timeout)
     tries = 0
+    refused = False  # once, because the server is a replica
     try:
         while True:
             link: Any = None
@@ -139,13 +146,26 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
                 _discard(link)
                 raise
             else:
-                link.release()
                 if road.out:
                     road.answered()
+                word = ""
                 for reply in replies:
-                    if type(reply) is ErrorReply and is_loading(reply):
-                        break
-                else:
+                    if type(reply) is ErrorReply:
+                        if is_loading(reply):
+                            word = "loading"
+                            break
+                        if not refused and is_read_only(reply):
+                            word = "replica"
+                if word == "replica":
+                    # The address may have moved to the new primary: a new link finds it.
+                    refused = True
+                    link.discard()
+                    road.demoted()
+                    if monotonic() < until and _nothing_done(steps, replies):
+                        continue
+                    return replies
+                link.release()
+                if not word:
                     return replies
                 tries += 1
                 pause = _pause(tries)
@@ -170,8 +190,34 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             road.wrote(steps)
 
 
+def in_turn(road: Road, steps: Sequence[Step]) -> Trip:
+    """Send steps one after another over one link, each after the reply to the one before; see ``InTurn``."""
+    until = until_(road.timeout)
+    replies: list[object] = []
+    link: Any = None
+    try:
+        link = yield Acquire(until)
+        for step in steps:
+            reply = yield from _exchange(road, link, (step,), False, None, until)
+            replies += reply
+            if isinstance(reply[0], Exception):
+                break
+    except CacheError:
+        raise
+    except (NotConnected, TimeoutError, Broken, OSError) as error:
+        _discard(link)
+        if link is not None:
+            road.doubt()
+        raise translate(error, road.shown, key_of(steps[-1])) from error
+    except BaseException:
+        _discard(link)
+        raise
+    link.release()
+    return replies
+
+
 def _exchange(
-    road: Road, link: object, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
+    road: Road, link: Any, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
 ) -> Generator[TripEffect, Any, list[object]]:
     known = road.known
     # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.
@@ -189,7 +235,10 @@ def _exchange(
     if type(replies) is LargeReplies:
         tell_read(steps, replies[-1:] if atomic and len(steps) == 1 else replies[-len(steps) :])
     if asked is not None:
+        new = link.server is None
         replies = asked.answers(link, replies)
+        if new and road.disagrees(link):
+            raise Broken("the address leads to another server by now")
     for step in steps:
         if type(step) is Script:
             known.add(step.name)
@@ -213,6 +262,11 @@ def _discard(link: Any) -> None:
 
 def _is_safe(steps: Sequence[Step], atomic: bool) -> bool:
     return not atomic and all(repeatable(step) for step in steps)
+
+
+def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
+    """Whether the replica refused all steps that may not be sent twice."""
+    return all(is_read_only(reply) or repeatable(step) for step, reply in zip(steps, replies, strict=True))
 
 
 def _pause(tries: int) -> float:

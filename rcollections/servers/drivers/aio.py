@@ -15,6 +15,7 @@ from ...plans.effects import (
     CarriedExit,
     Command,
     Hold,
+    InTurn,
     Now,
     ReadToHold,
     Script,
@@ -29,7 +30,7 @@ from ...wire.aio_signals import AsyncSignal
 from ...wire.clock import no_deadline, until
 from ..aio_background import AsyncHandle
 from ..leases import hold
-from .aio_trips import amany, aread_to_hold
+from .aio_trips import amany, aread_to_hold, aturns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,8 @@ async def _do(effect: Any, connection: Connection) -> Any:
         return (await amany(connection, (effect,), False, False))[0]
     if kind is Batch:
         return await amany(connection, *effect)
+    if kind is InTurn:
+        return await aturns(connection, *effect)
     if kind is ReadToHold:
         return await aread_to_hold(connection, *effect)
     if kind is Call:

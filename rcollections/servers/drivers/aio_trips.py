@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...plans.effects import Seen
 from ...plans.steps import empty_reply
 from ...wire.asked import Asked
-from ...wire.trips import Acquire, Exchange, Heal, translated, trip
+from ...wire.trips import Acquire, Exchange, Heal, in_turn, translated, trip
 from ..loops import pool_of
 from .trips import travel
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...wire.trips import Trip
     from .trips import Routed
 
-__all__ = ["amany", "aread_to_hold", "atravel"]
+__all__ = ["amany", "aread_to_hold", "atravel", "aturns"]
 
 
 async def atravel(road: Routed, plan: Trip) -> list[object]:
@@ -64,6 +64,13 @@ async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: 
     if road.disabled:
         return [empty_reply(step) for step in steps]
     return translated(road, steps, await atravel(road, trip(road, steps, atomic)), keep_errors)
+
+
+async def aturns(road: Routed, steps: Sequence[Step]) -> list[object]:
+    """The replies of steps that are sent one after another over one link; see ``InTurn``."""
+    if road.disabled:
+        return [empty_reply(step) for step in steps]
+    return translated(road, steps, await atravel(road, in_turn(road, steps)), keep_errors=False)
 
 
 async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:

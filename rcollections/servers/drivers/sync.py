@@ -13,6 +13,7 @@ from ...plans.effects import (
     CarriedExit,
     Command,
     Hold,
+    InTurn,
     Now,
     ReadToHold,
     Script,
@@ -69,6 +70,8 @@ def _do(effect: Any, connection: Connection) -> Any:
         return connection.one(effect)
     if kind is Batch:
         return connection.many(*effect)
+    if kind is InTurn:
+        return connection.turns(effect.steps)
     if kind is ReadToHold:
         return connection.read_to_hold(*effect)
     if kind is Call:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...plans.effects import Seen
 from ...plans.steps import empty_reply
 from ...wire.asked import Asked
-from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
+from ...wire.trips import Acquire, Exchange, Heal, Road, in_turn, translated, trip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...wire.trips import Trip
     from ..links import Links
 
-__all__ = ["Routed", "many", "one", "read_to_hold", "travel"]
+__all__ = ["Routed", "many", "one", "read_to_hold", "travel", "turns"]
 
 
 class Routed(Road, Protocol):
@@ -75,6 +75,13 @@ def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -
     if road.disabled:
         return [empty_reply(step) for step in steps]
     return translated(road, steps, travel(road, trip(road, steps, atomic)), keep_errors)
+
+
+def turns(road: Routed, steps: Sequence[Step]) -> list[object]:
+    """The replies of steps that are sent one after another over one link; see ``InTurn``."""
+    if road.disabled:
+        return [empty_reply(step) for step in steps]
+    return translated(road, steps, travel(road, in_turn(road, steps)), keep_errors=False)
 
 
 def read_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:

@@ -32,7 +32,7 @@ class AsyncLink(Lent):
 
     __slots__ = (
         "_buffer", "_came", "_count", "_fd", "_loop", "_moved", "_reader", "_replies", "_timed", "_timeout", "_timer",
-        "_under", "_waiter", "idle", "server", "sock", "waited",
+        "_under", "_waiter", "idle", "opened", "server", "sock", "waited",
     )  # fmt: skip
 
     def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
@@ -42,6 +42,7 @@ class AsyncLink(Lent):
         self.home = None
         self.server: bytes | None = None
         self.waited = False  # whether its caller had to wait for it: the reply has its own time then
+        self.opened = link.opened
         self.idle = True  # False once bytes came that no caller asked for, or the connection ended
         self._reader = reply_reader()
         self._buffer = bytearray(READ)

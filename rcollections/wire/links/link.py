@@ -44,7 +44,7 @@ def reply_reader() -> Any:
 class Link(Lent):
     """A connected socket. ``made`` is redis-py's connection, which connected the socket and logged in."""
 
-    __slots__ = ("_buffer", "_made", "_poll", "_reader", "server", "sock")
+    __slots__ = ("_buffer", "_made", "_poll", "_reader", "opened", "server", "sock")
 
     pack = staticmethod(pack)
 
@@ -53,6 +53,7 @@ class Link(Lent):
         self.sock = sock
         self.home = None
         self.server: bytes | None = None  # the run_id of the server; None: not asked yet
+        self.opened = monotonic()
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
         self._poll = select.poll()

@@ -1,0 +1,59 @@
+"""What an ear tells, told to the tiers and the followers of a listener."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from ..l1 import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..l1 import Tier
+    from .ear import Ear
+
+__all__ = ["Telling"]
+
+
+class Telling:
+    """The part of a listener that tells others. Not a listener of its own. ``entries``: values that may be held."""
+
+    _ear: Ear | None
+
+    def __init__(self, entries: int) -> None:
+        self._tiers: list[Tier] = []
+        self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
+        self.words = Words(entries)  # what a compiled ear moves, and compiled tiers compare
+
+    def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:  # noqa: ARG002 - an ear that is not confirmed may tell too
+        """These keys changed."""
+        for tier in self._tiers:
+            tier.changed(keys)
+
+    def announced(self, ear: Ear, numbers: Sequence[int]) -> None:  # noqa: ARG002
+        """The words of these keys have moved: what the tiers hold of them can go."""
+        for tier in self._tiers:
+            tier.announced(numbers)
+
+    def flushed(self, ear: Ear) -> None:  # noqa: ARG002
+        """All keys changed."""
+        for tier in self._tiers:
+            tier.void()
+
+    def published(self, ear: Ear, message: list[object]) -> None:
+        """A message on another channel: for the followers, which wake waiting callers."""
+        if ear is self._ear:
+            for each in list(self.followers):
+                each.heard(message)
+
+    def missed(self, ear: Ear) -> None:
+        """Messages for the followers may have been missed: they look for themselves."""
+        for each in list(self.followers):
+            each.lost(ear)
+
+    def _empty(self) -> None:
+        """Nothing that was read before counts any more (F4)."""
+        self.words.end()
+        for tier in self._tiers:
+            tier.lost()
