@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..wire.imports import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from .embedded.server import EmbeddedServer
 
 __all__ = ["Links"]
+
+# What calls import when they need it first: loaded before the first link is opened, since calls may be interrupted.
+BEFORE = (
+    "hashlib",
+    "json",
+    "rcollections.servers.background",
+    "rcollections.servers.leases",
+    "rcollections.values.pickling",
+    "rcollections.wire.links.connecting",
+    "rcollections.wire.pool",
+)
 
 
 class Links:
@@ -51,6 +63,7 @@ class Links:
         """A new link, by that instant; blocks. NotConnected or TimeoutError if no link can be opened."""
         opener = self._opener
         if opener is None:
+            load(*BEFORE)
             from ..wire.links.connecting import connector
 
             opener = self._opener = connector(self.place())
@@ -58,6 +71,7 @@ class Links:
 
     def open_pool(self) -> Pool:
         """The pool of all threads."""
+        load(*BEFORE)
         from ..wire.pool import Pool
 
         with self._lock:

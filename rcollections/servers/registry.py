@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import l1
 from ..errors import ConfigError
+from ..wire.imports import load
 
 if TYPE_CHECKING:
     from ..values.signing import Keyring
@@ -125,6 +126,7 @@ def connection(name: str = "") -> Connection:
     if found is not None:
         return found
     with _lock:
+        load("rcollections.servers.connection", "rcollections.values.signing", "rcollections.wire.dsn.dsn")
         _read_environment()
         found = _connections.get(name)
         if found is None and not _connections:

@@ -68,10 +68,9 @@ class Pool:
 
     def release(self, link: Any) -> None:
         """Give back a link with no reply outstanding."""
-        if self._closed:
-            link.close()
-        else:
-            self._free.append(link)
+        self._free.append(link)
+        if self._closed:  # looked at behind the append: else a ``close`` in between would leave this link open
+            self._drain()
         self._room.release()
 
     def discard(self, link: Any) -> None:
@@ -82,5 +81,12 @@ class Pool:
     def close(self) -> None:
         """Close idle links now, and used links when they come back."""
         self._closed = True
-        while self._free:
-            self._free.pop().close()
+        self._drain()
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                link = self._free.pop()
+            except IndexError:  # another thread may have taken the last one
+                return
+            link.close()

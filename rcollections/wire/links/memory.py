@@ -9,6 +9,7 @@ from ...errors import ConfigError
 from ...forks import at_fork
 from ...values.interruptions import pass_on
 from ..failures import Broken, ErrorReply, NotConnected
+from ..imports import load
 from ..packing import pack
 from ..run_id import MEMORY
 from .lent import Lent
@@ -26,6 +27,7 @@ _servers: dict[str, Any] = {}
 def fake_server(dsn: Dsn) -> Any:
     """The in-process server of ``memory://name``: one per name and process (a fork gets a copy)."""
     try:
+        load("fakeredis", "lupa")
         import fakeredis
         import lupa
     except ImportError as error:
