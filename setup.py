@@ -46,8 +46,10 @@ def extensions():
         if REQUIRED:
             refuse(f"Cython cannot be imported: {error}")
         return []
-    names = ("_store", "_tier", "_hit")
-    modules = [Extension(f"rcollections.l1.{name}", [f"rcollections/l1/{name}.pyx"]) for name in names]
+    names = ["l1._store", "l1._words", "l1._tier", "l1._hit"]
+    if os.name == "posix" and os.path.exists("rcollections/coherence/_ear.pyx"):
+        names.append("coherence._ear")
+    modules = [Extension(f"rcollections.{name}", [f"rcollections/{name.replace('.', '/')}.pyx"]) for name in names]
     found = cythonize(modules, build_dir="build/cython")
     for each in found:
         each.optional = not REQUIRED  # cythonize loses it

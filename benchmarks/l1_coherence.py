@@ -69,9 +69,11 @@ EARS = """
 import threading
 from rcollections.wire.dsn import dsn
 from rcollections.coherence.ear import Ear
+from rcollections.l1 import Words
 
 class Nobody:
     staleness = 1.0
+    words = Words()
     def __getattr__(self, name):
         return lambda *_: None
 

@@ -6,6 +6,7 @@
 -- ARGV[4] the int to add, as text
 -- returns {'ok', count} | {'text'} | {'range'}
 -- writes KEYS[1]
+-- decides
 -- empty {'ok', ARGV[4]}
 -- @include lib/arm
 -- @include lib/count

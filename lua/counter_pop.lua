@@ -3,6 +3,7 @@
 -- ARGV[1] field
 -- returns {'ok', count} | {'missing'} | {'text'}
 -- writes KEYS[1]
+-- decides
 -- empty {'missing'}
 -- @include lib/count
 local count = redis.call('HGET', KEYS[1], ARGV[1])

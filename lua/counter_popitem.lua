@@ -2,6 +2,7 @@
 -- KEYS[1] the counter
 -- returns {'ok', field, count} | {'missing'} | {'text'}
 -- writes KEYS[1]
+-- decides
 -- empty {'missing'}
 -- @include lib/count
 local found = redis.call('HRANDFIELD', KEYS[1], 1)

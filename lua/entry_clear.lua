@@ -7,6 +7,7 @@
 -- ARGV[2] same: the value, without the metadata of an entry
 -- returns {'ok'} | {'missing'} | {'other'}
 -- writes KEYS[1], KEYS[2]
+-- decides when ARGV[1] is same
 -- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags

@@ -13,6 +13,7 @@
 -- ARGV[9..] one new stamp a tag, drawn for this message alone
 -- returns {'ok', text} | {'text'} | {'range'} | {'missing'}
 -- writes KEYS[1]
+-- decides
 -- empty {'missing'} when ARGV[8] is there
 -- empty {'ok', ARGV[7]}
 -- @include lib/arm

@@ -15,6 +15,7 @@
 -- ARGV[10..] one new stamp a tag, drawn for this message alone
 -- returns {'ok'} | {'there', entry} | {'changed'} | {'refused'}
 -- writes KEYS[1]
+-- decides when ARGV[7] is new, same or absent
 -- empty {'changed'} when ARGV[7] is same
 -- empty {'ok'}
 -- @include lib/entry

@@ -5,6 +5,7 @@
 -- ARGV[1] channel of waiting callers
 -- returns {'ok', entry} | {'missing'}
 -- writes KEYS[1]
+-- decides
 -- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags

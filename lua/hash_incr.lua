@@ -7,6 +7,7 @@
 -- ARGV[5] the number to add, as text
 -- returns {'ok', text} | {'text'} | {'range'}
 -- writes KEYS[1]
+-- decides
 -- empty {'ok', ARGV[5]}
 -- @include lib/arm
 -- @include lib/number

@@ -3,6 +3,7 @@
 -- ARGV[1] field
 -- returns {'ok', value} | {'missing'}
 -- writes KEYS[1]
+-- decides
 -- empty {'missing'}
 local value = redis.call('HGET', KEYS[1], ARGV[1])
 if not value then return {'missing'} end

@@ -2,6 +2,7 @@
 -- KEYS[1] the hash
 -- returns {'ok', field, value} | {'missing'}
 -- writes KEYS[1]
+-- decides
 -- empty {'missing'}
 local found = redis.call('HRANDFIELD', KEYS[1], 1)
 local field = found and found[1]

@@ -6,6 +6,7 @@
 -- ARGV[4] value
 -- returns {'set'} | {'old', value}
 -- writes KEYS[1]
+-- decides
 -- empty {'set'}
 -- @include lib/arm
 local old = redis.call('HGET', KEYS[1], ARGV[3])

@@ -5,6 +5,7 @@
 -- ARGV[2] the encoded value
 -- returns {'ok'} | {'there', entry}
 -- writes KEYS[1]
+-- decides
 -- empty {'ok'}
 -- @include lib/entry
 local there = usable(KEYS[1], '')

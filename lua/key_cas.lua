@@ -8,6 +8,7 @@
 -- ARGV[5] the encoded new value
 -- returns {'ok'} | {'changed'}
 -- writes KEYS[1]
+-- decides
 -- empty {'ok'} when ARGV[3] is absent
 -- empty {'changed'}
 -- @include lib/entry

@@ -8,6 +8,7 @@
 -- ARGV[5] any, or there: only to a number that is there
 -- returns {'ok', text} | {'text'} | {'range'} | {'missing'}
 -- writes KEYS[1]
+-- decides
 -- empty {'missing'} when ARGV[5] is there
 -- empty {'ok', ARGV[4]}
 -- @include lib/arm

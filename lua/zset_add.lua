@@ -6,6 +6,7 @@
 -- ARGV[4..] score, member, and so on
 -- returns {'ok', added}
 -- writes KEYS[1]
+-- decides when ARGV[3] has nx
 -- empty {'ok', 0} when ARGV[3] has xx
 -- empty {'ok', distinct ARGV[5..] by 2}
 -- @include lib/arm

@@ -6,6 +6,7 @@
 -- ARGV[4] member
 -- returns {'ok', score} | {'nan'}
 -- writes KEYS[1]
+-- decides
 -- empty {'ok', ARGV[3]}
 -- @include lib/arm
 local new = made(KEYS[1], ARGV[2])

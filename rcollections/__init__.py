@@ -23,6 +23,7 @@ from .errors import (
     DecodeError,
     EncodeError,
     KeyExistsError,
+    LockLost,
     WrongTypeError,
 )
 from .functions.invalidation import ainvalidate_tags, invalidate_tags
@@ -30,6 +31,7 @@ from .key import Key
 from .l1.localcache import LocalCache
 from .missing import MISSING
 from .servers.clearing import unsafe_clear
+from .servers.flushing import flush
 from .servers.inprocess import L1Info, l1_info, no_l1
 from .servers.registry import configure, connection, connections
 from .values import register
@@ -53,6 +55,7 @@ __all__ = [
     "KeyExistsError",
     "L1Info",
     "LocalCache",
+    "LockLost",
     "SetCache",
     "SortedSetCache",
     "WrongTypeError",
@@ -62,6 +65,7 @@ __all__ = [
     "connection",
     "connections",
     "deadline",
+    "flush",
     "invalidate_tags",
     "l1_info",
     "multi_cached",

@@ -95,7 +95,7 @@ def multi_cached(
     ignore: Iterable[str] = (),
     ttl: float | timedelta | Callable[[Any], Any] | None = None,
     tags: tuple[str, ...] | Callable[..., tuple[str, ...]] | None = None,
-    lease: float = 10,
+    lease: float = 3,
     on_error: str = "compute",
 ) -> MultiDecorator:
     """Keep the results of a function of many ids, each under a key of its own.

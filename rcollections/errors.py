@@ -16,12 +16,17 @@ __all__ = [
     "DecodeError",
     "EncodeError",
     "KeyExistsError",
+    "LockLost",
     "WrongTypeError",
 ]
 
 
 class CacheError(Exception):
     """Base of all errors of this library; raised itself where no child fits better."""
+
+    # What a failure tells, for the circuit breaker: "server" (the server is away), "link" (a connection that had been
+    # open before fell silent, a new one may do), or "call" (only this call failed, the server is there).
+    _about = "server"
 
 
 class CacheMissError(CacheError, KeyError):
@@ -61,3 +66,7 @@ class ChangedError(CacheError):
 
 class KeyExistsError(CacheError, ValueError):
     """``add`` found that the key exists already; nothing was changed."""
+
+
+class LockLost(CacheError):
+    """The lock of a block ran out before the block had ended: another caller may have had it meanwhile."""

@@ -456,7 +456,7 @@ def test_work_that_is_done_by_who_waits_for_it_is_apart_from_it(store: Any, monk
     seen: dict[str, Any] = {}
 
     def facts() -> tuple[bool, int, str]:
-        return clock.passed(), len(computing.get()), threading.current_thread().name
+        return clock.passed(), len(computing()), threading.current_thread().name
 
     @cached(ttl=60)
     def inner() -> int:

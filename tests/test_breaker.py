@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rcollections import CacheConnectionError, CacheTimeout, WrongTypeError
-from rcollections.servers.breaker import FIRST_PAUSE, LAST_PAUSE, Breaker
+from rcollections.servers.breaker import FIRST_PAUSE, LAST_PAUSE, VERDICT, Breaker
 
 
 class World:
@@ -153,3 +153,61 @@ def test_the_error_names_the_server(world: World) -> None:
     assert "somewhere" in str(error)
     world.breaker.worked()
     assert isinstance(world.breaker.error(), CacheConnectionError)
+
+
+def silent_link() -> CacheTimeout:
+    error = CacheTimeout("no answer on a connection that had been open")
+    error._about = "link"
+    return error
+
+
+def test_a_link_that_fell_silent_is_probed_at_once(world: World) -> None:
+    """Callers wait a moment for what the probe says, then no more."""
+    world.breaker.failed(silent_link())
+    assert len(world.probes) == 1
+    assert world.breaker.undecided()
+    assert not world.breaker.allows()
+    world.now += VERDICT
+    assert not world.breaker.undecided()
+    world.up = True
+    world.run_probe()
+    assert world.breaker.allows()
+    assert not world.breaker.undecided()
+
+
+def test_the_probe_at_once_may_fail(world: World) -> None:
+    """Then nobody waits any more; nor where there is no room for a probe."""
+    world.breaker.failed(silent_link())
+    world.run_probe()
+    assert not world.breaker.undecided()
+    assert not world.breaker.allows()
+    other = World()
+    other.room = False
+    other.breaker.failed(silent_link())
+    assert not other.breaker.undecided()
+
+
+def test_a_call_that_was_only_late_does_not_open_it(world: World, caplog: Any) -> None:
+    """Said once, in other words."""
+    late = CacheTimeout("the reply was arriving")
+    late._about = "call"
+    for _ in range(3):
+        world.breaker.failed(late)
+    assert world.breaker.allows()
+    assert [each.getMessage().count("did not serve one call") for each in caplog.records] == [1]
+
+
+def test_a_probe_that_found_no_free_connection_tells_nothing(world: World) -> None:
+    """The failure for which it is open stays the one that is raised."""
+    world.breaker.failed(CacheTimeout("silence"))
+    busy = CacheTimeout("all connections are busy")
+    busy._about = "call"
+
+    def ping() -> None:
+        raise busy
+
+    world.breaker._ping = ping
+    world.now += FIRST_PAUSE
+    world.breaker.allows()
+    world.run_probe()
+    assert "silence" in str(world.breaker.error())

@@ -478,3 +478,20 @@ def test_threads_and_tasks_of_one_process(store: Any) -> None:
     asyncio.run(main())
     thread.join()
     assert calls == ["sync"]
+
+
+def test_a_forgotten_await_is_told_as_of_any_coroutine(fresh: Any) -> None:
+    """By the name of the function, whether the result is held or not."""
+
+    @cached(ttl=60)
+    async def price(n: int) -> int:
+        return n
+
+    async def scenario() -> None:
+        assert [await price(1), await price(1)] == [1, 1]
+        for n in (1, 2):  # held, and not held
+            with pytest.warns(RuntimeWarning, match=r"coroutine '[\w.<>]*price' was never awaited"):
+                price(n)
+
+    asyncio.run(scenario())
+    assert price.cache_info().computes == 1

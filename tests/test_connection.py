@@ -20,7 +20,7 @@ from rcollections import (
     deadline,
 )
 from rcollections.plans.effects import Command, Script
-from rcollections.testing import Proxy
+from rcollections.testing import Proxy, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,7 @@ def test_a_read_gives_up_after_some_tries(proxy: Proxy) -> None:
     with pytest.raises(CacheConnectionError, match="no connection"):
         d["a"]
     proxy.heal()
+    wait_until(connection().breaker.allows)
     assert d["a"] == 1
 
 

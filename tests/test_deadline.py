@@ -13,7 +13,7 @@ import pytest
 from rcollections import CacheError, CacheTimeout, KeyCache, cached, connection, deadline
 from rcollections.plans.effects import Command
 from rcollections.servers.drivers.aio import adrive
-from rcollections.testing import Proxy, isolated
+from rcollections.testing import Proxy, isolated, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +75,7 @@ def test_it_lengthens_the_wait_for_a_reply(proxy: Proxy, monkeypatch: pytest.Mon
     with pytest.raises(CacheTimeout):
         world()
     time.sleep(LATE)
+    wait_until(connection().breaker.allows)
     if world is read:
         begin()
     began = time.monotonic()

@@ -257,13 +257,12 @@ def test_without_a_binary_the_pip_line_is_named(path, monkeypatch):
 
 
 def test_a_server_that_does_not_start_is_quoted(path, monkeypatch):
-    os.makedirs(path + "/appendonlydir", mode=0o700)
-    Path(path).chmod(0o700)
-    Path(path, "appendonlydir", "appendonly.aof.manifest").write_text("this is no manifest\n")
+    os.makedirs(path, mode=0o700)
+    Path(path, "appendonlydir").write_text("this is no directory\n")
     server = open_embedded(path)
-    with pytest.raises(CacheConnectionError, match=r"(?s)did not start: its log says.*manifest"):
+    with pytest.raises(CacheConnectionError, match=r"(?s)did not start: its log says.*appendonlydir"):
         server.ensure()
-    Path(path, "appendonlydir", "appendonly.aof.manifest").unlink()
+    Path(path, "appendonlydir").unlink()
     server.ensure()
 
 

@@ -128,6 +128,7 @@ QUIET = {
     "iterkeys",
     "itervalues",
     "writing",
+    "lock",
     "update",
     "subtract",
     "pipeline",

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The only ones that send anything.
-SENDERS = {"Running._reply", "Running._rest", "Running._first", "Running._iterate", "BaseCache.clean", "Pipeline._send"}
+SENDERS = {
+    "Running._reply", "Running._rest", "Running._emptied", "Running._first", "Running._iterate", "BaseCache.clean",
+    "Pipeline._send",
+}  # fmt: skip
 DRIVERS = {"drive", "adrive", "iterate"}
 TRIPS = {"one", "many", "look", "raw"}
 RUNNING = {"_run", "_iterate", "_rest", "_first", "_reply", "_replace", *DRIVERS}

@@ -9,8 +9,10 @@ import pytest
 
 from rcollections import CacheConnectionError, CacheError, CacheTimeout, deadline
 from rcollections.plans.effects import Command, Script
+from rcollections.plans.purpose import Due
+from rcollections.servers.journal import Journal
 from rcollections.wire.asked import Asked
-from rcollections.wire.failures import Broken, ErrorReply, NotConnected
+from rcollections.wire.failures import Broken, ErrorReply, Late, NotConnected
 from rcollections.wire.trips import RETRIES, Acquire, Exchange, Heal, Pause, trip
 
 READ = Command(("GET", "k"))
@@ -41,9 +43,12 @@ class Walk:
 
     def __init__(self, *steps: Any, atomic: bool = False, asked: Any = None, timeout: float = 60.0) -> None:
         self.wrote: list[Any] = []
+        self.told: list[str] = []  # what the connection was told: "doubt", or whom a failure was about
         self.road = SimpleNamespace(
-            shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps)
-        )
+            shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps),
+            doubt=lambda: self.told.append("doubt"), failed=lambda error: self.told.append(error._about), out=False,
+        )  # fmt: skip
+        self.road.journal = Journal("redis://there")
         self.plan = trip(self.road, steps, atomic, asked)
         self.links: list[FakeLink] = []
         self.effects: list[str] = []
@@ -88,6 +93,7 @@ def test_what_reads_is_sent_again_on_another_link(step: Any, lost: Exception) ->
     assert walk.play(lost, [b"v"]) == [b"v"]
     assert [link.end for link in walk.links] == ["discarded", "released"]
     assert walk.effects == ["Acquire", "Exchange", "Pause", "Acquire", "Exchange"]
+    assert walk.told == ["doubt"], "the idle ones are not trusted, and the server is not away"
 
 
 @pytest.mark.parametrize("steps", [(WRITE,), (WRITING_SCRIPT,), (READ, WRITE)])
@@ -97,6 +103,8 @@ def test_a_write_whose_reply_was_cut_raises(steps: Any) -> None:
     with pytest.raises(CacheConnectionError) as caught:
         walk.play(CUT)
     assert caught.value.__cause__ is CUT
+    assert walk.told == ["doubt"]
+    assert caught.value._about == "call", "the next connection may do"
     assert [link.end for link in walk.links] == ["discarded"]
     assert walk.wrote == list(steps), "it may have been carried out"
 
@@ -130,7 +138,7 @@ def test_it_gives_up_after_some_tries() -> None:
     ("why", "text", "said"),
     [
         ("login", "WRONGPASS invalid username-password pair", "refused the login"),
-        ("answer", "ERR DB index is out of range", "answered with an error"),
+        ("answer", "ERR DB index is out of range", "has no database of this number"),
         ("answer", "NOPERM this user has no permissions", "may not do this"),
     ],
 )
@@ -148,6 +156,27 @@ def test_a_timeout_is_told_at_once() -> None:
     with pytest.raises(CacheTimeout):
         walk.play(TimeoutError("timed out"))
     assert [link.end for link in walk.links] == ["discarded"]
+
+
+@pytest.mark.parametrize(
+    ("late", "about"), [(Late(silent=True), "link"), (Late(silent=False), "call"), (Late(silent=False, size=9), "call")]
+)
+def test_only_silence_is_told_to_the_breaker(late: Late, about: str) -> None:
+    """A link that had been open before may have died alone; a reply that is arriving is no failure of the server."""
+    walk = Walk(READ)
+    with pytest.raises(CacheTimeout) as caught:
+        walk.play(late)
+    assert caught.value._about == about
+    assert walk.told == (["doubt", "link"] if about == "link" else [])
+
+
+def test_a_server_that_cannot_be_reached_is_told_to_the_breaker() -> None:
+    """After all tries; and whoever breaks each new connection is no better."""
+    for failure, told in ((AWAY, []), (CUT, ["doubt"] * (RETRIES + 1))):
+        walk = Walk(READ)
+        with pytest.raises(CacheConnectionError):
+            walk.play(*[failure] * (RETRIES + 1))
+        assert walk.told == [*told, "server"]
 
 
 def test_a_deadline_that_is_near_leaves_no_time_for_another_try() -> None:
@@ -229,3 +258,59 @@ def test_a_transaction_that_was_refused_tells_the_step() -> None:
     refused = ErrorReply("ERR wrong number of arguments for 'get' command")
     walk = Walk(WRITE, Command(("GET",)), atomic=True)
     assert walk.play([b"OK", b"QUEUED", refused, ErrorReply("EXECABORT Transaction discarded")]) == [refused, refused]
+
+
+# -- what is kept goes first (J1) ----------------------------------------------------------------------
+
+
+def owing(*steps: Any) -> Walk:
+    """A trip of a process that has kept an invalidation."""
+    walk = Walk(*steps)
+    walk.road.journal.keep([Due("f", "rc:l:{f}", "rc:w:f")])
+    return walk
+
+
+def test_what_is_kept_goes_ahead_in_an_exchange_of_its_own() -> None:
+    """The reply is awaited: else a read behind it could be a hit on what it could not remove."""
+    walk = owing(READ)
+    assert walk.play([2, 0], [None]) == [None]
+    assert walk.effects == ["Acquire", "Exchange", "Exchange"]
+    assert b"UNLINK\r\n$1\r\nf\r\n$8\r\nrc:l:{f}" in walk.sent[0]
+    assert b"PUBLISH" in walk.sent[0]
+    assert not walk.road.journal.holds
+
+
+def test_a_link_that_breaks_while_it_carries_what_is_kept() -> None:
+    """The steps were not sent, so a write is tried again too; what was kept is kept still, and goes first again."""
+    walk = owing(WRITE)
+    assert walk.play(CUT, [1, 0], [1]) == [1]
+    assert walk.effects == ["Acquire", "Exchange", "Pause", "Acquire", "Exchange", "Exchange"]
+    assert [link.end for link in walk.links] == ["discarded", "released"]
+
+
+@pytest.mark.parametrize("word", ["READONLY You can't write against a read only replica.", "MISCONF no", "BUSY now"])
+def test_a_server_that_does_not_remove_is_not_read(word: str) -> None:
+    """The call raises; the next link may lead to a server that does."""
+    walk = owing(READ)
+    with pytest.raises(CacheError):
+        walk.play([ErrorReply(word), 0])
+    assert [link.end for link in walk.links] == ["discarded"]
+    assert walk.road.journal.holds
+
+
+def test_a_server_that_loads_its_data_is_waited_for_with_what_is_kept() -> None:
+    """It has executed nothing."""
+    walk = owing(READ)
+    loading = ErrorReply("LOADING Redis is loading the dataset in memory")
+    assert walk.play([loading, loading], [1, 0], [b"v"]) == [b"v"]
+
+
+def test_whoever_is_interrupted_while_it_carries_what_is_kept() -> None:
+    """It counts as not sent, and no other trip waits for it."""
+    walk = owing(READ)
+    next(walk.plan)
+    walk.plan.send(FakeLink(0))
+    with pytest.raises(KeyboardInterrupt):
+        walk.plan.throw(KeyboardInterrupt())
+    assert walk.road.journal.holds
+    assert not walk.road.journal.waits(frozenset(["f"]))

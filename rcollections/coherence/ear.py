@@ -5,6 +5,9 @@ server drops the connection when its buffer is full, instead of filling its own 
 but those of a namespace may not subscribe to the channel of RESP2: then RESP3, which needs none, and a subscription
 inside the namespace, since the server drops only connections that have one. The PINGs are the proof; ``proof.py``,
 which does no I/O, decides what a PONG proves.
+
+Where it is compiled, and the connection is neither TLS nor RESP3, ``_ear.pyx`` receives instead of this thread,
+without the GIL, and this thread hands on what that loop leaves to Python (Q8).
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..plans.naming import beside
 from ..wire.failures import ErrorReply
 from ..wire.run_id import UNKNOWN, run_id
+from .loops import confirmation, loop_class
 from .proof import CHANNEL, Proof, as_resp2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..l1 import Words
     from ..wire.dsn.dsn import Dsn
+    from ._ear import Loop
     from .proof import Told
 
 __all__ = ["Ear", "Hearer", "Refused"]
@@ -41,12 +47,16 @@ class Hearer(Protocol):
     """The object that an ear tells: the listener."""
 
     staleness: float
+    words: Words  # what a compiled ear moves
 
     def confirmed(self, ear: Ear) -> None:
         """Changes are heard from now on."""
 
     def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:
         """These keys changed."""
+
+    def announced(self, ear: Ear, numbers: Sequence[int]) -> None:
+        """The words of these keys have moved: values can go."""
 
     def flushed(self, ear: Ear) -> None:
         """All keys changed."""
@@ -60,6 +70,9 @@ class Hearer(Protocol):
     def published(self, ear: Ear, message: list[object]) -> None:
         """A message came on another channel."""
 
+    def missed(self, ear: Ear) -> None:
+        """Messages on other channels may have been missed."""
+
 
 class Ear:
     """Listens to keys that begin with one of ``prefixes``, until the connection breaks or ``stop`` is called."""
@@ -72,6 +85,7 @@ class Ear:
         self._dsn = dsn
         self._hearer = hearer
         self._link: Any = None
+        self._loop: Loop | None = None  # hears instead of this thread
         self._pushed = False  # RESP3
         self._sending = threading.Lock()
         self._stopping = threading.Event()
@@ -108,7 +122,13 @@ class Ear:
             self._ask(("CLIENT", "TRACKING", "ON", "BCAST", *wanted))
             self._subscribe(beside(self._dsn.namespace, "w"))
             return
-        _, heard = self._ask(("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted), ("SUBSCRIBE", CHANNEL))
+        tracking = ("CLIENT", "TRACKING", "ON", "REDIRECT", own, "BCAST", *wanted)
+        if loop_class(self._link.sock) is not None:  # all that comes behind the confirmation is for the loop
+            self._ask(tracking)
+            self.send("SUBSCRIBE", CHANNEL)
+            _refuse(confirmation(self._link.sock, CHANNEL, self._dsn.timeout).decode("utf-8", "replace"))
+            return
+        _, heard = self._ask(tracking, ("SUBSCRIBE", CHANNEL))
         if heard[0] != b"subscribe":
             raise ConnectionError("SUBSCRIBE was answered by something else")
 
@@ -135,15 +155,17 @@ class Ear:
         )
         for reply in replies:
             if isinstance(reply, ErrorReply):
-                if str(reply).startswith(NOT_NOW):
-                    raise ConnectionError("the server is not ready")
-                raise Refused(str(reply).split(",", 1)[0][:100])
+                _refuse(str(reply))
         return replies
 
     # -- listening ---------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Hear until the connection breaks, which raises an error of the network, or until ``stop``, which returns."""
+        loop = None if self._pushed else loop_class(self._link.sock)
+        if loop is not None:
+            self._hand_on(loop)
+            return
         due = time.monotonic()
         lost_at = 0.0
         while not self.stopped:
@@ -156,6 +178,24 @@ class Ear:
                 raise TimeoutError("the server does not answer")
             if self._apply(self._link.hear(max(0.001, left))):
                 due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; a new tier may shorten staleness
+
+    def _hand_on(self, make: type[Loop]) -> None:
+        """As ``run``, where a loop without the GIL hears: tell the hearer what the loop leaves to Python."""
+        words = self._hearer.words
+        number = words.enlist(self)
+        try:
+            loop = self._loop = make(words, number, self._link.sock.fileno(), self._dsn.timeout)
+            why = None
+            while why is None and not self.stopped:
+                found, why = loop.wait(1.0)
+                for told in found:
+                    self._tell(told)
+        finally:
+            words.leave(self)
+        if why == "silent":
+            raise TimeoutError("the server does not answer")
+        if not self.stopped:
+            raise ConnectionError("the connection is lost")
 
     def _apply(self, replies: list[object]) -> bool:
         """Tell the hearer all that was read, then the proof (Q2). Whether the next PING has to wait for its time."""
@@ -175,6 +215,10 @@ class Ear:
 
     def send(self, *words: object) -> None:
         """Send a command that a subscribed connection allows: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""
+        loop = self._loop
+        if loop is not None:
+            loop.send(self._link.pack(words), self._dsn.timeout)
+            return
         with self._sending:
             self._link.send(words, self._dsn.timeout)
 
@@ -190,9 +234,20 @@ class Ear:
 
     def close(self) -> None:
         """Close the connection; in the child of a fork this closes only the child's copy."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.close()
         link, self._link = self._link, None
         if link is not None:
             link.close()
+
+
+def _refuse(error: str) -> None:
+    """Raise what an error of the server means for listening; not for ""."""
+    if error.startswith(NOT_NOW):
+        raise ConnectionError("the server is not ready")
+    if error:
+        raise Refused(error.split(",", 1)[0][:100])
 
 
 def _who(info: object) -> tuple[bytes, tuple[int, ...]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..l1 import Words
 from .ear import Ear, Refused
 from .prefixes import Wish, Wishes
 
@@ -43,6 +44,7 @@ class Listener:
         self.wishes = Wishes(dsn.shown)
         self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
         self.staleness = dsn.staleness
+        self.words = Words(dsn.l1_entries)  # what a compiled ear moves, and compiled tiers compare
         self._forget()
         after_fork(self._after_fork)
 
@@ -62,8 +64,7 @@ class Listener:
         """The threads are in the parent: close the copies of its sockets, and drop held values."""
         ears = self._ear, self._next
         self._forget()
-        for tier in self._tiers:
-            tier.lost()
+        self._empty()
         for ear in ears:
             if ear is not None:
                 with suppress(Exception):
@@ -74,8 +75,10 @@ class Listener:
     def add(self, tier: Tier, staleness: float) -> None:
         """Tell this tier of changes from now on."""
         with self._lock:
+            tier.follow(self.words)
             self._tiers = [*self._tiers, tier]
             self.staleness = min(self.staleness, staleness)
+            self.words.want(self.staleness)
             if self._ear is not None:
                 tier.begin()
 
@@ -149,10 +152,8 @@ class Listener:
             else:
                 self._ear = None
                 self.prefixes = ()
-                for tier in self._tiers:
-                    tier.lost()
-                for each in list(self.followers):
-                    each.lost(ear)
+                self._empty()
+                self.missed(ear)
                 if self._next is None:
                     self._next = ear
                 else:
@@ -165,6 +166,12 @@ class Listener:
             if self._ready and self._ear is None and self._next is not None:
                 self._take(self._next)
         self.start()  # more prefixes may be wanted by now
+
+    def _empty(self) -> None:
+        """Nothing that was read before counts any more (F4)."""
+        self.words.end()
+        for tier in self._tiers:
+            tier.lost()
 
     # -- told by an ear ----------------------------------------------------------------------------
 
@@ -184,15 +191,14 @@ class Listener:
             self._next = None
             self._trying = self._ready = False
         old, self._ear = self._ear, ear
+        self.words.lead(ear)  # before the old one is stopped: its end is the end of no proof
         self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
         self.state, self.why = "live", "changes are heard"
         if old is not None and old is not ear:
             old.stop()
-            for each in list(self.followers):
-                each.lost(old)
+            self.missed(old)
             if old.server != ear.server:
-                for tier in self._tiers:
-                    tier.lost()
+                self._empty()
         for tier in self._tiers:
             tier.begin()
 
@@ -200,6 +206,11 @@ class Listener:
         """These keys changed."""
         for tier in self._tiers:
             tier.changed(keys)
+
+    def announced(self, ear: Ear, numbers: Sequence[int]) -> None:  # noqa: ARG002
+        """The words of these keys have moved: what the tiers hold of them can go."""
+        for tier in self._tiers:
+            tier.announced(numbers)
 
     def flushed(self, ear: Ear) -> None:  # noqa: ARG002
         """All keys changed."""
@@ -213,12 +224,10 @@ class Listener:
                 self._ready = False
             if ear is not self._ear:
                 return
-            for tier in self._tiers:
-                tier.lost()
+            self._empty()
             self.prefixes = ()
             self.state, self.why = "unproven", "the server answered the listener with an error"
-            for each in list(self.followers):
-                each.lost(ear)  # the error may have answered a SUBSCRIBE of this follower
+            self.missed(ear)  # the error may have answered a SUBSCRIBE of a follower
 
     def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
         """All changes that were acknowledged before this instant have been heard."""
@@ -239,6 +248,11 @@ class Listener:
         if ear is self._ear:
             for each in list(self.followers):
                 each.heard(message)
+
+    def missed(self, ear: Ear) -> None:
+        """Messages for the followers may have been missed: they look for themselves."""
+        for each in list(self.followers):
+            each.lost(ear)
 
     @property
     def ear(self) -> Ear | None:

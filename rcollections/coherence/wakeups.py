@@ -56,7 +56,13 @@ class Wakeups:
         if listener is not None:
             listener.followers.add(self)
         self._reset()
-        after_fork(self._reset)
+        after_fork(self._after_fork)
+
+    def _after_fork(self) -> None:
+        line = self._line
+        self._reset()
+        if type(line) is Line:
+            line.link.close()  # the child's copy; its thread is in the parent
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
@@ -94,7 +100,11 @@ class Wakeups:
             self._line = self._listener.ear if self._listener is not None else None
         if self._line is None:
             line = self._line = Line(self._dsn)
-            threading.Thread(target=self._run, args=(line,), name="rcollections-wakeups", daemon=True).start()
+            try:
+                threading.Thread(target=self._run, args=(line,), name="rcollections-wakeups", daemon=True).start()
+            except BaseException:  # too many threads, or the interpreter ends: nobody would close the connection
+                line.link.close()
+                raise
         confirmed = self._channels[name] = threading.Event()
         self._line.send("SUBSCRIBE", name)
         over = len(self._channels) - KEPT

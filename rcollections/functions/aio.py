@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import is_finalizing
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..key import Key
@@ -13,6 +14,7 @@ from ..plans.functions.invalidate import expire, invalidate
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
+from ..plans.purpose import change
 from ..servers.drivers.aio import adrive
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
@@ -52,8 +54,17 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
 
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
-    async def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """The long way of a call that L1 did not answer."""
+        called: Coroutine[Any, Any, R] = self._long(args, kwargs)
+        named: Any = called
+        named.__qualname__ = self._function.owner.soon.__qualname__  # Python names a coroutine that nobody awaits
+        return called
+
+    async def _long(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
+        if is_finalizing():  # as in ``sync``
+            wrapped: Callable[..., Coroutine[Any, Any, R]] = self.__wrapped__
+            return await wrapped(*args, **kwargs)
         job, connection = self._job(args, kwargs)
         if events.observers:
             return await events.awatched(self._function.counts.name, "call", job.key, self._answer(job, connection))
@@ -149,10 +160,11 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
     async def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError for a function with a ``key=`` of its own."""
         function = self._function
-        connection = function.bound(flights_of, running_loop()).connection
+        _, recipe, connection, _ = function.bound(flights_of, running_loop())
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
-            return await adrive(keys.clean_function(connection.namespace, function.keys.prefix("")), connection)
+            plan = keys.clean_function(connection.namespace, function.keys.prefix(""))
+            return await adrive(change(recipe, plan, whole=recipe.whole), connection)
 
     async def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..handles.base import BaseCache
     from ..plans.flights import Flights
+    from ..plans.patience import Patience
     from ..servers.connection import Connection
     from .callkeys import Keys
     from .counts import Counts
@@ -39,6 +40,7 @@ class Parts(Protocol):
     counts: Counts
     holding: Holding
     watching: Watching
+    patience: Patience
 
 
 class Binding(NamedTuple):
@@ -98,7 +100,7 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         swr=seconds(options.stale_while_revalidate),
         sie=seconds(options.stale_if_error),
         soft_timeout=None if options.soft_timeout is None else seconds(options.soft_timeout),
-        lease=seconds(options.lease),
+        lease=parts.patience,
         cache_errors=options.cache_errors,
         raises=options.on_error == "raise",
         # Where a value may be read back differently, the first caller gets the value that later callers get.
@@ -111,6 +113,8 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         ),
         late=passed,
         disabled=connection.disabled,
+        journal=connection.kept,
+        whole=parts.keys.whole(connection.namespace),
         namespace=connection.namespace,
         tiering=parts.holding.arm(connection),
         share=prototype.share,

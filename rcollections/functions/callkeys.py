@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CacheError, ConfigError
 from ..handles.base import BaseCache
 from ..handles.options import check
-from ..plans.naming import heard, namespaced, tag, tags
+from ..plans.naming import beside, heard, namespaced, tag, tags
 from ..plans.parts import join, no_name_of_ours
+from ..plans.purpose import Whole
 from .arguments import LONGEST
 from .keyfunctions import advise_constant, refuse_other_arguments
 from .places import named
@@ -54,11 +55,12 @@ class Keys:
         self._identity = identity
         self._variant = ""
         given = options.key
+        self._automatic = given is None and decorator == "@cached"
         if isinstance(given, str):
             self._constant_or_template(given, decorator)
         elif given is not None:
             refuse_other_arguments(given, arguments, decorator)
-        elif decorator == "@cached":
+        elif self._automatic:
             self._variant = variant(arguments.fn, cls, options)
 
     def _constant_or_template(self, given: str, decorator: str) -> None:
@@ -94,6 +96,14 @@ class Keys:
         version = self.options.version
         own = self._identity.path + self._variant + (f"@{named(version)}" if version else "")
         return self._under(namespace, f"{self.class_prefix}." if self.class_prefix else FUNCTIONS, own)
+
+    def whole(self, namespace: str) -> Whole | None:
+        """All keys of this function and their leases; None where other keys begin like these."""
+        if not self._automatic:
+            return None
+        beginning = f"{self.prefix(namespace)}("
+        inside = beginning if "{" in beginning else f"{{{beginning}"
+        return Whole(beginning, beside(namespace, "l") + inside)
 
     def _under(self, namespace: str, beginning: str, own: str) -> str:
         return f"{namespace}.{beginning}{own}" if namespace else f"{beginning}{own}"

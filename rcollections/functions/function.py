@@ -9,6 +9,8 @@ from ..errors import ConfigError
 from ..l1 import Owner
 from ..observe.names import name_of
 from ..plans.functions.job import Job
+from ..plans.patience import Patience
+from ..plans.target import milliseconds
 from .arguments import Arguments
 from .binding import Bindings, flights_of_threads
 from .callkeys import Keys
@@ -56,7 +58,8 @@ class Function:
         )
         keyed = self.options.key is not None or decorator != "@cached"  # the identity is no part of the keys
         self.identity = Identity(fn, self.options.name, keyed=keyed, decorator=decorator)
-        self.owner = Owner(is_coroutine_function(fn))  # of the results that L1 holds of it
+        # Of the results that L1 holds of it.
+        self.owner = Owner(is_coroutine_function(fn), getattr(fn, "__qualname__", ""))
         self.keys = Keys(self.name, self.identity, cls, self.options, self.arguments, decorator)
         self.counts = Counts(self.options.name or name_of(fn), self.owner)
         self.holding = Holding(self.keys, self.owner, self.counts)
@@ -64,6 +67,7 @@ class Function:
         self._ttl: Any = self.options.ttl if takes_arguments(self.options.ttl) else None
         if self._ttl is not None and decorator != "@cached":
             raise ConfigError(f"{decorator} of {self.name}: ttl is a number of seconds, or a function of one value")
+        self.patience = Patience(milliseconds(self.options.lease))
         self._bindings = Bindings()
 
     def bound(self, flights: Callable[[Connection], Flights] = flights_of_threads, loop: object = None) -> Binding:

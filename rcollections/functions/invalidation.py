@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import CacheError
 from ..handles.options import check
 from ..observe import events
 from ..plans.naming import tag
-from ..plans.tags import bump
+from ..plans.purpose import Purpose
+from ..plans.tags import invalidate
 from ..servers import registry
 from ..servers.drivers.sync import drive
+from ..servers.sidebyside import side_by_side
+from ..wire.clock import deadline, passed, until
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ..plans.effects import Plan
     from ..servers.connection import Connection
 
 __all__ = ["ainvalidate_tags", "invalidate_tags"]
@@ -29,42 +37,74 @@ def _by_connection(tags: tuple[str, ...], connection_name: str | None) -> list[t
     return [(each, [tag(each.namespace, name) for name in dict.fromkeys(tags)]) for each in chosen]
 
 
-def _failed(keys: list[str], error: CacheError) -> None:
+def _within(connection: Connection) -> AbstractContextManager[None]:
+    """One deadline for all tries: that around the call, else the timeout of the connection."""
+    return deadline(max(0.0, until(connection.timeout) - time.monotonic()))
+
+
+def _plan(connection: Connection, keys: list[str]) -> Plan[None]:
+    """The plan for one connection, made outside of ``_within``: the caller's deadline says nothing of the server."""
+    instant = until(float("inf"))
+
+    def late() -> bool:
+        return time.monotonic() >= instant
+
+    return invalidate(keys, connection.namespace, Purpose(connection.breaker, connection.kept, late), passed)
+
+
+def _one(connection: Connection, keys: list[str]) -> CacheError | None:
+    plan = _plan(connection, keys)
+    try:
+        with _within(connection):
+            drive(plan, connection)
+    except CacheError as error:
+        return _failed(keys, error)
+    return None
+
+
+def _failed(keys: list[str], error: CacheError) -> CacheError:
     if events.observers:
         events.noted("rcollections.invalidate_tags", "error", keys[0], error=error)
+    return error
 
 
 def invalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     """Everything that carries one of these tags counts no more: entries of functions and collections.
 
     O(1), however many entries carry them; atomic for several tags on one server. A call that begins after
-    this has returned never gets an older value. Acts on every configured connection, or on the named one.
-    Call it after the change of the source is committed. It is tried three times, then the error is raised.
+    this has returned never gets an older value. Acts on every configured connection at the same time, or on the named
+    one. Call it after the change of the source is committed.
+
+    One round trip. It is tried three times within the connection's ``timeout``, or within ``deadline()``; then the
+    error is raised. The tags are kept in that case: this process invalidates them before it reads anything from that
+    server again, and by itself within five seconds of its return. A process that ends before that loses them.
 
     >>> from rcollections import invalidate_tags
     >>> invalidate_tags("users", "prices")
     """
-    failure: CacheError | None = None
-    for connection, keys in _by_connection(tags, connection_name):
-        try:
-            drive(bump(keys), connection)
-        except CacheError as error:  # the other connections are told all the same
-            failure = failure or error
-            _failed(keys, error)
-    if failure is not None:
-        raise failure
+    _raise_first(side_by_side([partial(_one, *each) for each in _by_connection(tags, connection_name)]))
 
 
 async def ainvalidate_tags(*tags: str, connection_name: str | None = None) -> None:
     """``invalidate_tags`` for asyncio."""
-    from .aio_invalidation import abump  # imported only here: it brings asyncio
+    from .aio_invalidation import all_of  # imported only here: it brings asyncio
 
-    failure: CacheError | None = None
-    for connection, keys in _by_connection(tags, connection_name):
-        try:
-            await abump(keys, connection)
-        except CacheError as error:
-            failure = failure or error
-            _failed(keys, error)
-    if failure is not None:
-        raise failure
+    _raise_first(await all_of([_aone(*each) for each in _by_connection(tags, connection_name)]))
+
+
+async def _aone(connection: Connection, keys: list[str]) -> CacheError | None:
+    from .aio_invalidation import adrive
+
+    plan = _plan(connection, keys)
+    try:
+        with _within(connection):
+            await adrive(plan, connection)
+    except CacheError as error:
+        return _failed(keys, error)
+    return None
+
+
+def _raise_first(failures: list[CacheError | None]) -> None:
+    for failure in failures:
+        if failure is not None:
+            raise failure

@@ -11,6 +11,7 @@ from ..missing import MISSING
 from ..plans.effects import Batch, Script, carried
 from ..plans.functions.job import Job
 from ..plans.naming import channel, lease
+from ..plans.purpose import Due, change
 from .decorated import Decorated
 from .many_keys import ItemKeys
 
@@ -115,13 +116,19 @@ class MultiFace(Decorated):
         yield from self._dropped(keys)
 
     def _dropped(self, keys: list[str]) -> Plan[None]:
-        space = self._function.bound().connection.namespace
-        for start in range(0, len(keys), 1000):
-            part = keys[start : start + 1000]
-            with self._function.counts.failing(part[0]):
-                yield Batch([Script("entry_delete", (key, lease(space, key)), (channel(space, key),)) for key in part])
-            for key in part:
-                self._function.counts.note("invalidate", key)
+        recipe = self._function.bound().recipe
+        space = recipe.namespace
+        dues = [Due(key, lease(space, key), channel(space, key)) for key in keys]
+        if dues:
+            with self._function.counts.failing(keys[0]):
+                yield from change(recipe, self._removed(dues), dues)
+
+    def _removed(self, dues: list[Due]) -> Plan[None]:
+        for start in range(0, len(dues), 1000):
+            part = dues[start : start + 1000]
+            yield Batch([Script("entry_delete", (each.key, each.lease), (each.channel,)) for each in part])
+            for each in part:
+                self._function.counts.note("invalidate", each.key)
 
     def cache_info(self) -> CacheInfo:
         """What the calls did in this process, counted by ids: hits, misses and more. Sends nothing."""

@@ -32,7 +32,7 @@ class Options(NamedTuple):
     soft_timeout: Seconds | None = None
     tags: tuple[str, ...] | Callable[..., Any] | None = None
     version: str = ""
-    lease: Seconds = 10
+    lease: Seconds = 3
     cache_errors: tuple[type[Exception], ...] = ()
     on_error: str = "compute"
     ignore_self: bool = False

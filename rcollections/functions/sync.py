@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import is_finalizing
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..key import Key
@@ -13,6 +14,7 @@ from ..plans.functions.invalidate import expire, invalidate
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
+from ..plans.purpose import change
 from ..servers.drivers.sync import drive
 from .background import Background, Future
 from .decorated import Decorated
@@ -49,6 +51,8 @@ class CachedFunction(Decorated, Generic[P, R]):
 
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The long way of a call that L1 did not answer."""
+        if is_finalizing():  # no thread runs any more, and modules go: what is asked now is only computed
+            return self.__wrapped__(*args, **kwargs)
         job, connection = self._job(args, kwargs)
         if events.observers:
             return events.watched(self._function.counts.name, "call", job.key, lambda _: self._answer(job, connection))
@@ -157,10 +161,11 @@ class CachedFunction(Decorated, Generic[P, R]):
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
         function = self._function
-        connection = function.bound().connection
+        _, recipe, connection, _ = function.bound()
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
-            return drive(keys.clean_function(connection.namespace, function.keys.prefix("")), connection)
+            plan = keys.clean_function(connection.namespace, function.keys.prefix(""))
+            return drive(change(recipe, plan, whole=recipe.whole), connection)
 
     def cache_clear(self) -> None:
         """Drop all values and counts, as functools has it."""

@@ -61,6 +61,7 @@ class BaseCache(Fillable, Binding, Running):
     share: bool = False
     signed: bool = False
     computed: bool = True
+    on_error: str = "raise"
 
     _signs = False  # whether this type has values that can be signed
 

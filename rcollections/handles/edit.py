@@ -30,6 +30,9 @@ class Edit(Generic[V]):
         dumps: Callable[[V], bytes],
         where: str,
     ) -> None:
+        if handle.on_error != "raise":  # what is read here decides what is written
+            handle = handle._like(handle._own_key)
+            handle.on_error = "raise"
         self._handle = handle
         self._read = read
         self._write = write

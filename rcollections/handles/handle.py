@@ -29,6 +29,7 @@ class Handle:
     l1: bool | None
     share: bool
     computed: bool
+    on_error: str
 
     _own_key: str
     _guards: bool

@@ -27,6 +27,7 @@ OPTIONS = (
     "share",
     "signed",
     "computed",
+    "on_error",
 )
 
 
@@ -107,6 +108,7 @@ _TESTS: dict[str, Any] = {
     "share": _switch,
     "signed": _switch,
     "computed": _switch,
+    "on_error": lambda value: None if value in ("raise", "empty") else f"is 'raise' or 'empty', not {value!r}",
 }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import CacheError
 from ..observe import events
 from ..observe.names import name_of
+from ..plans.admission import admission
 from ..plans.effects import Command
+from ..plans.emptied import emptied, is_failure
 from ..plans.multi import Outcome, together
 from ..plans.op import Op, Ready, Trips, several
 from ..plans.target import as_is
@@ -163,7 +166,16 @@ class Pipeline(Generic[C]):
                 pending.report(op, handle)
 
     def _send(self) -> None:
-        outcomes, failed = drive(together([op for _, op, _ in self.kept]), self._connection)
+        ops = [op for _, op, _ in self.kept]
+        try:
+            if self._connection.breaker.is_open:
+                drive(admission(self._connection.breaker), self._connection)
+            outcomes, failed = drive(together(ops), self._connection)
+        except CacheError as error:
+            if not is_failure(error) or any(handle.on_error == "raise" for _, _, handle in self.kept):
+                raise
+            told = partial(self._connection.answered_empty, name_of(type(self.kept[0][2])))
+            outcomes, failed = drive(emptied(together(ops), error, told), self._connection)
         for (pending, _, _), outcome in zip(self.kept, outcomes, strict=True):
             pending.settle(outcome)
         if failed is not None:

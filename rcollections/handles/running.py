@@ -8,12 +8,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ..errors import CacheError
 from ..l1 import ABSENT
 from ..missing import MISSING
 from ..observe import events
 from ..observe.names import name_of
+from ..plans.admission import admission
 from ..plans.collections.nearby import Unheld, find
-from ..plans.op import More, Op, Trips
+from ..plans.emptied import emptied, is_failure
+from ..plans.op import More, Op, Trips, as_plan
 from ..plans.tallies import tally
 from ..plans.through import one, through
 from ..servers.drivers.pieces import iterate
@@ -23,6 +26,7 @@ from .held import Nearby
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from ..plans.effects import Plan
     from ..plans.op import Operation, Ready
     from ..plans.target import Target
 
@@ -39,17 +43,35 @@ class Running(Nearby):
         t = self._bound()
         value: T
         if not isinstance(op, Op):
-            value = self._carried(t, op)
-        elif events.observers:
-            value = events.watched(name_of(type(self)), op.name, t.key, partial(self._seen, t, op))
-        else:
-            found = self._first(t, op) if self.l1 else op.decode(self._reply(t, op))
-            if isinstance(found, More):
-                found = self._rest(t, found)
-            value = op.finished(found) if found is not MISSING else self._missed(t, op)
+            return self._carried(t, op)
+        try:
+            if events.observers:
+                value = events.watched(name_of(type(self)), op.name, t.key, partial(self._seen, t, op))
+            else:
+                found = self._first(t, op) if self.l1 else op.decode(self._reply(t, op))
+                if isinstance(found, More):
+                    found = self._rest(t, found)
+                value = op.finished(found) if found is not MISSING else self._missed(t, op)
+        except CacheError as error:
+            if self.on_error == "raise" or not is_failure(error):
+                raise
+            value = self._emptied(t, as_plan(op), error)
+        return value
+
+    def _emptied(self, t: Target, plan: Plan[T], failure: CacheError | None = None) -> T:
+        """Carry out a plan for a class with ``on_error="empty"``; ``failure`` was met already."""
+        if failure is None and t.connection.breaker.is_open:
+            try:
+                drive(admission(t.connection.breaker), t.connection)
+            except CacheError as error:
+                failure = error
+        told = partial(t.connection.answered_empty, name_of(type(self)))
+        value: T = drive(through(emptied(plan, failure, told)), t.connection)
         return value
 
     def _reply(self, t: Target, op: Op[Any]) -> Any:
+        if t.connection.breaker.is_open:
+            drive(admission(t.connection.breaker), t.connection)
         if t.guarded or op.operands:
             return drive(one(op.step), t.connection)
         if op.beside is not None:
@@ -60,6 +82,8 @@ class Running(Nearby):
         """Carry out the plan that goes on from a reply, or from a miss; gives its value."""
         if more.name and events.observers:
             return events.watched(name_of(type(self)), more.name, t.key, lambda _: self._rest(t, More(more.plan)))
+        if t.connection.breaker.is_open:
+            drive(admission(t.connection.breaker), t.connection)
         value: T = drive(through(more.plan), t.connection)
         return value
 
@@ -80,7 +104,8 @@ class Running(Nearby):
         return value
 
     def _several(self, t: Target, op: Trips[T], event: events.Event | None) -> T:
-        found: Any = self._rest(t, More(op.plan))
+        strict = self.on_error == "raise" or op.decides
+        found: Any = self._rest(t, More(op.plan)) if strict else self._emptied(t, op.plan)
         if event is not None:
             events.count(event, tally(op.reads, found))
         value: T = found if op.finish is None else op.finish(found)
@@ -109,7 +134,12 @@ class Running(Nearby):
         t, name = self._bound(), name_of(type(self))
 
         def first(event: events.Event | None = None) -> Any:
-            found = self._first(t, op)
+            try:
+                found = self._first(t, op)
+            except CacheError as error:
+                if self.on_error == "raise" or not is_failure(error):
+                    raise
+                return self._emptied(t, as_plan(op), error)
             if event is not None:
                 events.count(event, tally(op.reads, found))
             return found if isinstance(found, More) else op.finished(found)

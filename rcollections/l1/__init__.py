@@ -5,9 +5,10 @@ Each of the three exists compiled and in pure Python; ``chosen`` takes the compi
 
 from __future__ import annotations
 
+from . import interpreters as interpreters  # first of all: in a sub-interpreter it ends the import
 from . import users
-from .calls import ABSENT, PLAIN, SKIP, TOLD, bypassed, is_exact
-from .chosen import COMPILED, Hit, Near, Owner, Store, Tier, Token, bypass, enable, renew, watch
+from .calls import ABSENT, PLAIN, SKIP, TOLD, Block, bypassed, is_exact
+from .chosen import COMPILED, Hit, Near, Owner, Store, Tier, Token, Words, bypass, enable, renew, watch
 from .counts import TierCounts
 from .packed import Packed
 from .sharing import is_immutable
@@ -15,7 +16,7 @@ from .size import estimate
 from .stats import StoreStats
 
 __all__ = [
-    "ABSENT", "COMPILED", "PLAIN", "SKIP", "TOLD", "Hit", "Near", "Owner", "Packed", "Store", "StoreStats",
-    "Tier", "TierCounts", "Token", "bypass", "bypassed", "enable", "estimate", "is_exact", "is_immutable", "renew",
-    "users", "watch",
+    "ABSENT", "COMPILED", "PLAIN", "SKIP", "TOLD", "Block", "Hit", "Near", "Owner", "Packed", "Store", "StoreStats",
+    "Tier", "TierCounts", "Token", "Words", "bypass", "bypassed", "enable", "estimate", "is_exact", "is_immutable",
+    "renew", "users", "watch",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from .calls import ABSENT as _ABSENT
 from .calls import bypassed as _bypassed
 from .calls import call_arguments as _call_arguments
 from .calls import number as _number
-from .calls import soon as _soon
+from .calls import soon_of as _soon_of
 from .packed import Packed as _Packed
 
 cdef extern from "Python.h":
@@ -112,17 +112,19 @@ cdef class Owner:
     cdef readonly object by_key     # the owner of values that are held under their key on the server
     cdef uint64_t id
     cdef public bint asynchronous
+    cdef readonly object soon       # makes a held result awaitable
     cdef public int64_t hits
     cdef rc_mutex mutex             # for the next three attributes, which change together
     cdef Tier armed
     cdef int mode
     cdef int64_t generation
 
-    def __init__(self, asynchronous=False):
+    def __init__(self, asynchronous=False, name=""):
         self.number = _number()
         self.by_key = self.number + 1
         self.id = self.number
         self.asynchronous = asynchronous
+        self.soon = _soon_of(name)
 
     def arm(self, Tier tier, int mode):
         """From now on calls are looked up in this tier; None: in no tier."""
@@ -274,7 +276,7 @@ cdef object found_or_called(Hit self, tuple args, dict kwargs):
                 value = tier.held(owner.number, held, ABSENT)
                 if value is not ABSENT:
                     rc_add(&owner.hits, 1)
-                    return _soon(value) if owner.asynchronous else value
+                    return owner.soon(value) if owner.asynchronous else value
     return self._call(*args, **kwargs)
 
 
@@ -330,7 +332,7 @@ cdef object called(object me, PyObject **args, size_t flagged, PyObject *names):
                 value = look_up_told(owner, tier, all_args, n, names, named)
             if value is not ABSENT:
                 rc_add(&owner.hits, 1)
-                return _soon(value) if owner.asynchronous else value
+                return owner.soon(value) if owner.asynchronous else value
     return handed_on(self, args, flagged, names)
 
 

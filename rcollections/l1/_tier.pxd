@@ -7,6 +7,7 @@ from ._store cimport (
     GOLDEN, NIL, Dead, Entry, Py_EQ, PyObject, PyObject_RichCompareBool, Store, Table,
     rc_hash, rc_lock, rc_now, rc_read, rc_same, rc_unlock, rc_write, tag_of,
 )
+from ._words cimport RC_CHARGE, RC_NOTHING, Words, rc_epoch, rc_load, rc_proven, rc_word, rc_words
 
 cdef extern from *:
     """
@@ -138,22 +139,20 @@ cdef extern from *:
     int rc_is_call(PyObject *, PyObject *, PyObject **, Py_ssize_t, PyObject *, Py_ssize_t) noexcept
     Py_ssize_t PyTuple_GET_SIZE(PyObject *) noexcept
 
-cdef enum:
-    SEQS = 4096
-    MARKS = 65536
+cdef struct Mark:           # a watched key: its number, and its word when the token was taken
+    uint64_t name
+    int64_t word
 
-cdef struct Mark:           # a watched key: its slot, and the mark of this slot when the value was read
-    uint32_t slot
-    uint32_t mark
-
-cdef struct Link:           # beside each entry: the keys that it depends on
+cdef struct Link:           # beside each entry: the keys that it depends on, as they were when its token was taken
     uint64_t origin         # the number of its key on the server; 0: none
+    int64_t epoch, word     # of the words; those of its origin
     uint32_t before, after  # its neighbours of the same origin
     uint32_t watched
     Mark *marks
 
 cdef class Token:
-    cdef uint64_t epoch, origin, seq
+    cdef uint64_t own_epoch, origin
+    cdef int64_t epoch, word
     cdef uint32_t watched
     cdef Mark *marks
 
@@ -162,17 +161,18 @@ cdef class Tier(Store):
     cdef uint32_t linked        # links that there is memory for
     cdef Table origins          # the first entry of each origin
     cdef uint32_t origin_count
-    cdef uint64_t *seqs
-    cdef uint32_t *mark
-    cdef uint64_t epoch
-    # the next four numbers are read without the lock, and written with it
+    cdef rc_words *words
+    cdef Words shared               # whose numbers ``words`` are
+    cdef list formerly              # other threads may still look at these
+    cdef bint follows               # they are those of a listener
+    cdef uint64_t epoch             # of this tier alone: what was read before it moved is not held
+    # the next three numbers are read without the lock, and written with it
     cdef int64_t hears              # whether changes are heard
     cdef int64_t local
-    cdef int64_t until, until_wall  # serve before these instants of the two clocks; ``until`` is 0 unless ``hears``
+    cdef int64_t reach              # serve so many ns behind the proven instant; NEVER unless ``hears``
     cdef bint foreign_wall
     cdef bint linkless
-    cdef int64_t at                 # the proven instant
-    cdef int64_t staleness, coarse, cut, drift
+    cdef int64_t staleness, coarse, cut, drift, told
     cdef bint drifts
     cdef uint64_t fills, refused, invalidations
     cdef object wall_clock
@@ -184,6 +184,8 @@ cdef class Tier(Store):
     cdef void link(self, uint32_t i, Token token) noexcept
     cdef uint32_t first(self, uint64_t origin) noexcept
     cdef int drop(self, object key, bint told) except -1
+    cdef int drop_all(self, uint64_t origin, bint void) except -1
+    cdef void set_reach(self) noexcept
     cdef void missed(self) noexcept
     cdef object gone(self, int64_t i, int64_t now)
     cdef void forget_links(self) noexcept
@@ -191,9 +193,20 @@ cdef class Tier(Store):
 
 cdef inline bint serves(Tier t) noexcept:
     """Whether the tier may serve now, by the real clocks: two cheap reads."""
-    if rc_read(&t.local):
-        return rc_read(&t.hears) != 0
-    return rc_now() < rc_read(&t.until) and rc_wall() < rc_read(&t.until_wall)
+    cdef int64_t reach = rc_read(&t.reach)
+    # The proof is loaded before anything that it speaks for (Q8).
+    return rc_now() < rc_proven(t.words) + reach and rc_wall() < rc_load(&t.words.wall) + reach
+
+
+cdef inline bint stands(Tier t, Link *link) noexcept:
+    """Whether nothing changed that this entry depends on. First the epoch, then the words."""
+    cdef uint32_t k
+    if rc_epoch(t.words) != link.epoch or rc_word(t.words, link.origin) != link.word:
+        return False
+    for k in range(link.watched):
+        if rc_word(t.words, link.marks[k].name) != link.marks[k].word:
+            return False
+    return True
 
 
 cdef inline int64_t seek_one(Tier t, uint64_t h, PyObject *arg) noexcept:
@@ -249,16 +262,10 @@ cdef inline uint64_t mix_call(uint64_t owner, PyObject **args, Py_ssize_t n, PyO
 
 
 cdef inline bint counts_still(Tier t, uint32_t i, int64_t now) noexcept:
-    """Whether this entry is neither expired nor void by a change of a key that it watches; counts the hit."""
+    """Whether this entry is neither expired nor void by a change of a key that it depends on; counts the hit."""
     cdef Entry *e = &t.entries[i]
-    cdef Link *link
-    cdef uint32_t k
-    if e.expires != 0 and e.expires <= now:
+    if (e.expires != 0 and e.expires <= now) or not stands(t, &t.links[i]):
         return False
-    link = &t.links[i]
-    for k in range(link.watched):
-        if t.mark[link.marks[k].slot] != link.marks[k].mark:
-            return False
     if e.uses < 3:
         e.uses += 1
     t.hits += 1

@@ -7,20 +7,23 @@ Beside each entry of the store stands a ``Link``: the number of its origin, its 
 keys that it watches. The origins are a table of first entries. A key on the server is known by a 64-bit number of
 its name. Two names with one number would cost each other an invalidation too many, never one too few.
 
+Sequence numbers and marks are one here: the words (``_words.pxd``), which a compiled ear moves without the GIL. So a
+change counts before the ear could let go the values: a look-up compares the words that stand in the link.
+
 Keys in this store are exact: an argument alone, or a tuple that begins with the owner. Comparing two keys runs no
 code of the user.
 
-Every change happens under the lock of the store. A look-up asks before it locks whether the tier may serve:
-it reads ``hears``, ``local``, ``until`` and ``until_wall`` one by one (``rc_read``). A step that ends serving
-(``lost``, ``void``, ``prove`` after a sleep) takes the entries out too. So a look-up that asked too early finds
-no entry.
+Every change of entries happens under the lock of the store. A look-up asks before it locks whether the tier may
+serve: it reads ``reach`` and the proof. A step that ends serving (``lost``, ``void``, ``prove`` after a sleep) takes
+the entries out too, or moves the epoch of the words. So a look-up that asked too early finds no entry that counts.
 """
 
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.unicode cimport PyUnicode_AsUTF8String
 from libc.string cimport memcpy, memset
 
 from ._store cimport BATCH, EXPIRED, empty_table, enter, grow, has_place, leave
+from ._words cimport rc_end, rc_move, rc_name, rc_publish, rc_store
 
 from time import monotonic_ns as _monotonic_ns
 from time import time_ns as _time_ns
@@ -31,7 +34,8 @@ from .packed import Packed as _Packed
 cdef object FOREVER = 1 << 62
 cdef int64_t CUT = 1_000_000        # ns by which a ttl may be too long: the clock of a server is cut to whole ms
 cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
-cdef tuple SPECIAL = (b"rc:t:", b"rc:g:")   # the marks in the keys of tags and guards
+cdef int64_t NEVER = -(<int64_t>1 << 61)    # no instant is so late that it would be served
+cdef int64_t ALWAYS = <int64_t>3 << 61      # without any proof
 
 
 cdef class Token:
@@ -41,19 +45,18 @@ cdef class Token:
         PyMem_RawFree(self.marks)
 
 
-cdef inline uint64_t origin_of(object name) except? 0:
-    cdef uint64_t number = <uint64_t>hash(name)
-    return number if number else 1
+cdef inline uint64_t origin_of(rc_words *words, bytes name):
+    return rc_name(words, name, len(name))
 
 
 cdef class Tier(Store):
     """As ``tier.Tier``, which explains all parts."""
 
     def __cinit__(self, *args, **kwargs):
-        self.seqs = <uint64_t *>PyMem_RawCalloc(SEQS, sizeof(uint64_t))
-        self.mark = <uint32_t *>PyMem_RawCalloc(MARKS, sizeof(uint32_t))    # used only for the keys of tags and guards
-        if self.seqs == NULL or self.mark == NULL:
-            raise MemoryError
+        self.shared = Words(0)
+        self.words = self.shared.words
+        self.formerly = []
+        self.reach = NEVER
 
     def __init__(self, capacity=10_000, *, bytes=None, staleness=1.0, clock=None, wall=None):
         Store.__init__(self, capacity, bytes=bytes, size=_no_size, clock=clock)
@@ -66,8 +69,21 @@ cdef class Tier(Store):
 
     def __dealloc__(self):
         self.forget_links()
-        PyMem_RawFree(self.seqs)
-        PyMem_RawFree(self.mark)
+
+    def follow(self, Words words not None):
+        """From now on these words count, which a listener's ear moves."""
+        cdef Entry *entries
+        cdef uint32_t touched
+        rc_lock(&self.mutex)
+        self.formerly.append(self.shared)
+        self.shared = words
+        self.words = words.words
+        self.follows = True
+        self.told = rc_load(&self.words.told)
+        self.epoch += 1
+        entries = self.take_all(&touched)
+        rc_unlock(&self.mutex)
+        self.let_go(entries, touched)
 
     # -- the proof
 
@@ -77,7 +93,8 @@ cdef class Tier(Store):
         if self.foreign_clock or self.foreign_wall:
             if rc_read(&self.local):
                 return True
-            return self.clock_now() < rc_read(&self.until) and self.wall_now() < rc_read(&self.until_wall)
+            return (self.clock_now() < rc_proven(self.words) + self.reach
+                    and self.wall_now() < rc_load(&self.words.wall) + self.reach)
         return serves(self)
 
     @property
@@ -96,8 +113,8 @@ cdef class Tier(Store):
         cdef int64_t at
         cdef bint proven
         rc_lock(&self.mutex)
-        proven = self.until != 0 and not self.local
-        at = self.at
+        at = rc_proven(self.words)
+        proven = self.hears and at != RC_NOTHING and not self.local
         rc_unlock(&self.mutex)
         return (self.clock_now() - at) / 1e9 if proven else None
 
@@ -117,7 +134,15 @@ cdef class Tier(Store):
         rc_lock(&self.mutex)
         rc_write(&self.local, is_local)
         rc_write(&self.hears, True)
+        self.set_reach()
         rc_unlock(&self.mutex)
+
+    cdef void set_reach(self) noexcept:
+        # The cheap clocks may be behind, never by more than ``coarse``.
+        if not self.hears:
+            rc_write(&self.reach, NEVER)
+        else:
+            rc_write(&self.reach, ALWAYS if self.local else self.staleness - self.coarse)
 
     def prove(self, instant):
         """All changes that were acknowledged before this instant have been heard (Q3)."""
@@ -132,13 +157,13 @@ cdef class Tier(Store):
             entries = self.take_all(&touched)
         self.drift = drift
         self.drifts = True
-        if self.hears:
-            # The cheap clocks may be behind, never by more than ``coarse``. A look-up may read one end of the older
-            # proof and one end of this proof. It serves no longer than this proof allows, and entries that
-            # this proof makes void are out already.
-            self.at = now
-            rc_write(&self.until, now + self.staleness - self.coarse)
-            rc_write(&self.until_wall, wall + self.staleness - self.coarse)
+        # A look-up may read one instant of the older proof and one of this proof. It serves no longer than this proof
+        # allows, and entries that this proof makes void are out already.
+        if self.hears and self.follows:
+            rc_publish(self.words, -1, now, wall)
+        elif self.hears:
+            rc_store(&self.words.proof, now & ~RC_CHARGE)
+            rc_store(&self.words.wall, wall)
         rc_unlock(&self.mutex)
         self.let_go(entries, touched)
 
@@ -148,7 +173,9 @@ cdef class Tier(Store):
         cdef uint32_t touched
         rc_lock(&self.mutex)
         rc_write(&self.hears, False)
-        rc_write(&self.until, 0)
+        self.set_reach()
+        if not self.follows:
+            rc_end(self.words, -1)
         self.drifts = False
         self.epoch += 1
         entries = self.take_all(&touched)
@@ -171,26 +198,29 @@ cdef class Tier(Store):
         """A token for a reader, before it sends its read; None while changes are not heard (F1)."""
         cdef Token token
         cdef tuple names
+        cdef rc_words *words
         cdef Py_ssize_t k
         cdef bint hears
         if not rc_read(&self.hears):
             return None
         token = Token()
-        token.origin = origin_of(PyUnicode_AsUTF8String(key))
+        words = self.words
+        token.origin = origin_of(words, PyUnicode_AsUTF8String(key))
         names = tuple(watched)  # a copy: no other thread can make it longer meanwhile
         if names:
             token.marks = <Mark *>PyMem_RawMalloc(len(names) * sizeof(Mark))
             if token.marks == NULL:
                 raise MemoryError
         for k in range(len(names)):
-            token.marks[k].slot = <uint32_t>(origin_of(PyUnicode_AsUTF8String(names[k])) % MARKS)
+            token.marks[k].name = origin_of(words, PyUnicode_AsUTF8String(names[k]))
         rc_lock(&self.mutex)
-        hears = self.hears != 0
+        hears = self.hears != 0 and words == self.words
+        token.own_epoch = self.epoch
+        token.epoch = rc_epoch(words)
+        token.word = rc_word(words, token.origin)
         for k in range(len(names)):
-            token.marks[k].mark = self.mark[token.marks[k].slot]
+            token.marks[k].word = rc_word(words, token.marks[k].name)
         token.watched = <uint32_t>len(names)
-        token.epoch = self.epoch
-        token.seq = self.seqs[token.origin % SEQS]
         rc_unlock(&self.mutex)
         return token if hears else None
 
@@ -245,10 +275,12 @@ cdef class Tier(Store):
 
     cdef bint is_void(self, Token token) noexcept:
         cdef uint32_t k
-        if not self.hears or token.epoch != self.epoch or token.seq != self.seqs[token.origin % SEQS]:
+        if not self.hears or token.own_epoch != self.epoch or token.epoch != rc_epoch(self.words):
+            return True
+        if token.word != rc_word(self.words, token.origin):
             return True
         for k in range(token.watched):
-            if self.mark[token.marks[k].slot] != token.marks[k].mark:
+            if rc_word(self.words, token.marks[k].name) != token.marks[k].word:
                 return True
         return False
 
@@ -262,28 +294,33 @@ cdef class Tier(Store):
         for key in keys:
             self.drop(PyUnicode_AsUTF8String(key) if isinstance(key, str) else key, False)
 
+    def announced(self, numbers):
+        """A compiled ear has moved the words of these keys: values that count no more go (Q8)."""
+        for number in numbers:
+            self.drop_all(number, True)
+
     cdef int drop(self, object key, bint told) except -1:
-        cdef Dead dead
-        cdef uint64_t origin = origin_of(key)
-        cdef uint32_t i
-        cdef bint special = False
-        for each in SPECIAL:
-            if each in key:
-                special = True
+        cdef uint64_t origin
         rc_lock(&self.mutex)
-        self.seqs[origin % SEQS] += 1
+        origin = origin_of(self.words, key)
+        rc_move(self.words, origin)
         self.invalidations += told
-        if special:
-            self.mark[origin % MARKS] += 1
         rc_unlock(&self.mutex)
+        return self.drop_all(origin, False)
+
+    cdef int drop_all(self, uint64_t origin, bint void) except -1:
+        """Take out the values of this origin; ``void``: only those that count no more."""
+        cdef Dead dead
+        cdef uint32_t i, after
         while True:
             dead.n = 0
             rc_lock(&self.mutex)
-            while dead.n < BATCH:
-                i = self.first(origin)
-                if i == NIL:
-                    break
-                self.take_out(i, &dead, 0)
+            i = self.first(origin)
+            while i != NIL and dead.n < BATCH:
+                after = self.links[i].after
+                if not void or not stands(self, &self.links[i]):
+                    self.take_out(i, &dead, 0)
+                i = after
             rc_unlock(&self.mutex)
             self.bury(&dead)
             if dead.n < BATCH:
@@ -335,6 +372,8 @@ cdef class Tier(Store):
         rc_lock(&self.mutex)
         hits, misses, fills, refused = self.hits, self.misses, self.fills, self.refused
         invalidations, evictions, n, used = self.invalidations, self.evictions, self.n, self.used
+        if self.follows:
+            invalidations += <uint64_t>(rc_load(&self.words.told) - self.told)
         rc_unlock(&self.mutex)
         return TierCounts(hits, misses, fills, refused, invalidations, evictions, n, used)
 
@@ -392,6 +431,8 @@ cdef class Tier(Store):
                 return
             memcpy(link.marks, token.marks, token.watched * sizeof(Mark))
             link.watched = token.watched
+        link.epoch = token.epoch    # those of the token: what changed since it was taken is not in the value (Q8)
+        link.word = token.word
         first = self.first(token.origin)
         tag = tag_of(<Py_hash_t>token.origin)
         link.before = NIL
@@ -437,7 +478,7 @@ cdef class Tier(Store):
 
     def __sizeof__(self):
         cdef size_t total = Store.__sizeof__(self)
-        total += self.linked * sizeof(Link) + SEQS * sizeof(uint64_t)
+        total += self.linked * sizeof(Link)
         if self.origins.places != NULL:
             total += (<size_t>self.origins.mask + 1) * 8
         return total

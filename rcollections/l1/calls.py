@@ -10,9 +10,16 @@ from __future__ import annotations
 from contextvars import ContextVar
 from itertools import count
 from threading import RLock
-from typing import Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ABSENT", "PLAIN", "SKIP", "TOLD", "bypassed", "call_arguments", "is_class", "is_exact", "number", "soon"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "ABSENT", "PLAIN", "SKIP", "TOLD", "Block", "bypassed", "call_arguments", "is_class", "is_exact", "number",
+    "soon_of",
+]  # fmt: skip
 
 ABSENT: Any = type("ABSENT", (), {"__repr__": lambda _: "ABSENT", "__slots__": ()})()
 
@@ -26,7 +33,21 @@ PLAIN, SKIP, TOLD = 0, 1, 2
 # would run ``__eq__`` and ``__hash__`` of a metaclass.
 EXACT = frozenset(map(id, (int, str, bool, float, bytes, type(None))))
 
-bypassed: ContextVar[bool] = ContextVar("rcollections_no_l1", default=False)
+
+class Block:
+    """One ``no_l1()`` block: false once it has ended. A task that outlives the block is in no block any more."""
+
+    __slots__ = ("outer", "over")
+
+    def __init__(self, outer: object) -> None:
+        self.outer = outer
+        self.over = False
+
+    def __bool__(self) -> bool:
+        return not self.over or bool(self.outer)
+
+
+bypassed: ContextVar[object] = ContextVar("rcollections_no_l1", default=None)
 _numbers = count(2, 2)
 _numbering = RLock()  # a counter of itertools may give two threads the same number where there is no GIL
 
@@ -40,6 +61,15 @@ def number() -> int:
 async def soon(value: object) -> Any:
     """A real coroutine whose result is there already."""
     return value
+
+
+def soon_of(name: str) -> Callable[[object], Any]:
+    """``soon``, of which the coroutines are called ``name``: Python names a coroutine that nobody awaits."""
+    if not name:
+        return soon
+    made = FunctionType(soon.__code__, soon.__globals__, name.rpartition(".")[2])
+    made.__qualname__ = name
+    return made
 
 
 def is_exact(args: tuple[Any, ...]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .calls import ABSENT, PLAIN, bypassed, call_arguments, number, soon
+from .calls import ABSENT, PLAIN, bypassed, call_arguments, number, soon_of
 
 if TYPE_CHECKING:
     from .tier import Tier
@@ -47,12 +47,13 @@ def bypass(by: int) -> None:
 class Owner:
     """One function, as the tier knows it. Without the GIL ``hits`` may miss a few."""
 
-    __slots__ = ("_armed", "asynchronous", "by_key", "hits", "number")
+    __slots__ = ("_armed", "asynchronous", "by_key", "hits", "number", "soon")
 
-    def __init__(self, asynchronous: bool = False) -> None:
+    def __init__(self, asynchronous: bool = False, name: str = "") -> None:
         self.number = number()
         self.by_key = self.number + 1  # the owner of values that are held under their key on the server
         self.asynchronous = asynchronous
+        self.soon = soon_of(name)  # makes a held result awaitable
         self.hits = 0
         self._armed: tuple[Tier | None, int, object] = None, PLAIN, None  # one object: no thread sees half of it
 
@@ -98,7 +99,7 @@ class Hit:
                 value = tier.held(owner.number, held, ABSENT)
                 if value is not ABSENT:
                     owner.hits += 1
-                    return soon(value) if owner.asynchronous else value
+                    return owner.soon(value) if owner.asynchronous else value
         return self._call(*args, **kwargs)
 
 

@@ -33,6 +33,8 @@ from .store import Dead, Entry, Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .words import Words
+
 __all__ = ["Tier", "Token"]
 
 SEQS = 4096
@@ -93,6 +95,9 @@ class Tier(Store[Any, Any]):
         self._seqs = [0] * SEQS
         self._marks: dict[int, int] = {}
         self._fills = self._refused = self._invalidations = 0
+
+    def follow(self, words: Words) -> None:
+        """The compiled tiers of a listener share its words; in Python a listener tells each tier."""
 
     # -- the proof
 
@@ -226,6 +231,9 @@ class Tier(Store[Any, Any]):
         for key in keys:
             self._invalidations += 1
             self._drop(key)
+
+    def announced(self, numbers: Iterable[int]) -> None:
+        """For the compiled tier: its ear moves words, and values go later. Here ``changed`` does both."""
 
     def wrote(self, keys: Iterable[str | bytes]) -> None:
         """We wrote these keys, or may have. Called after the reply, or where the reply was lost (F6)."""

@@ -12,7 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = ["CircleError", "Waits"]
+__all__ = ["CircleError", "Mark", "Waits"]
+
+
+class Mark:
+    """One computation that runs, as its thread or task carries it about. ``over``: it has ended.
+
+    What was started inside the computation (a task, a timer, a thread with a copied context) keeps the mark, and may
+    outlive the computation. An ended mark counts for nothing: nobody waits for that computation any more.
+    """
+
+    __slots__ = ("key", "over", "waits")
+
+    def __init__(self, waits: Waits, key: str) -> None:
+        self.waits = waits  # the table of waits in which ``key`` stands
+        self.key = key
+        self.over = False
 
 
 class CircleError(Exception):
@@ -29,40 +44,42 @@ class Waits:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._for: dict[str, list[str]] = {}  # a key that is being computed -> those that its computation waits for
+        # A key that is being computed: which of its computations waits for which keys.
+        self._for: dict[str, list[tuple[Mark, str]]] = {}
 
-    def begin(self, computing: Sequence[str], wanted: Collection[str]) -> None:
+    def begin(self, computing: Sequence[Mark], wanted: Collection[str]) -> None:
         """Note that the computations of ``computing`` wait for ``wanted``, until ``end``. One step in memory.
 
         Raises CircleError, and notes nothing, if a wanted key waits for a key of ``computing``.
         """
         if not computing:
             return
+        callers = {mark.key for mark in computing}
         with self._lock:
             seen: set[str] = set()
             for root in wanted:
                 ahead = [root]
                 while ahead:
                     key = ahead.pop()
-                    if key in computing:
+                    if key in callers:
                         raise CircleError(root)
                     if key not in seen:
                         seen.add(key)
-                        ahead += self._for.get(key, ())
-            for key in computing:
-                self._for.setdefault(key, []).extend(wanted)
+                        ahead += (each for mark, each in self._for.get(key, ()) if not mark.over)
+            for mark in computing:
+                self._for.setdefault(mark.key, []).extend((mark, each) for each in wanted)
 
-    def end(self, computing: Sequence[str], wanted: Collection[str]) -> None:
+    def end(self, computing: Sequence[Mark], wanted: Collection[str]) -> None:
         """Note that this wait has ended, well or not."""
         if not computing:
             return
         with self._lock:
-            for key in computing:
-                waiting = self._for[key]
+            for mark in computing:
+                waiting = self._for[mark.key]
                 for each in wanted:
-                    waiting.remove(each)
+                    waiting.remove((mark, each))
                 if not waiting:
-                    del self._for[key]
+                    del self._for[mark.key]
 
     def forget(self) -> None:
         """Forget all waits, in the child of a fork: the threads that wait are the parent's."""

@@ -33,9 +33,11 @@ FIELDS: Final = "fields"  # as HELD; the words behind the key are fields, which 
 class Facts:
     """The facts about one command. No caller changes them."""
 
-    __slots__ = ("counted", "empty", "fields", "held", "repeat", "several", "where", "writes")
+    __slots__ = ("counted", "decides", "empty", "fields", "held", "repeat", "several", "where", "writes")
 
-    def __init__(self, where: slice, empty: object, *, writes: bool, repeat: bool, held: str = "") -> None:
+    def __init__(
+        self, where: slice, empty: object, *, writes: bool, repeat: bool, held: str = "", decides: bool = False
+    ) -> None:
         self.where = where
         self.counted = where is COUNTED
         self.several = where is ALL or where is COUNTED  # whether it may have any number of keys
@@ -43,6 +45,7 @@ class Facts:
         self.repeat = repeat  # whether it may be sent again while nothing says whether the server carried it out
         self.held = bool(held)  # whether L1 may hold its reply
         self.fields = held == FIELDS
+        self.decides = decides  # whether callers write it for its answer: then no made-up one may stand in for it
         self.empty = empty  # the reply of an empty server, or a function that makes that reply of the words
 
     def keys(self, words: tuple[Arg, ...]) -> tuple[Any, ...]:
@@ -70,6 +73,11 @@ def _reads(where: slice, empty: object, held: str = "") -> Facts:
 
 def _writes(where: slice, empty: object) -> Facts:
     return Facts(where, empty, writes=True, repeat=False)
+
+
+def _takes(where: slice, empty: object) -> Facts:
+    """A write whose answer its caller acts on: what was taken out, what a sum is now."""
+    return Facts(where, empty, writes=True, repeat=False, decides=True)
 
 
 def _asks(where: slice = NONE) -> Facts:
@@ -155,21 +163,21 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     # Commands that change data.
     "DEL": _writes(ALL, 0),
     "EXPIRE": _writes(FIRST, 0),
-    "GETDEL": _writes(FIRST, None),
+    "GETDEL": _takes(FIRST, None),
     "HDEL": _writes(FIRST, 0),
     "HSET": _writes(FIRST, _distinct(2, 2)),
-    "INCR": _writes(FIRST, 1),
-    "INCRBY": _writes(FIRST, lambda words: int(words[2])),
+    "INCR": _takes(FIRST, 1),
+    "INCRBY": _takes(FIRST, lambda words: int(words[2])),
     "PERSIST": _writes(FIRST, 0),
     "PEXPIRE": _writes(FIRST, 0),
     "SADD": _writes(FIRST, _distinct(2)),
     "SET": _writes(FIRST, b"OK"),
-    "SPOP": _writes(FIRST, _some),
+    "SPOP": _takes(FIRST, _some),
     "SREM": _writes(FIRST, 0),
     "UNLINK": _writes(ALL, 0),
     "ZADD": _writes(FIRST, NO_ANSWER),
-    "ZPOPMAX": _writes(FIRST, _none),
-    "ZPOPMIN": _writes(FIRST, _none),
+    "ZPOPMAX": _takes(FIRST, _none),
+    "ZPOPMIN": _takes(FIRST, _none),
     "ZREM": _writes(FIRST, 0),
     "ZREMRANGEBYRANK": _writes(FIRST, 0),
     "ZREMRANGEBYSCORE": _writes(FIRST, 0),

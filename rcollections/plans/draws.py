@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["draw", "source"]
+__all__ = ["draw", "new_token", "source"]
+
+LONGEST_HOST = 64  # characters
 
 
 def _random() -> bytes:
@@ -25,3 +30,16 @@ def draw() -> bytes:
     Otherwise a copy of an older message that arrives late would revive values that were invalidated in between.
     """
     return source[0]()
+
+
+@lru_cache(1)
+def _host() -> str:
+    return platform.node()[:LONGEST_HOST].replace(":", "_")
+
+
+def new_token() -> bytes:
+    """The proof of a lease or a lock: ``host:pid:draw``, so that who looks at the server knows whose it is.
+
+    Scripts compare whole tokens. Host and process are for people.
+    """
+    return f"{_host()}:{os.getpid()}:{draw().hex()}".encode("utf-8", "backslashreplace")

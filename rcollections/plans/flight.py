@@ -120,18 +120,20 @@ class Flight:
             ticket.queued = True
             return ticket
 
-    def land(self, error: BaseException | None = None, *, alone: bool = False) -> None:
-        """The driving caller has ended: wake the queue, with its error if it failed.
+    def land(
+        self, error: BaseException | None = None, *, alone: bool = False, failed: CacheError | None = None
+    ) -> None:
+        """The driving caller has ended: wake the queue, with its error if it failed, or with that of the server.
 
         Otherwise the callers in the queue read for themselves; with ``alone`` they compute for themselves.
         """
         with self._flights.lock:
-            if error is not None or alone:
+            if error is not None or alone or failed is not None:
                 self.last = self._queue()  # also for callers that have not queued yet
             ticket = self._landed()
             if ticket is None:
                 return
-            ticket.error, ticket.alone = error, alone
+            ticket.error, ticket.alone, ticket.failed = error, alone, failed
             if error is not None:
                 ticket.trace = error.__traceback__
         ticket.signal.set()

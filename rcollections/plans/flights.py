@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING
 
 from .circles import Waits
 from .flight import Flight
+from .lines import Lines
+from .orphans import Orphans
 from .rounds import Round
+from .unserved import Changes, Unserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,20 +39,30 @@ class Alone:
 class Flights:
     """All flights of one connection, for its threads or for the tasks of one event loop.
 
-    The flights of threads and those of event loops share one ``waits``.
+    The flights of threads and those of event loops share ``waits``, ``orphans``, ``lines`` and ``changes``.
     """
 
-    def __init__(self, signal: Callable[[], Signal], waits: Waits | None = None) -> None:
+    def __init__(
+        self, signal: Callable[[], Signal], like: Flights | None = None, *, orphans: Orphans | None = None
+    ) -> None:
         self.signal = signal
         self.lock = threading.Lock()
         self.table: dict[str, Flight | Alone] = {}
-        self.waits = waits or Waits()
+        self.waits: Waits = Waits() if like is None else like.waits
+        self.orphans: Orphans = (Orphans() if orphans is None else orphans) if like is None else like.orphans
+        self.lines: Lines = Lines() if like is None else like.lines
+        self.unserved: dict[str, Unserved] = {}
+        self.changes: Changes = Changes() if like is None else like.changes
 
     def forget(self) -> None:
         """Forget all flights, in the child of a fork: the callers that drive or wait here are in the parent."""
         self.lock = threading.Lock()
         self.table.clear()
+        self.unserved.clear()
+        self.changes.running.clear()
         self.waits.forget()
+        self.orphans.forget()
+        self.lines.forget()
 
     # -- a caller that is alone --------------------------------------------------------------------
 
@@ -104,3 +117,25 @@ class Flights:
             flight.users -= 1
             if not flight.users and self.table.get(flight.key) is flight:
                 del self.table[flight.key]
+
+    # -- without the server ------------------------------------------------------------------------
+
+    def share(self, key: str, mine: Unserved) -> Unserved:
+        """The computation of this key that runs: ``mine`` from now on, if there is none. ``unshare`` ends ``mine``.
+
+        One that began before this process changed something is not for callers that come after the change.
+        """
+        there = self.unserved.setdefault(key, mine)  # one step in memory without the lock
+        if there is not mine and there.begun != self.changes.count:
+            there = self.unserved[key] = mine
+        if there is mine:
+            self.changes.running.add(mine)
+        else:
+            there.joined = True
+        return there
+
+    def unshare(self, key: str, mine: Unserved) -> None:
+        """Nobody finds it from now on."""
+        if self.unserved.get(key) is mine:
+            del self.unserved[key]
+        self.changes.running.discard(mine)

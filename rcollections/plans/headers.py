@@ -7,6 +7,8 @@
     -- reads                                                the script changes nothing, so it may be sent again
     -- writes KEYS[1]                                       or the keys that it may change; see ``Written``
     -- retry safe                                           of a script that writes: running it twice harms nothing
+    -- decides                                              its caller acts on the reply: none may be made up for it
+    -- decides when ARGV[3] has nx                          only then
     -- replaces all                                         nothing stays of the first key that '-- writes' names
     -- replaces all when ARGV[3] is copy or move            only then
     -- held                                                 the reply changes with the keys only: L1 may hold it
@@ -55,6 +57,7 @@ class Header(NamedTuple):
     words: tuple[str, ...]
     writes: Written | None  # None: the script changes nothing
     repeat: bool
+    decides: Callable[[Script], bool]  # whether its caller acts on the reply
     whole: Callable[[Script], bool]  # whether nothing stays of the key that it writes first
     held: bool
     until: str  # the script that tells how long the reply holds, '' none
@@ -122,8 +125,8 @@ class _Reading:
         repeat, writes = self._does()
         held, until = self._held(writes)
         return Header(
-            lines[0].removeprefix(first), *counts["KEYS"], *counts["ARGV"], words, writes, repeat, self._whole(writes),
-            held, until, self._empty(words),
+            lines[0].removeprefix(first), *counts["KEYS"], *counts["ARGV"], words, writes, repeat,
+            self._decides(writes), self._whole(writes), held, until, self._empty(words),
         )  # fmt: skip
 
     def _line(self, line: str) -> None:
@@ -133,7 +136,7 @@ class _Reading:
         elif text.startswith("empty "):
             self.empty.append(text.removeprefix("empty "))
         elif not text.startswith("@include "):
-            for kind in ("returns", "reads", "writes", "retry safe", "replaces all", "held"):
+            for kind in ("returns", "reads", "writes", "retry safe", "decides", "replaces all", "held"):
                 if text == kind or text.startswith(f"{kind} "):
                     break
             else:
@@ -180,6 +183,14 @@ class _Reading:
         if writes is not None or (said and not re.fullmatch(r"until \w+", said)):
             raise self.wrong("'-- held' or '-- held until a_script' is for what reads")
         return True, said.removeprefix("until ")
+
+    def _decides(self, writes: Written | None) -> Callable[[Script], bool]:
+        said = self.said.get("decides")
+        if said is None:
+            return lambda _: False
+        if writes is None:
+            raise self.wrong("'-- decides' is for what writes: a read may always find nothing")
+        return self._understood(condition, said) if said else lambda _: True
 
     def _whole(self, writes: Written | None) -> Callable[[Script], bool]:
         said = self.said.get("replaces all")

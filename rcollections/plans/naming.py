@@ -13,7 +13,20 @@ from secrets import token_hex
 from ..key import Key
 from .parts import escaped
 
-__all__ = ["beside", "channel", "guard", "heard", "lease", "namespaced", "slot", "staging", "tag", "tags"]
+__all__ = [
+    "beside",
+    "channel",
+    "fence",
+    "guard",
+    "heard",
+    "lease",
+    "lock",
+    "namespaced",
+    "slot",
+    "staging",
+    "tag",
+    "tags",
+]
 
 LONGEST_TAG = 200  # bytes
 HEAD = 32  # characters of a longer tag that stay readable
@@ -38,7 +51,9 @@ def _inside(key: str) -> str:
 
 
 def beside(namespace: str, kind: str) -> str:
-    """The beginning of all names of one kind: leases ``l``, guards ``g``, staging ``s``, tags ``t``, channels ``w``."""
+    """The beginning of all names of one kind: leases ``l``, guards ``g``, staging ``s``, tags ``t``, channels ``w``,
+    locks ``k`` and the counters of their owners ``f``.
+    """
     return f"{namespace}.rc:{kind}:" if namespace else f"rc:{kind}:"
 
 
@@ -55,6 +70,16 @@ def guard(namespace: str, key: str) -> str:
 def staging(namespace: str, key: str) -> str:
     """A new key to build large content under, which is renamed to ``key`` in the end."""
     return f"{beside(namespace, 's')}{{{slot(key)}}}:{token_hex(8)}"
+
+
+def lock(namespace: str, key: str) -> str:
+    """The key of the lock of ``key``."""
+    return beside(namespace, "k") + _inside(key)
+
+
+def fence(namespace: str, key: str) -> str:
+    """The key of the counter of the owners that the lock of ``key`` has had."""
+    return beside(namespace, "f") + _inside(key)
 
 
 def channel(namespace: str, key: str) -> str:

@@ -81,6 +81,7 @@ class Trips(NamedTuple, Generic[T]):
     inside: Callable[[], Op[T]] | None = None
     reads: bool | Counting = False  # of what the plan gives, before ``finish``
     finish: Callable[[Any], T] | None = None
+    decides: bool = False  # the caller acts on what it gives, so no empty server may stand in for one that fails
 
 
 class Ready(Generic[T]):

@@ -14,7 +14,7 @@ from .scripts import original, source
 if TYPE_CHECKING:
     from .effects import Step
 
-__all__ = ["empty_reply", "repeatable", "written"]
+__all__ = ["decides", "empty_reply", "repeatable", "written"]
 
 # Every trip asks for these facts, so each is one look into a set.
 _REPEATED = frozenset(name for name, facts in COMMANDS.items() if facts.repeat)
@@ -26,6 +26,15 @@ def repeatable(step: Step) -> bool:
     if isinstance(step, Script):
         return source(step.name).header.repeat
     return step.args[0] in _REPEATED
+
+
+def decides(step: Step) -> bool:
+    """Whether the caller of a step acts on its reply (what was taken out, what a sum is now): none may be made up."""
+    if isinstance(step, Script):
+        script = source(step.name)
+        return script.header.decides(original(step) if script.guarded else step)
+    facts = COMMANDS.get(step.args[0])
+    return facts is None or facts.decides
 
 
 def written(step: Step, apart: tuple[str, ...]) -> tuple[Any, ...] | None:

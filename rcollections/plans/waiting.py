@@ -3,16 +3,19 @@
 A computation is *marked* in its thread or task, and in all that it calls there. A computation that would wait for
 itself is refused at once where it asks for its own mark. If it would wait by way of others (A waits for B, B for A),
 it is refused where its wait begins.
+
+A mark ends with its computation. What was started inside and goes on (a task, a timer, a thread with a copied
+context) still carries the mark, which says nothing any more: such work may ask for the key like anybody else.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .circles import CircleError
+from .circles import CircleError, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -20,10 +23,19 @@ if TYPE_CHECKING:
     from ..errors import CacheError
     from .circles import Waits
 
-__all__ = ["Computation", "computing", "marked", "waiting_for"]
+__all__ = ["Computation", "apart", "computing", "marked", "waiting_for"]
 
-# The computations of this thread or task. Of each one: the id() of its table of waits, and its mark.
-computing: ContextVar[frozenset[tuple[int, str]]] = ContextVar("rcollections_computing", default=frozenset())
+_marks: ContextVar[tuple[Mark, ...]] = ContextVar("rcollections_computing", default=())
+
+
+def computing() -> list[Mark]:
+    """The computations that this thread or task is a part of, without those that have ended."""
+    return [mark for mark in _marks.get() if not mark.over]
+
+
+def apart() -> None:
+    """From here on this thread or task is a part of no computation: nobody waits for it there."""
+    _marks.set(())
 
 
 class Computation(ABC):
@@ -51,8 +63,11 @@ class Computation(ABC):
 
     def guard(self) -> None:
         """Refuse to wait for a computation that the caller itself carries out."""
-        if (id(self.waits), self.known_as) in computing.get():
-            raise self.recursion()
+        marks = _marks.get()
+        if marks:
+            waits, key = self.waits, self.known_as
+            if any(mark.key == key and mark.waits is waits and not mark.over for mark in marks):
+                raise self.recursion()
 
 
 @contextmanager
@@ -65,36 +80,51 @@ def waiting_for(*wanted: Computation) -> Iterator[None]:
         yield
         return
     waits = wanted[0].waits
-    callers = [mark for owner, mark in computing.get() if owner == id(waits)]
-    marks = [each.known_as for each in wanted]
+    callers = [mark for mark in computing() if mark.waits is waits]
+    keys = [each.known_as for each in wanted]
     try:
-        waits.begin(callers, marks)
+        waits.begin(callers, keys)
     except CircleError as circle:
         raise next(each for each in wanted if each.known_as == circle.wanted).circle() from None
     try:
         yield
     finally:
-        waits.end(callers, marks)
+        waits.end(callers, keys)
 
 
 def marked(fn: Callable[[], Any], computed: Collection[Computation]) -> Callable[[], Any]:
-    """``fn`` with all of these computations marked; an awaitable result of ``fn`` is awaited with the same marks."""
-    marks = computing.get() | {(id(each.waits), each.known_as) for each in computed}
+    """``fn`` with all of these computations marked; an awaitable result of ``fn`` is awaited with the same marks.
+
+    The marks end when ``fn``, or what it gave to await, has ended in whatever way.
+    """
+    mine = [Mark(each.waits, each.known_as) for each in computed]
+    marks = (*computing(), *mine)
 
     def run() -> Any:
-        before = computing.set(marks)
+        before = _marks.set(marks)
+        goes_on = False
         try:
             result = fn()
+            goes_on = hasattr(result, "__await__")
         finally:
-            computing.reset(before)
-        return _awaited(result, marks) if hasattr(result, "__await__") else result
+            _marks.reset(before)
+            if not goes_on:
+                _end(mine)
+        return _awaited(result, marks, mine) if goes_on else result
 
     return run
 
 
-async def _awaited(awaitable: Awaitable[Any], marks: frozenset[tuple[int, str]]) -> Any:
-    before = computing.set(marks)
+async def _awaited(awaitable: Awaitable[Any], marks: tuple[Mark, ...], mine: list[Mark]) -> Any:
+    before = _marks.set(marks)
     try:
         return await awaitable
     finally:
-        computing.reset(before)
+        _end(mine)
+        with suppress(ValueError):  # a task that was dropped ends in the context of whoever collects it
+            _marks.reset(before)
+
+
+def _end(marks: list[Mark]) -> None:
+    for mark in marks:
+        mark.over = True

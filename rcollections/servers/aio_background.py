@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..plans.waiting import computing
+from ..plans.waiting import apart
 from ..wire.aio_signals import AsyncSignal
 from ..wire.clock import no_deadline
 from .background import report
@@ -14,10 +14,10 @@ from .background import report
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["AsyncHandle", "in_background"]
+__all__ = ["AsyncHandle", "in_background", "unfinished"]
 
 # asyncio keeps only weak references to tasks: these references keep background tasks alive.
-_running: set[object] = set()
+_running: set[asyncio.Task[Any]] = set()
 _once: WeakKeyDictionary[object, set[object]] = WeakKeyDictionary()
 
 
@@ -34,14 +34,19 @@ def in_background(make: Callable[[], Coroutine[object, object, object]], *, once
 
     async def run() -> None:
         no_deadline()
-        computing.set(frozenset())
+        apart()
         await make()
 
-    task = asyncio.ensure_future(run())
+    task: asyncio.Task[Any] = asyncio.ensure_future(run())
     _running.add(task)
     task.add_done_callback(_running.discard)
     task.add_done_callback(lambda _: doing.discard(once))
     task.add_done_callback(_report_if_lost)
+
+
+def unfinished() -> list[asyncio.Task[Any]]:
+    """The tasks of all event loops that are not done."""
+    return [task for task in list(_running) if not task.done()]
 
 
 def _report_if_lost(task: Any) -> None:
@@ -58,7 +63,7 @@ class AsyncHandle:
         _running.add(task)
         task.add_done_callback(self._end)
 
-    def _end(self, task: object) -> None:
+    def _end(self, task: asyncio.Task[Any]) -> None:
         _running.discard(task)
         self.done.set()
 

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..forks import at_fork
-from ..plans.waiting import computing
+from ..plans.waiting import apart, computing
 from ..wire.clock import no_deadline
 from ..wire.signals import Signal
 from .workers import Task, Workers
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-__all__ = ["Handle", "in_background", "report", "submit", "try_submit", "waiting"]
+__all__ = ["Handle", "in_background", "is_here", "report", "submit", "try_submit", "unfinished", "waiting"]
 
 T = TypeVar("T")
 log = logging.getLogger("rcollections")
@@ -64,6 +64,7 @@ class Asked(Future[T]):
 
 class _Pool:
     def __init__(self) -> None:
+        self.unfinished: set[Future[Any]] = set()
         self.once: set[object] = set()  # the ``once`` of waiting and running tasks
         self.lock = threading.Lock()
         self.workers = Workers(WORKERS)
@@ -117,7 +118,7 @@ def in_background(fn: Callable[[], object], *, once: object = None, wait: bool =
 
     def run() -> None:
         no_deadline()
-        computing.set(frozenset())
+        apart()
         fn()
 
     future = _start(pool.workers, run, first=False)
@@ -131,6 +132,16 @@ def try_submit(fn: Callable[[], T]) -> Future[T] | None:
     return _start(workers, fn, first=True) if _has_room(workers) else None
 
 
+def unfinished() -> list[Future[Any]]:
+    """What is not done of the work of this pool."""
+    return [] if _pool is None else list(_pool.unfinished)
+
+
+def is_here() -> bool:
+    """Whether this thread does background work."""
+    return _pool is not None and _pool.workers.here
+
+
 def waiting(signal: object) -> AbstractContextManager[None]:
     """A block in which this thread waits for a signal; for that of background work one thread more may run."""
     pool = _pool
@@ -139,7 +150,7 @@ def waiting(signal: object) -> AbstractContextManager[None]:
 
 def _nested(workers: Workers) -> bool:
     """Whether this is background work, or the computation of a cached function: other work may wait for it."""
-    return workers.here or bool(computing.get())
+    return workers.here or bool(computing())
 
 
 def _has_room(workers: Workers) -> bool:
@@ -150,6 +161,9 @@ def _start(workers: Workers, fn: Callable[[], T], *, first: bool) -> Future[T]:
     future: Asked[T] = Asked()
     task = Task(future, fn, workers.lock)
     future._task = task
+    unfinished = _current().unfinished
+    unfinished.add(future)
+    future.add_done_callback(unfinished.discard)
     workers.add(task, first=first)
     return future
 

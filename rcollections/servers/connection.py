@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ..forks import after_fork
 from ..plans.effects import Command
 from ..plans.flights import Flights
 from ..plans.naming import beside, tags
+from ..plans.orphans import Orphans
 from ..plans.steps import written
 from ..wire.clock import no_deadline
 from ..wire.raw import check
@@ -21,6 +23,7 @@ from .codecs import Codecs
 from .drivers.trips import many, one, read_to_hold
 from .hearing import Hearing
 from .links import Links
+from .resending import Kept, sender_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from ..wire.dsn.dsn import Dsn
 
 __all__ = ["Connection"]
+
+log = logging.getLogger("rcollections")
 
 
 class Connection:
@@ -45,11 +50,16 @@ class Connection:
         self.disabled = os.environ.get("CACHES_DISABLE", "") == "1"
         self.known: set[str] = set()  # scripts whose text was sent
         self.trips = 0  # round trips so far; counted without a lock, so threads may lose one
+        self.out = False  # whether a trip has failed, and none was answered since
+        self.emptied: dict[str, int] = {}  # by class: the calls that on_error="empty" answered for the server
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
         self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self))
-        self.breaker = Breaker(dsn.shown, self._ping, _start)
-        self.flights = Flights(Signal)  # of all threads; each event loop has its own
+        self._sender = sender_of(dsn)
+        self.journal = self._sender.journal
+        self.kept = Kept(self._sender, self)
+        self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
+        self.flights = Flights(Signal, orphans=Orphans(self._left))  # of all threads; each event loop has its own
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         after_fork(self._after_fork)
 
@@ -58,6 +68,11 @@ class Connection:
 
     def _ping(self) -> None:
         self.one(Command(("PING",)))
+
+    def _left(self) -> None:
+        from .leases import look  # with the first lease: `import rcollections` shall be quick
+
+        look(self)
 
     def _after_fork(self) -> None:
         self.flights.forget()  # the threads that were computing are in the parent
@@ -97,6 +112,9 @@ class Connection:
 
     def wrote(self, steps: Sequence[Step]) -> None:
         """These steps were sent, or may have been: tell the tiers of this process which keys they wrote (F6)."""
+        changes = self.flights.changes
+        if changes.running and any(written(step, self._apart) != () for step in steps):
+            changes.count += 1
         if not any_tiers():
             return
         for step in steps:
@@ -105,6 +123,26 @@ class Connection:
                 wrote_anything()
             elif keys:
                 wrote(keys)
+
+    def doubt(self) -> None:
+        """A connection broke or fell silent: none that is idle now is used again."""
+        self.links.doubt()
+
+    def failed(self, error: CacheError) -> None:
+        """The server did not answer a trip at all: tell the breaker."""
+        self.out = True
+        self.breaker.failed(error)
+
+    def answered(self) -> None:
+        """The server answers again: tell the breaker, which may have to wait for changes that are kept."""
+        self.breaker.worked()
+        self.out = self.breaker.is_open
+
+    def answered_empty(self, name: str, error: CacheError) -> None:
+        """A call of this class was answered as by an empty server: counted, and logged the first time."""
+        if name not in self.emptied:
+            log.warning("%s: the server fails, so reads find nothing and plain writes are dropped: %s", name, error)
+        self.emptied[name] = self.emptied.get(name, 0) + 1
 
     # -- hearing -----------------------------------------------------------------------------------
 
@@ -125,6 +163,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""
+        self._sender.left(self)
         self.hearing.close()
         self.links.close()
 

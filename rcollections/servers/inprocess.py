@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..l1 import bypass, bypassed, users
+from ..l1 import Block, bypass, bypassed, users
 from . import registry
 
 if TYPE_CHECKING:
@@ -69,14 +69,18 @@ def l1_info(connection_name: str = "") -> L1Info:
 def no_l1() -> Iterator[None]:
     """Inside the block, this thread or task asks the server, and holds nothing in the process.
 
+    What is started inside is in the block too, until the block ends.
+
     >>> from rcollections import no_l1
     >>> with no_l1():
     ...     pass    # every read is a round trip
     """
-    token = bypassed.set(True)
+    block = Block(bypassed.get())
+    token = bypassed.set(block)
     bypass(1)
     try:
         yield
     finally:
+        block.over = True
         bypass(-1)
         bypassed.reset(token)

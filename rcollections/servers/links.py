@@ -29,6 +29,7 @@ BEFORE = (
     "rcollections.wire.links.connecting",
     "rcollections.wire.pool",
 )
+ANY = 1 << 30  # links
 
 
 class Links:
@@ -38,6 +39,8 @@ class Links:
         self._dsn = dsn
         self._embedded: EmbeddedServer | None = None
         self._opener: Callable[[float], object] | None = None
+        # A server in this process has no sockets that could run out: any number of threads and tasks may ask it.
+        self._limit = dsn.max_connections if dsn.kind != "memory" else ANY
         self.pool: Pool | None = None  # of all threads, made on first use
         self._pools: WeakSet[AsyncPool] = WeakSet()  # one pool per event loop, held by ``loops``
         self._lock = threading.RLock()
@@ -76,16 +79,24 @@ class Links:
 
         with self._lock:
             if self.pool is None:
-                self.pool = Pool(self.open, self._dsn.max_connections, self._dsn.shown)
+                self.pool = Pool(self.open, self._limit, self._dsn.shown)
             return self.pool
 
     def open_async_pool(self) -> AsyncPool:
         """A pool for the running event loop. The caller keeps the pool as long as the loop."""
         from ..wire.aio_pool import AsyncPool
 
-        pool = AsyncPool(self.open, self._dsn.max_connections, self._dsn.shown)
+        pool = AsyncPool(self.open, self._limit, self._dsn.shown)
         self._pools.add(pool)
         return pool
+
+    def doubt(self) -> None:
+        """Use no link again that is idle now: links that were opened before a failure may lead nowhere."""
+        pool = self.pool
+        if pool is not None:
+            pool.drop_idle()
+        for each in list(self._pools):
+            each.drop_idle_soon()
 
     def heal(self) -> None:
         """Start an embedded server again, if it is gone; blocks. Nothing to do for other servers."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .links import Links
 
-__all__ = ["aclose", "as_task", "flights_of", "mark_coroutine_function", "pool_of", "running_loop"]
+__all__ = ["aclose", "all_of", "as_task", "flights_of", "mark_coroutine_function", "pool_of", "running_loop"]
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def flights_of(connection: Connection) -> Flights:
     mine = _own().flights
     flights = mine.get(connection)
     if flights is None:
-        flights = mine[connection] = Flights(AsyncSignal, connection.flights.waits)
+        flights = mine[connection] = Flights(AsyncSignal, connection.flights)
     return flights
 
 
@@ -102,3 +102,10 @@ def mark_coroutine_function(face: object) -> None:
         inspect.markcoroutinefunction(face)
     else:  # Python 3.11
         face._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+async def all_of(coroutines: list[Coroutine[object, object, T]]) -> list[T]:
+    """The results of these coroutines, carried out at the same time; cancelling the caller cancels all of them."""
+    if len(coroutines) == 1:
+        return [await coroutines[0]]
+    return list(await asyncio.gather(*coroutines))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, thread
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -86,7 +86,11 @@ class Workers:
         """Let a thread carry out this task; ``first``: before those that wait already. Never waits.
 
         Where no thread runs and none can be started (the interpreter ends), the task is carried out here and now.
+        So is what other threads ask for while the interpreter waits for this pool to end: it would wait for ever.
         """
+        if not self.here and getattr(thread, "_shutdown", False):
+            task()
+            return
         with self.lock:
             if first:
                 self.tasks.appendleft(task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Broken", "ErrorReply", "NotConnected", "Why"]
+__all__ = ["Broken", "ErrorReply", "Late", "NotConnected", "Why", "is_silence"]
 
 Why = Literal["lost", "login", "loading", "answer"]
 
@@ -17,16 +17,34 @@ class Broken(Exception):
     """The connection ended, or bytes came that are no reply: the server may have carried out the steps."""
 
 
+class Late(TimeoutError):
+    """The instant came before the whole reply. ``size`` bytes of the reply had come.
+
+    ``silent``: the server had its whole time, and no byte moved in it. Not so for a reply that is arriving, for a
+    deadline that is nearer than the timeout, or where the wait for a free connection took the time.
+    """
+
+    def __init__(self, silent: bool, size: int = 0, text: str = "timed out") -> None:
+        super().__init__(text)
+        self.silent = silent
+        self.size = size
+
+
+def is_silence(seconds: float, timeout: float) -> bool:
+    """Whether that long without a byte is the server's silence, and not only one call that had little time."""
+    return seconds >= 0.9 * timeout
+
+
 class NotConnected(Exception):
     """No link could be opened, so nothing was sent: any step may be tried again.
 
     ``why`` is "lost" (refused, unreachable, closed), "loading" (the server reads its data), "login" (the server
     refused the login) or "answer" (it answered the handshake with another error). ``error`` is the error of the
-    socket or of redis-py.
+    socket or of redis-py, and ``text`` what was said of it.
     """
 
-    def __init__(self, why: Why, error: BaseException) -> None:
-        super().__init__(str(error))
+    def __init__(self, why: Why, error: BaseException, text: str = "") -> None:
+        super().__init__(text or str(error))
         self.why = why
         self.error = error
 

@@ -17,7 +17,9 @@ __all__ = ["Pool", "busy"]
 
 def busy(limit: int, where: str) -> CacheTimeout:
     """The error of a caller for whom no link came back in time."""
-    return CacheTimeout(f"all {limit} connections to {where} are busy: raise max_connections, or use fewer threads")
+    error = CacheTimeout(f"all {limit} connections to {where} are busy: raise max_connections, or use fewer threads")
+    error._about = "call"  # waiting for a connection tells nothing of the server
+    return error
 
 
 class Pool:
@@ -69,8 +71,8 @@ class Pool:
     def release(self, link: Any) -> None:
         """Give back a link with no reply outstanding."""
         self._free.append(link)
-        if self._closed:  # looked at behind the append: else a ``close`` in between would leave this link open
-            self._drain()
+        if self._closed:  # asked after the append: ``close`` in another thread may have emptied the list just before
+            self.drop_idle()
         self._room.release()
 
     def discard(self, link: Any) -> None:
@@ -81,9 +83,10 @@ class Pool:
     def close(self) -> None:
         """Close idle links now, and used links when they come back."""
         self._closed = True
-        self._drain()
+        self.drop_idle()
 
-    def _drain(self) -> None:
+    def drop_idle(self) -> None:
+        """Close idle links now; the links that are in use stay. From any thread."""
         while True:
             try:
                 link = self._free.pop()

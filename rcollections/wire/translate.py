@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError, WrongTypeError
-from .failures import ErrorReply, NotConnected
+from .failures import ErrorReply, Late, NotConnected
+from .reasons import NOT_REDIS, reason, slow
 
 __all__ = ["is_loading", "is_unknown_script", "translate"]
 
 # The server's text may quote the arguments of the client (it quotes an unknown command). So only the first word
 # of the text may reach a message: values must never be in logs.
 _HARMLESS = re.compile(r"^(?:[A-Z]{3,12}\b)")
+
+_CLUSTER = re.compile(r"\b(?:MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)\b")
+_OF_CLUSTER = {
+    "MOVED": "is a node of a cluster, and another node has the key",
+    "ASK": "is a node of a cluster, and another node has the key",
+    "CROSSSLOT": "is a node of a cluster, and the keys of this call lie in different slots",
+    "CLUSTERDOWN": "is a node of a cluster that is down (CLUSTER INFO says why)",
+    "TRYAGAIN": "is a node of a cluster that moves the keys of this call just now",
+}
 
 
 def translate(error: BaseException, where: str, key: str) -> CacheError:
@@ -23,17 +33,29 @@ def translate(error: BaseException, where: str, key: str) -> CacheError:
     text = str(error)
     new: CacheError
     if isinstance(error, TimeoutError):
-        new = CacheTimeout(f"no whole answer from {where} in time{on}: is the server slow, frozen or far away?")
+        new = _late(error, where, on)
     elif isinstance(error, NotConnected):
         cause = error.error
         new = _not_connected(error, where, on, key)
     elif isinstance(error, ErrorReply):
         new = _of_reply(text, where, on, key)
     else:
-        new = CacheConnectionError(f"no connection to {where}{on}: {_reason(text)}")
+        new = CacheConnectionError(f"no connection to {where}{on}: {reason(text, where)}")
     # The server quotes an unknown command with its arguments, and arguments may be values.
     quoted = ", with args beginning with"
     new.__cause__ = ErrorReply(text.split(quoted)[0]) if quoted in text else cause
+    return new
+
+
+def _late(error: TimeoutError, where: str, on: str) -> CacheError:
+    why = slow(str(error), where)
+    if isinstance(error, Late) and error.size:
+        why = f"{error.size:,} bytes of it had come, raise timeout or keep less under one key"
+    elif isinstance(error, Late) and not error.silent:
+        why = "little time was left for it, by a deadline or after the wait for a free connection"
+    new = CacheTimeout(f"no whole answer from {where} in time{on}: {why}")
+    if isinstance(error, Late) and not error.silent:
+        new._about = "call"
     return new
 
 
@@ -44,7 +66,7 @@ def _not_connected(error: NotConnected, where: str, on: str, key: str) -> CacheE
         return _loading(where)
     if error.why == "answer":
         return _of_reply(str(error), where, on, key)
-    return CacheConnectionError(f"no connection to {where}{on}: {_reason(str(error))}")
+    return CacheConnectionError(f"no connection to {where}{on}: {reason(str(error), where)}")
 
 
 def _login(where: str) -> CacheError:
@@ -70,6 +92,15 @@ def _of_reply(text: str, where: str, on: str, key: str) -> CacheError:
 
 
 def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
+    if NOT_REDIS.search(text) or "max number of clients" in text:
+        return CacheConnectionError(f"no connection to {where}{on}: {reason(text, where)}")
+    cluster = _CLUSTER.search(text)
+    if cluster is not None:
+        return CacheError(f"{where} {_OF_CLUSTER[cluster[0]]}{on}; clusters are not supported yet: use a single server")
+    if "DB index is out of range" in text or "invalid DB index" in text:
+        return CacheError(
+            f"{where} has no database of this number{on}: take a lower one in the DSN, or raise databases on the server"
+        )
     # For an error inside a script the word of the error is not the first word of the text.
     if "OOM " in text or "maxmemory" in text:
         return CacheError(
@@ -80,7 +111,9 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
     if "MISCONF" in text:
         return CacheError(f"{where} stopped accepting writes because it cannot save to disk{on}; nothing was written")
     if "BUSY" in text:
-        return CacheTimeout(f"{where} is busy with somebody's script{on}: try again when it has ended")
+        busy = CacheTimeout(f"{where} is busy with somebody's script{on}: try again when it has ended")
+        busy._about = "call"  # it answers
+        return busy
     if "NOPERM" in text or "has no permissions" in text or "No permissions" in text:
         return CacheError(f"the user of {where} may not do this{on}: extend its ACL")
     if "not an integer" in text or "not a valid float" in text or "is not a float" in text:
@@ -101,18 +134,3 @@ def is_loading(reply: object) -> bool:
 def is_unknown_script(reply: object) -> bool:
     """Whether the server said that it does not know the script: then no line of the script was executed."""
     return type(reply) is ErrorReply and str(reply).startswith("NOSCRIPT")
-
-
-def _reason(text: str) -> str:
-    for sign, reason in (
-        ("Connection refused", "connection refused, is the server running?"),
-        ("No such file", "its socket does not exist, is the server running?"),
-        ("Name or service not known", "the host name is not known"),
-        ("name resolution", "the host name cannot be resolved"),
-        ("certificate", "its certificate is not accepted"),
-        ("max number of clients", "it has no room for more clients"),
-        ("closed by server", "it closed the connection"),
-    ):
-        if sign in text:
-            return reason
-    return "the connection was lost"

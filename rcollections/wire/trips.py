@@ -18,7 +18,9 @@ from ..errors import CacheError
 from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
+from .due import deliver
 from .failures import Broken, ErrorReply, NotConnected
+from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
 from .translate import is_loading, is_unknown_script, translate
 from .words import key_of, words
@@ -26,19 +28,25 @@ from .words import key_of, words
 if TYPE_CHECKING:
     from ..plans.effects import Step
     from .asked import Asked
+    from .due import Journal
 
 __all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "translated", "trip"]
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
+_OF_OWNERS = frozenset(("entry_store", "lease_renew", "lease_free"))  # scripts that are in time only under a lease
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
 
 
 class Acquire(NamedTuple):
-    """Lend a link by that instant (monotonic). NotConnected, or CacheTimeout where all links are busy."""
+    """Lend a link by that instant (monotonic). NotConnected, or CacheTimeout where all links are busy.
+
+    ``first``: before others that wait, since a lease runs out meanwhile.
+    """
 
     until: float
+    first: bool = False
 
 
 class Exchange(NamedTuple):
@@ -71,9 +79,23 @@ class Road(Protocol):
     timeout: float  # seconds for a reply
     known: set[str]  # scripts whose text was sent
     trips: int  # round trips so far
+    out: bool  # whether a trip has failed, and none was answered since
+
+    @property
+    def journal(self) -> Journal:
+        """Changes that failed, to be sent ahead of all else."""
 
     def wrote(self, steps: Sequence[Step]) -> None:
         """The server has carried out these steps, or may have."""
+
+    def doubt(self) -> None:
+        """A connection broke or fell silent: idle ones may lead to the same place, so none of them is used again."""
+
+    def failed(self, error: CacheError) -> None:
+        """The server did not answer a trip at all."""
+
+    def answered(self) -> None:
+        """The server has answered again; called while ``out``."""
 
 
 def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
@@ -86,9 +108,14 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
     try:
         while True:
             link: Any = None
+            begun = False
             replies: list[object]
             try:
-                link = yield Acquire(until)
+                link = yield Acquire(until, type(steps[0]) is Script and steps[0].name in _OF_OWNERS)
+                if road.journal.holds:
+                    ahead: Generator[TripEffect, Any, None] = deliver(road, link, steps, until, Exchange, Pause)
+                    yield from ahead
+                begun = True
                 replies = yield from _exchange(road, link, steps, atomic, asked, until)
             except CacheError:
                 raise  # no link came back in time, or this machine lacks a package that a link needs
@@ -97,15 +124,24 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
                 again = error.passes
             except TimeoutError as error:
                 _discard(link)
-                raise translate(error, road.shown, key_of(steps[0])) from error
+                late = translate(error, road.shown, key_of(steps[0]))
+                if late._about == "server":
+                    if link is not None:
+                        late._about = "link"
+                        road.doubt()
+                    road.failed(late)
+                raise late from error
             except (Broken, OSError) as error:
                 _discard(link)
-                failed, again = error, _is_safe(steps, atomic)
+                road.doubt()
+                failed, again = error, not begun or _is_safe(steps, atomic)
             except BaseException:  # cancelled or interrupted
                 _discard(link)
                 raise
             else:
                 link.release()
+                if road.out:
+                    road.answered()
                 for reply in replies:
                     if type(reply) is ErrorReply and is_loading(reply):
                         break
@@ -120,7 +156,12 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             tries += 1
             pause = _pause(tries)
             if not again or tries > RETRIES or monotonic() + pause >= until:
-                raise translate(failed, road.shown, key_of(steps[0]))
+                lost = translate(failed, road.shown, key_of(steps[0]))
+                if isinstance(failed, NotConnected) or tries > RETRIES:
+                    road.failed(lost)
+                else:  # this connection broke, which tells nothing of the next one
+                    lost._about = "call"
+                raise lost
             if isinstance(failed, NotConnected):
                 yield Heal()
             yield Pause(pause)
@@ -141,8 +182,12 @@ def _exchange(
     wanted = len(packed)
     if atomic and asked is None:
         data, wanted = b"%b%b%b" % (_MULTI, data, _EXEC), wanted + 2
+    if len(data) > LARGE:
+        tell_stored(steps)
     road.trips += 1
     replies: list[object] = yield Exchange(link, data, wanted, until)
+    if type(replies) is LargeReplies:
+        tell_read(steps, replies[-1:] if atomic and len(steps) == 1 else replies[-len(steps) :])
     if asked is not None:
         replies = asked.answers(link, replies)
     for step in steps:

@@ -14,14 +14,14 @@ L1 = Path(__file__).parents[2] / "rcollections" / "l1"
 # Each group is one module in its forms; names that are the same in two groups may mean two things.
 GROUPS = {
     "store": ("_store.pxd", "_store.pyx", "store.py"),
-    "tier": ("_tier.pxd", "_tier.pyx", "tier.py"),
+    "tier": ("_words.pxd", "_tier.pxd", "_tier.pyx", "tier.py"),
     "hit": ("_hit.pyx", "hit.py", "calls.py"),
 }
 # What has to be found in more than one of them: so that this test notices when it can no longer read them.
 SHARED = {
     "store": """SMALL MAIN EVICTED EXPIRED BATCH SPARE LOOKS WHEEL TICK SLOTS STEPS PROVEN FIRST_SHARE LEAST_SHARE
         MOST_SHARE LONG PACE FOREVER""".split(),
-    "tier": ["SEQS", "MARKS", "FOREVER", "CUT", "SLEPT", "SPECIAL"],
+    "tier": ["FOREVER", "CUT", "SLEPT"],
     "hit": ["PLAIN", "SKIP", "TOLD", "READS", "HOOK"],
 }
 # What the compiled twin alone needs.

@@ -10,6 +10,7 @@ from itertools import chain
 from tests.interleavings.catalog import APART, TOGETHER, TWO_AND_ONE, pairs, triples
 from tests.interleavings.collection_catalog import collection_pairs, collection_troubles, long_collections
 from tests.interleavings.explorer import Explored, explore
+from tests.interleavings.locking import locks, long_locks
 from tests.interleavings.nearby import long_nearby, nearby
 from tests.interleavings.promises import Broken
 from tests.interleavings.trouble import long_troubles, stale_ones, troubles
@@ -29,6 +30,8 @@ ALL = list(
         long_collections(),
         nearby(),
         long_nearby(),
+        locks(),
+        long_locks(),
     )
 )
 

@@ -15,6 +15,7 @@ from tests.interleavings.actors import (
     refresher,
     setter,
     setter_ahead,
+    twice,
     writer,
 )
 from tests.interleavings.mutants import plans, scripts
@@ -60,6 +61,9 @@ TAGGED: dict[str, Any] = {"tags": (TAG,)}
 OLD_STAMP = stored(grace=50_000, left=40_000, tags=(TAG,))  # stale for 10 s, hard end in 40 s
 STALE = stored(grace=3_000, left=1_000)  # stale for 2 s, gone in 1 s
 ENDING = stored(grace=10_000, left=8_500)  # stale for 1.5 s
+SILENCE: dict[str, Any] = {
+    "faults": 1, "may_fail": ("entry_fetch", "entry_store"), "late_copies": False, "patience": 100,
+}  # fmt: skip
 WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": True}
 
 GUARDS: dict[str, Guard] = {
@@ -110,15 +114,36 @@ GUARDS: dict[str, Guard] = {
     "fresh-token-per-send": Guard(
         lambda: plans(
             ("lease",
-             "        yield Spawn(free(job, token, told=True))\n        raise ServerFailed(error) from error\n",
+             "        leave(job, token)\n        raise ServerFailed(error) from error\n",
              '        reply = yield Script("entry_fetch", (job.key, job.lease, *job.tags), args)\n'),
         ),
         case((CALL,), (DELETE,), faults=1, may_fail=("entry_fetch",)),
     ),
+    "nobody waits for his own process": Guard(
+        lambda: plans(("orphans", "    ahead = orphans.take(lease)\n", "    ahead = []\n")),
+        case((twice,), idle=True, after=(), **SILENCE),
+    ),
+    "a value that was not stored is stored again": Guard(
+        lambda: plans(
+            ("lease", "            job.recipe.flights.orphans.leave(job.lease, step, job.recipe.lease_ms)  # L6",
+             "            leave(job, token)  # L6"),
+        ),
+        case((twice,), idle=True, after=(), computations=1, faults=1, may_fail=("entry_store",), patience=100),
+    ),
+    "the background tells of orphans": Guard(
+        lambda: plans(("orphans", "        self.told()\n", "")),
+        case((CALL,), (CALL,), **SILENCE),
+    ),
+    "free after errors, told again": Guard(
+        lambda: plans(
+            ("lease", "        leave(job, token)\n        if not told:\n", "        if not told:\n"),
+        ),
+        case((failing(),), (CALL,), faults=1, may_fail=("lease_free",), patience=100),
+    ),
     "stamps-before": Guard(
         lambda: plans(
-            ("lease", "    held.stop()  # L4: renewing ends before the STORE is sent\n",
-             "    held.stop()\n    from .effects import Command\n"
+            ("lease", "    _stop(job, held)  # L4: renewing ends before the STORE is sent\n",
+             "    _stop(job, held)\n    from .effects import Command\n"
              '    stamps = yield Command(("MGET", *job.tags))\n'),
         ),
         case((CALL,), (bumper(TAG),), **TAGGED),
@@ -220,7 +245,7 @@ GUARDS: dict[str, Guard] = {
     "free after errors": Guard(
         lambda: plans(
             ("lease", "        if data is None:\n            yield from free(job, token)\n        else:\n"
-             "            yield from _put(job, token, stamps, ERROR, data, ms)\n", ""),
+             "            yield from _put(job, token, stamps, ERROR, data, ms, held)\n", ""),
         ),
         case((failing(),), (CALL,), prompt=True),
     ),

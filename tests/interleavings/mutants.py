@@ -23,6 +23,10 @@ MODULES = {
     "op": "op",
     "entries": "entries",
     "rounds": "rounds",
+    "orphans": "orphans",
+    "lines": "lines",
+    "locks": "locks",
+    "lockblocks": "lockblocks",
     "flight": "flight",
     "flights": "flights",
     "bump": "tags",
@@ -81,6 +85,7 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
             "loads",
             "op",
             "strings",
+            "lockblocks",
         )
     }
     return Parts(**modules, flights=made["flights"].Flights, **parts)

@@ -79,8 +79,8 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "sleep, past the end": (tier(("drift - self._drift > SLEPT", "False")), "sleep past its end"),
     "store-fill-fenced": (
         lambda: plans(
-            ("lease", "        yield from _put(job, token, stamps, VALUE, data, ms)\n    return",
-             "        yield from _put(job, token, stamps, VALUE, data, ms)\n"
+            ("lease", "        yield from _put(job, token, stamps, VALUE, data, ms, held)\n    return",
+             "        yield from _put(job, token, stamps, VALUE, data, ms, held)\n"
              "        from rcollections.plans.functions.held import token as now\n"
              "        if now(job) is not None:\n"
              "            job.recipe.tiering.tier.keep(now(job), *job.held_as, value, 0)\n    return")),

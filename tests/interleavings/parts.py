@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcollections.plans.functions.job import Job
+from rcollections.plans.orphans import Orphan
 from rcollections.plans.target import Target
 
 if TYPE_CHECKING:
+    from rcollections.plans.effects import Plan
+    from rcollections.plans.orphans import Orphans
     from tests.interleavings.world import World
 
 __all__ = [
@@ -72,13 +75,16 @@ class Handle:
 class Held:
     """What ``Hold`` gives; renewals are choices of the world."""
 
-    __slots__ = ("lease", "ms", "renewed", "stopped", "token", "used")
+    __slots__ = ("lease", "ms", "renewed", "stopped", "token", "until", "used")
 
     def __init__(self, lease: str, token: bytes, ms: int) -> None:
         self.lease, self.token, self.ms = lease, token, ms
         self.stopped = False
+        self.until = 0.0
         self.renewed = 0
         self.used = False  # the computation that it is for has begun
+
+    silent_ms, lapsed, lost = 0, False, False  # nothing is learned: every run is the same
 
     def stop(self) -> None:
         self.stopped = True
@@ -102,7 +108,10 @@ class FakeBreaker:
     def failed(self, _error: Any = None) -> None:
         """Nothing."""
 
-    worked = stored = failed
+    def may_try(self, _turn: object) -> bool:
+        return True
+
+    worked = stored = tried = failed
 
 
 class Process:
@@ -113,6 +122,7 @@ class Process:
         self.number = number
         self.split = split
         self.flights = world.parts.flights(Signal)
+        self.flights.orphans.told = self.tell
         self.jobs: list[Any] = []  # kept, so that no other object gets the address of one
         world.named[id(self)] = f"process {number}"
         world.named[id(self.flights)] = f"flights {number}"
@@ -132,9 +142,29 @@ class Process:
         world.named[id(job)] = f"job {number_of(job)}"
         return job
 
+    @property
+    def myself(self) -> Process:
+        """For lives that need more than jobs."""
+        return self
+
+    def tell(self) -> None:
+        """What was left is told to the server by the background, at any time."""
+        if not self.world.scenario.idle:
+            self.world.add(self, telling(self.flights.orphans)).handle = Handle()
+
     def state(self) -> Any:
         """Everything in its memory."""
-        return self.flights.table, {k: v for k, v in vars(self.flights).items() if k not in ("signal", "lock", "table")}
+        apart = ("signal", "lock", "table", "orphans")
+        orphans = [(each.lease, each.step) for each in self.flights.orphans.take()]
+        for lease, step in orphans:
+            self.flights.orphans.back(Orphan(lease, step, 0))
+        return self.flights.table, orphans, {k: v for k, v in vars(self.flights).items() if k not in apart}
+
+
+def telling(orphans: Orphans) -> Plan[None]:
+    """What the thread of ``servers/leases`` does, for all that is there."""
+    for each in orphans.take():
+        yield each.step
 
 
 def number_of(job: Job[Any]) -> str:

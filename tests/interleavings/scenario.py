@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from rcollections.coherence.proof import Proof
 from rcollections.l1.tier import Tier
-from rcollections.plans import guards, op, through
+from rcollections.plans import guards, lockblocks, op, through
 from rcollections.plans import tags as bump
 from rcollections.plans.collections import keys, loads, strings
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
 from rcollections.plans.functions import call, invalidate, put, refresh, writing
 from rcollections.plans.functions.recipe import Recipe
+from rcollections.plans.purpose import removal
+from rcollections.servers.journal import Journal
 from tests.interleavings.parts import KEY
 from tests.interleavings.promises import Promises
 from tests.interleavings.scripts import SCRIPTS
@@ -59,10 +61,14 @@ class Parts:
     loads: Any = loads
     op: Any = op
     strings: Any = strings
+    lockblocks: Any = lockblocks
     clear: Any = CLEARED
     tier: Any = Tier  # of the process
     proof: Any = Proof
     own: str = "finally"  # when own writes are told to the tier: also "reply", "before", "never"
+    journal: Any = Journal  # of each process
+    removal: Any = removal
+    ahead: bool = True  # whether what is kept goes ahead of a trip
     fork: bool = True  # whether the child lets go of what its parent held
 
 
@@ -102,12 +108,14 @@ class Scenario:
     evict: tuple[str, ...] = ()  # keys that go at any time
     faults: int = 0  # messages without an answer
     may_fail: tuple[str, ...] = ()  # of these scripts
+    late_copies: bool = True  # whether what got no answer may also arrive later
     crashes: int = 0
     may_crash: tuple[int, ...] = ()
     cancels: int = 0
     may_cancel: tuple[int, ...] = ()
     renewals: int = 0  # a lease
     deaf: bool = False  # nothing that is published is heard
+    idle: bool = False  # the background does not come to tell the server of orphans
     prompt: bool = False  # nobody ever needs the net
     patience: int = 5_000  # ms until everybody has an answer
     computations: int | None = None  # at most

@@ -141,6 +141,28 @@ def lease_renew(m: Model, keys: Words, args: Words) -> list[Any]:
     return [b"ok"]
 
 
+def lock_take(m: Model, keys: Words, args: Words) -> list[Any]:
+    lock, counter = keys
+    token, ms, kept = args
+    if m.exists(lock):
+        return [b"wait", m.pttl(lock)]
+    number = int(m.get(counter) or 0) + 1
+    m.set(counter, b"%d" % number, b"KEEPTTL")
+    m.pexpire(counter, kept)
+    m.set(lock, token, b"PX", ms)
+    return [b"held", number]
+
+
+def lock_free(m: Model, keys: Words, args: Words) -> list[Any]:
+    lock, counter = keys
+    if m.get(lock) != args[0]:
+        return [b"refused"]
+    m.unlink(lock)
+    m.pexpire(counter, args[2])
+    m.publish(args[1])
+    return [b"ok"]
+
+
 def tag_bump(m: Model, keys: Words, args: Words) -> list[Any]:
     ttl, *news = args
     for tag, new in zip(keys, news, strict=True):
@@ -153,6 +175,6 @@ SCRIPTS: dict[str, Callable[[Model, Words, Words], list[Any]]] = {
     each.__name__: each
     for each in (
         entry_fetch, entry_store, entry_put, entry_begin, entry_delete, entry_expire, lease_free, lease_renew,
-        tag_bump,
+        lock_free, lock_take, tag_bump,
     )
 }  # fmt: skip

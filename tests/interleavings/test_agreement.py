@@ -13,7 +13,8 @@ from rcollections.wire.signals import Signal
 from tests.interleavings.model import Model
 
 ENTRY, LEASE, TAGS, CHANNEL = "f", "rc:l:{f}", ("rc:t:a", "rc:t:b"), "rc:w:f"
-KEYS = (ENTRY, LEASE, *TAGS)
+LOCK, COUNTER = "rc:k:{f}", "rc:f:{f}"
+KEYS = (ENTRY, LEASE, *TAGS, LOCK)
 LEFT = (35_000, 65_000, 95_000)  # what tests set a ttl to: far from every limit that a script compares with
 GRACES = (0, 50_000)
 TAG_MS = (0, 100_000, 300_000)
@@ -44,6 +45,7 @@ def step(rng: random.Random, model: Model) -> Command | Script:
     """A random step of those that plans send, or an expiry, or an eviction."""
     known = {key: model.get(key.encode()) for key in KEYS}
     token = known[LEASE] if known[LEASE] is not None and rng.randrange(2) else some(rng)
+    owner = known[LOCK] if known[LOCK] is not None and rng.randrange(2) else some(rng)
     tags = TAGS[: rng.randrange(3)]
     news = tuple(some(rng) for _ in tags)
     tag_ms, ttl, lease_ms = rng.choice(TAG_MS), rng.choice((0, *LEFT)), 70_000
@@ -60,6 +62,8 @@ def step(rng: random.Random, model: Model) -> Command | Script:
             Script("entry_expire", (ENTRY, LEASE), (CHANNEL,)),
             Script("lease_free", (LEASE,), (token, CHANNEL)),
             Script("lease_renew", (LEASE,), (token, 90_000)),
+            Script("lock_take", (LOCK, COUNTER), (owner, lease_ms, 95_000)),
+            Script("lock_free", (LOCK, COUNTER), (owner, CHANNEL, 95_000)),
             bump(rng),
             Command(("MGET", *KEYS)),
             Command(("GET", key)),
@@ -105,7 +109,7 @@ def test_the_model_answers_like_a_server(store: Any, seed: int) -> None:
         expected = model.run(one)
         real = store.raw(*one.args) if isinstance(one, Command) else store.one(one)
         assert alike(real, expected), f"step {number}, {one}: the server says {real}, the model {expected}"
-    for key in KEYS:
+    for key in (*KEYS, COUNTER):
         assert store.raw("GET", key) == model.get(key.encode())
         assert alike(store.raw("PTTL", key), model.pttl(key.encode()))
 
@@ -122,6 +126,9 @@ def test_the_model_publishes_like_a_server(store: Any) -> None:
         (Script("entry_store", (ENTRY, LEASE), (b"mine", b"v", 0, CHANNEL)), True),
         (Command(("SET", LEASE, b"mine")), False),
         (Script("lease_free", (LEASE,), (b"mine", CHANNEL)), True),
+        (Script("lock_take", (LOCK, COUNTER), (b"mine", 1000, 1000)), False),
+        (Script("lock_free", (LOCK, COUNTER), (b"nobody's", CHANNEL, 1000)), False),
+        (Script("lock_free", (LOCK, COUNTER), (b"mine", CHANNEL, 1000)), True),
         (Script("tag_bump", TAGS[:1], (1000, b"stamp")), False),
         (Script("entry_begin", (ENTRY, LEASE), (b"mine", 1000, 0)), False),
     )

@@ -13,9 +13,10 @@ import pytest
 from tests.interleavings.collection_guards import COLLECTION_GUARDS
 from tests.interleavings.explorer import explore
 from tests.interleavings.guards import GUARDS
+from tests.interleavings.keeping_guards import KEEPING_GUARDS
 from tests.interleavings.promises import Broken
 
-ALL = {**GUARDS, **{f"collections: {name}": guard for name, guard in COLLECTION_GUARDS.items()}}
+ALL = {**GUARDS, **KEEPING_GUARDS, **{f"collections: {name}": guard for name, guard in COLLECTION_GUARDS.items()}}
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -104,7 +104,7 @@ class World(Mishaps):
             return [("go", number)]  # that much time passes, for all
         found: list[Choice] = [("do", number)]
         if self.faults and isinstance(effect, Script) and effect.name in self.scenario.may_fail:
-            found += [("late copy", number), ("lost reply", number)]
+            found += [("late copy", number)] * self.scenario.late_copies + [("lost reply", number)]
         return found
 
     # -- stepping ----------------------------------------------------------------------------------

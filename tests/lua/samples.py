@@ -13,6 +13,7 @@ from rcollections.plans.effects import Script
 __all__ = ["SAMPLES", "SEEDS", "Sample"]
 
 GUARD, LEASE, TAG, OTHER = "rc:g:{k}", "rc:l:{k}", "rc:t:a", "rc:t:b"
+LOCK, COUNTER = "rc:k:{k}", "rc:f:{k}"
 TOKEN, NEW, NEXT = b"token-01", b"stamp-01", b"stamp-02"
 
 # What is stored where a key is not missing, by the first letter of its name.
@@ -22,6 +23,7 @@ SEEDS: dict[str, tuple[Any, ...]] = {
     "z": ("ZADD", 1, "m", 2, "n"),
     "k": ("SET", "5"),
     "r": ("SET", TOKEN),
+    "rc:f:": ("SET", "5"),  # the whole beginning goes before the letter
 }
 
 
@@ -38,6 +40,7 @@ def _calls(name: str, *calls: tuple[Any, ...]) -> list[Sample]:
 
 
 HELD_LEASE = ("SET", LEASE, TOKEN)
+HELD_LOCK = ("SET", LOCK, TOKEN)
 ARM = (9000, "last")
 
 SAMPLES: tuple[Sample, ...] = (
@@ -100,6 +103,8 @@ SAMPLES: tuple[Sample, ...] = (
             ("z z2", ("ZUNION", 1, 2, "AGGREGATE", "sum", "WITHSCORES")), ("z z2", ("ZDIFF", 1, 2, "WITHSCORES"))),
     *_calls("lease_free", (LEASE, (TOKEN, "channel"), HELD_LEASE)),
     *_calls("lease_renew", (LEASE, (TOKEN, 500), HELD_LEASE)),
+    *_calls("lock_free", (f"{LOCK} {COUNTER}", (TOKEN, "channel", 9000), HELD_LOCK)),
+    *_calls("lock_take", (f"{LOCK} {COUNTER}", (TOKEN, 500, 9000))),
     *_calls("set_add", ("s", (*ARM, "x", "y", "x"))),
     *(sample for what in ("union", "diff", "inter", "xor")
       for sample in _calls("set_combine", ("s s_staged s_aside s_staged", (*ARM, what, 3, "m", "n", "x")))),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rcollections.testing.servers import Server
 
 BY_NAME = {name: list(some) for name, some in groupby(SAMPLES, lambda sample: sample.step.name)}
-UNCOUNTED = ("rc:l:", "rc:t:")  # leases and tags, of which nobody holds anything
+UNCOUNTED = ("rc:l:", "rc:t:", "rc:k:", "rc:f:")  # leases, tags and locks, of which nobody holds anything
 FIELD_TTLS = ("hash_set_ttl", "hash_soonest")  # for servers that know a ttl per field
 
 
@@ -60,7 +60,7 @@ def _field_ttls() -> bool:
 
 
 def _seed(key: str) -> None:
-    command, *content = SEEDS[key[0]]
+    command, *content = SEEDS.get(key[:5]) or SEEDS[key[0]]
     connection().raw(command, key, *content)
 
 

@@ -6,10 +6,11 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheError
-from ..draws import draw
-from ..effects import Call, Command, Hold, Plan, Script, Spawn, Subscribe, Wait
+from ..draws import draw, new_token
+from ..effects import Call, Command, Hold, Plan, Script, Subscribe, Wait
 from ..guards import Refused
 from ..op import as_plan
+from ..orphans import with_orphans
 from ..through import through
 from ..waiting import Computation, marked, waiting_for
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["AGAIN", "Load", "Since", "fill", "mark"]
 
 AGAIN = object()  # another caller has filled the collection or field meanwhile: read again
-LEASE_MS = 10_000
+LEASE_MS = 3_000
 FIRST_NET, LAST_NET = 0.2, 1.0  # seconds between two looks of a waiting caller, in case its wake-up was lost
 TRIES = 5
 
@@ -155,14 +156,13 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
     heard: object = None
     pause = FIRST_NET
     while True:
-        token = draw()
+        token = new_token()
         try:
-            reply = yield _open(load.key, load.lease, load.mode, load.field, token)
-        except CacheError:
+            step = _open(load.key, load.lease, load.mode, load.field, token)
+            reply = yield from with_orphans(load.flights.orphans, load.lease, step)
+        except (CacheError, GeneratorExit):
             # The server may have given the lease: no caller shall wait for an owner that does not know of its lease.
-            yield Spawn(_free(load, token))
-            raise
-        except GeneratorExit:
+            _leave(load, token)
             raise
         except BaseException:  # cancelled or interrupted
             yield from _free(load, token)
@@ -183,15 +183,17 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
 
 def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, object]]:
     make = marked(lambda: load.make(seen), (load,))
-    held = yield Hold(load.lease, token, LEASE_MS)
+    held: Any = None
     try:
+        held = yield Hold(load.lease, token, LEASE_MS)
         result = yield from _stored(*(yield Call(make)))
-    except GeneratorExit:  # the plan was dropped, no driver is left to act: the lease runs out
-        held.stop()
-        raise
-    except BaseException:  # failed, cancelled or interrupted: another caller may fill it at once
-        held.stop()
-        yield from _free(load, token)
+    except BaseException as error:  # failed, cancelled or interrupted: another caller may fill it at once
+        if held is not None:
+            held.stop()
+        if isinstance(error, GeneratorExit):  # the plan was dropped, no driver is left to act
+            _leave(load, token)
+        else:
+            yield from _free(load, token)
         raise
     held.stop()
     yield from _free(load, token)
@@ -202,7 +204,16 @@ def _free(load: Load, token: bytes) -> Plan[None]:
     try:
         yield Script("lease_free", (load.lease,), (token, load.channel))
     except CacheError:
-        return  # the lease runs out by itself
+        _leave(load, token)
+    except BaseException:  # cancelled, interrupted or dropped
+        _leave(load, token)
+        raise
+
+
+def _leave(load: Load, token: bytes) -> None:
+    """L7: let the background give the lease back, or the next call of this process that needs it."""
+    step = Script("lease_free", (load.lease,), (token, load.channel))
+    load.flights.orphans.leave(load.lease, step, LEASE_MS)
 
 
 def _stored(content: object, op: Operation[object]) -> Plan[tuple[bool, object]]:

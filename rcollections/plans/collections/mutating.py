@@ -43,7 +43,7 @@ def mutated(
     tries = index(attempts)
     if tries < 1:
         raise ValueError(f"attempts is how often it is tried, 1 or more, not {tries}")
-    return Trips(name, _mutated(read, write, fn, tries, where))
+    return Trips(name, _mutated(read, write, fn, tries, where), decides=True)
 
 
 def _mutated(

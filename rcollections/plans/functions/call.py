@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
+from ..admission import admitted
 from ..effects import Plan, Wait
 from ..flights import Alone
 from ..waiting import waiting_for
@@ -19,7 +20,8 @@ from .found import Found, ServerFailed
 from .held import hold
 from .reads import in_window, is_early, read_to_hold
 from .sharing import shared_read
-from .values import dump, give, load, load_shared, returned
+from .unserved import compute_unserved
+from .values import give, load, load_shared
 
 if TYPE_CHECKING:
     from ...errors import CacheError
@@ -37,7 +39,7 @@ def call(job: Job[R]) -> Plan[R]:
     recipe = job.recipe
     if recipe.disabled:
         return (yield from job.compute())
-    if not recipe.breaker.allows():
+    if not recipe.breaker.allows() and not (yield from admitted(recipe.breaker)):
         error = recipe.breaker.error()
         if recipe.raises:
             job.note("error", error)
@@ -58,8 +60,7 @@ def _without_server(job: Job[R], error: CacheError) -> Plan[R]:
     if job.recipe.raises:
         raise error
     job.note("miss")
-    value = yield from job.compute()
-    return returned(job, value, dump(job, value)[0]) if job.recipe.round_trip else value
+    return (yield from compute_unserved(job))
 
 
 def _answer(job: Job[R]) -> Plan[R]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..effects import Now, Plan, Spawn, Subscribe, Wait, carried
 from ..waiting import waiting_for
+from .found import ServerFailed
 from .lease import Failed, compute_and_store, fetch
 from .reads import in_window, valid, waiters_check, waiters_first_check
 from .sharing import queue_read
@@ -44,6 +45,11 @@ def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple
             landed = True
             found = yield from queue_read(job, flight, needed=loaded is None)
         return None if loaded is None else (give(job, loaded[0]),), found
+    except ServerFailed as unserved:
+        if not landed and not job.recipe.late():  # else only this caller's deadline has passed
+            landed = True
+            flight.land(failed=unserved.error)
+        raise
     finally:
         if not landed:
             flight.land(alone=job.unkept)

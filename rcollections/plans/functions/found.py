@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from ...errors import CacheError
     from ...l1 import Token
+    from ..effects import Plan
     from ..entries import Entry
+    from ..purpose import Breaker
     from ..target import Target
 
-__all__ = ["Found", "ServerFailed"]
+__all__ = ["Found", "ServerFailed", "asked"]
+
+T = TypeVar("T")
 
 
 class Found:
@@ -45,3 +49,17 @@ class ServerFailed(Exception):
     def __init__(self, error: CacheError, told: bool = False) -> None:
         self.error = error
         self.told = told  # the error is counted already
+
+
+def asked(breaker: Breaker, plan: Plan[T]) -> Plan[T]:
+    """Ask the server on purpose, whether the breaker is open or not (R1): while it is open, one caller at a time."""
+    turn = object()
+    try:
+        if not breaker.may_try(turn):
+            plan.close()
+            raise ServerFailed(breaker.error())
+        reply = yield from plan
+    finally:
+        breaker.tried(turn)
+    breaker.worked()
+    return reply

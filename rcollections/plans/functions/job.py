@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ...errors import CacheError
 from .. import naming
 from ..effects import Call
+from ..purpose import Due, change, sent
 from ..waiting import Computation, marked
 
 if TYPE_CHECKING:
@@ -55,17 +56,37 @@ class Job(Computation, Generic[R]):
         """Tell counters and observers what happened to this call."""
         self.recipe.note(word, self.key, error)
 
+    @property
+    def due(self) -> Due:
+        """What has to be removed where a change of this entry could not be sent (J1)."""
+        return Due(self.key, self.lease, self.channel, self.recipe.whole)
+
     def change(self, step: Script) -> Plan[Any]:
-        """The reply to a step that changes the entry. An error is counted, told to observers, and raised."""
+        """The reply to a step that changes the entry on purpose (R1, J1). An error is counted, told and raised."""
         try:
-            return (yield step)
+            return (yield from change(self.recipe, sent(step), (self.due,)))
         except CacheError as error:
             self.note("error", error)
             raise
 
+    def keep(self) -> None:
+        """The older value could not be replaced: it has to go (J1)."""
+        if self.recipe.journal is not None:
+            self.recipe.journal.keep((self.due,))
+
+    def stored(self, before: int) -> None:
+        """The server has a new value: what was kept for this entry before that has nothing left to remove (J1)."""
+        if self.recipe.journal is not None:
+            self.recipe.journal.stored(self.key, before)
+
+    @property
+    def number(self) -> int:
+        """How much the journal has kept so far; see ``stored``."""
+        return 0 if self.recipe.journal is None else self.recipe.journal.number
+
     def failed(self, error: CacheError) -> None:
         """Tell the breaker that the server failed, unless only this call's own deadline has passed."""
-        if not self.recipe.late():
+        if error._about != "call" or not self.recipe.late():
             self.recipe.breaker.failed(error)
 
     def jitter(self) -> float:

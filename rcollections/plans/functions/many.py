@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import CacheError
-from ..effects import Batch, Command, Plan, Subscribe, Wait
+from ..admission import admitted
+from ..effects import Batch, Command, Plan, Subscribe, Wait, original
 from ..waiting import waiting_for
-from .found import ServerFailed
+from .found import ServerFailed, asked
 from .many_leases import compute_all, compute_owned, leases
 from .many_reads import entries_in, read_cached
+from .unserved import answer, begin, end, over, wait_unserved
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
+    from .job import Job
     from .many_leases import Compute
     from .many_reads import Jobs, Values
 
@@ -29,7 +32,7 @@ def many(jobs: Jobs, compute: Compute) -> Plan[Values]:
     job = next(iter(jobs.values()))
     if job.recipe.disabled:
         return (yield from _uncached(jobs, list(jobs), {}, compute))
-    if not job.recipe.breaker.allows():
+    if not job.recipe.breaker.allows() and not (yield from admitted(job.recipe.breaker)):
         error = job.recipe.breaker.error()
         if job.recipe.raises:
             job.note("error", error)
@@ -66,13 +69,49 @@ def _without_server(
 ) -> Plan[Values]:
     if next(iter(jobs.values())).recipe.raises:
         raise error
-    return (yield from _uncached(jobs, wanted, found, compute))
+    return (yield from _unserved(jobs, wanted, found, compute))
 
 
 def _uncached(jobs: Jobs, wanted: list[Hashable], found: Values, compute: Compute) -> Plan[Values]:
     if wanted:
         found.update((yield from compute_all(jobs, wanted, compute)))
     return {each: found[each] for each in jobs if each in found}
+
+
+def _unserved(jobs: Jobs, wanted: list[Hashable], found: Values, compute: Compute) -> Plan[Values]:
+    """Without the server: compute what no other caller of this process computes, then wait for the others (W7)."""
+    alone: list[Hashable] = []
+    left, flights = list(wanted), next(iter(jobs.values())).recipe.flights
+    while left:
+        own = {each: begin(jobs[each]) for each in left}
+        theirs = {}
+        try:
+            there = {each: flights.share(jobs[each].key, mine) for each, mine in own.items()}
+            mine = [each for each in left if there[each] is own[each]]
+            theirs = {each: other for each, other in there.items() if other is not own[each]}
+            if mine:
+                values = yield from compute_all(jobs, mine, compute)
+                found.update(values)
+                for each in mine:
+                    if each in values:
+                        end(jobs[each], own[each], values[each])
+                    else:
+                        own[each].alone = True
+        except Exception as raised:
+            for one in own.values():
+                one.error, one.trace = original(raised), raised.__traceback__
+            raise
+        finally:
+            for each, one in own.items():
+                over(jobs[each], one)
+        left = []
+        for each, other in theirs.items():
+            yield from wait_unserved(jobs[each], other)
+            if other.valued:
+                found[each] = answer(jobs[each], other)
+            else:
+                (alone if other.alone else left).append(each)
+    return (yield from _uncached(jobs, alone, found, compute))
 
 
 def _answer(jobs: Jobs, found: Values, left_out: set[Hashable], missed: set[Hashable], compute: Compute) -> Plan[None]:
@@ -108,12 +147,13 @@ def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
     try:
         if job.recipe.disabled:
             return (yield from _uncached(jobs, list(jobs), {}, compute))
-        mine, _ = yield from leases(jobs, "force", found)  # R1: whether the breaker is open or not
-        job.recipe.breaker.worked()
+        mine, _ = yield from asked(job.recipe.breaker, leases(jobs, "force", found))
         yield from compute_owned(jobs, mine, found, left_out, compute, drops=True)
+        _keep(each for each in jobs.values() if each.unanswered)
         return {each: found[each] for each in jobs if each in found}
     except ServerFailed as failed:
         error, told = failed.error, failed.told
+    _keep(jobs.values())
     if job.recipe.late():
         raise error
     if not told:
@@ -121,6 +161,12 @@ def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
         job.note("error", error)
     wanted = [each for each in jobs if each not in found and each not in left_out]
     return (yield from _without_server(jobs, wanted, found, compute, error))
+
+
+def _keep(jobs: Iterable[Job[object]]) -> None:
+    """The older values could not be replaced: they have to go (J1)."""
+    for each in jobs:
+        each.keep()
 
 
 def _await_first(waiting: Jobs, found: Values) -> Plan[Jobs]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import CacheError
-from ..draws import draw
-from ..effects import Batch, Call, Hold, Plan, Script, Spawn
+from ..draws import draw, new_token
+from ..effects import Batch, Call, Hold, Plan, Script
 from ..entries import VALUE, Entry, pack
 from ..waiting import marked
 from .found import ServerFailed
-from .lease import free
+from .lease import free, leave
 from .many_reads import entries_in
 from .values import dump, returned
 
@@ -42,19 +42,27 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
     """
     steps, tokens = [], []
     for job in jobs.values():
-        tokens.append(draw())
+        tokens.append(new_token())
         news = (draw() for _ in job.tags)
         args: tuple[Arg, ...] = (tokens[-1], job.recipe.lease_ms, job.recipe.tag_ms, mode, -1, *news)
         steps.append(Script("entry_fetch", (job.key, job.lease, *job.tags), args))
+    orphans = next(iter(jobs.values())).recipe.flights.orphans
+    ahead = [each for job in jobs.values() for each in orphans.take(job.lease)] if orphans else []
     try:
-        replies = yield Batch(steps)
-    except CacheError as error:  # the server may have given leases: give all back
-        yield Spawn(_free_all(jobs, dict(zip(jobs, tokens, strict=True)), told=True))
-        raise ServerFailed(error) from error
-    except GeneratorExit:
-        raise
-    except BaseException:  # cancelled or interrupted
-        yield from _free_all(jobs, dict(zip(jobs, tokens, strict=True)))
+        replies = (yield Batch((*(each.step for each in ahead), *steps), keep_errors=True))[len(ahead) :]
+        ahead = []
+        for reply in replies:
+            if isinstance(reply, CacheError):
+                raise reply
+    except BaseException as error:  # the server may have given leases: give all back
+        orphans.back(*ahead)
+        given = dict(zip(jobs, tokens, strict=True))
+        if isinstance(error, (CacheError, GeneratorExit)):
+            _leave_all(jobs, given)
+        else:  # cancelled or interrupted
+            yield from _free_all(jobs, given)
+        if isinstance(error, CacheError):
+            raise ServerFailed(error) from error
         raise
     mine: dict[Hashable, Own] = {}
     others: list[Hashable] = []
@@ -116,39 +124,55 @@ def compute_owned(
                 steps.append(Script("entry_delete", (job.key, job.lease), (job.channel,)))
             else:
                 steps.append(Script("lease_free", (job.lease,), (own.token, job.channel)))
-    except GeneratorExit:  # the plan was dropped, no driver is left to act: the leases run out
-        _stop(mine)
+    except BaseException as error:  # failed, cancelled or interrupted: another caller may compute at once
+        _stop(jobs, mine)
+        tokens = {each: own.token for each, own in mine.items()}
+        if isinstance(error, GeneratorExit):  # the plan was dropped, no driver is left to act
+            _leave_all(jobs, tokens)
+        else:
+            yield from _free_all(jobs, tokens)
         raise
-    except BaseException:  # failed, cancelled or interrupted: another caller may compute at once
-        _stop(mine)
-        yield from _free_all(jobs, {each: own.token for each, own in mine.items()})
-        raise
-    _stop(mine)  # L4: renewing ends before the STORE is sent
-    yield from _store(jobs, wanted, steps)
+    _stop(jobs, mine)  # L4: renewing ends before the STORE is sent
+    yield from _store(jobs, mine, wanted, steps)
     if unwritable is not None:
         raise unwritable
 
 
-def _store(jobs: Jobs, wanted: list[Hashable], steps: list[Script]) -> Plan[None]:
+def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps: list[Script]) -> Plan[None]:
     try:
         replies = yield Batch(steps, keep_errors=True)
-    except CacheError as error:
+    except BaseException as error:  # L6: these may be sent again
+        for each, step in zip(wanted, steps, strict=True):
+            if step.name != "entry_delete":
+                jobs[each].recipe.flights.orphans.leave(jobs[each].lease, step, jobs[each].recipe.lease_ms)
+        if not isinstance(error, CacheError):  # cancelled, interrupted or dropped
+            raise
         replies = [error] * len(steps)
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
+            job.unanswered = True
             job.note("error", reply)
             job.failed(reply)
             if job.recipe.raises:
                 raise ServerFailed(reply, told=True)
         elif step.name == "entry_store":
-            job.note("store" if reply[0] == b"ok" else "refused")
+            stored = reply[0] == b"ok"
+            if not stored:
+                job.recipe.patience.refused(mine[each].held)
+            job.note("store" if stored else "refused")
 
 
-def _stop(mine: dict[Hashable, Own]) -> None:
-    for own in mine.values():
+def _stop(jobs: Jobs, mine: dict[Hashable, Own]) -> None:
+    for each, own in mine.items():
         if own.held is not None:
             own.held.stop()
+            jobs[each].recipe.patience.saw(own.held)
+
+
+def _leave_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> None:
+    for each, token in tokens.items():
+        leave(jobs[each], token)
 
 
 def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes], *, told: bool = False) -> Plan[None]:
@@ -160,7 +184,10 @@ def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes], *, told: bool = False) 
     steps = [Script("lease_free", (jobs[each].lease,), (token, jobs[each].channel)) for each, token in tokens.items()]
     try:
         yield Batch(steps, keep_errors=True)
-    except CacheError as error:
+    except BaseException as error:
+        _leave_all(jobs, tokens)
+        if not isinstance(error, CacheError):  # cancelled, interrupted or dropped
+            raise
         if not told:
             next(iter(jobs.values())).note("error", error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...errors import CacheError
+from ..admission import admitted
 from ..effects import Command, Plan
 from .found import ServerFailed
 from .reads import valid
@@ -28,7 +29,7 @@ def peek(jobs: Jobs) -> Plan[Values]:
     if job is None:
         return {}
     breaker = job.recipe.breaker
-    if not breaker.allows():
+    if not breaker.allows() and not (yield from admitted(breaker)):
         error = breaker.error()
         job.note("error", error)
         raise error

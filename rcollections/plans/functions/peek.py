@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import CacheError, CacheMissError
+from ..admission import admitted
 from .found import Found, ServerFailed
 from .reads import read
 from .values import give, load
@@ -21,7 +22,7 @@ R = TypeVar("R")
 def lookup(job: Job[object]) -> Plan[Found | None]:
     """Only look: the entry that is there and valid, or None. Raises errors of the server."""
     breaker = job.recipe.breaker
-    if not breaker.allows():
+    if not breaker.allows() and not (yield from admitted(breaker)):
         error = breaker.error()
         if job.recipe.raises:
             job.note("error", error)

@@ -29,5 +29,7 @@ def store(job: Job[R], value: R) -> Plan[None]:
     before = head(VALUE, grace, len(job.tags), data)
     news = tuple(draw() for _ in job.tags)
     args: tuple[Arg, ...] = (before, data, ms + grace if ms else 0, job.recipe.tag_ms, job.channel, *news)
+    number = job.number
     yield from job.change(Script("entry_put", (job.key, job.lease, *job.tags), args))
+    job.stored(number)
     job.note("store")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..patience import Patience
 from ..tags import DAY_MS
 from ..target import milliseconds
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ...errors import CacheError
     from ...l1 import Tier, Token
     from ..flights import Flights
+    from ..purpose import Journal, Whole
     from ..target import Target
 
 __all__ = ["Breaker", "Recipe", "Tiering"]
@@ -24,6 +26,9 @@ class Breaker(Protocol):
     """Knows whether the server is worth asking at present."""
 
     def allows(self) -> bool: ...
+    def undecided(self) -> float: ...
+    def may_try(self, turn: object, /) -> bool: ...
+    def tried(self, turn: object, /) -> None: ...
     def error(self) -> CacheError: ...
     def failed(self, error: CacheError, /) -> None: ...
     def worked(self) -> None: ...
@@ -67,7 +72,7 @@ class Recipe:
     swr: float = 0.0
     sie: float = 0.0
     soft_timeout: float | None = None
-    lease: float = 10.0
+    lease: float | Patience = 3.0  # a Patience is shared by all recipes of one function
     cache_errors: tuple[type[Exception], ...] = ()
     raises: bool = False
     round_trip: bool = False
@@ -78,6 +83,8 @@ class Recipe:
     load_error: Callable[[bytes, str], BaseException | None] | None = None  # None of a type not in cache_errors
     late: Callable[[], bool] = _endless  # whether the deadline around this call has passed
     disabled: bool = False
+    journal: Journal | None = None  # keeps changes that failed (J1); None: of values that are not a function's
+    whole: Whole | None = None  # the keys of all calls, where they have a beginning of their own
     tiering: Tiering | None = None  # None: L1 holds nothing of this function
     share: bool = False
     awaits: bool = True  # whether the function is an async def
@@ -85,7 +92,7 @@ class Recipe:
     early: float | None = field(init=False)
     grace: int = field(init=False)
     needs_ttl: bool = field(init=False)
-    lease_ms: int = field(init=False)
+    patience: Patience = field(init=False)
     tag_ms: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,8 +102,14 @@ class Recipe:
         self.early = None if ahead is None else ahead if ahead >= 0 else max(0.0, (whole or 0) + ahead)
         self.grace = round(max(self.swr, self.sie) * 1000)
         self.needs_ttl = bool(self.swr or self.sie) or self.soft_timeout is not None or self.early is not None
-        self.lease_ms = milliseconds(self.lease)
+        lease = self.lease
+        self.patience = lease if isinstance(lease, Patience) else Patience(milliseconds(lease))
         self.tag_ms = 0 if whole == 0 else max(DAY_MS, 2 * (round((whole or 86_400) * 1000) + self.grace))
+
+    @property
+    def lease_ms(self) -> int:
+        """What the next lease lasts."""
+        return self.patience.ms
 
     def saw(self, ms: int) -> None:
         """T3: tags outlive the entries that carry them. ``ms`` is the ttl of an entry, 0 for ever."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from ..effects import carried
-from .found import ServerFailed
+from .found import ServerFailed, asked
 from .invalidate import delete
 from .lease import Failed, compute_and_store, fetch
 
@@ -21,7 +21,8 @@ R = TypeVar("R")
 def recompute(job: Job[R]) -> Plan[R]:
     """Compute now, also if the value is cached or another caller computes it: this caller takes the lease over.
 
-    R1: the server is asked whether the breaker is open or not. Else the older value would stay, and nobody be told.
+    R1: the server is asked whether the breaker is open or not. Where it takes no new value, the older one is removed
+    later (J1). Else the older value would stay, and nobody be told.
     """
     recipe = job.recipe
     if recipe.disabled:
@@ -35,6 +36,7 @@ def recompute(job: Job[R]) -> Plan[R]:
         failure, told = failed.error, failed.told
     if raised is not None:
         raise carried(raised)
+    job.keep()
     if recipe.late():
         raise failure
     if not told:
@@ -46,9 +48,10 @@ def recompute(job: Job[R]) -> Plan[R]:
 
 
 def _recompute(job: Job[R]) -> Plan[R]:
-    answer = yield from fetch(job, "force")
-    job.recipe.breaker.worked()
+    answer = yield from asked(job.recipe.breaker, fetch(job, "force"))
     result = yield from compute_and_store(job, answer[1], answer[3])
+    if job.unanswered:
+        job.keep()
     if job.unkept:  # the older value counts no more, and there is no new one to store in its place
         yield from delete(job)
     return result

@@ -24,7 +24,7 @@ from ...plans.effects import (
     Wait,
     carried,
 )
-from ...plans.waiting import computing
+from ...plans.waiting import apart
 from ...wire.aio_signals import AsyncSignal
 from ...wire.clock import no_deadline, until
 from ..aio_background import AsyncHandle
@@ -111,5 +111,5 @@ async def _wait(signal: Any, seconds: float | None) -> bool:
 async def _spawned(effect: Spawn, connection: Connection) -> Any:
     no_deadline()
     if effect.apart:
-        computing.set(frozenset())  # this task has its own: a key that its parent computes is no recursion here
+        apart()  # this task has its own: a key that its parent computes is no recursion here
     return await adrive(effect.plan, connection)

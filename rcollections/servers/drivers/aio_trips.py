@@ -37,7 +37,7 @@ async def atravel(road: Routed, plan: Trip) -> list[object]:
                 if kind is Exchange:
                     reply = await effect.link.exchange(effect.data, effect.wanted, effect.until, road.timeout)
                 elif kind is Acquire:
-                    reply = await pool.acquire(effect.until)
+                    reply = await pool.acquire(effect.until, effect.first)
                 elif kind is Heal:
                     await asyncio.get_running_loop().run_in_executor(None, road.links.heal)
                 else:

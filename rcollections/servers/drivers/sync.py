@@ -22,7 +22,7 @@ from ...plans.effects import (
     Wait,
     carried,
 )
-from ...plans.waiting import computing
+from ...plans.waiting import apart
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
 
@@ -121,7 +121,7 @@ def spawn(effect: Spawn, connection: Connection) -> Handle | None:
     def run() -> object:
         no_deadline()
         if effect.apart:
-            computing.set(frozenset())
+            apart()
         return drive(effect.plan, connection)
 
     future = try_submit(run)

@@ -18,6 +18,7 @@ from typing import Literal
 from ...errors import CacheConnectionError, ConfigError
 from .binary import find_valkey
 from .file_locks import LockFile, guard
+from .repair import repair, repair_manifest
 
 __all__ = ["ServerProcess", "buried", "make_private"]
 
@@ -27,6 +28,7 @@ ANSWER = 1.0  # seconds for an answer to PING
 _PAUSE = 0.003
 _LONGEST_SOCKET = 100  # bytes: the kernel's limit for socket paths is 104 (macOS) or 108 (Linux)
 _LOG_LIMIT = 1 << 20
+_REPAIRS = 6  # of damaged files, in one start
 
 
 class ServerProcess:
@@ -54,7 +56,7 @@ class ServerProcess:
         return "loading" if reply.startswith(b"-LOADING") else "ready"
 
     def connect_or_start(self, until: float) -> None:
-        log_start = 0
+        log_start = repairs = 0
         started = False
         while (state := self.state()) != "ready":
             if state == "silent" and not started:
@@ -63,6 +65,10 @@ class ServerProcess:
                     f"the server in {self.directory} accepts connections but does not answer: is it frozen?"
                 )
             if state == "absent" and started and self.reap():
+                began = time.monotonic()
+                if repairs < _REPAIRS and repair(self.directory, self._log_since(log_start)):
+                    repairs, started, until = repairs + 1, False, until + time.monotonic() - began
+                    continue
                 raise CacheConnectionError(f"the server in {self.directory} did not start: {self._log_tail(log_start)}")
             if state == "absent" and not started:
                 log_start = self._prepare_log()
@@ -90,6 +96,7 @@ class ServerProcess:
             try:
                 if not alive.try_lock():
                     return False
+                repair_manifest(self.directory)
                 self.child = self._spawn(binary, alive.open())
             except OSError as error:
                 raise CacheConnectionError(f"{binary} cannot be started: {error}") from error
@@ -111,7 +118,7 @@ class ServerProcess:
             # "no" hands each write to the kernel before its reply goes out, so `kill -9` of the server loses
             # nothing. "everysec" may hold writes back for two seconds while the disk is busy.
             "appendfsync": "no",
-            "aof-load-truncated": "yes",
+            "aof-load-truncated": "no",  # we repair it, and tell what was lost
         }
         command = [binary]
         for name, value in settings.items():
@@ -190,13 +197,16 @@ class ServerProcess:
             return 0
         return size
 
-    def _log_tail(self, start: int) -> str:
+    def _log_since(self, start: int) -> str:
         try:
             with open(self._log, "rb") as file:
                 file.seek(start)
-                lines = file.read().decode("utf-8", "replace").strip().splitlines()
+                return file.read().decode("utf-8", "replace")
         except OSError:
-            lines = []
+            return ""
+
+    def _log_tail(self, start: int) -> str:
+        lines = self._log_since(start).strip().splitlines()
         return "\n".join(["its log says", *lines[-5:]]) if lines else "it wrote no log"
 
 

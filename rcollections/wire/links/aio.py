@@ -12,7 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..clock import until as until_
-from ..failures import Broken
+from ..failures import Broken, Late, is_silence
+from ..large import LARGE, LargeReplies
 from .lent import Lent
 from .link import INCOMPLETE, READ, reply_reader
 
@@ -30,8 +31,8 @@ class AsyncLink(Lent):
     """Takes over a ``Link`` that is connected and logged in. The socket belongs to this loop from then on."""
 
     __slots__ = (
-        "_buffer", "_count", "_fd", "_loop", "_reader", "_replies", "_timed", "_timeout", "_timer", "_under", "_waiter",
-        "idle", "server", "sock",
+        "_buffer", "_came", "_count", "_fd", "_loop", "_moved", "_reader", "_replies", "_timed", "_timeout", "_timer",
+        "_under", "_waiter", "idle", "server", "sock", "waited",
     )  # fmt: skip
 
     def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
@@ -40,11 +41,14 @@ class AsyncLink(Lent):
         self.sock = link.sock
         self.home = None
         self.server: bytes | None = None
+        self.waited = False  # whether its caller had to wait for it: the reply has its own time then
         self.idle = True  # False once bytes came that no caller asked for, or the connection ended
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
         self._replies: list[object] = []
         self._count = 0
+        self._came = 0  # bytes of this exchange
+        self._moved = 0.0  # when bytes were last seen to move
         self._timed = 0
         self._timeout = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -56,11 +60,16 @@ class AsyncLink(Lent):
     async def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
-        Error replies stand in the list. After TimeoutError, OSError, Broken or a cancellation the link is useless.
+        Error replies stand in the list. After Late, OSError, Broken or a cancellation the link is useless.
         """
-        left = until - monotonic()
+        self._moved = monotonic()
+        if self.waited:
+            self.waited = False
+            until = max(until, until_(timeout))  # a deadline stays what it is
+        left = until - self._moved
         if left <= 0:
-            raise TimeoutError("timed out")
+            raise Late(silent=False)
+        self._came = 0
         waiter: asyncio.Future[list[object]] = self._loop.create_future()
         self._waiter, self._replies, self._count, self._timed, self._timeout = waiter, [], count, 0, timeout
         self._timer = self._loop.call_later(left, self._late)
@@ -78,6 +87,7 @@ class AsyncLink(Lent):
                 view = view[self.sock.send(view) :]
             except WOULD_WAIT:
                 await self._writable()
+                self._moved = monotonic()
 
     async def _writable(self) -> None:
         """Wait until the socket takes more bytes, or the exchange has ended: by its timer, or by a lost connection."""
@@ -100,6 +110,7 @@ class AsyncLink(Lent):
                 size = self.sock.recv_into(self._buffer)
                 if not size:
                     raise Broken("Connection closed by server.")
+                self._came += size
                 self._reader.feed(self._buffer, 0, size)
                 if size < READ and not self._pending():
                     break
@@ -126,8 +137,12 @@ class AsyncLink(Lent):
             self._end(error)
             return
         waiter = self._waiter
-        if waiter is not None and len(self._replies) == self._count and not waiter.done():
-            waiter.set_result(self._replies)
+        if waiter is None or waiter.done():
+            return
+        if len(self._replies) == self._count:
+            waiter.set_result(self._replies if self._came <= LARGE else LargeReplies(self._replies))
+        else:
+            self._moved = monotonic()
 
     def _late(self) -> None:
         if len(self._replies) > self._timed:  # a reply came meanwhile: the next reply has its own time
@@ -136,8 +151,14 @@ class AsyncLink(Lent):
             if left > 0:
                 self._timer = self._loop.call_later(left, self._late)
                 return
+        if self._waiter is None or self._waiter.done():
+            return
+        quiet = is_silence(monotonic() - self._moved, self._timeout)
+        before = self._came
+        if self.idle:
+            self._readable()  # the loop may have been late, and not the server: look once more
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(TimeoutError("timed out"))
+            self._waiter.set_exception(Late(quiet and self._came == before, self._came))
 
     def _end(self, error: Exception) -> None:
         self.idle = False

@@ -15,7 +15,9 @@ import redis.exceptions as theirs
 from redis.connection import AbstractConnection
 
 from ...values.interruptions import pass_on
-from ..failures import NotConnected
+from ..failures import Late, NotConnected, is_silence
+from ..reasons import TIMED_OUT
+from .addresses import connect as connect_to
 from .link import Link
 from .memory import memory_connector
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..dsn.dsn import Dsn
+    from ..failures import Why
 
 __all__ = ["connector"]
 
@@ -30,11 +33,12 @@ __all__ = ["connector"]
 class _BoundedSocket:
     """A socket whose waits all end at one instant: for redis-py, which sets a timeout for each ``recv``."""
 
-    __slots__ = ("sock", "until")
+    __slots__ = ("came", "sock", "until")
 
     def __init__(self, sock: Any, until: float) -> None:
         self.sock = sock
         self.until = until
+        self.came = 0  # bytes
 
     def _arm(self) -> Any:
         left = self.until - time.monotonic()
@@ -44,7 +48,9 @@ class _BoundedSocket:
         return self.sock
 
     def recv_into(self, *args: object) -> int:
-        return int(self._arm().recv_into(*args))
+        size = int(self._arm().recv_into(*args))
+        self.came += size
+        return size
 
     def recv(self, *args: object) -> bytes:
         return bytes(self._arm().recv(*args))
@@ -74,11 +80,19 @@ class _Bounded:
         return _BoundedSocket(below._connect(), self.connect_until)
 
 
-class _Tcp(_Bounded, redis.Connection):
+class _Named(redis.Connection):
+    """Connects to a name, whichever of its addresses answers."""
+
+    def _connect(self) -> Any:
+        this: Any = self
+        return connect_to(this.host, this.port, this.connect_until)
+
+
+class _Tcp(_Bounded, _Named):
     pass
 
 
-class _Tls(_Bounded, redis.SSLConnection):
+class _Tls(_Bounded, redis.SSLConnection, _Named):
     pass
 
 
@@ -106,13 +120,15 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
 
     def connect(until: float) -> Link:
         made: Any = cls(**options)
-        made.connect_until = min(until, time.monotonic() + dsn.connect_timeout)
+        began = time.monotonic()
+        made.connect_until = min(until, began + dsn.connect_timeout)
         try:
             made.connect()
         except Exception as error:
+            came = getattr(made._sock, "came", 0)
             made.disconnect()
             pass_on(error)
-            raise _told(error) from error
+            raise _told(error, is_silence(time.monotonic() - began, dsn.connect_timeout), came) from None
         except BaseException:
             made.disconnect()
             raise
@@ -122,16 +138,31 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     return connect
 
 
-def _told(error: Exception) -> Exception:
+def _told(error: Exception, long: bool, came: int) -> Exception:
     if isinstance(error, (theirs.TimeoutError, TimeoutError)):
-        return TimeoutError("timed out")
+        return Late(long and not came, came, TIMED_OUT)
     if isinstance(error, theirs.AuthenticationError):
-        return NotConnected("login", error)
-    if isinstance(error, theirs.BusyLoadingError):
-        return NotConnected("loading", error)
-    if isinstance(error, (theirs.ConnectionError, OSError)):
-        return NotConnected("lost", error)
-    return NotConnected("answer", error)
+        why: Why = "login"
+    elif isinstance(error, theirs.BusyLoadingError):
+        why = "loading"
+    elif isinstance(error, (theirs.ConnectionError, OSError)):
+        why = "lost"
+    else:
+        why = "answer"
+    return NotConnected(why, _root(error), str(error))
+
+
+def _root(error: Exception) -> Exception:
+    """The error of the socket below an error of redis-py, if there is one: alone it says all, without the chain."""
+    below: BaseException | None = error
+    for _ in range(10):  # redis-py's chain has two or three
+        if below is None or isinstance(below, OSError):
+            break
+        below = below.__cause__ or below.__context__
+    if isinstance(below, OSError):
+        error = below
+    error.__cause__, error.__suppress_context__ = None, True
+    return error
 
 
 def _options(dsn: Dsn) -> dict[str, object]:
@@ -146,8 +177,6 @@ def _options(dsn: Dsn) -> dict[str, object]:
         "socket_timeout": dsn.timeout,
         "socket_connect_timeout": dsn.connect_timeout,
     }
-    if not dsn.path:
-        options["socket_keepalive"] = True
     if dsn.tls:
         options.update(dsn.ssl)
     return options

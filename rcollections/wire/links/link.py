@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from ..clock import until as until_
-from ..failures import Broken, ErrorReply
+from ..failures import Broken, ErrorReply, Late, is_silence
+from ..large import LARGE as LARGE_VALUE
+from ..large import LargeReplies
 from ..packing import pack
 from .lent import Lent
 
@@ -27,6 +29,8 @@ __all__ = ["INCOMPLETE", "READ", "Link", "reply_reader"]
 
 READ = 1 << 16  # bytes that are read at once
 LARGE = 1 << 16  # from this many bytes on sending may take long: the time for the reply is set again after it
+PIECE = 1 << 20  # bytes of large data that are sent at once
+LAST_LOOK = 0.05  # seconds to read what had come when the time was up
 INCOMPLETE: object = object()
 
 _pushed: object = hiredis.PushNotification
@@ -57,39 +61,75 @@ class Link(Lent):
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
-        Error replies stand in the list. After TimeoutError, OSError or Broken the link is useless.
+        Error replies stand in the list. After Late, OSError or Broken the link is useless.
         """
         sock, gets = self.sock, self._reader.gets
-        left = until - monotonic()
+        moved = monotonic()  # when a byte was last seen to move
+        left = until - moved
         if left <= 0:
-            raise TimeoutError("timed out")
-        sock.settimeout(left)
-        sock.sendall(data)
+            raise Late(silent=False)
         armed = len(data) < LARGE
+        if armed:
+            sock.settimeout(left)
+            try:
+                sock.sendall(data)
+            except TimeoutError:
+                raise Late(is_silence(monotonic() - moved, timeout)) from None
+        else:
+            moved = self._send_large(data, until, timeout)
         replies: list[object] = []
         timed = 0  # replies for which the instant counts
+        came = seen = 0  # bytes
+        last = 0.0  # after the instant: how long bytes that have come are still read
         while True:
             reply = gets()
             if reply is INCOMPLETE:
                 if timed != len(replies):
                     timed, until, armed = len(replies), until_(timeout), False
                 if not armed:
-                    left = until - monotonic()
+                    now = monotonic()
+                    if came != seen:
+                        seen, moved = came, now
+                    left = until - now
                     if left <= 0:
-                        raise TimeoutError("timed out")
+                        # This thread may have been late, and not the server: bytes that are here are read all the same.
+                        last = last or now + max(LAST_LOOK, min(-left, timeout))
+                        if now > last or not self._has_bytes():
+                            raise Late(is_silence(now - moved, timeout), came)
+                        left = LAST_LOOK
                     sock.settimeout(left)
                 armed = False
-                self._receive()
+                try:  # noqa: SIM105 - quicker
+                    came += self._receive()
+                except TimeoutError:  # the next round looks once more, then raises
+                    pass
             elif type(reply) is not _pushed:
                 replies.append(reply)
                 if len(replies) == count:
-                    return replies
+                    return replies if came <= LARGE_VALUE else LargeReplies(replies)
 
-    def _receive(self) -> None:
-        size = self.sock.recv_into(self._buffer)
+    def _receive(self) -> int:
+        size: int = self.sock.recv_into(self._buffer)
         if not size:
             raise Broken("Connection closed by server.")
         self._reader.feed(self._buffer, 0, size)
+        return size
+
+    def _send_large(self, data: bytes, until: float, timeout: float) -> float:
+        """Send piece by piece, so that it is known whether the server takes them; gives when the last piece went."""
+        view, moved = memoryview(data), monotonic()
+        while view:
+            left = until - monotonic()
+            if left <= 0:
+                raise Late(is_silence(monotonic() - moved, timeout))
+            self.sock.settimeout(left)
+            with suppress(TimeoutError):
+                view, moved = view[self.sock.send(view[:PIECE]) :], monotonic()
+        return moved
+
+    def _has_bytes(self) -> bool:
+        pending = getattr(self.sock, "pending", None)  # TLS may hold more than the socket shows
+        return bool((pending is not None and pending()) or self._poll.poll(0))
 
     def send(self, words: Sequence[Any], seconds: float) -> None:
         """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""

@@ -1,0 +1,50 @@
+"""The one choice of who hears: the compiled loop of ``_ear.pyx``, or the thread of the ear, in Python.
+
+The loop needs the compiled tiers, whose counters it moves, and a plain socket: over TLS the thread hears. It also
+hears where nothing was compiled, or on a system without POSIX's sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..l1 import COMPILED
+
+if TYPE_CHECKING:
+    from ._ear import Loop
+
+__all__ = ["confirmation", "loop_class"]
+
+
+def loop_class(sock: object) -> type[Loop] | None:
+    """The loop that can hear on this socket, or None."""
+    if not COMPILED or type(sock) is not socket.socket:
+        return None
+    try:
+        found: type[Loop] = import_module("rcollections.coherence._ear").Loop
+    except ImportError:
+        return None
+    return found
+
+
+def confirmation(sock: Any, channel: bytes, seconds: float) -> bytes:
+    """The answer to a SUBSCRIBE: b"" for what confirms it, else the text of an error.
+
+    Not one byte is read behind it: that is for the loop.
+    """
+    expected = b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(channel), channel)
+    sock.settimeout(seconds)
+    answer = b""
+    while len(answer) < len(expected) and not (answer.startswith(b"-") and answer.endswith(b"\r\n")):
+        got = sock.recv(len(expected) - len(answer) if not answer.startswith(b"-") else 1)
+        if not got:
+            raise ConnectionError("Connection closed by server.")
+        answer += got
+        expected = expected.ljust(len(answer) + 1) if answer.startswith(b"-") else expected
+    if answer == expected:
+        return b""
+    if not answer.startswith(b"-"):
+        raise ConnectionError("SUBSCRIBE was answered by something else")
+    return answer[1:].split(b"\r\n", 1)[0]
