@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -33,9 +33,21 @@ class Crew:
     def _start(self) -> None:
         name = f"w{self._made}"
         self._made += 1
-        words = [sys.executable, "-X", "faulthandler", "-m", "tests.torture.worker", self._home, name, self._seed, self._keys]
+        words = [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-m",
+            "tests.torture.worker",
+            self._home,
+            name,
+            self._seed,
+            self._keys,
+        ]
         with (self._home / f"{name}.err").open("wb") as errors:
-            self._running[name] = subprocess.Popen([*map(str, words), *self._dsns], stdin=subprocess.DEVNULL, stderr=errors)
+            self._running[name] = subprocess.Popen(
+                [*map(str, words), *self._dsns], stdin=subprocess.DEVNULL, stderr=errors
+            )
 
     def _one(self, chosen: random.Random) -> str:
         return chosen.choice(sorted(self._running))

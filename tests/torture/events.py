@@ -15,7 +15,7 @@ __all__ = ["Log", "read_log"]
 class Log:
     """The events of one process. Instants are nanoseconds of the monotonic clock, which all processes share.
 
-    ``read``: began, took, function, key, version, within (seconds it had, or None).
+    ``read``: began, took, function, key, version, whether the server seemed away, within (seconds it had, or None).
     ``failed``: began, took, what, the error's name, within.
     ``change``: at, key, version, before it is committed. ``told``: at, key, version, how, or the error's name.
     ``compute``: began, ended, function, key. ``count``: at, number, before it is sent; ``counted``: at, number.

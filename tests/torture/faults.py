@@ -23,15 +23,16 @@ class Injector:
 
     def __init__(self, seed: int, crew: Crew, source: Source, servers: list[Server], proxies: list[Proxy]) -> None:
         self.injected: Counter[str] = Counter()
-        self._random = random.Random(seed)  # noqa: S311 - a plan that a seed reproduces
+        self.when: list[tuple[int, int]] = []  # from when to when each fault was there
+        self._random = random.Random(seed)
         self._crew = crew
         self._source = source
         self._caches, self._counts = servers[:2], servers[2]
         self._proxies = proxies  # before the caches, before the server of counts
         self._target = 0
         self._faults: list[Callable[[], None]] = [
-            self.cut, self.cut_request, self.cut_reply, self.freeze, self.freeze_listeners, self.freeze_replies, self.drip,
-            self.refuse, self.move, self.move_quietly, self.stop_server, self.kill_server, self.flush,
+            self.cut, self.cut_request, self.cut_reply, self.freeze, self.freeze_listeners, self.freeze_replies,
+            self.drip, self.refuse, self.move, self.move_quietly, self.stop_server, self.kill_server, self.flush,
             self.kill_worker, self.stop_worker, self.fail_source,
         ]  # fmt: skip
 
@@ -44,7 +45,9 @@ class Injector:
             while time.monotonic() < end:
                 fault = first.pop() if first else self._random.choice(self._faults)
                 self.injected[fault.__name__] += 1
+                began = time.monotonic_ns()
                 fault()
+                self.when.append((began, time.monotonic_ns()))
                 time.sleep(self._random.uniform(0.05, 0.4))
         finally:
             self.heal()

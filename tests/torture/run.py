@@ -12,6 +12,7 @@ import rcollections
 from rcollections.testing import Proxy, Server, isolated
 
 from .check import Report, check, check_counts, check_end
+from .computations import check_computations
 from .crew import Crew
 from .events import Log, read_log
 from .faults import Injector
@@ -64,7 +65,12 @@ def torture(seed: int, seconds: float, workers: int, kind: str = "valkey") -> To
         histories = {path.stem: read_log(path) for path in sorted(home.glob("w*.log"))}
         report = Told()
         checked = check(histories, STALENESS, TIMEOUT, crew.stops)
-        report.checked, report.broken, report.injected = checked.checked, wrong + checked.broken, dict(injector.injected)
+        report.checked, report.broken, report.injected = (
+            checked.checked,
+            wrong + checked.broken,
+            dict(injector.injected),
+        )
+        check_computations(report, histories, injector.when)
         _last_looks(report, histories, source, home, dsns)
     if report.broken:
         report.kept = home
@@ -73,7 +79,9 @@ def torture(seed: int, seconds: float, workers: int, kind: str = "valkey") -> To
     return report
 
 
-def _last_looks(report: Report, histories: dict[str, list[list[Any]]], source: Source, home: Path, dsns: list[str]) -> None:
+def _last_looks(
+    report: Report, histories: dict[str, list[list[Any]]], source: Source, home: Path, dsns: list[str]
+) -> None:
     with isolated():
         rcollections.configure({"default": dsns[0], "counts": dsns[1]})
         functions = Functions(source, Log(home / "last.log"))

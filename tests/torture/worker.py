@@ -38,11 +38,12 @@ class Worker:
     """Everything that one process does until it is killed or told to end."""
 
     def __init__(self, home: Path, name: str, seed: int, keys: int, dsns: dict[str, str]) -> None:
-        self.random = random.Random(f"{seed}:{name}")  # noqa: S311 - a plan that a seed reproduces
+        self.random = random.Random(f"{seed}:{name}")
         self.log = Log(home / f"{name}.log")
         self.source = Source(home / "source", keys)
         self.ending = home / "end"
         rcollections.configure(dsns)
+        self.cache = rcollections.connection()
         self.functions = Functions(self.source, self.log)
 
     @property
@@ -52,7 +53,8 @@ class Worker:
     def run(self) -> None:
         jobs: list[Callable[[], None]] = [
             self._heartbeat, self._read, self._read, self._change, self._loop,
-            lambda: count_for_ever(self.log, self._seeded(), self._is_ended), lambda: lock_for_ever(self.log, self._is_ended),
+            lambda: count_for_ever(self.log, self._seeded(), self._is_ended),
+            lambda: lock_for_ever(self.log, self._is_ended),
         ]  # fmt: skip
         threads = [threading.Thread(target=job, daemon=True) for job in jobs]
         for thread in threads:
@@ -65,11 +67,14 @@ class Worker:
             faulthandler.dump_traceback(all_threads=True)
         self.log("end", time.monotonic_ns(), len(stuck))
 
+    def _is_down(self) -> bool:
+        return self.cache.breaker.is_open
+
     def _is_ended(self) -> bool:
         return self.ended
 
     def _seeded(self) -> random.Random:
-        return random.Random(self.random.random())  # noqa: S311
+        return random.Random(self.random.random())
 
     def _heartbeat(self) -> None:
         last = time.monotonic_ns()
@@ -92,6 +97,7 @@ class Worker:
         name = chosen.choice(FUNCTIONS)
         key = chosen.randrange(self.source.keys)
         within = 0.6 if chosen.random() < 0.3 else None
+        down = self._is_down()
         began = time.monotonic_ns()
         try:
             if within is None:
@@ -102,7 +108,8 @@ class Worker:
         except (CacheError, SourceDown, TimeLimit) as error:
             self.log("failed", began, time.monotonic_ns() - began, name, type(error).__name__, within)
         else:
-            self.log("read", began, time.monotonic_ns() - began, name, key, version, within)
+            down = down or self._is_down()
+            self.log("read", began, time.monotonic_ns() - began, name, key, version, down, within)
 
     def _interrupted_reads(self) -> None:
         """On the main thread, under signals whose handler raises in the middle of anything."""
@@ -140,6 +147,7 @@ class Worker:
     async def _task(self, chosen: random.Random) -> None:
         while not self.ended:
             key = chosen.randrange(self.source.keys)
+            down = self._is_down()
             began = time.monotonic_ns()
             call = asyncio.ensure_future(self.functions.acall("aprice", key))
             if chosen.random() < 0.05:
@@ -152,7 +160,8 @@ class Worker:
             except (CacheError, SourceDown) as error:
                 self.log("failed", began, time.monotonic_ns() - began, "aprice", type(error).__name__, None)
             else:
-                self.log("read", began, time.monotonic_ns() - began, "aprice", key, version, None)
+                down = down or self._is_down()
+                self.log("read", began, time.monotonic_ns() - began, "aprice", key, version, down, None)
             await asyncio.sleep(CALM)
 
     # -- changing ----------------------------------------------------------------------------------
