@@ -38,7 +38,7 @@ class AsyncLink(Lent):
         self._under = link
         self._loop = loop
         self.sock = link.sock
-        self.home = None
+        super().__init__()
         self.server: bytes | None = None
         self.idle = True  # False once bytes came that no caller asked for, or the connection ended
         self._reader = reply_reader()

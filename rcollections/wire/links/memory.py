@@ -65,7 +65,7 @@ class MemoryLink(Lent):
 
         self._made = made
         self._theirs = theirs
-        self.home = None
+        super().__init__()
         self.server = MEMORY
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:  # noqa: ARG002 - as links do
