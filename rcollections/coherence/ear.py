@@ -73,7 +73,7 @@ class Ear:
         self._hearer = hearer
         self._link: Any = None
         self._pushed = False  # RESP3
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
         self._stopping = threading.Event()
         self._proof = Proof()
 

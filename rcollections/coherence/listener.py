@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..wire.elsewhere import elsewhere
 from .ear import Ear, Refused
 from .prefixes import Wish, Wishes
 
@@ -100,8 +101,10 @@ class Listener:
 
     def start(self) -> None:
         """Listen to all wanted prefixes, unless an ear covers them already."""
-        if self._covers(self._ear) or self._covers(self._next):
-            return
+        if not (self._covers(self._ear) or self._covers(self._next)):
+            elsewhere(self._start)
+
+    def _start(self) -> None:
         with self._lock:
             # An ear that is being opened is not disturbed: more prefixes are asked for after it is open.
             if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:
@@ -247,7 +250,7 @@ class Listener:
 
 
 _listeners: dict[tuple[object, ...], Listener] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def listener_of(dsn: Dsn) -> Listener:

@@ -28,7 +28,7 @@ class Waits:
     __slots__ = ("_for", "_lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._for: dict[str, list[str]] = {}  # a key that is being computed -> those that its computation waits for
 
     def begin(self, computing: Sequence[str], wanted: Collection[str]) -> None:
@@ -66,5 +66,5 @@ class Waits:
 
     def forget(self) -> None:
         """Forget all waits, in the child of a fork: the threads that wait are the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._for.clear()

@@ -42,7 +42,7 @@ class Breaker:
         self._ping = ping
         self._start_probe = start_probe
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._failure: CacheError | None = None
         self._refused = False  # the log says that the server refuses a call (not that the server is away)
         self._probing = False
@@ -112,7 +112,7 @@ class Breaker:
 
     def renew_lock(self) -> None:
         """In the child of a fork: another thread may have held the lock, and the probe runs in the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._probing = False
 
     def error(self) -> CacheError:

@@ -13,6 +13,7 @@ from ..errors import CacheError
 from ..forks import at_fork
 from ..plans.effects import Script
 from ..wire.clock import no_deadline
+from ..wire.elsewhere import elsewhere
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -109,5 +110,5 @@ at_fork(_begin_anew)
 def hold(connection: Connection, lease: str, token: bytes, ms: int) -> Held:
     """Renew this lease at a third of ``ms`` from now on."""
     held = Held(connection, lease, token, ms)
-    _renewer.add(held)
+    elsewhere(lambda: _renewer.add(held))
     return held

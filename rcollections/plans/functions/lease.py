@@ -54,15 +54,19 @@ def fetch(job: Job[object], mode: str) -> Plan[list[Any]]:
 
 def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]:
     """L3 to L5: compute after the lease was given, store under the token and the stamps of that moment."""
-    held = yield Hold(job.lease, token, job.recipe.lease_ms)
+    held: Any = None
     try:
+        held = yield Hold(job.lease, token, job.recipe.lease_ms)
         value = yield from job.compute()
         data, ms = dump(job, value)
+        held.stop()  # L4: renewing ends before the STORE is sent
     except GeneratorExit:  # the plan was dropped, no driver is left to act: the lease runs out
-        held.stop()
+        if held is not None:
+            held.stop()
         raise
     except Exception as raised:
-        held.stop()
+        if held is not None:
+            held.stop()
         data, ms = dump_error(job, original(raised))
         if data is None:
             yield from free(job, token)
@@ -70,10 +74,10 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
             yield from _put(job, token, stamps, ERROR, data, ms)
         raise Failed(original(raised)) from original(raised)
     except BaseException:  # cancelled or interrupted: another caller may compute at once
-        held.stop()
+        if held is not None:
+            held.stop()
         yield from free(job, token)
         raise
-    held.stop()  # L4: renewing ends before the STORE is sent
     if data is None:
         job.unkept = True
         yield from free(job, token)

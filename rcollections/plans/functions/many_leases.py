@@ -116,6 +116,7 @@ def compute_owned(
                 steps.append(Script("entry_delete", (job.key, job.lease), (job.channel,)))
             else:
                 steps.append(Script("lease_free", (job.lease,), (own.token, job.channel)))
+        _stop(mine)  # L4: renewing ends before the STORE is sent
     except GeneratorExit:  # the plan was dropped, no driver is left to act: the leases run out
         _stop(mine)
         raise
@@ -123,7 +124,6 @@ def compute_owned(
         _stop(mine)
         yield from _free_all(jobs, {each: own.token for each, own in mine.items()})
         raise
-    _stop(mine)  # L4: renewing ends before the STORE is sent
     yield from _store(jobs, wanted, steps)
     if unwritable is not None:
         raise unwritable
