@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 

@@ -40,8 +40,8 @@ class _Condition(threading.Condition):
 
     def __init__(self) -> None:
         super().__init__()
-        self.__enter__ = self._lock.__enter__  # type: ignore[attr-defined,method-assign,assignment]
-        self.__exit__ = self._lock.__exit__  # type: ignore[attr-defined,method-assign,assignment]
+        self.__enter__ = self._lock.__enter__  # type: ignore[attr-defined,method-assign]
+        self.__exit__ = self._lock.__exit__  # type: ignore[attr-defined,method-assign]
 
 
 class Asked(Future[T]):
@@ -82,7 +82,7 @@ class Asked(Future[T]):
         return pool.workers.waiting(task)
 
     def __del__(self) -> None:
-        if not self._asked and self.done():
+        if not self._asked and hasattr(self, "_condition") and self.done():  # else a signal handler cut its making
             report(self)
 
 

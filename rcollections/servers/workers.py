@@ -19,8 +19,8 @@ from ..wire.elsewhere import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
 __all__ = ["STALL", "Task", "Workers"]
 

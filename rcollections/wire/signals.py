@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Signal"]
 
-# Seconds after which a waiting thread looks by itself: a signal handler may stop a thread just when it hands wake-ups on.
+# Seconds after which a waiting thread looks by itself: a signal handler may stop a thread that hands wake-ups on.
 LOOK = 1.0
 
 
@@ -58,7 +58,7 @@ class Signal:
         return self._set
 
     def _leave(self, lock: Any) -> None:
-        """This thread waits no more. A lock that stayed behind could be taken for a thread that hands the wake-up on."""
+        """This thread waits no more. A lock that stayed could be taken for a thread that hands the wake-up on."""
         with suppress(ValueError):  # a thread that wakes us just now has taken it out
             self._waiting.remove(lock)
         if self._set:

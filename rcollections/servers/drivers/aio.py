@@ -63,7 +63,8 @@ async def adrive(plan: Plan[T], connection: Connection) -> T:
             ended = on_its_way.error
             break
         except BaseException as error:
-            if plan.gi_frame is None:  # the plan has ended with it
+            generator: Any = plan
+            if generator.gi_frame is None:  # the plan has ended with it
                 arg = None  # its traceback may hold this frame, and what others wait for
                 raise
             arg, step = error, plan.throw  # of a signal handler, between two effects: the plan cleans up
