@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from itertools import count
@@ -15,6 +17,7 @@ from rcollections.plans.collections import loads
 from rcollections.testing import wait_until
 from rcollections.wire.pool import Pool
 from tests.interrupting import interrupted
+from tests.kinds import one_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +139,7 @@ def test_a_miss(store: Any) -> None:
         n = next(numbers)
         return double(n)
 
-    sweep(store, call, lambda: double(n))
+    sweep(store, call, lambda: double(n), step=9)
 
 
 def test_many(store: Any) -> None:
@@ -153,7 +156,7 @@ def test_many(store: Any) -> None:
         ids[:] = [next(numbers), next(numbers)]
         return doubles(ids)
 
-    sweep(store, call, lambda: doubles(ids), step=2)
+    sweep(store, call, lambda: doubles(ids), step=11)
 
 
 def test_a_field_that_fills_itself(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,3 +220,11 @@ def test_a_pool_with_one_link() -> None:
         assert pool.links == pool.idle, f"lost at {place}"
         borrow()
         assert pool.links == pool.idle == 1
+
+
+def test_a_storm() -> None:
+    """Real signals, for some seconds, in a process of its own; ``make signals`` is the long form."""
+    words = [sys.executable, "-m", "tests.faults.signals", "--seconds", "4", "--kind", one_server()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "0 hangs" in done.stdout

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import os
 import random
 import signal
 import subprocess
@@ -201,9 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     faulthandler.enable()
     server = Server(given.kind)
-    company = subprocess.Popen(
-        [sys.executable, "-c", COMPANY, server.dsn], env={**os.environ, "CACHES_DSN": server.dsn}
-    )
+    company = subprocess.Popen([sys.executable, "-c", COMPANY, server.dsn])
     try:
         made = storm(server.dsn, given.seconds, given.seed)
     finally:
