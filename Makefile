@@ -19,7 +19,7 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 ONCE_LIKE = test_codec_*.py test_*_model.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 
-.PHONY: demo test servers explore lint format clean help
+.PHONY: demo test servers explore signals lint format clean help
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -44,6 +44,10 @@ servers: $(VENV)/.servers
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings
+
+# A minute of real signals that raise inside of calls; SEED=7 make signals  repeats a run.
+signals: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.signals --seconds 60 $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

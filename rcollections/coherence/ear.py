@@ -87,7 +87,7 @@ class Ear:
         self._link: Any = None
         self._loop: Loop | None = None  # hears instead of this thread
         self._pushed = False  # RESP3
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
         self._stopping = threading.Event()
         self._proof = Proof()
 

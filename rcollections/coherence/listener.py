@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from ..forks import after_fork
 from ..l1 import Words
+from ..wire.elsewhere import elsewhere
 from .ear import Ear, Refused
 from .prefixes import Wish, Wishes
 
@@ -103,8 +104,10 @@ class Listener:
 
     def start(self) -> None:
         """Listen to all wanted prefixes, unless an ear covers them already."""
-        if self._covers(self._ear) or self._covers(self._next):
-            return
+        if not (self._covers(self._ear) or self._covers(self._next)):
+            elsewhere(self._start)
+
+    def _start(self) -> None:
         with self._lock:
             # An ear that is being opened is not disturbed: more prefixes are asked for after it is open.
             if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:
@@ -261,7 +264,7 @@ class Listener:
 
 
 _listeners: dict[tuple[object, ...], Listener] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def listener_of(dsn: Dsn) -> Listener:

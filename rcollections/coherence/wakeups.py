@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..wire.elsewhere import elsewhere
 
 if TYPE_CHECKING:
     from ..wire.dsn.dsn import Dsn
@@ -75,6 +76,9 @@ class Wakeups:
 
     def listen(self, channel: str, signal: Any) -> None:
         """Set the signal at the next message. On return the server has confirmed, or ``signal.deaf`` is True."""
+        elsewhere(lambda: self._listen(channel, signal))
+
+    def _listen(self, channel: str, signal: Any) -> None:
         name = channel.encode()
         with self._lock:
             if self._line is None and time.monotonic() < self._again_at:
