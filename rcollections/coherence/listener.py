@@ -271,7 +271,4 @@ def listener_of(dsn: Dsn) -> Listener:
     """The listener of this server: one for all connections of one address and login."""
     place = (dsn.host, dsn.port, dsn.path, dsn.user, dsn.password, dsn.tls, tuple(sorted(dsn.ssl.items())))
     with _lock:
-        found = _listeners.get(place)
-        if found is None:
-            found = _listeners[place] = Listener(dsn)
-        return found
+        return _listeners.get(place) or _listeners.setdefault(place, Listener(dsn))
