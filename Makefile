@@ -21,7 +21,7 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 ONCE_LIKE = test_codec_*.py test_*_model.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 
-.PHONY: demo test servers torture explore lint format clean help
+.PHONY: demo test servers torture explore signals lint format clean help
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -49,6 +49,10 @@ torture: $(VENV)/.dev
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings
+
+# A minute of real signals that raise inside of calls; SEED=7 make signals  repeats a run.
+signals: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.signals --seconds 60 $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
