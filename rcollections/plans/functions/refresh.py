@@ -48,7 +48,7 @@ def recompute(job: Job[R]) -> Plan[R]:
 def _recompute(job: Job[R]) -> Plan[R]:
     answer = yield from fetch(job, "force")
     job.recipe.breaker.worked()
-    result = yield from compute_and_store(job, answer[1], answer[3])
+    result = yield from compute_and_store(job, answer.token, answer.stamps, answer.number)
     if job.unkept:  # the older value counts no more, and there is no new one to store in its place
         yield from delete(job)
     return result
