@@ -112,8 +112,8 @@ def multi_cached(
     the ids. A function with other parameters, ``self`` among them, needs a ``key`` that takes them, or their names
     in ``ignore``: then the values do not depend on them. Otherwise it is a ConfigError when it is decorated.
 
-    ``ttl``, ``tags``, ``lease``, ``on_error`` and ``unstorable`` are those of ``cached``. One round trip reads all cached values,
-    one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
+    ``ttl``, ``tags``, ``lease``, ``on_error`` and ``unstorable`` are those of ``cached``. One round trip reads all
+    cached values, one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
     ``invalidate`` takes the arguments of the call, ``f.key`` the same with one id.
 
     >>> from rcollections import KeyCache, multi_cached

@@ -196,7 +196,7 @@ def test_methods(store: Any) -> None:
 def test_errors_free_all_leases(store: Any, calls: list[Any]) -> None:
     """Of the function, of what it returns, and of values that cannot be stored."""
 
-    @multi_cached("ids", User)
+    @multi_cached("ids", User, unstorable="raise")
     def fails(ids: list[int]) -> Any:
         if ids[0] == 1:
             raise LookupError("no")
@@ -549,7 +549,7 @@ def test_refresh_drops_while_another_computes(store: Any) -> None:
 def test_a_value_that_cannot_be_written_does_no_harm_to_others(store: Any, method: str) -> None:
     """The caller gets the error; what else was computed is stored, and no lease stays."""
 
-    @multi_cached("ids", User)
+    @multi_cached("ids", User, unstorable="raise")
     def users(ids: list[int]) -> dict[int, Any]:
         return {each: object() if each == 2 else f"u{each}" for each in ids}
 

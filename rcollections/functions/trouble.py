@@ -55,12 +55,12 @@ class SourceTrouble(Trouble):
             told = self._name, now - self._began, self._failures, self._served
         if begins:
             events.log.warning(
-                "computing %s fails (%s): values that are there are served, and the source is asked again now and then",
+                "refreshing %s fails (%s): older values are served, and the source is asked again now and then",
                 self._name, "in another process" if error is None else type(error).__name__, exc_info=error,
             )  # fmt: skip
         elif due:
             events.log.warning(
-                "computing %s still fails, since %.0f s: %d failures, %d answers without asking the source", *told
+                "refreshing %s still fails, since %.0f s: %d failures, %d answers without asking the source", *told
             )
 
     def worked(self, key: str) -> None:
@@ -71,5 +71,5 @@ class SourceTrouble(Trouble):
             told = self._name, time.monotonic() - self._began, self._failures, self._served
             self._forget()
         events.log.warning(
-            "computing %s works again, after %.0f s: %d failures, %d answers without asking the source", *told
+            "refreshing %s works again, after %.0f s: %d failures, %d answers without asking the source", *told
         )

@@ -21,11 +21,13 @@ PACKAGE = "rcollections.plans"
 # Each before those that import it.
 MODULES = {
     "op": "op",
+    "marks": "marks",
     "entries": "entries",
     "rounds": "rounds",
     "flight": "flight",
     "flights": "flights",
     "bump": "tags",
+    "ended": "functions.ended",
     "reads": "functions.reads",
     "sharing": "functions.sharing",
     "lease": "functions.lease",

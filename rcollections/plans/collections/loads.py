@@ -227,12 +227,16 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes, Mark | None]]:
         pause = min(2 * pause, LAST_NET)
 
 
+def _call(load: Load, seen: bytes) -> Call:
+    """The user's function, marked as running."""
+    return Call(marked(lambda: load.make(seen), (load,)))
+
+
 def _run(load: Load, token: bytes, seen: bytes, ending: Callable[[], None]) -> Plan[tuple[bool, object]]:
-    make = marked(lambda: load.make(seen), (load,))
     held = yield Hold(load.lease, token, LEASE_MS)
     began = yield Now()
     try:
-        result = yield from _stored(*(yield Call(make)))
+        result = yield from _stored(*(yield _call(load, seen)))
     except GeneratorExit:  # the plan was dropped, no driver is left to act: the lease runs out
         held.stop()
         raise
@@ -273,7 +277,7 @@ def _after(load: Load, mark: Mark, ending: Callable[[], None]) -> Plan[Any]:
         yield Wait(load.flights.signal(), seconds)
     seen = bytes((yield _open(load.key, load.lease, "open", b"", b""))[1])
     try:
-        stored, value = yield from _stored(*(yield Call(marked(lambda: load.make(seen), (load,)))))
+        stored, value = yield from _stored(*(yield _call(load, seen)))
     except Exception as raised:
         ending()
         raise Failed(original(raised), False) from original(raised)
