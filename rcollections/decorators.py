@@ -113,8 +113,8 @@ def multi_cached(
     in ``ignore``: then the values do not depend on them. Otherwise it is a ConfigError when it is decorated.
 
     ``ttl``, ``tags``, ``lease``, ``on_error`` and ``unstorable`` are those of ``cached``. One round trip reads all
-    cached values, one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
-    ``invalidate`` takes the arguments of the call, ``f.key`` the same with one id.
+    cached values, one call computes all missing ones. Of several callers, each computes the ids that no other is
+    computing. ``invalidate`` takes the arguments of the call, ``f.key`` the same with one id.
 
     >>> from rcollections import KeyCache, multi_cached
     >>> class Name(KeyCache[str]):

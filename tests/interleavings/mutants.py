@@ -41,6 +41,7 @@ MODULES = {
     "guards": "guards",
     "expanded": "expanded",
     "through": "through",
+    "loading": "collections.loading",
     "loads": "collections.loads",
     "strings": "collections.strings",
 }
