@@ -68,7 +68,7 @@ def six(server: Server, how: str, knows: list[str]) -> tuple[list[Any], list[flo
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, server.socket, how, each],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "CACHES_DSN": server.dsn}, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "CACHES_DSN": f"{server.dsn}?timeout=20"}, stdout=subprocess.PIPE, text=True,
         )
         for each in knows
     ]  # fmt: skip
@@ -176,15 +176,15 @@ except Missing as error: print(error)
             def row() -> str:
                 return "here"
 
-            command = [sys.executable, "-c", code, server.dsn]
+            command = [sys.executable, "-c", code, f"{server.dsn}?timeout=20"]
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             failing = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-            wait_until(lambda: bare.get("began") == b"1", seconds=20)  # noqa: B023 - called in this turn
+            wait_until(lambda: bare.get("began") == b"1", seconds=20)
             bare.set("there", 1)
             row.invalidate() if change == "invalidate" else invalidate_tags("rows")
             late = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
             if change == "tags":  # it waits for the computation whose result is dead
-                wait_until(lambda: bare.pubsub_numsub("rc:w:row")[0][1] == 1, seconds=20)  # noqa: B023
+                wait_until(lambda: bare.pubsub_numsub("rc:w:row")[0][1] == 1, seconds=20)
             bare.set("end", 1)
             assert failing.communicate(timeout=20)[0] == "no row\n"
             assert late.communicate(timeout=20)[0] == "here\n"
