@@ -68,7 +68,8 @@ def six(server: Server, how: str, knows: list[str]) -> tuple[list[Any], list[flo
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, server.socket, how, each],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "CACHES_DSN": f"{server.dsn}?timeout=20"}, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "CACHES_DSN": f"{server.dsn}?timeout=20"},
+            stdout=subprocess.PIPE, text=True,
         )
         for each in knows
     ]  # fmt: skip
