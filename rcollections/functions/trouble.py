@@ -19,7 +19,7 @@ class SourceTrouble(Trouble):
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call the function while the thread is inside
         self._forget()
 
     def _forget(self) -> None:

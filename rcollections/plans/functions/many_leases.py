@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import CacheError
@@ -180,6 +180,8 @@ def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps:
         if not isinstance(error, CacheError):  # cancelled, interrupted or dropped
             raise
         replies = [error] * len(steps)
+    else:
+        _leave_all(jobs, _refused(wanted, [mine[each].token for each in wanted], replies))
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
@@ -200,6 +202,13 @@ def _stop(jobs: Jobs, mine: dict[Hashable, Own]) -> None:
         if own.held is not None:
             own.held.stop()
             jobs[each].recipe.patience.saw(own.held)
+
+
+def _refused(ids: Iterable[Hashable], tokens: Iterable[bytes], replies: Iterable[object]) -> dict[Hashable, bytes]:
+    """The leases whose last step failed, as on a full server: nobody shall wait for a value that does not come."""
+    return {
+        each: token for each, token, reply in zip(ids, tokens, replies, strict=True) if isinstance(reply, CacheError)
+    }
 
 
 def _leave_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> None:
@@ -227,7 +236,8 @@ def _free_all(
     if not steps:
         return
     try:
-        yield Batch(steps, keep_errors=True)
+        replies = yield Batch(steps, keep_errors=True)
+        _leave_all(jobs, _refused(tokens, tokens.values(), replies))
     except BaseException as error:
         _leave_all(jobs, tokens)
         if not isinstance(error, CacheError):  # cancelled, interrupted or dropped
