@@ -15,7 +15,7 @@ import pytest
 
 from rcollections import CacheError, cached, connection, invalidate_tags, register
 from rcollections.plans.marks import NAMED, THROWN, Mark, read_mark
-from rcollections.testing import isolated, wait_until
+from rcollections.testing import Proxy, isolated, wait_until
 from rcollections.values.shared import SharedErrors
 from rcollections.values.signing import Keyring
 from tests.leases import leases
@@ -147,6 +147,53 @@ def test_no_error_is_older_than_an_invalidation(store: Any, change: str, tries: 
         with pytest.raises(LookupError):
             first.result(10)
     assert not leases(store)
+
+
+@pytest.mark.parametrize("change", ["invalidate", "tags", "put"])
+@pytest.mark.parametrize("away", ["meanwhile", "from then on", "from the beginning", "all the time"])
+def test_no_error_is_older_than_a_change_that_was_kept(server: Server, change: str, away: str) -> None:
+    """The same where the change could not be sent, whether the server is back when the function fails or not."""
+    rows: dict[int, str] = {}
+    begun, end = threading.Event(), threading.Event()
+
+    @cached(ttl=60, tags=("rows",))
+    def row(i: int) -> str:
+        if i in rows:
+            return rows[i]
+        begun.set()
+        assert end.wait(10)
+        raise LookupError("no such row")
+
+    changes: dict[str, Callable[[], object]] = {
+        "invalidate": lambda: row.invalidate(1),
+        "tags": lambda: invalidate_tags("rows"),
+        "put": lambda: row.put(1, _cache_put="here"),
+    }
+    with Proxy(server) as proxy, isolated(proxy.dsn + "?timeout=0.5&l1=off"), ThreadPoolExecutor(5) as pool:
+        cached(ttl=60, key="warm")(lambda: 1)()
+        if away in ("from the beginning", "all the time"):
+            proxy.refuse()
+        first = pool.submit(row, 1)
+        assert begun.wait(10)
+        rows[1] = "here"
+        proxy.refuse()
+        with pytest.raises(CacheError):
+            changes[change]()
+        if away in ("meanwhile", "from the beginning"):
+            proxy.heal()
+            wait_until(lambda: connection().breaker.allows(), what="the breaker is closed")
+        others = [pool.submit(row, 1) for _ in range(3)]
+        if away == "meanwhile":
+            wait_until(lambda: row.cache_info().waits or any(each.done() for each in others))
+        end.set()
+        assert [other.result(10) for other in others] == ["here"] * 3
+        with pytest.raises(LookupError):
+            first.result(10)
+        proxy.heal()
+        wait_until(lambda: not connection().flights.orphans, what="no lease is left")
+        wait_until(lambda: not len(connection().journal), what="the change is sent")
+        wait_until(lambda: connection().breaker.allows(), what="the breaker is closed")
+        assert row(1) == "here"
 
 
 def test_two_processes_and_an_invalidation(server: Server) -> None:
