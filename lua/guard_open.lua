@@ -10,12 +10,13 @@
 -- ARGV[5] ttl of tags in ms, 0 none
 -- ARGV[6] 8 bytes for a new guard, drawn for this message alone
 -- ARGV[7..] one new stamp a tag, drawn for this message alone
--- returns {'open', guard} | {'lease', guard} | {'loaded', value} | {'wait', ms}
+-- returns {'open', guard} | {'lease', guard} | {'loaded', value} | {'wait', ms, token}
 -- writes KEYS[1], KEYS[2]
 -- empty {'lease', ARGV[7..] .. ARGV[6]} when ARGV[1] is field
 -- empty {'loaded', ''} when ARGV[1] is load
 -- empty {'open', ARGV[7..] .. ARGV[6]}
 -- @include lib/generation
+-- @include lib/mark
 local current = stamps(4, #KEYS - 3, ARGV[5], 7)
 local found = redis.call('GET', KEYS[2]) or ''
 if not alive(found, current) then
@@ -29,9 +30,9 @@ if ARGV[1] == 'field' then
   if value then return {'loaded', value} end
 end
 if ARGV[1] == 'load' or ARGV[1] == 'field' then
-  if not redis.call('SET', KEYS[3], ARGV[3], 'NX', 'PX', ARGV[4]) then
-    return {'wait', redis.call('PTTL', KEYS[3])}
-  end
+  local held = redis.call('GET', KEYS[3])
+  if held and not read_mark(held) then return {'wait', redis.call('PTTL', KEYS[3]), held} end
+  redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
 end
 local mark = found ~= '' and string.sub(found, 1, #current + 8) or current .. ARGV[6]
 if string.sub(found, #current + 9) ~= 'E' then

@@ -50,7 +50,9 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     ``soft_timeout``: seconds after which a stale value is given instead of waiting. ``tags``: a tuple, or a
     function of the arguments. ``version``: change the version when the meaning of the result changes.
     ``lease``: seconds that a silent owner keeps the right to compute. ``cache_errors``: exception
-    types that are kept like results. ``on_error``: "compute" when the server fails, or "raise".
+    types that are kept like results. ``cooldown``: seconds, doubling to 30, in which nobody asks a source again that
+    has failed, over all processes, while a stale value serves. ``unstorable``: "return" a result that no codec
+    carries, told once and not cached, or "raise". ``on_error``: "compute" when the server fails, or "raise".
     ``ignore_self``: leave the instance out of the key. ``l1``: the in-process tier. ``settle``: invalidations and
     puts of this function return when no process can serve the old value any more; see ``invalidate_tags``.
 
@@ -98,6 +100,7 @@ def multi_cached(
     tags: tuple[str, ...] | Callable[..., tuple[str, ...]] | None = None,
     lease: float = 3,
     on_error: str = "compute",
+    unstorable: str = "return",
     settle: bool | None = None,
 ) -> MultiDecorator:
     """Keep the results of a function of many ids, each under a key of its own.
@@ -111,9 +114,9 @@ def multi_cached(
     the ids. A function with other parameters, ``self`` among them, needs a ``key`` that takes them, or their names
     in ``ignore``: then the values do not depend on them. Otherwise it is a ConfigError when it is decorated.
 
-    ``ttl``, ``tags``, ``lease``, ``on_error`` and ``settle`` are those of ``cached``. One round trip reads all cached
-    values, one call computes all missing ones. Of several callers, each computes the ids that no other is computing.
-    ``invalidate`` takes the arguments of the call, ``f.key`` the same with one id.
+    ``ttl``, ``tags``, ``lease``, ``on_error``, ``unstorable`` and ``settle`` are those of ``cached``. One round trip
+    reads all cached values, one call computes all missing ones. Of several callers, each computes the ids that no
+    other is computing. ``invalidate`` takes the arguments of the call, ``f.key`` the same with one id.
 
     >>> from rcollections import KeyCache, multi_cached
     >>> class Name(KeyCache[str]):
@@ -142,7 +145,9 @@ def multi_cached(
         raise TypeError(f"@multi_cached takes a KeyCache class, not {what}")
     if key is not None and not callable(key):
         raise ConfigError("multi_cached: key is a function of the id, and of the other arguments")
-    options = {"ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error, "settle": settle}
+    options = {
+        "ttl": ttl, "tags": tags, "lease": lease, "on_error": on_error, "unstorable": unstorable, "settle": settle,
+    }  # fmt: skip
 
     from .functions.wrap import wrap_many  # with the first function that is decorated
 

@@ -26,6 +26,7 @@ from rcollections import (
 from rcollections.functions.sync import CachedFunction
 from rcollections.servers.loops import aclose
 from rcollections.testing import Server, wait_until
+from tests.leases import leases
 
 
 async def until(condition: Any, seconds: float = 10.0) -> None:
@@ -232,7 +233,7 @@ def test_a_cancelled_owner_harms_nobody(store: Any) -> None:
 
     asyncio.run(main())
     assert len(calls) == 2
-    assert not store.raw("KEYS", "rc:l:*")
+    assert not leases(store)
 
 
 def test_a_cancelled_waiter_harms_nobody(store: Any) -> None:

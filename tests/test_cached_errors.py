@@ -16,6 +16,7 @@ import pytest
 from rcollections import CacheError, CacheMissError, KeyCache, cached, connection, multi_cached, observe
 from rcollections.plans.entries import ERROR, Entry, pack
 from rcollections.testing import wait_until
+from tests.leases import keys, leases
 
 
 class SourceError(Exception):
@@ -43,7 +44,7 @@ def test_errors_are_not_cached(store: Any) -> None:
         assert caught.value.__context__ is None
         assert caught.value.__cause__ is None
         assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "f"
-    assert store.raw("DBSIZE") == 0
+    assert keys(store) == []
 
 
 def test_an_error_reaches_all_that_joined_and_there_is_no_convoy(store: Any) -> None:
@@ -142,7 +143,7 @@ def test_an_error_that_cannot_be_cached_still_reaches_the_caller(store: Any) -> 
                 g()
             assert caught.value is error
     assert time.monotonic() - began < 5
-    assert store.raw("DBSIZE") == 0
+    assert keys(store) == []
 
 
 def test_a_cached_error_is_a_miss_where_it_is_not_asked_for(store: Any) -> None:
@@ -231,7 +232,7 @@ def test_an_interrupted_owner_frees_the_lease(store: Any, error: type[BaseExcept
             owner.result(5)
         assert [other.result(5) for other in others] == [5, 5]
     assert len(calls) == 2
-    assert not store.raw("KEYS", "rc:l:*")
+    assert not leases(store)
 
 
 def test_nothing_is_left_behind(store: Any) -> None:
@@ -249,7 +250,7 @@ def test_nothing_is_left_behind(store: Any) -> None:
     for n in range(3):
         with suppress(SourceError, KeyboardInterrupt):
             f(n)
-    assert not store.raw("KEYS", "rc:l:*")
+    assert not leases(store)
     assert not store.flights.table
 
 
@@ -277,7 +278,7 @@ def test_a_def_that_gives_a_coroutine(store: Any) -> None:
             with pytest.raises(TypeError, match="async def"):
                 call()
     gc.collect()  # a coroutine that was never awaited would be a warning, and that an error here
-    assert store.raw("KEYS", "*") == []
+    assert keys(store) == []
 
 
 # -- what is checked before anything runs (W6) -------------------------------------------------------
@@ -446,7 +447,7 @@ def test_errors_that_cannot_be_made_again_are_not_cached(store: Any, error: Any)
             f()
         assert caught.value is error
     assert f.cache_info().computes == 2
-    assert store.raw("DBSIZE") == 0
+    assert keys(store) == []
 
 
 def test_no_normalize_sees_the_parts_of_an_error(store: Any) -> None:

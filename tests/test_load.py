@@ -22,6 +22,7 @@ from rcollections import (
     configure,
     invalidate_tags,
 )
+from tests.leases import leases
 from tests.test_tagged_collections import content
 
 SOURCE: dict[Any, Any] = {}
@@ -239,7 +240,7 @@ def test_errors_reach_all_that_wait_and_free_the_lease(store: Any) -> None:
         thread.join()
     assert len(errors) == 5
     assert len(calls) == 1
-    assert store.raw("EXISTS", "rc:l:{x}") == 0
+    assert not leases(store)
     with pytest.raises(LookupError):
         len(Fails("x"))
 

@@ -26,6 +26,7 @@ from rcollections import (
 )
 from rcollections.observe.names import name_of
 from rcollections.testing import isolated
+from tests.leases import leases
 from tests.trips import trips
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_ids_that_are_left_out(store: Any, calls: list[Any]) -> None:
     assert users([1, -1]) == {1: "u1"}
     assert users([1, -1]) == {1: "u1"}
     assert calls == [[1, -1], [-1]]
-    assert store.raw("KEYS", "rc:l:*") == []
+    assert leases(store) == []
 
     @multi_cached("ids", User)
     def nones(ids: list[str]) -> dict[str, None]:
@@ -195,7 +196,7 @@ def test_methods(store: Any) -> None:
 def test_errors_free_all_leases(store: Any, calls: list[Any]) -> None:
     """Of the function, of what it returns, and of values that cannot be stored."""
 
-    @multi_cached("ids", User)
+    @multi_cached("ids", User, unstorable="raise")
     def fails(ids: list[int]) -> Any:
         if ids[0] == 1:
             raise LookupError("no")
@@ -204,7 +205,7 @@ def test_errors_free_all_leases(store: Any, calls: list[Any]) -> None:
     for ids, error in (([1, 2], LookupError), ([2, 1], TypeError), ([3, 4], TypeError)):
         with pytest.raises(error):
             fails(ids)
-        assert store.raw("KEYS", "rc:l:*") == []
+        assert leases(store) == []
     with pytest.raises(TypeError, match="fails gave a list: it gives a mapping of ids to values"):
         fails([2])
 
@@ -223,7 +224,7 @@ def test_a_function_that_calls_itself(store: Any) -> None:
     assert chain([3]) == {3: 3}
     with pytest.raises(CacheError, match="calls itself with the same arguments"):
         circle([1])
-    assert store.raw("KEYS", "rc:l:*") == []
+    assert leases(store) == []
 
 
 @pytest.mark.parametrize("tags", [(), ("one",)])
@@ -343,7 +344,7 @@ def test_a_cancelled_call_frees_its_leases(store: Any) -> None:
         await aclose(connection())
 
     asyncio.run(main())
-    assert store.raw("KEYS", "rc:l:*") == []
+    assert leases(store) == []
 
 
 def test_round_trips(server: Any, calls: list[Any]) -> None:
@@ -516,7 +517,7 @@ def test_refresh_drops_what_is_left_out(store: Any) -> None:
         wanted = {each: source[each] for each in ids if each in source}
         assert users.refresh(ids) == wanted
         assert User.get_many([2, 3]) == ({} if 3 in ids else {3: "eve"})
-        assert not any(b"rc:l:" in key for key in store.raw("KEYS", "*"))
+        assert not leases(store)
         assert users([2]) == {}
         User.clean()
 
@@ -548,14 +549,14 @@ def test_refresh_drops_while_another_computes(store: Any) -> None:
 def test_a_value_that_cannot_be_written_does_no_harm_to_others(store: Any, method: str) -> None:
     """The caller gets the error; what else was computed is stored, and no lease stays."""
 
-    @multi_cached("ids", User)
+    @multi_cached("ids", User, unstorable="raise")
     def users(ids: list[int]) -> dict[int, Any]:
         return {each: object() if each == 2 else f"u{each}" for each in ids}
 
     with pytest.raises(EncodeError, match="object"):
         getattr(users, method)([1, 2, 3])
     assert users.peek([1, 2, 3]) == {1: "u1", 3: "u3"}
-    assert not any(b"rc:l:" in key for key in store.raw("KEYS", "*"))
+    assert not leases(store)
     assert users([1, 3]) == {1: "u1", 3: "u3"}
 
     @multi_cached("ids", User, ttl=lambda value: {"u4": 60}[value])

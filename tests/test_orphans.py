@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rcollections import CacheError, DictCache, KeyCache, cached, configure, connection, multi_cached
+from rcollections.plans.marks import read_mark
 from rcollections.plans.patience import MOST_MS, Patience
 from rcollections.servers.leases import hold
 from rcollections.testing import Process, Proxy, Server, isolated, wait_until
@@ -275,6 +276,70 @@ def test_a_full_server_keeps_no_lease(server: Server) -> None:
             assert not bare.exists(lease())
         finally:
             bare.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize("kind", ["function", "many", "many that fails", "function that fails", "field"])
+def test_a_server_that_fills_up_meanwhile_keeps_no_lease(server: Server, kind: str) -> None:
+    """It refuses STORE, and the mark of a computation that failed: the lease is given back all the same."""
+
+    def fills(value: Any) -> Any:
+        bare.config_set("maxmemory", 1)
+        if value is None:
+            raise LookupError("no such row")
+        return value
+
+    class Filled(DictCache[str, int]):
+        prefix = "filled"
+
+        def __missing__(self, field: str) -> int:
+            return int(fills(None))
+
+    several = multi_cached("ids", Slow, lease=LONG)(lambda ids: fills(dict.fromkeys(ids, 1)))
+    failing = multi_cached("ids", Slow, lease=LONG)(lambda ids: fills(None))
+    calls: dict[str, Any] = {
+        "function": lambda: cached(Slow, key="{n}", lease=LONG)(lambda n: fills(n))(1),
+        "function that fails": lambda: cached(Slow, key="{n}", lease=LONG)(lambda n: fills(None))(1),
+        "many": lambda: several([1, 2]),
+        "many that fails": lambda: failing([1, 2]),
+        "field": lambda: Filled(1)["a"],
+    }
+    with server.client() as bare:
+        try:
+            if "fails" in kind or kind == "field":
+                with pytest.raises(LookupError):
+                    calls[kind]()
+            else:
+                assert calls[kind]()
+            wait_until(lambda: not bare.keys("rc:l:*"), seconds=2.5, what="the lease is given back")
+        finally:
+            bare.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_the_end_of_a_failed_computation_got_no_answer(proxy: Proxy, server: Server, sent: bool) -> None:
+    """Where the server has the mark, it stays for those that waited; where it has not, the lease is given back."""
+    f = cached(Slow, key="{n}", lease=LONG)(lambda n: fails())
+
+    def fails() -> int:
+        if sent:
+            proxy.cut_after_request(1, "EVAL")
+        else:
+            proxy.refuse()
+        raise LookupError("no such row")
+
+    with server.client() as bare:
+        with pytest.raises(LookupError):
+            f(1)
+        proxy.heal()
+        wait_until(lambda: not connection().flights.orphans, what="the background has told the server")
+        if sent:
+            assert proxy.cuts == 1
+            assert read_mark(bare.get(lease())) is not None
+        else:
+            assert not bare.exists(lease())
+    wait_until(closed, what="the breaker is closed")
+    with pytest.raises(LookupError):
+        quick(lambda: f(1))
 
 
 # -- an owner that goes away -------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 from rcollections import CacheMissError, CounterCache, DictCache, KeyCache, SetCache, cached, multi_cached
 from rcollections.testing import wait_until
+from tests.leases import leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +50,6 @@ class Source:
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
 def source(request: Any) -> Source:
     return Source(request.param)
-
-
-def leases(store: Any) -> list[bytes]:
-    return [key for key in store.raw("KEYS", "*") if b"rc:l:" in key]
 
 
 def test_of_a_function(store: Any, source: Source) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rcollections import DictCache, SetCache, connection
 from rcollections.plans import op as ops
 from rcollections.plans.collections import fields, hashes
-from rcollections.plans.effects import Batch, Call, Command, Hold, Script
+from rcollections.plans.effects import Batch, Call, Command, Hold, Now, Script
 from rcollections.plans.op import More, Op
 from tests.imports import PACKAGE
 from tests.trips import sent
@@ -225,6 +225,8 @@ def test_while_the_user_is_called_nothing_is_sent(store: Any) -> None:
             assert not trips
         elif isinstance(effect, Hold):
             reply = Holder()
+        elif isinstance(effect, Now):
+            reply = 0.0
         else:
             reply = connection().many(*effect) if isinstance(effect, Batch) else connection().one(effect)
     assert seen.count(Call) == 1

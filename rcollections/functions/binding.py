@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .counts import Counts
     from .holding import Holding
     from .options import Options
+    from .trouble import SourceTrouble
+    from .unstorable import Unstorable
     from .watching import Watching
 
 __all__ = ["Binding", "Bindings", "flights_of_threads"]
@@ -41,6 +43,8 @@ class Parts(Protocol):
     holding: Holding
     watching: Watching
     patience: Patience
+    trouble: SourceTrouble
+    unstorable: Unstorable
 
 
 class Binding(NamedTuple):
@@ -102,6 +106,11 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         soft_timeout=None if options.soft_timeout is None else seconds(options.soft_timeout),
         lease=parts.patience,
         cache_errors=options.cache_errors,
+        cooldown=seconds(options.cooldown),
+        trouble=parts.trouble,
+        sharing=connection.codec.shared(options.cache_errors),
+        strict=parts.unstorable.strict,
+        unstorable=parts.unstorable.tell,
         raises=options.on_error == "raise",
         # Where a value may be read back differently, the first caller gets the value that later callers get.
         round_trip=prototype.serializer is not None or not prototype.serialize or hasattr(cls, "normalize"),

@@ -58,6 +58,7 @@ class Counts:
             refused=c["refused"],
             errors=c["error"],
             invalidations=c["invalidate"],
+            unstorable=c["unstorable"],
         )
 
     def forget(self) -> None:

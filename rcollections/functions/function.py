@@ -18,7 +18,9 @@ from .counts import Counts
 from .holding import Holding
 from .identity import Identity
 from .options import checked
+from .trouble import SourceTrouble
 from .ttls import takes_arguments
+from .unstorable import Unstorable
 from .watching import Watching
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class Function:
         self.counts = Counts(self.options.name or name_of(fn), self.owner)
         self.holding = Holding(self.keys, self.owner, self.counts)
         self.watching = Watching(self.name, fn, asynchronous=self.owner.asynchronous)
+        self.trouble = SourceTrouble(self.name)
+        self.unstorable = Unstorable(self.name, self.options.unstorable)
         self._ttl: Any = self.options.ttl if takes_arguments(self.options.ttl) else None
         if self._ttl is not None and decorator != "@cached":
             raise ConfigError(f"{decorator} of {self.name}: ttl is a number of seconds, or a function of one value")

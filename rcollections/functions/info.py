@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheInfo"]
 
-MORE = ("stale", "waits", "computes", "stores", "refused", "errors", "invalidations")
+MORE = ("stale", "waits", "computes", "stores", "refused", "errors", "invalidations", "unstorable")
 
 
 class _Four(NamedTuple):
@@ -36,6 +36,7 @@ class CacheInfo(_Four):
     refused: int
     errors: int
     invalidations: int
+    unstorable: int
 
     def __new__(cls, hits: int, misses: int, maxsize: None = None, currsize: int = 0, **more: int) -> Self:
         """``more``: the counts that functools has not, 0 by default."""

@@ -34,6 +34,8 @@ class Options(NamedTuple):
     version: str = ""
     lease: Seconds = 3
     cache_errors: tuple[type[Exception], ...] = ()
+    cooldown: Seconds = 1
+    unstorable: str = "return"
     on_error: str = "compute"
     ignore_self: bool = False
     l1: bool | None = None
@@ -95,7 +97,7 @@ def checked(name: str, given: dict[str, Any], cls: type[BaseCache], decorator: s
         refuse("key", "is a str that is not empty, a template such as 'user:{id}', or a function of the arguments")
     if ttl is not None and not callable(ttl):
         _duration(refuse, "ttl", ttl)
-    for option in ("stale_while_revalidate", "stale_if_error", "lease"):
+    for option in ("stale_while_revalidate", "stale_if_error", "lease", "cooldown"):
         _duration(refuse, option, options[option])
     if not seconds(options["lease"]):
         refuse("lease", "is more than 0 seconds")
@@ -147,6 +149,8 @@ def _words(refuse: Callable[[str, str], None], options: dict[str, Any]) -> None:
     options["cache_errors"] = tuple(errors)
     if options["on_error"] not in ("compute", "raise"):
         refuse("on_error", f"is 'compute' or 'raise', not {options['on_error']!r}")
+    if options["unstorable"] not in ("return", "raise"):
+        refuse("unstorable", f"is 'return' or 'raise', not {options['unstorable']!r}")
     version = options["version"]
     if isinstance(version, bool) or not isinstance(version, (str, int)):
         refuse("version", "is a str")

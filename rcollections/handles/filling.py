@@ -109,7 +109,7 @@ class Fillable(Handle):
 
         namespace = t.connection.namespace
         beside = lease(namespace, key), channel(namespace, key)
-        return loads.fill(Load(name, key, *beside, t.connection.flights, make))
+        return loads.fill(Load(name, key, *beside, t.connection.flights, make, sharing=t.connection.codec.shared()))
 
     def _field_loader(self, field: object, compute: Callable[[], Any]) -> Plan[Any]:
         """Make one field by ``__missing__``, under a lease of its own; the value that is stored first counts."""
@@ -126,6 +126,7 @@ class Fillable(Handle):
 
         def load() -> Plan[Any]:
             flights, told = t.connection.flights, channel(t.connection.namespace, own)
-            return loads.fill(Load(name, key, own, told, flights, make, field=t.encode(field)))
+            about: dict[str, Any] = {"field": t.encode(field), "sharing": t.connection.codec.shared()}
+            return loads.fill(Load(name, key, own, told, flights, make, **about))
 
         return fields.made(t, field, load)

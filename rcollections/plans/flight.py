@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..errors import CacheError
     from .rounds import Signal
 
-__all__ = ["Flight"]
+__all__ = ["Flight", "Landing"]
 
 REFRESH = "refresh"
 FIRST_GATHER, LAST_GATHER = 0.02, 0.1  # seconds in which callers come together for one read
@@ -31,6 +31,19 @@ class Caller(Protocol):
     """One caller, as its flight knows it."""
 
     owes: Ticket | None  # the ticket of its queue, from the moment when it ends driving until it has woken the queue
+
+
+class Landing:
+    """The end of one driving caller."""
+
+    __slots__ = ("caller", "cool", "landed", "over", "ticket")
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.landed = False  # the queue is woken, or is about to be by somebody who sees to that
+        self.over = False  # the driving caller has gone
+        self.cool = False  # the source is not to be asked again yet, so a stale value serves
+        self.ticket: Ticket | None = None  # of the queue whose computation has failed
 
 
 class Flight:
@@ -131,34 +144,33 @@ class Flight:
             ticket.queued = True
             return ticket
 
-    def land(
-        self, error: BaseException | None = None, *, alone: bool = False, failed: CacheError | None = None
-    ) -> None:
-        """The driving caller has ended: wake the queue, with its error if it failed, or with that of the server.
+    def land(self, *, alone: bool = False, cool: bool = False, failed: CacheError | None = None) -> None:
+        """The driving caller has ended: the callers in the queue read for themselves.
 
-        Otherwise the callers in the queue read for themselves; with ``alone`` they compute for themselves.
+        ``alone``: they compute for themselves. ``cool``: they serve a stale value, if they have one.
         """
         with self._flights.lock:
-            if error is not None or alone or failed is not None:
+            if alone or cool or failed is not None:
                 self.last = self._queue()  # also for callers that have not queued yet
             caller = self.driver
             ticket = self._landed()
             if ticket is None:
                 return
-            ticket.error, ticket.alone, ticket.failed = error, alone, failed
-            if error is not None:
-                ticket.trace = error.__traceback__
+            ticket.alone, ticket.cool, ticket.failed = alone, cool, failed
         ticket.signal.set()
         if caller is not None:
             caller.owes = None
 
-    def land_reading(self) -> Ticket | None:
+    def land_reading(self, *, always: bool = False) -> Ticket | None:
         """The driving caller has ended, and sends a read for the queue now. Then it calls ``answer``, in any case.
 
-        A caller that comes from here on has no part in this read. None: no caller is in the queue.
+        A caller that comes from here on has no part in this read. None: no caller is in the queue. ``always``: the
+        driving caller needs the read itself, so the ticket is for those as well who have not queued yet.
         """
         with self._flights.lock:
             caller = self.driver
+            if always:
+                self._queue().queued = True
             ticket = self._landed()
             if ticket is None:
                 return None
@@ -171,6 +183,31 @@ class Flight:
         if caller is not None:
             caller.owes = None
         return None
+
+    def land_failing(self, landing: Landing) -> None:
+        """The computation has failed. The driving caller asks the server now whether callers in the queue may have its
+        error, and then calls ``fail``, in any case. A caller that comes from here on has no part in this.
+        """
+        with self._flights.lock:
+            if not landing.over and landing.ticket is None and self.driver is landing.caller:
+                self.last = self._queue()  # also for callers that have not queued yet
+                landing.ticket = self._landed()
+
+    def fail(self, landing: Landing, error: BaseException | None = None) -> None:
+        """Wake the queue of a computation that failed, with its error if they may have it (W3')."""
+        ticket = landing.ticket
+        if ticket is None:
+            return
+        ticket.error = error
+        if error is not None:
+            ticket.trace = error.__traceback__
+        ticket.signal.set()
+        landing.caller.owes = None
+
+    def close(self, landing: Landing) -> None:
+        """The driving caller goes; what it began in the background speaks for no queue any more."""
+        with self._flights.lock:
+            landing.over = True
 
     def answer(
         self, caller: Caller, ticket: Ticket, reply: object = None, error: CacheError | None = None, valid: bool = True

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..errors import CacheError
+    from .marks import Mark
 
 __all__ = ["Round", "Signal", "Ticket"]
 
@@ -40,7 +41,9 @@ class Ticket:
     ``signal`` is set when the driving caller has ended, and has read for the queue.
     """
 
-    __slots__ = ("alone", "error", "failed", "number", "queued", "read", "reply", "signal", "trace", "turn")
+    __slots__ = (
+        "alone", "cool", "error", "failed", "mark", "number", "queued", "read", "reply", "signal", "trace", "turn",
+    )  # fmt: skip
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
@@ -52,4 +55,6 @@ class Ticket:
         self.failed: CacheError | None = None
         self.error: BaseException | None = None  # that the driving caller's computation raised
         self.trace: TracebackType | None = None  # the traceback of ``error``
+        self.mark: Mark | None = None  # of the computation in another process that was waited for: it has no result
+        self.cool = False  # the source is not to be asked again yet, so a stale value serves
         self.alone = False  # the result is not to be stored: each caller computes for itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..values import Codec
+from ..values.shared import SharedErrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,10 @@ class Codecs:
             keyring=self._keyring,
             signed=signed,
         )
+
+    def shared(self, declared: tuple[type[Exception], ...] = ()) -> SharedErrors:
+        """What carries exceptions to callers that wait in other processes; ``declared`` beside those registered."""
+        return SharedErrors(self._keyring, declared)
 
     @property
     def has_key(self) -> bool:

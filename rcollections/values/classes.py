@@ -17,13 +17,16 @@ from ..errors import ConfigError, DecodeError, EncodeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["class_at", "is_dataclass", "is_namedtuple", "path_of", "register"]
+__all__ = [
+    "class_at", "is_dataclass", "is_namedtuple", "name_of", "path_of", "register", "registered_at", "registered_errors",
+]  # fmt: skip
 
 C = TypeVar("C", bound=type)
 
 # Paths are compared with dots only: "shop.models:Color" on the wire is "shop.models.Color" here.
 _classes: dict[str, type] = {}
 _names: dict[type, str] = {}
+_errors: tuple[type[Exception], ...] = ()  # the exception types among them
 
 
 @overload
@@ -31,11 +34,12 @@ def register(cls: C) -> C: ...
 @overload
 def register(*, name: str) -> Callable[[C], C]: ...
 def register(cls: C | None = None, *, name: str | None = None) -> C | Callable[[C], C]:
-    """Make an Enum, namedtuple or dataclass known by a path, so that its values can come back.
+    """Make an Enum, namedtuple, dataclass or exception type known by a path, so that its values can come back.
 
     Needed for classes inside functions, and for values that may be read before the module of their
-    class is imported. ``name=`` is the path that the class travels under instead of its own path: the old
-    path after a move. A class may have several names: each of them is read, the first is written.
+    class is imported. A registered exception that a cached function raises reaches the callers that wait in
+    other processes, with its arguments. ``name=`` is the path that the class travels under instead of its own
+    path: the old path after a move. A class may have several names: each of them is read, the first is written.
 
     >>> @register(name="shop.models.Color")
     ... class Colour(Enum):
@@ -49,14 +53,18 @@ def register(cls: C | None = None, *, name: str | None = None) -> C | Callable[[
 
 
 def _register(cls: C, name: str | None) -> C:
-    if not isinstance(cls, type) or not (issubclass(cls, Enum) or is_namedtuple(cls) or is_dataclass(cls)):
-        raise ConfigError("register takes an Enum, a namedtuple or a dataclass")
+    global _errors
+    error = isinstance(cls, type) and issubclass(cls, Exception)
+    if not isinstance(cls, type) or not (error or issubclass(cls, Enum) or is_namedtuple(cls) or is_dataclass(cls)):
+        raise ConfigError("register takes an Enum, a namedtuple, a dataclass or an exception type")
     path = name or _own_path(cls)
     known = _classes.get(_dotted(path))
     if known is not None and _own_path(known) != _own_path(cls):
         raise ConfigError(f"{path} is registered already, for another class")
     # A class that a reload or a notebook cell defined again takes the place of the old class.
     _classes[_dotted(path)] = cls
+    if issubclass(cls, Exception) and cls not in _errors:
+        _errors = (*(each for each in _errors if each is not known), cls)
     if name is not None or cls not in _names:
         _names.setdefault(cls, path)
     return cls
@@ -70,6 +78,21 @@ def path_of(cls: type) -> str:
             f"the class {path} would not be found again by this path; decorate it with @rcollections.register"
         )
     return path
+
+
+def name_of(cls: type) -> str | None:
+    """The path that ``cls`` was registered under; None for a class that was not."""
+    return _names.get(cls)
+
+
+def registered_at(path: str) -> type | None:
+    """The class that was registered under this path."""
+    return _classes.get(_dotted(path))
+
+
+def registered_errors() -> tuple[type[Exception], ...]:
+    """The exception types that were registered."""
+    return _errors
 
 
 def class_at(path: str) -> type:

@@ -11,18 +11,19 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DecodeError, EncodeError
+from .classes import name_of, registered_at
 from .interruptions import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["dump_error", "load_error"]
+__all__ = ["dump_error", "load_declared", "load_error"]
 
 
 def dump_error(error: BaseException, dumps: Callable[[object, bytes], bytes]) -> bytes:
     """The bytes of an exception; EncodeError for one that would not come back as it is."""
     kind = type(error)
-    path = f"{kind.__module__}:{kind.__qualname__}"
+    path = name_of(kind) or f"{kind.__module__}:{kind.__qualname__}"
     if _found(path) is not kind:
         raise EncodeError(f"{kind.__name__} cannot be cached: its type is not found under its path in a module")
     made_of, state = _parts(error)
@@ -46,15 +47,31 @@ def load_error(
 
     DecodeError if no module that is already imported has its type, or if the bytes cannot be read.
     """
-    end = 2 + int.from_bytes(data[:2], "big")
+    kind = _kind_in(data)
+    if kind is None:
+        raise DecodeError("the type of a cached exception is not known in this process")
+    return _loaded(kind, data, load) if issubclass(kind, declared) else None
+
+
+def load_declared(
+    data: bytes, load: Callable[[bytes, bytes], object], declared: tuple[type[BaseException], ...]
+) -> BaseException | None:
+    """The same for what other processes share: a type that is not known here is not declared here either."""
+    kind = _kind_in(data)
+    return None if kind is None or not issubclass(kind, declared) else _loaded(kind, data, load)
+
+
+def _kind_in(data: bytes) -> type[BaseException] | None:
+    """The type that these bytes name, if it is an exception that this process has; nothing else is read."""
     try:
-        kind = _found(data[2:end].decode())
+        kind = _found(data[2 : 2 + int.from_bytes(data[:2], "big")].decode())
     except UnicodeDecodeError as error:
         raise DecodeError("these bytes are no cached exception") from error
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-        raise DecodeError("the type of a cached exception is not known in this process")
-    if not issubclass(kind, declared):
-        return None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseException) else None
+
+
+def _loaded(kind: type[BaseException], data: bytes, load: Callable[[bytes, bytes], object]) -> BaseException:
+    end = 2 + int.from_bytes(data[:2], "big")
     read = load(data[end:], data[2:end])
     if not (isinstance(read, (tuple, list)) and len(read) == 3):
         raise DecodeError("these bytes are no cached exception")
@@ -92,7 +109,13 @@ def _made(kind: type[BaseException], made_of: Any, args: Any, state: Any) -> Bas
 
 
 def _found(path: str) -> object:
-    """What stands under this path, in modules that are imported. No ``__getattr__`` of a module is asked."""
+    """What is registered under this path, or stands under it in modules that are imported.
+
+    No ``__getattr__`` of a module is asked.
+    """
+    registered = registered_at(path)
+    if registered is not None:
+        return registered
     module, _, name = path.partition(":")
     place: object = sys.modules.get(module)
     for part in name.split("."):

@@ -17,10 +17,10 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ERROR", "SIGNED", "VALUE", "Keyring", "parse_keys", "place"]
+__all__ = ["ERROR", "SHARED", "SIGNED", "VALUE", "Keyring", "parse_keys", "place"]
 
 SIGNED = b"\xc1S"  # the two bytes that signed values begin with
-VALUE, ERROR = 0, 1  # kinds: a value, or an exception that is cached like one
+VALUE, ERROR, SHARED = 0, 1, 2  # kinds: a value, an exception cached like one, an exception for waiting callers
 
 SHORTEST = 16  # bytes of a key
 TAG_SIZE = 16  # bytes of a signature

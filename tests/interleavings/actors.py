@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rcollections.errors import CacheError
 from rcollections.plans.effects import Hold
 from rcollections.plans.functions.values import dump
-from tests.interleavings.parts import KEY, LEASE, Boom, Change
+from tests.interleavings.parts import KEY, LEASE, Boom, Change, Shared
 from tests.interleavings.promises import BY_HAND, Broken
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "changer",
     "clearer",
     "failing",
+    "missing",
     "putter",
     "reader",
     "refresher",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Life = Any
+
+SHARED = Shared()
 
 
 def reader(**options: Any) -> Life:
@@ -46,7 +49,9 @@ def calling(w: World, job: Job[Any]) -> Plan[None]:
     floor = w.promises.begins()
     try:
         value = yield from w.parts.call.call(job)
-    except Boom:
+    except Boom as boom:
+        if boom.args:
+            w.promises.raised(boom.args[0], floor)
         return
     w.promises.returned(value, floor)
 
@@ -67,6 +72,20 @@ def failing(**options: Any) -> Life:
     return reader(fn=fail, **options)
 
 
+def missing(**options: Any) -> Life:
+    """Calls a function that raises until the source has changed: there is no such row yet."""
+
+    def life(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
+        def fn() -> int:
+            if w.source < 2:
+                raise Boom(w.source)
+            return w.source
+
+        return calling(w, job(fn=fn, **{"sharing": SHARED, **options}))
+
+    return life
+
+
 def refresher(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
     """Recomputes, whatever is there."""
     one = job()
@@ -75,8 +94,8 @@ def refresher(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
     w.promises.returned(value, floor)
 
 
-def changer(how: str, then_calls: bool = False) -> Life:
-    """Changes the source and tells the cache: ``delete`` or ``expire``."""
+def changer(how: str, then_calls: bool = False, of: Life = None) -> Life:
+    """Changes the source and tells the cache: ``delete`` or ``expire``; then it may call, or live the life ``of``."""
 
     def life(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
         one = job()
@@ -87,7 +106,7 @@ def changer(how: str, then_calls: bool = False) -> Life:
             return  # nothing is promised to one whose call raised
         w.promises.invalidated(version, stale_may_be_served=how == "expire")
         if then_calls:
-            yield from calling(w, one)
+            yield from calling(w, one) if of is None else of(w, job)
 
     return life
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from rcollections.plans.marks import read_mark
 from tests.interleavings.scripts import stamp
 
 if TYPE_CHECKING:
@@ -71,8 +72,10 @@ def guard_open(m: Model, keys: Words, args: Words) -> list[Any]:
     if mode == b"load":
         if loaded(m, found, current, key):
             return [b"loaded", b""]
-        if m.set(lease, token, b"NX", b"PX", lease_ms) is None:
-            return [b"wait", m.pttl(lease)]
+        held = m.get(lease)
+        if held is not None and read_mark(held) is None:
+            return [b"wait", m.pttl(lease), held]
+        m.set(lease, token, b"PX", lease_ms)
     mark = found[: len(current) + 8] or current + fresh
     flag = found[len(current) + 8 :]
     if flag != b"E":

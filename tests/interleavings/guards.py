@@ -10,6 +10,7 @@ from tests.interleavings.actors import (
     changer,
     clearer,
     failing,
+    missing,
     putter,
     reader,
     refresher,
@@ -26,8 +27,10 @@ from tests.interleavings.unguarded import (
     EagerFlights,
     LateFlights,
     begin_politely,
+    delete_but_marks,
     delete_entry_only,
     expire_entry_only,
+    fetch_at_once,
     fetch_over,
     fetch_unseen,
     free_anyway,
@@ -50,7 +53,7 @@ class Guard(NamedTuple):
     scenario: Scenario
 
 
-CALL, DELETE, WRITE = reader(), changer("delete"), writer
+CALL, DELETE, WRITE, MISSING = reader(), changer("delete"), writer, missing()
 
 
 def case(*processes: tuple[Any, ...], **settings: Any) -> Scenario:
@@ -59,6 +62,7 @@ def case(*processes: tuple[Any, ...], **settings: Any) -> Scenario:
 
 TAGGED: dict[str, Any] = {"tags": (TAG,)}
 OLD_STAMP = stored(grace=50_000, left=40_000, tags=(TAG,))  # stale for 10 s, hard end in 40 s
+OLD = stored(grace=50_000, left=40_000)
 STALE = stored(grace=3_000, left=1_000)  # stale for 2 s, gone in 1 s
 ENDING = stored(grace=10_000, left=8_500)  # stale for 1.5 s
 SILENCE: dict[str, Any] = {
@@ -69,9 +73,9 @@ WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": T
 GUARDS: dict[str, Guard] = {
     "join-validates": Guard(
         lambda: plans(
-            ("driving", "return ((yield from _own(job, token, stamps, seen)),)\n",
-             "job.recipe.flights.result = (yield from _own(job, token, stamps, seen))\n"
-             "            return (job.recipe.flights.result,)\n"),
+            ("driving", "return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing))),), b\"\"\n",
+             "job.recipe.flights.result = yield from _own(job, answer, seen, lambda: None)\n"
+             "            return (job.recipe.flights.result,), b\"\"\n"),
             ("call", "            found = ticket.reply if ticket.read else",
              "            return job.recipe.flights.result\n            found = ticket.reply if ticket.read else"),
         ),
@@ -98,7 +102,8 @@ GUARDS: dict[str, Guard] = {
     ),
     "the queue outlives its driver": Guard(
         lambda: plans(
-            ("sharing", "        flight.answer(caller, ticket, valid=False)\n        raise\n", "        raise\n"),
+            ("sharing", "        flight.answer(caller, ticket, valid=False)\n        raise\n    if ticket.mark is not",
+             "        raise\n    if ticket.mark is not"),
             ("flight", "self.answer(caller, caller.owes, valid=False)", "pass"),
         ),
         case((CALL, CALL), cancels=1, may_cancel=(0, 1)),
@@ -244,8 +249,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "free after errors": Guard(
         lambda: plans(
-            ("lease", "        if data is None:\n            yield from free(job, token)\n        else:\n"
-             "            yield from _put(job, token, stamps, ERROR, data, ms, held)\n", ""),
+            ("lease", "        shared = yield from free(job, token, mark=mark)\n", "        shared = False\n"),
         ),
         case((failing(),), (CALL,), prompt=True),
     ),
@@ -268,7 +272,37 @@ GUARDS: dict[str, Guard] = {
         case((WRITE,), (CALL,), evict=(LEASE,)),
     ),
     "convoy": Guard(
-        lambda: plans(("driving", "            flight.land(failure)\n", "            flight.land()\n")),
+        lambda: plans(("driving", "flight.fail(landing, failure if shared else None)",
+                       "flight.fail(landing)")),
         case((failing(), failing()), fails=True),
+    ),
+    "old errors, in the process": Guard(
+        lambda: plans(("driving", "failure if shared else None", "failure")),
+        case((MISSING, MISSING), (DELETE,)),
+    ),
+    "old errors, of those who come while it fails": Guard(
+        lambda: plans(
+            ("lease", "        if ending is not None:\n            ending()\n", ""),
+            ("lease", "        shared = yield from free(job, token, mark=mark)\n",
+             "        shared = yield from free(job, token, mark=mark)\n"
+             "        if ending is not None:\n            ending()\n"),
+        ),
+        case((MISSING, changer("delete", then_calls=True, of=MISSING))),
+    ),
+    "old errors, between processes": Guard(
+        lambda: plans(("marks", 'mark.stamps == b"".join(each or b"" for each in stamps)', "True")),
+        case((MISSING,), (MISSING,), (bumper(TAG),), **TAGGED),
+    ),
+    "what deletes drops the mark": Guard(
+        lambda: scripts(entry_delete=delete_but_marks),
+        case((MISSING,), (MISSING, changer("delete", then_calls=True, of=MISSING))),
+    ),
+    "only a token is waited for": Guard(
+        lambda: plans(("driving", "while held is not None and read_mark(held) is None:", "while held is not None:")),
+        case((failing(),), (CALL,), prompt=True),
+    ),
+    "cooldown": Guard(
+        lambda: scripts(entry_fetch=fetch_at_once),
+        case((failing(),), (failing(),), after=(), initial=OLD, options={"sie": 50.0}, window=50_000, computations=1),
     ),
 }  # fmt: skip

@@ -21,6 +21,7 @@ PACKAGE = "rcollections.plans"
 # Each before those that import it.
 MODULES = {
     "op": "op",
+    "marks": "marks",
     "entries": "entries",
     "rounds": "rounds",
     "orphans": "orphans",
@@ -30,6 +31,7 @@ MODULES = {
     "flight": "flight",
     "flights": "flights",
     "bump": "tags",
+    "ended": "functions.ended",
     "reads": "functions.reads",
     "sharing": "functions.sharing",
     "lease": "functions.lease",
@@ -43,6 +45,7 @@ MODULES = {
     "guards": "guards",
     "expanded": "expanded",
     "through": "through",
+    "loading": "collections.loading",
     "loads": "collections.loads",
     "strings": "collections.strings",
 }

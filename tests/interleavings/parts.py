@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANNEL", "GUARD", "KEY", "LEASE", "Actor", "Ask", "Boom", "Cancelled", "Change", "Handle", "Held", "Process",
-    "Signal",
+    "Shared", "Signal",
 ]  # fmt: skip
 
 KEY, LEASE, GUARD, CHANNEL = "f", "rc:l:{f}", "rc:g:{f}", "rc:w:f"
@@ -23,6 +23,16 @@ KEY, LEASE, GUARD, CHANNEL = "f", "rc:l:{f}", "rc:g:{f}", "rc:w:f"
 
 class Boom(Exception):
     """What the user's function raises."""
+
+
+class Shared:
+    """Carries ``Boom`` to other processes."""
+
+    def dump(self, error: BaseException, _key: str, _token: bytes) -> bytes | None:
+        return b"%d" % error.args if isinstance(error, Boom) and error.args else None
+
+    def load(self, data: bytes, _key: str, _token: bytes) -> BaseException | None:
+        return Boom(int(data))
 
 
 class Cancelled(BaseException):
@@ -195,6 +205,7 @@ class Actor:
         self.clock = 0  # what it read last
         self.spared = False
         self.failed = False  # a message of his got no answer
+        self.unkept = False  # it has seen a mark: it may compute without a lease, and nothing of it is kept
 
     @property
     def running(self) -> bool:
@@ -236,5 +247,5 @@ class Actor:
         reply = (self.reply, self.error) if self.replied else None
         return (
             self.plan, self.effect, list(self.batch), reply, self.until, self.held, self.handle, self.draws, self.began,
-            self.note, self.spared, self.failed, self.clock,
+            self.note, self.spared, self.failed, self.clock, self.unkept,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcollections.plans.effects import Script, Wait
 from rcollections.plans.entries import unpack
+from rcollections.plans.marks import read_mark
 from tests.interleavings.parts import KEY, LEASE
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Promises:
         if word == "stale" and (when >= there or when - fresh >= window):
             raise Broken(f"{value} is stale since {fresh} ms, gone at {there} ms, and was given at {when} ms")
 
+    def raised(self, version: int, floors: tuple[int, int]) -> None:
+        """A call raises what the source of this version makes the function raise: that must not be too old either."""
+        if version < max(floors):
+            raise Broken(f"a call raised the error of {version}, although {max(floors)} was told before it began")
+
     def noted(self, word: str, _key: str, _error: BaseException | None = None) -> None:
         """What a job tells its counters."""
         actor = self.world.current
@@ -96,8 +102,9 @@ class Promises:
         if scenario.fails:
             self._spare(actor)
         held = actor.held
-        if (held is None or held.used) and not actor.failed:  # without a server everybody computes for himself
-            raise Broken("somebody computes without having asked for the lease")
+        if (held is None or held.used) and not actor.failed and not actor.unkept:
+            raise Broken("somebody computes without having asked for the lease")  # without a server everybody does
+        actor.unkept = False
         if held is not None:
             held.used = True
 
@@ -115,6 +122,8 @@ class Promises:
     def served(self, actor: Actor | None, step: Any, reply: Any) -> None:
         """The server carried out a step."""
         if not isinstance(step, Script):
+            if actor is not None and step.args[0] == "GET" and step.args[1] == LEASE:
+                actor.unkept = read_mark(reply) is not None
             if step.args[0] in ("UNLINK", "DEL") and {LEASE, LEASE.encode()} & {*step.args}:
                 self.holder = None
             elif step.args[0] == "SET" and step.args[1] == KEY:

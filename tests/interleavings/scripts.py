@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rcollections.plans.marks import ALONE, read_mark
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,25 +54,37 @@ def put(m: Model, key: bytes, value: bytes, ttl: bytes) -> None:
 
 def entry_fetch(m: Model, keys: Words, args: Words) -> list[Any]:
     entry, lease, *tags = keys
-    token, lease_ms, tag_ms, mode, early, *news = args
+    token, lease_ms, tag_ms, mode, early, window, *news = args
     current = stamps(m, tags, tag_ms, news)
-    data, left = m.get(entry), -2
+    data, left, late = m.get(entry), -2, None
     known = None if data is None else read_entry(data)
     if known is not None and known[1] == current:
         left = m.pttl(entry)
         soft = left - known[0]
         fresh = known[0] == 0 or left < 0 or soft > 0
+        late = None if fresh else -soft
         if mode == b"early" and left >= 0 and soft < int(early):
             fresh = False
         if fresh and mode != b"force":
-            return [b"hit", data, current, left, 0]
+            return [b"hit", data, current, left, 0, b""]
     else:
         data = None
-    if mode == b"force":
-        m.set(lease, token, b"PX", lease_ms)
-    elif m.set(lease, token, b"NX", b"PX", lease_ms) is None:
-        return [b"wait", data or b"", current, left, m.pttl(lease)]
-    return [b"lease", data or b"", current, left, 0]
+    held, failures = m.get(lease), 0
+    mark = read_mark(held)
+    if mark is not None:
+        failures = mark.failures
+        ms = mark.cool - mark.life + m.pttl(lease)
+        if ms > 0 and mode != b"force":
+            if mode == b"early":
+                return [b"cool", data or b"", current, left, ms, b""]
+            if mark.kind == ALONE:
+                return [b"alone", data or b"", current, left, ms, b""]
+            if late is not None and late < int(window):
+                return [b"cool", data, current, left, ms, b""]
+    elif held is not None and mode != b"force":
+        return [b"wait", data or b"", current, left, m.pttl(lease), held]
+    m.set(lease, token, b"PX", lease_ms)
+    return [b"lease", data or b"", current, left, failures, b""]
 
 
 def entry_store(m: Model, keys: Words, args: Words) -> list[Any]:
@@ -128,10 +142,13 @@ def entry_expire(m: Model, keys: Words, args: Words) -> list[Any]:
 
 def lease_free(m: Model, keys: Words, args: Words) -> list[Any]:
     if m.get(keys[0]) != args[0]:
-        return [b"refused"]
-    m.unlink(keys[0])
+        return [b"refused", b""]
+    if len(args) > 2:
+        m.set(keys[0], args[2], b"PX", args[3])
+    else:
+        m.unlink(keys[0])
     m.publish(args[1])
-    return [b"ok"]
+    return [b"ok", b"".join(m.get(tag) or b"missing" for tag in keys[1:])]
 
 
 def lease_renew(m: Model, keys: Words, args: Words) -> list[Any]:

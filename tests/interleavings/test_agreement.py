@@ -9,6 +9,7 @@ import pytest
 
 from rcollections.plans.effects import Command, Script
 from rcollections.plans.entries import ERROR, VALUE, Entry, pack
+from rcollections.plans.marks import ALONE, NAMED, THROWN, Mark
 from rcollections.wire.signals import Signal
 from tests.interleavings.model import Model
 
@@ -50,17 +51,19 @@ def step(rng: random.Random, model: Model) -> Command | Script:
     news = tuple(some(rng) for _ in tags)
     tag_ms, ttl, lease_ms = rng.choice(TAG_MS), rng.choice((0, *LEFT)), 70_000
     key = rng.choice(KEYS)
+    window = rng.choice((0, 40_000))
     mode, early = rng.choice(("miss", "early", "force")), rng.choice((-1, 30_000))
     return rng.choice(
         (
-            Script("entry_fetch", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, mode, early, *news)),
-            Script("entry_fetch", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, "miss", -1, *news)),
+            Script("entry_fetch", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, mode, early, window, *news)),
+            Script("entry_fetch", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, "miss", -1, 0, *news)),
             Script("entry_store", (ENTRY, LEASE), (token, entry(rng, known), ttl, CHANNEL)),
             Script("entry_put", (ENTRY, LEASE, *tags), (head(rng, len(tags)), b"put", ttl, tag_ms, CHANNEL, *news)),
             Script("entry_begin", (ENTRY, LEASE, *tags), (token, lease_ms, tag_ms, *news)),
             Script("entry_delete", (ENTRY, LEASE), (CHANNEL,)),
             Script("entry_expire", (ENTRY, LEASE), (CHANNEL,)),
-            Script("lease_free", (LEASE,), (token, CHANNEL)),
+            Script("lease_free", (LEASE, *tags), (token, CHANNEL)),
+            Script("lease_free", (LEASE, *tags), (token, CHANNEL, *mark(rng, token))),
             Script("lease_renew", (LEASE,), (token, 90_000)),
             Script("lock_take", (LOCK, COUNTER), (owner, lease_ms, 95_000)),
             Script("lock_free", (LOCK, COUNTER), (owner, CHANNEL, 95_000)),
@@ -77,6 +80,12 @@ def step(rng: random.Random, model: Model) -> Command | Script:
             Command(("SET", ENTRY, entry(rng, known), "PX", rng.choice(LEFT))),
         )
     )
+
+
+def mark(rng: random.Random, token: bytes) -> tuple[bytes, int]:
+    """What a computation leaves that has no result, and how long; its ends are far from those of ``LEFT``."""
+    left = Mark(rng.choice((THROWN, NAMED, ALONE)), token, b"", b"content", rng.randrange(3), rng.choice((0, 75_000)))
+    return left.pack(), left.life + 30_000 * (not left.cool)
 
 
 def head(rng: random.Random, tags: int) -> bytes:

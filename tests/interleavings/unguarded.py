@@ -6,6 +6,7 @@ from typing import Any
 
 from rcollections.plans.flight import Flight
 from rcollections.plans.flights import Flights
+from rcollections.plans.marks import read_mark
 from tests.interleavings.guarded_scripts import guard_open
 from tests.interleavings.scripts import SCRIPTS, put, stamps
 
@@ -16,8 +17,10 @@ __all__ = [
     "LateFlights",
     "begin_politely",
     "clear_data_only",
+    "delete_but_marks",
     "delete_entry_only",
     "expire_entry_only",
+    "fetch_at_once",
     "fetch_over",
     "fetch_unseen",
     "free_anyway",
@@ -40,6 +43,22 @@ def store_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
 def delete_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
     m.publish(args[0])
     return [b"ok", m.unlink(keys[0])]
+
+
+def delete_but_marks(m: Any, keys: Any, args: Any) -> list[Any]:
+    """What a computation has left stays."""
+    lease = m.data.get(keys[1])
+    reply = SCRIPTS["entry_delete"](m, keys, args)
+    if lease is not None and read_mark(lease[0]) is not None:
+        m.data[keys[1]] = lease
+    return reply
+
+
+def fetch_at_once(m: Any, keys: Any, args: Any) -> list[Any]:
+    """The source is asked, however lately it has failed."""
+    if read_mark(m.get(keys[1])) is not None:
+        m.unlink(keys[1])
+    return SCRIPTS["entry_fetch"](m, keys, args)
 
 
 def put_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
@@ -75,7 +94,7 @@ def renew_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
 def free_anyway(m: Any, keys: Any, args: Any) -> list[Any]:
     m.unlink(keys[0])
     m.publish(args[1])
-    return [b"ok"]
+    return [b"ok", b""]
 
 
 def begin_politely(m: Any, keys: Any, args: Any) -> list[Any]:
@@ -96,7 +115,7 @@ def expire_entry_only(m: Any, keys: Any, args: Any) -> list[Any]:
 
 def remake_tags(m: Any, keys: Any, args: Any) -> list[Any]:
     """FETCH makes its tags anew, although they are there."""
-    for tag, new in zip(keys[2:], args[5:], strict=True):
+    for tag, new in zip(keys[2:], args[6:], strict=True):
         m.set(tag, new)
     return SCRIPTS["entry_fetch"](m, keys, args)
 

@@ -210,7 +210,7 @@ class World(Mishaps):
             if isinstance(effect, Now) and not self.scenario.ticks:
                 reply = self.clock(actor)
             elif isinstance(effect, Now):
-                actor.reply, actor.replied = self.clock(actor), True
+                actor.reply, actor.error, actor.replied = self.clock(actor), None, True
                 return None
             elif isinstance(effect, Hold):
                 reply = actor.held = Held(*effect)

@@ -8,6 +8,7 @@ import pytest
 
 from rcollections.plans.effects import Script
 from rcollections.plans.entries import VALUE, Entry, pack
+from rcollections.plans.marks import ALONE, NAMED, THROWN, Mark, read_mark
 
 ENTRY, LEASE, CHANNEL = "f", "rc:l:{f}", "rc:w:f"
 BOTH = (ENTRY, LEASE)
@@ -21,9 +22,15 @@ def run(store: Any, name: str, keys: tuple[str, ...], *args: Any) -> Any:
 
 
 def fetch(
-    store: Any, token: bytes, *tags: str, mode: str = "miss", early: int = -1, news: tuple[bytes, ...] = ()
+    store: Any,
+    token: bytes,
+    *tags: str,
+    mode: str = "miss",
+    early: int = -1,
+    window: int = 0,
+    news: tuple[bytes, ...] = (),
 ) -> Any:
-    return run(store, "entry_fetch", (*BOTH, *tags), token, LEASE_MS, TAG_MS, mode, early, *news)
+    return run(store, "entry_fetch", (*BOTH, *tags), token, LEASE_MS, TAG_MS, mode, early, window, *news)
 
 
 def near(ms: int, expected: int) -> bool:
@@ -43,11 +50,11 @@ def entry(value: bytes = b"v", grace: int = 0, stamps: tuple[bytes, ...] = ()) -
 
 def test_entry_fetch_gives_one_lease(store: Any) -> None:
     """The first gets it, for the time that it asked for; the second is told to wait, and how long at most."""
-    assert fetch(store, b"token-01") == [b"lease", b"", b"", -2, 0]
+    assert fetch(store, b"token-01") == [b"lease", b"", b"", -2, 0, b""]
     assert store.raw("GET", LEASE) == b"token-01"
     assert near(ttl(store, LEASE), LEASE_MS)
-    word, data, stamps, left, lease_left = fetch(store, b"token-02")
-    assert (word, data, stamps, left) == (b"wait", b"", b"", -2)
+    word, data, stamps, left, lease_left, owner = fetch(store, b"token-02")
+    assert (word, data, stamps, left, owner) == (b"wait", b"", b"", -2, b"token-01")
     assert near(lease_left, LEASE_MS)
     assert store.raw("GET", LEASE) == b"token-01"
 
@@ -56,7 +63,7 @@ def test_entry_fetch_looks_again(store: Any) -> None:
     """What is there, and valid, is the answer, an empty value too; no lease is taken."""
     for value in (b"v", b""):
         store.raw("SET", ENTRY, value)
-        assert fetch(store, b"token-01") == [b"hit", value, b"", -1, 0]
+        assert fetch(store, b"token-01") == [b"hit", value, b"", -1, 0, b""]
     assert store.raw("EXISTS", LEASE) == 0
 
 
@@ -76,7 +83,7 @@ def test_entry_fetch_lengthens_tags_below_half(store: Any) -> None:
     fetch(store, b"token-01", A, B, news=(S3, S3))
     assert near(ttl(store, A), TAG_MS)
     assert near(ttl(store, B), 60_000)
-    run(store, "entry_fetch", (*BOTH, A), b"token-02", LEASE_MS, 0, "miss", -1, S3)
+    run(store, "entry_fetch", (*BOTH, A), b"token-02", LEASE_MS, 0, "miss", -1, 0, S3)
     assert ttl(store, A) == -1
 
 
@@ -105,7 +112,7 @@ def test_entry_fetch_tells_stale_from_fresh(store: Any) -> None:
     store.raw("SET", ENTRY, data, "PX", 90_000)
     assert fetch(store, b"token-01")[:2] == [b"hit", data]
     store.raw("PEXPIRE", ENTRY, 40_000)
-    word, seen, _, left, _ = fetch(store, b"token-01")
+    word, seen, _, left, *_ = fetch(store, b"token-01")
     assert (word, seen) == (b"lease", data)
     assert near(left, 40_000)
     assert fetch(store, b"token-02")[:2] == [b"wait", data]
@@ -119,6 +126,92 @@ def test_entry_fetch_early_and_force(store: Any) -> None:
     assert fetch(store, b"token-02", mode="early", early=50_000)[0] == b"wait"
     assert fetch(store, b"token-03", mode="force")[:2] == [b"lease", b"v"]
     assert store.raw("GET", LEASE) == b"token-03"
+
+
+# -- marks: what FREE leaves in the key of a lease ---------------------------------------------------
+
+
+def leave(store: Any, mark: Mark) -> None:
+    """The computation of ``token-01`` ends without a result."""
+    store.raw("SET", LEASE, b"token-01")
+    reply = run(store, "lease_free", (LEASE,), b"token-01", CHANNEL, mark.pack(), mark.life)
+    assert reply == [b"ok", b""]
+    assert near(ttl(store, LEASE), mark.life)
+
+
+def test_a_mark_is_no_lease(store: Any) -> None:
+    """Whoever comes new takes its place, and hears how often the computation has failed."""
+    for failures in (1, 7):
+        leave(store, Mark(NAMED, b"token-01", b"", b"ValueError", failures, 30_000))
+        assert fetch(store, b"token-02") == [b"lease", b"", b"", -2, failures, b""]
+        assert store.raw("GET", LEASE) == b"token-02"
+        assert fetch(store, b"token-03")[0] == b"wait"
+
+
+def test_a_mark_spares_the_source(store: Any) -> None:
+    """While it is new, whoever may serve a stale value gets that; not a refresh, and not past the window."""
+    data = entry(grace=50_000)
+    mark = Mark(NAMED, b"token-01", b"", b"ValueError", 1, 30_000)
+    store.raw("SET", ENTRY, data, "PX", 40_000)  # stale for 10 s
+    leave(store, mark)
+    word, seen, _, _, ms, _ = fetch(store, b"token-02", window=20_000)
+    assert (word, seen) == (b"cool", data)
+    assert near(ms, 30_000)
+    assert fetch(store, b"token-02", mode="early", early=60_000)[0] == b"cool"
+    assert store.raw("GET", LEASE) == mark.pack()
+    assert fetch(store, b"token-02", window=5_000)[0] == b"lease"
+    leave(store, mark)
+    assert fetch(store, b"token-02", mode="force", window=20_000)[0] == b"lease"
+    leave(store, mark)
+    store.raw("PEXPIRE", LEASE, 29_000)  # as if 31 s had passed
+    reply = fetch(store, b"token-02", window=20_000)
+    assert (reply[0], reply[4]) == (b"lease", 1)
+
+
+def test_a_mark_of_what_cannot_be_stored(store: Any) -> None:
+    """Its lease is passed by: everybody is to compute at once."""
+    leave(store, Mark(ALONE, b"token-01", b"", cool=60_000))
+    assert fetch(store, b"token-02")[0] == b"alone"
+    assert fetch(store, b"token-02", mode="early")[0] == b"cool"
+    assert fetch(store, b"token-02", mode="force")[0] == b"lease"
+    leave(store, Mark(ALONE, b"token-01", b""))
+    assert fetch(store, b"token-02")[0] == b"lease"
+
+
+@pytest.mark.parametrize("how", ["entry_delete", "entry_expire", "entry_put", "entry_begin"])
+def test_what_changes_the_entry_drops_the_mark(store: Any, how: str) -> None:
+    """An error of before is nobody's any more."""
+    leave(store, Mark(NAMED, b"token-01", b"", b"ValueError", 1, 30_000))
+    arguments: dict[str, tuple[Any, ...]] = {
+        "entry_put": (b"", b"v", 0, TAG_MS, CHANNEL), "entry_begin": (b"token-02", LEASE_MS, TAG_MS),
+    }  # fmt: skip
+    run(store, how, BOTH, *arguments.get(how, (CHANNEL,)))
+    assert store.raw("GET", LEASE) == (b"token-02" if how == "entry_begin" else None)
+
+
+def test_tokens_are_no_marks(store: Any) -> None:
+    """Whatever a token looks like: short ones that begin like a mark, long ones that do not."""
+    for token in (b"F\0234567", b"F\0e 1 2 ", b"F:1234:0123456789abcdef", b"Four:77:e 1 2 3 abcdefgh"):
+        store.raw("SET", LEASE, token)
+        assert fetch(store, b"token-02")[0] == b"wait"
+        assert read_mark(token) is None
+
+
+def test_a_mark_is_read_as_it_was_written() -> None:
+    """Bytes of any kind in token, stamps and content."""
+    for content in (b"", b"a b\0\n", b"F\0e 1 2 3 4 5 6 "):
+        mark = Mark(THROWN, b"F\0 to 1", b"\0" * 16, content, 3, 4000, 12)
+        assert read_mark(mark.pack()) == mark
+    assert read_mark(None) is None
+
+
+def test_lease_free_tells_the_stamps(store: Any) -> None:
+    """Those of its moment: whoever waited learns whether a tag was invalidated meanwhile."""
+    store.raw("SET", LEASE, b"token-01")
+    store.raw("SET", A, S1)
+    assert run(store, "lease_free", (LEASE, A), b"token-01", CHANNEL, b"mark", 500) == [b"ok", S1]
+    store.raw("SET", LEASE, b"token-01")
+    assert run(store, "lease_free", (LEASE, A, B), b"token-01", CHANNEL) == [b"ok", S1 + b"missing"]
 
 
 # -- entry_store, entry_put, entry_begin -----------------------------------------------------------
@@ -200,11 +293,11 @@ def test_entry_expire_leaves_the_grace(store: Any) -> None:
 
 def test_lease_free_frees_only_its_own(store: Any) -> None:
     """A late one must not drop the lease of the next owner."""
-    assert run(store, "lease_free", (LEASE,), b"token-01", CHANNEL) == [b"refused"]
+    assert run(store, "lease_free", (LEASE,), b"token-01", CHANNEL) == [b"refused", b""]
     store.raw("SET", LEASE, b"token-02")
-    assert run(store, "lease_free", (LEASE,), b"token-01", CHANNEL) == [b"refused"]
+    assert run(store, "lease_free", (LEASE,), b"token-01", CHANNEL) == [b"refused", b""]
     assert store.raw("GET", LEASE) == b"token-02"
-    assert run(store, "lease_free", (LEASE,), b"token-02", CHANNEL) == [b"ok"]
+    assert run(store, "lease_free", (LEASE,), b"token-02", CHANNEL) == [b"ok", b""]
     assert store.raw("EXISTS", LEASE) == 0
 
 

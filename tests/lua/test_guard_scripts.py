@@ -171,7 +171,8 @@ def test_opening_makes_what_is_missing_and_keeps_what_lives(store: Any) -> None:
 def test_opening_gives_one_lease(store: Any) -> None:
     """The first loads, the second waits, the third finds it loaded."""
     assert opened(store, "load") == [b"lease", NEW + NEXT]
-    word, left = opened(store, "load", b"other")
+    word, left, owner = opened(store, "load", b"other")
+    assert owner == b"token"
     assert word == b"wait"
     assert 0 < left <= 3000
     assert store.raw("GET", LEASE) == b"token"

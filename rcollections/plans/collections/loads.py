@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheError
 from ..draws import draw, new_token
-from ..effects import Call, Command, Hold, Plan, Script, Subscribe, Wait
+from ..effects import Batch, Call, Command, Hold, Now, Plan, Script, Subscribe, Wait, carried, original
+from ..flight import Landing
 from ..flights import Alone
 from ..guards import Refused
+from ..marks import counting, failed_mark, pause, raised_by, read_mark
 from ..op import as_plan
 from ..orphans import with_orphans
 from ..through import through
-from ..waiting import Computation, marked, waiting_for
+from ..waiting import marked, waiting_for
+from .loading import Load, Since
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..circles import Waits
     from ..effects import Arg
-    from ..flights import Flights
     from ..guards import Guarded
+    from ..marks import Mark
     from ..op import Operation
 
 __all__ = ["AGAIN", "Load", "Since", "fill", "mark"]
@@ -30,75 +31,6 @@ AGAIN = object()  # another caller has filled the collection or field meanwhile:
 LEASE_MS = 3_000
 FIRST_NET, LAST_NET = 0.2, 1.0  # seconds between two looks of a waiting caller, in case its wake-up was lost
 TRIES = 5
-
-
-class Since:
-    """What ``since()`` saw: hand it to ``fill`` or ``set``. Its content is private."""
-
-    __slots__ = ("key", "mark")
-
-    def __init__(self, key: str, seen: bytes) -> None:
-        self.key = key
-        self.mark = seen
-
-    def __repr__(self) -> str:
-        return "Since()"
-
-
-class Load(Computation):
-    """The filling of a whole collection (``mode`` "load"), or of one field of a dict ("field").
-
-    ``make`` takes the guard from before, and calls the user's function. It gives the content, and the operation
-    that stores the content under this guard.
-    """
-
-    __slots__ = ("channel", "field", "flights", "key", "lease", "make", "mode", "name")
-
-    def __init__(
-        self,
-        name: str,
-        key: Guarded,
-        lease: str,
-        channel: str,
-        flights: Flights,
-        make: Callable[[bytes], tuple[object, Operation[Any]]],
-        *,
-        field: bytes | None = None,
-    ) -> None:
-        self.name = name  # for messages
-        self.key = key
-        self.lease = lease
-        self.channel = channel
-        self.flights = flights
-        self.make = make
-        self.mode = "load" if field is None else "field"
-        self.field = b"" if field is None else field
-
-    def jitter(self) -> float:
-        """A random factor that spreads waiting callers, so that they do not ask all at once."""
-        return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
-
-    # A filling is a computation, as the call of a function is: each may wait for the other.
-
-    @property
-    def waits(self) -> Waits:
-        return self.flights.waits
-
-    @property
-    def known_as(self) -> str:
-        return self.lease
-
-    def recursion(self) -> CacheError:
-        return CacheError(
-            f"{self.name} of {str(self.key)!r} reads what it is about to fill: it would wait for itself; "
-            "read the source there, not the collection"
-        )
-
-    def circle(self) -> CacheError:
-        return CacheError(
-            f"{self.name} of {str(self.key)!r} would wait for what waits for it: somebody fills it now, and needs "
-            "what the caller is computing; read the source there, not the collection"
-        )
 
 
 def _open(key: Guarded, lease: str, mode: str, field: bytes, token: bytes) -> Script:
@@ -115,7 +47,7 @@ def mark(key: Guarded, lease: str, mode: str) -> Plan[bytes]:
 def fill(load: Load) -> Plan[Any]:
     """Fill the collection or field, or wait until another caller has (``AGAIN``).
 
-    Callers that wait in this process get the same error.
+    Callers that wait in this process get the same error, unless it is older than an invalidation (W3').
     """
     load.guard()
     caller = Alone()
@@ -136,24 +68,43 @@ def _fill(load: Load, caller: Alone) -> Plan[Any]:
         with waiting_for(load):
             yield Wait(ticket.signal)
         if ticket.error is not None:
-            raise ticket.error
+            raise carried(ticket.error)
         return AGAIN
-    error: BaseException | None = None
+    landing = Landing(caller)
+    shared: BaseException | None = None
     try:
-        return (yield from _lead(load))
-    except Exception as raised:
-        error = raised
+        return (yield from _lead(load, lambda: flight.land_failing(landing)))
+    except Failed as failed:
+        error, shared = failed.error, failed.error if failed.shared else None
+    except Exception as failed:  # the server failed, which says the same to the others
+        flight.land_failing(landing)
+        shared = failed
         raise
     finally:
-        flight.land(error)
+        flight.close(landing)
+        if landing.ticket is not None:
+            flight.fail(landing, shared)
+        else:
+            flight.land()
+    raise carried(error)
 
 
-def _lead(load: Load) -> Plan[Any]:
+class Failed(Exception):
+    """The user's function raised; ``shared``: no invalidation came between."""
+
+    def __init__(self, error: BaseException, shared: bool) -> None:
+        self.error = error
+        self.shared = shared
+
+
+def _lead(load: Load, ending: Callable[[], None]) -> Plan[Any]:
     for _ in range(TRIES):
-        token, seen = yield from _lease(load)
+        token, seen, mark = yield from _lease(load)
+        if mark is not None:
+            return (yield from _after(load, mark, ending))
         if token is None:
             return AGAIN
-        stored, value = yield from _run(load, token, seen)
+        stored, value = yield from _run(load, token, seen, ending)
         if stored or load.mode == "field":
             return value
     raise CacheError(
@@ -161,11 +112,18 @@ def _lead(load: Load) -> Plan[Any]:
     )
 
 
-def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
-    """The token of the lease, with the guard of this moment; (None, …) if another caller has filled it."""
+def _lease(load: Load) -> Plan[tuple[bytes | None, bytes, Mark | None]]:
+    """The token of the lease, with the guard of this moment.
+
+    (None, …) if another caller has filled it; with the mark of that caller, if its computation has failed (W4).
+    """
     heard: object = None
+    waited = b""
     pause = FIRST_NET
     while True:
+        mark = (yield from _failed(load, waited)) if waited else None
+        if mark is not None:
+            return None, b"", mark
         token = new_token()
         try:
             step = _open(load.key, load.lease, load.mode, load.field, token)
@@ -178,10 +136,12 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
             yield from _free(load, token)
             raise
         if reply[0] != b"wait":
-            return (token if reply[0] == b"lease" else None), bytes(reply[1])
+            return (token if reply[0] == b"lease" else None), bytes(reply[1]), None
+        waited = reply[2]
         if heard is None:  # subscribe first, then look once more
             heard = yield Subscribe(load.channel)
-            if not (yield Command(("EXISTS", load.lease))):
+            held = yield Command(("GET", load.lease))
+            if held is None or read_mark(held) is not None:
                 heard = None
                 continue
         left = max(reply[1] / 1000, 0.01)
@@ -191,18 +151,28 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
         pause = min(2 * pause, LAST_NET)
 
 
-def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, object]]:
+def _call(load: Load, seen: bytes) -> Call:
+    """The user's function, marked as running."""
+    return Call(marked(lambda: load.make(seen), (load,)))
+
+
+def _run(load: Load, token: bytes, seen: bytes, ending: Callable[[], None]) -> Plan[tuple[bool, object]]:
     held: Any = None
+    began = 0.0
     try:
-        make = marked(lambda: load.make(seen), (load,))
         held = yield Hold(load.lease, token, LEASE_MS)
-        result = yield from _stored(*(yield Call(make)))
+        began = yield Now()
+        result = yield from _stored(*(yield _call(load, seen)))
         held.stop()
-    except BaseException as error:  # failed, cancelled or interrupted: another caller may fill it at once
+    except BaseException as raised:  # failed, cancelled or interrupted: another caller may fill it at once
         if held is not None:
             held.stop()
-        if isinstance(error, GeneratorExit):  # the plan was dropped, no driver is left to act
+        if isinstance(raised, GeneratorExit):  # the plan was dropped, no driver is left to act
             _leave(load, token)
+        elif isinstance(raised, Exception):
+            error = original(raised)
+            shared = yield from _free_failed(load, token, seen, error, began, ending)
+            raise Failed(error, shared) from error
         else:
             yield from _free(load, token)
         raise
@@ -210,14 +180,59 @@ def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, object]]:
     return result
 
 
-def _free(load: Load, token: bytes) -> Plan[None]:
+def _failed(load: Load, waited: bytes) -> Plan[Mark | None]:
+    """The mark of the computation that was waited for, if no tag was invalidated since its beginning (W3')."""
+    steps = [Command(("GET", load.lease))]
+    if load.key.tags:
+        steps.append(Command(("MGET", *load.key.tags)))
+    left, *stamps = yield Batch(steps)
+    return counting(read_mark(left), waited, stamps[0] if stamps else ())
+
+
+def _after(load: Load, mark: Mark, ending: Callable[[], None]) -> Plan[Any]:
+    """W4: raise the exception of another process; where its mark holds none, fill without the lease, fenced by C4."""
+    error = raised_by(mark, load.sharing, str(load.key), load.name)
+    if error is not None:
+        ending()
+        raise Failed(error, True)
+    seconds = pause(mark, load.jitter())
+    if seconds > 0:
+        yield Wait(load.flights.signal(), seconds)
+    seen = bytes((yield _open(load.key, load.lease, "open", b"", b""))[1])
     try:
-        yield Script("lease_free", (load.lease,), (token, load.channel))
+        stored, value = yield from _stored(*(yield _call(load, seen)))
+    except Exception as raised:
+        ending()
+        raise Failed(original(raised), False) from original(raised)
+    return value if stored or load.mode == "field" else AGAIN
+
+
+def _free(load: Load, token: bytes, mark: Mark | None = None) -> Plan[bool]:
+    """Give the lease back. Gives whether it was still ours, and the tags still have the stamps of the mark."""
+    left: tuple[Arg, ...] = () if mark is None else (mark.pack(), mark.life)
+    try:
+        reply = yield Script("lease_free", (load.lease, *load.key.tags), (token, load.channel, *left))
     except CacheError:
         _leave(load, token)
+        return False
     except BaseException:  # cancelled, interrupted or dropped
         _leave(load, token)
         raise
+    return mark is not None and reply[0] == b"ok" and reply[1] == mark.stamps
+
+
+def _free_failed(
+    load: Load, token: bytes, seen: bytes, error: BaseException, began: float, ending: Callable[[], None]
+) -> Plan[bool]:
+    """Give the lease back after the user's function raised, with a mark of that; gives what ``_free`` gives."""
+    try:
+        took = (yield Now()) - began
+    except BaseException:  # cancelled, interrupted or dropped
+        _leave(load, token)
+        raise
+    ending()
+    about = str(load.key), token, seen[: 8 * len(load.key.tags)], (1, 0, round(took * 1000))
+    return (yield from _free(load, token, failed_mark(error, load.sharing, *about)))
 
 
 def _leave(load: Load, token: bytes) -> None:

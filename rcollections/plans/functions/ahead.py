@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..flight import Flight
     from ..flights import Alone
     from .job import Job
+    from .lease import Answer
 
 __all__ = ["refresh_ahead"]
 
@@ -23,12 +24,14 @@ def refresh_ahead(job: Job[object], flight: Flight, caller: Alone) -> Plan[None]
     started = False
     try:
         answer = yield from fetch(job, "early")
-        if answer[0] == b"lease":
-            plan = _background(job, flight, answer[1], answer[3])
+        if answer.word == b"cool":
+            job.recipe.trouble.served(job.key)
+        if answer.word == b"lease":
+            plan = _background(job, flight, answer)
             started = (yield Spawn(plan)) is not None
             if not started:
                 plan.close()
-                yield from free(job, answer[1])
+                yield from free(job, answer.token)
     except ServerFailed:
         pass  # the value at hand is good
     finally:
@@ -36,11 +39,11 @@ def refresh_ahead(job: Job[object], flight: Flight, caller: Alone) -> Plan[None]
             flight.end_refresh()
 
 
-def _background(job: Job[object], flight: Flight, token: bytes, stamps: list[bytes]) -> Plan[None]:
+def _background(job: Job[object], flight: Flight, answer: Answer) -> Plan[None]:
     try:
-        yield from compute_and_store(job, token, stamps)
+        yield from compute_and_store(job, answer.token, answer.stamps, answer.number)
     except Failed as failed:
-        job.recipe.lost(failed.error)
+        job.recipe.trouble.failed(job.key, failed.error)
     except ServerFailed as failed:
         job.recipe.lost(failed.error)
     finally:

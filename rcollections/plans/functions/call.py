@@ -15,7 +15,8 @@ from ..effects import Plan, Wait
 from ..flights import Alone
 from ..waiting import waiting_for
 from .ahead import refresh_ahead
-from .driving import after_error, drive_flight
+from .driving import after_error, after_mark, drive_flight, stale_value
+from .ended import raised_by
 from .found import Found, ServerFailed
 from .held import hold
 from .reads import in_window, is_early, read_to_hold
@@ -86,6 +87,8 @@ def _hit(job: Job[R], found: Found, result: object) -> R:
     if found.token is not None:
         hold(job, found, result)
     job.note("hit")
+    if job.recipe.trouble.open:
+        job.recipe.trouble.worked(job.key)
     return give(job, result)
 
 
@@ -111,8 +114,13 @@ def _in_flight(job: Job[R], flight: Flight, caller: Alone, found: Found | None, 
             # A caller that has ended driving waits for no computation.
             with nullcontext() if ticket.number else waiting_for(job):
                 yield Wait(ticket.signal)
-            if ticket.error is not None or ticket.alone:
+            if ticket.error is not None or ticket.alone or ticket.mark is not None:
                 return (yield from _shared_end(job, ticket, found))
+            if ticket.cool:
+                stale = yield from stale_value(job, found)
+                if stale is not None:
+                    job.recipe.trouble.served(job.key)
+                    return stale[0]
             begun = ticket.number
             if ticket.failed is not None:
                 raise ServerFailed(ticket.failed)
@@ -148,4 +156,8 @@ def _shared_end(job: Job[R], ticket: Ticket, found: Found | None) -> Plan[R]:
     job.note("miss")
     if ticket.error is not None:  # raised while this caller waited for that computation (W3)
         return (yield from after_error(job, ticket.error, found, ticket.trace))
+    if ticket.mark is not None:  # raised in another process (W4)
+        error = raised_by(job, ticket.mark)
+        if error is not None:
+            return (yield from after_mark(job, error, found))
     return (yield from job.compute())  # the result is not to be stored: all compute at once, not one by one

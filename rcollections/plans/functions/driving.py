@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from ..effects import Now, Plan, Spawn, Subscribe, Wait, carried
+from ..effects import Now, Plan, Spawn, Subscribe, Wait, carried, original
+from ..flight import Landing
+from ..marks import ALONE, read_mark
 from ..waiting import waiting_for
+from .ended import raised_by, spread
 from .found import ServerFailed
 from .lease import Failed, compute_and_store, fetch
 from .reads import in_window, valid, waiters_check, waiters_first_check
@@ -13,14 +16,18 @@ from .sharing import queue_read
 from .values import give, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from ..flight import Flight
     from ..flights import Alone
+    from ..marks import Mark
+    from ..rounds import Ticket
     from .found import Found
     from .job import Job
+    from .lease import Answer
 
-__all__ = ["after_error", "drive_flight"]
+__all__ = ["after_error", "after_mark", "drive_flight", "stale_value"]
 
 R = TypeVar("R")
 
@@ -33,47 +40,74 @@ def drive_flight(
     job: Job[R], flight: Flight, caller: Alone, found: Found | None
 ) -> Plan[tuple[tuple[R] | None, Found | None]]:
     """Settle a miss with the server, for all callers in the queue: ((the answer,), …), or (None, what was read)."""
-    landed = False
+    landing = Landing(caller)
     failure: BaseException | None = None
     try:
         try:
-            loaded = yield from _settle(job)
+            loaded, waited = yield from _settle(job, flight, landing)
         except Failed as failed:
-            failure, found = failed.error, failed.seen or found
+            failure, shared, stored, found = failed.error, failed.shared, failed.stored, failed.seen or found
         if failure is not None:
-            landed = True
-            flight.land(failure)
+            if landing.ticket is not None:
+                landing.landed = True
+                flight.fail(landing, failure if shared else None)
+            elif stored:
+                landing.landed = True
+                yield from queue_read(job, flight, caller, needed=False, error=failure)
             return ((yield from after_error(job, failure, found)),), None
-        if not job.unkept and not job.unanswered:  # else the read would only keep this owner waiting once more
-            landed = True
-            found = yield from queue_read(job, flight, caller, needed=loaded is None)
+        if not job.unkept and not job.unanswered and not landing.cool:
+            # else the read would only keep this owner waiting once more
+            landing.landed = True
+            found, ticket = yield from queue_read(job, flight, caller, needed=loaded is None, waited=waited)
+            if ticket is not None and ticket.mark is not None:
+                return (yield from without_result(job, flight, caller, ticket, ticket.mark, found)), None
         return None if loaded is None else (give(job, loaded[0]),), found
     except ServerFailed as unserved:
-        if not landed and not job.recipe.late():  # else only this caller's deadline has passed
-            landed = True
+        if not landing.landed and landing.ticket is None and not job.recipe.late():
+            landing.landed = True  # late: only this caller's deadline has passed
             flight.land(failed=unserved.error)
         raise
     finally:
-        if not landed:
-            flight.land(alone=job.unkept)
+        flight.close(landing)
+        if landing.landed:
+            pass
+        elif landing.ticket is not None:
+            flight.fail(landing)
+        else:
+            flight.land(alone=job.unkept, cool=landing.cool)
 
 
-def _settle(job: Job[object]) -> Plan[tuple[object] | None]:
-    """Compute under the lease, and give (what ``give`` takes,); or wait for the owner of the lease, and give None."""
+def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tuple[object] | None, bytes]]:
+    """Compute under the lease, and give (what ``give`` takes,); or wait for the owner of the lease, and give None.
+
+    Gives the token that was waited for as well.
+    """
     sent = yield Now()
-    word, token, data, stamps, ms = yield from fetch(job, "miss")
-    seen = valid(job, data, stamps, ms, sent)
-    if word == b"hit":
+    answer = yield from fetch(job, "miss")
+    seen = valid(job, answer.data, answer.stamps, answer.ttl, sent)
+    if answer.word == b"hit":
         usable, result = (False, None) if seen is None else load(job, seen.entry)
         if usable:
             job.note("hit")
-            return (result,)
+            return (result,), b""
         # Fresh for the server, and of no use to this caller: bytes that cannot be read, or a cached error.
-        word, token, data, stamps, ms = yield from fetch(job, "force")
-        seen = None
-    if word == b"lease":
+        answer, seen = (yield from fetch(job, "force")), None
+    if answer.word == b"cool":  # W5: the source failed a moment ago, and is not asked again yet
+        stale = None if seen is None else (yield from stale_value(job, seen))
+        if stale is not None:
+            landing.cool = True
+            job.recipe.trouble.served(job.key)
+            return stale, b""
+        answer = yield from fetch(job, "force")
+    if answer.word == b"alone":  # the result was not to be stored the last time
+        job.unkept = True
+        landing.landed = True
+        flight.land(alone=True)
+        job.note("miss")
+        return ((yield from job.compute()),), b""
+    if answer.word == b"lease":
         try:
-            return ((yield from _own(job, token, stamps, seen)),)
+            return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing))),), b""
         except Failed as failed:
             failed.seen = seen
             raise
@@ -83,39 +117,44 @@ def _settle(job: Job[object]) -> Plan[tuple[object] | None]:
         usable, result = load(job, seen.entry)
         if usable:
             job.note("stale")
-            return (result,)
+            return (result,), b""
     with waiting_for(job):  # the owner may be in this process, in an event loop or in ``multi_cached``
-        yield from _await_other(job)
-    return None
+        return None, (yield from _await_other(job, answer.owner, answer.number))
 
 
-def _await_other(job: Job[object]) -> Plan[None]:
-    """W1: subscribe first, then look; then wait until woken, until the lease's end, or for ``NET`` and look again."""
+def _await_other(job: Job[object], owner: bytes, lease_left: int) -> Plan[bytes]:
+    """W1: subscribe first, then look; then wait until woken, until the lease's end, or for ``NET`` and look again.
+
+    Only a token is waited for: a mark says that its computation has ended. Gives the token that was waited for.
+    """
     heard = yield Subscribe(job.channel)
     pause = FIRST_LOOK if heard.deaf else NET
-    lease_left = yield from waiters_first_check(job)
-    while lease_left != -2:
+    held = yield from waiters_first_check(job)
+    while held is not None and read_mark(held) is None:
+        owner = held
         seconds = pause * job.jitter()
         if lease_left >= 0:  # a live owner renews the lease long before its end
             seconds = min(seconds, (lease_left + 1) / 1000)
         if (yield Wait(heard, seconds)):
-            return
-        fresh, lease_left = yield from waiters_check(job)
+            return owner
+        fresh, held, lease_left = yield from waiters_check(job)
         if fresh:
-            return
+            return owner
         pause = min(2 * pause, NET)
+    return owner
 
 
-def _own(job: Job[R], token: bytes, stamps: list[bytes], seen: Found | None) -> Plan[R]:
+def _own(job: Job[R], answer: Answer, seen: Found | None, ending: Callable[[], None]) -> Plan[R]:
     """Compute as the owner of the lease. With ``soft_timeout`` and a stale value at hand, wait only that long."""
     recipe = job.recipe
+    given = answer.token, answer.stamps, answer.number, ending
     if recipe.soft_timeout is None or seen is None:
         job.note("miss")
-        return (yield from compute_and_store(job, token, stamps))
-    handle = yield Spawn(compute_and_store(job, token, stamps), apart=False)
+        return (yield from compute_and_store(job, *given))
+    handle = yield Spawn(compute_and_store(job, *given), apart=False)
     if handle is None:
         job.note("miss")
-        return (yield from compute_and_store(job, token, stamps))
+        return (yield from compute_and_store(job, *given))
     if not (yield Wait(handle.done, recipe.soft_timeout)):
         usable, result = load(job, seen.entry)
         if usable and (yield from in_window(seen, max(recipe.swr, recipe.sie))):
@@ -129,12 +168,71 @@ def _own(job: Job[R], token: bytes, stamps: list[bytes], seen: Found | None) -> 
 
 
 def after_error(job: Job[R], error: BaseException, found: Found | None, trace: TracebackType | None = None) -> Plan[R]:
-    """After a failed computation: give a stale value if this caller's own read allows it, else raise the error."""
+    """After a failed computation: give a stale value if this caller's own read allows it, else raise the error.
+
+    ``trace`` is the traceback of a computation for which this caller only waited.
+    """
+    stale = (yield from stale_value(job, found)) if isinstance(error, Exception) else None
+    if stale is not None:
+        if trace is None:
+            job.recipe.trouble.failed(job.key, error)
+        else:
+            job.recipe.trouble.served(job.key)
+        return stale[0]
+    # With the traceback of the computation alone: callers would add their own tracebacks to each other's.
+    raise carried(error if trace is None else error.with_traceback(trace))
+
+
+def after_mark(job: Job[R], error: BaseException, found: Found | None) -> Plan[R]:
+    """The same after the error of a computation in another process."""
+    stale = yield from stale_value(job, found)
+    if stale is None:
+        raise carried(error)
+    job.recipe.trouble.served(job.key)
+    return stale[0]
+
+
+def stale_value(job: Job[R], found: Found | None) -> Plan[tuple[R] | None]:
+    """(The stale value,) that this caller has read, if it may be served while the source fails; else None."""
     window = job.recipe.sie
-    if found is not None and window and isinstance(error, Exception) and (yield from in_window(found, window)):
+    if found is not None and window and (yield from in_window(found, window)):
         usable, result = load(job, found.entry)
         if usable:
             job.note("stale")
-            return give(job, result)
-    # With the traceback of the computation alone: callers would add their own tracebacks to each other's.
-    raise carried(error if trace is None else error.with_traceback(trace))
+            return (give(job, result),)
+    return None
+
+
+def without_result(
+    job: Job[R], flight: Flight, caller: Alone, ticket: Ticket, mark: Mark, found: Found | None
+) -> Plan[tuple[R] | None]:
+    """W4: the computation in another process, for which this caller and its queue have waited, left only a mark.
+
+    An exception in it is raised by all of them. Where it holds none, this caller computes for its queue: all began
+    before that. None: this caller has to ask again.
+    """
+    ticket.mark = None
+    valid = False
+    try:
+        if mark.kind == ALONE:
+            ticket.alone = True
+        elif (error := raised_by(job, mark)) is not None:
+            ticket.mark = mark  # each makes the exception for itself
+            return ((yield from after_mark(job, error, found)),)
+        else:
+            stale = yield from stale_value(job, found)
+            if stale is not None:
+                ticket.cool = valid = True
+                job.recipe.trouble.served(job.key)
+                return stale
+            yield from spread(job, mark)
+            job.note("miss")
+            try:
+                return ((yield from job.compute()),)
+            except Exception as raised:
+                ticket.error, ticket.trace = original(raised), raised.__traceback__
+                raise
+    finally:
+        flight.answer(caller, ticket, found, valid=valid)
+    job.note("miss")
+    return ((yield from job.compute()),)

@@ -26,7 +26,7 @@ R = TypeVar("R", covariant=True)
 class Job(Computation, Generic[R]):
     """One call: its key and tags, and the user's function with its arguments."""
 
-    __slots__ = ("fn", "held_as", "key", "recipe", "tags", "ttl", "unanswered", "unkept")
+    __slots__ = ("fn", "held_as", "key", "recipe", "tags", "ttl", "unanswered", "unkept", "unstorable")
 
     def __init__(self, recipe: Recipe, key: str, tags: tuple[str, ...], fn: Callable[[], object]) -> None:
         self.recipe = recipe
@@ -35,6 +35,7 @@ class Job(Computation, Generic[R]):
         self.ttl = recipe.ttl  # seconds, or a function of the result alone
         self.fn = fn  # gives an R, or an awaitable of one
         self.unkept = False  # the result is not to be stored
+        self.unstorable = False  # since no codec carries it
         self.unanswered = False  # the result was to be stored, and the server did not answer
         self.held_as: tuple[int, tuple[object, ...]] | None = None  # under which words L1 holds it
 

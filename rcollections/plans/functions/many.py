@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 from ...errors import CacheError
 from ..admission import admitted
-from ..effects import Batch, Command, Plan, Subscribe, Wait, original
+from ..effects import Batch, Command, Plan, Subscribe, Wait, carried, original
+from ..marks import ALONE, counting, read_mark
 from ..waiting import waiting_for
+from .ended import raised_by, spread
 from .found import ServerFailed, asked
-from .many_leases import compute_all, compute_owned, leases
+from .many_leases import Own, compute_all, compute_owned, leases
 from .many_reads import entries_in, read_cached
 from .unserved import answer, begin, end, over, wait_unserved
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
+    from ..marks import Mark
     from .job import Job
     from .many_leases import Compute
     from .many_reads import Jobs, Values
@@ -127,14 +130,35 @@ def _answer(jobs: Jobs, found: Values, left_out: set[Hashable], missed: set[Hash
         mine, others = yield from leases({each: jobs[each] for each in missing}, "miss", found)
         if mine:  # before this caller waits for an owner: so no two callers wait for each other
             yield from compute_owned(jobs, mine, found, left_out, compute)
+        ended: dict[Hashable, Mark] = {}
         if others:
             for each in others:
                 jobs[each].note("wait")
             waiting = {each: jobs[each] for each in others}
             with waiting_for(*waiting.values()):
                 while waiting:
-                    waiting = yield from _await_first(waiting, found)
-        missing = [each for each in others if each not in found]
+                    waiting = yield from _await_first(waiting, others, found, ended)
+        if ended:
+            yield from _after_marks(jobs, ended, found, left_out, compute)
+        missing = [each for each in others if each not in found and each not in ended]
+
+
+def _after_marks(
+    jobs: Jobs, ended: dict[Hashable, Mark], found: Values, left_out: set[Hashable], compute: Compute
+) -> Plan[None]:
+    """W4: computations of others, for which this caller has waited, left only marks: raise what they hold.
+
+    Where they hold no exception, this caller computes these ids for itself.
+    """
+    for each, mark in ended.items():
+        error = raised_by(jobs[each], mark)
+        if error is not None:
+            raise carried(error)
+    failed = [(jobs[each], mark) for each, mark in ended.items() if mark.kind != ALONE]
+    if failed:
+        yield from spread(*failed[0])
+    unkept = {each: Own(b"", b"") for each in ended}
+    yield from compute_owned(jobs, unkept, found, left_out, compute)
 
 
 def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
@@ -169,21 +193,35 @@ def _keep(jobs: Iterable[Job[object]]) -> None:
         each.keep()
 
 
-def _await_first(waiting: Jobs, found: Values) -> Plan[Jobs]:
-    """W1: wait for the first id. Gives the ids that are left: they have no value yet, and their lease still lives."""
+def _await_first(
+    waiting: Jobs, tokens: dict[Hashable, bytes], found: Values, ended: dict[Hashable, Mark]
+) -> Plan[Jobs]:
+    """W1: wait for the first id. Gives the ids that are left: they have no value yet, and their lease still lives.
+
+    ``tokens`` are those that are waited for; the marks of computations without a result go to ``ended``.
+    """
     job = next(iter(waiting.values()))
     heard = yield Subscribe(job.channel)  # subscribe first, then look
     steps = [
+        Command(("MGET", *(each.lease for each in waiting.values()))),
         Command(("MGET", *(each.key for each in waiting.values()), *job.tags)),
         *(Command(("PTTL", each.lease)) for each in waiting.values()),
     ]
     try:
-        words, *left = yield Batch(steps)
+        held, words, *left = yield Batch(steps)
     except CacheError as error:
         raise ServerFailed(error) from error
     found.update(entries_in(waiting, words))
     lasts = dict(zip(waiting, left, strict=True))
-    still = {each: one for each, one in waiting.items() if each not in found and lasts[each] != -2}
+    still: Jobs = {}
+    for (each, one), owner in zip(waiting.items(), held, strict=True):
+        if each in found or owner is None or lasts[each] == -2:
+            continue
+        mark = read_mark(owner)
+        if mark is None:
+            tokens[each], still[each] = owner, one
+        elif (counts := counting(mark, tokens[each], words[len(waiting) :])) is not None:
+            ended[each] = counts
     if len(still) == len(waiting):  # else some ids are done: the next look subscribes for the first id that is left
         lease_left = lasts[next(iter(still))]
         longest = max(lease_left / 1000, 0.01) if lease_left >= 0 else NET

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import CacheError
 from ..draws import draw, new_token
-from ..effects import Batch, Call, Hold, Plan, Script
+from ..effects import Batch, Call, Hold, Now, Plan, Script, original
 from ..entries import VALUE, Entry, pack
 from ..waiting import marked
+from .ended import alone_mark, failed_mark
 from .found import ServerFailed
 from .lease import free, leave
 from .many_reads import entries_in
-from .values import dump, returned
+from .values import kept, returned
 
 if TYPE_CHECKING:
     from ..effects import Arg
+    from ..marks import Mark
     from .many_reads import Jobs, Values
 
 __all__ = ["Compute", "compute_all", "compute_owned", "leases"]
@@ -25,18 +27,23 @@ Compute: TypeAlias = Callable[[list[Hashable]], object]  # the user's function: 
 
 
 class Own:
-    """A lease that this caller owns: its token, and the stamps of the moment when the server gave it."""
+    """A lease that this caller owns: its token, and the stamps of the moment when the server gave it.
 
-    __slots__ = ("held", "stamps", "token")
+    Without a token: no lease, since the result is not to be stored.
+    """
 
-    def __init__(self, token: bytes, stamps: bytes) -> None:
+    __slots__ = ("failures", "held", "stamps", "token")
+
+    def __init__(self, token: bytes, stamps: bytes, failures: int = 0) -> None:
         self.token = token
+        self.failures = failures  # how many computations before this one have failed in a row
         self.stamps = tuple(stamps[at : at + 8] for at in range(0, len(stamps), 8))
         self.held: Any = None
 
 
-def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Own], list[Hashable]]]:
-    """L2 for each id in one round trip: the leases that this caller gets, and the ids that others compute.
+def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Own], dict[Hashable, bytes]]]:
+    """L2 for each id in one round trip: the leases that this caller gets, and the ids that others compute, with the
+    tokens of these computations.
 
     Values that are there by now go to ``found``.
     """
@@ -44,7 +51,7 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
     for job in jobs.values():
         tokens.append(new_token())
         news = (draw() for _ in job.tags)
-        args: tuple[Arg, ...] = (tokens[-1], job.recipe.lease_ms, job.recipe.tag_ms, mode, -1, *news)
+        args: tuple[Arg, ...] = (tokens[-1], job.recipe.lease_ms, job.recipe.tag_ms, mode, -1, 0, *news)
         steps.append(Script("entry_fetch", (job.key, job.lease, *job.tags), args))
     orphans = next(iter(jobs.values())).recipe.flights.orphans
     ahead = [each for job in jobs.values() for each in orphans.take(job.lease)] if orphans else []
@@ -65,13 +72,15 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
             raise ServerFailed(error) from error
         raise
     mine: dict[Hashable, Own] = {}
-    others: list[Hashable] = []
+    others: dict[Hashable, bytes] = {}
     unreadable: Jobs = {}
-    for (each, job), token, (word, data, stamps, *_) in zip(jobs.items(), tokens, replies, strict=True):
+    for (each, job), token, (word, data, stamps, _, number, owner) in zip(jobs.items(), tokens, replies, strict=True):
         if word == b"lease":
-            mine[each] = Own(token, stamps)
+            mine[each] = Own(token, stamps, number)
+        elif word == b"alone":
+            mine[each] = Own(b"", stamps)
         elif word == b"wait":
-            others.append(each)
+            others[each] = owner
         else:
             seen = entries_in({each: job}, [data, *(stamps[at : at + 8] for at in range(0, len(stamps), 8))])
             if seen:
@@ -102,9 +111,12 @@ def compute_owned(
     wanted = [each for each in jobs if each in mine]
     steps: list[Script] = []
     unwritable: Exception | None = None
+    began = 0.0
     try:
+        began = yield Now()
         for each in wanted:
-            mine[each].held = yield Hold(jobs[each].lease, mine[each].token, jobs[each].recipe.lease_ms)
+            if mine[each].token:
+                mine[each].held = yield Hold(jobs[each].lease, mine[each].token, jobs[each].recipe.lease_ms)
         values = yield from compute_all(jobs, wanted, compute)
         for each in wanted:
             job, own = jobs[each], mine[each]
@@ -113,32 +125,53 @@ def compute_owned(
                 left_out.add(each)
             else:
                 try:
-                    data, ms = dump(job, values[each])
+                    data, ms = kept(job, values[each])
                     found[each] = returned(job, values[each], data)
                 except Exception as error:
                     data, failed, unwritable = None, True, unwritable or error
+            if not own.token:
+                continue
             if data is not None:
                 entry = pack(Entry(data, VALUE, 0, own.stamps))
                 steps.append(Script("entry_store", (job.key, job.lease), (own.token, entry, ms, job.channel)))
             elif drops and not failed:
                 steps.append(Script("entry_delete", (job.key, job.lease), (job.channel,)))
             else:
-                steps.append(Script("lease_free", (job.lease,), (own.token, job.channel)))
+                mark = alone_mark(job, own.token, b"".join(own.stamps))
+                left = (mark.pack(), mark.life) if each in values and not failed else ()
+                steps.append(Script("lease_free", (job.lease,), (own.token, job.channel, *left)))
         _stop(jobs, mine)  # L4: renewing ends before the STORE is sent
-    except BaseException as error:  # failed, cancelled or interrupted: another caller may compute at once
+    except BaseException as raised:  # failed, cancelled or interrupted: another caller may compute at once
         _stop(jobs, mine)
-        tokens = {each: own.token for each, own in mine.items()}
-        if isinstance(error, GeneratorExit):  # the plan was dropped, no driver is left to act
+        tokens = {each: own.token for each, own in mine.items() if own.token}
+        if isinstance(raised, GeneratorExit):  # the plan was dropped, no driver is left to act
             _leave_all(jobs, tokens)
         else:
-            yield from _free_all(jobs, tokens)
+            marks = (yield from _failed_marks(jobs, mine, raised, began)) if isinstance(raised, Exception) else {}
+            yield from _free_all(jobs, tokens, marks=marks)
         raise
-    yield from _store(jobs, mine, wanted, steps)
+    yield from _store(jobs, mine, [each for each in wanted if mine[each].token], steps)
     if unwritable is not None:
         raise unwritable
 
 
+def _failed_marks(jobs: Jobs, mine: dict[Hashable, Own], raised: Exception, began: float) -> Plan[dict[Hashable, Mark]]:
+    """The marks of the computation that has just raised, one for each lease."""
+    owned = {each: own for each, own in mine.items() if own.token}
+    try:
+        took = (yield Now()) - began
+    except BaseException:  # cancelled, interrupted or dropped
+        _leave_all(jobs, {each: own.token for each, own in owned.items()})
+        raise
+    return {
+        each: failed_mark(jobs[each], original(raised), own.token, b"".join(own.stamps), own.failures + 1, took)
+        for each, own in owned.items()
+    }
+
+
 def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps: list[Script]) -> Plan[None]:
+    if not steps:
+        return
     try:
         replies = yield Batch(steps, keep_errors=True)
     except BaseException as error:  # L6: these may be sent again
@@ -148,6 +181,8 @@ def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps:
         if not isinstance(error, CacheError):  # cancelled, interrupted or dropped
             raise
         replies = [error] * len(steps)
+    else:
+        _leave_all(jobs, _refused(wanted, [mine[each].token for each in wanted], replies))
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
@@ -170,20 +205,40 @@ def _stop(jobs: Jobs, mine: dict[Hashable, Own]) -> None:
             jobs[each].recipe.patience.saw(own.held)
 
 
+def _refused(ids: Iterable[Hashable], tokens: Iterable[bytes], replies: Iterable[object]) -> dict[Hashable, bytes]:
+    """The leases whose last step failed, as on a full server: nobody shall wait for a value that does not come."""
+    return {
+        each: token for each, token, reply in zip(ids, tokens, replies, strict=True) if isinstance(reply, CacheError)
+    }
+
+
 def _leave_all(jobs: Jobs, tokens: dict[Hashable, bytes]) -> None:
     for each, token in tokens.items():
         leave(jobs[each], token)
 
 
-def _free_all(jobs: Jobs, tokens: dict[Hashable, bytes], *, told: bool = False) -> Plan[None]:
-    """Give leases back; if the server does not answer, they run out by themselves. ``told`` as in ``free``."""
+def _free_all(
+    jobs: Jobs, tokens: dict[Hashable, bytes], *, told: bool = False, marks: dict[Hashable, Mark] | None = None
+) -> Plan[None]:
+    """Give leases back; if the server does not answer, they run out by themselves. ``told`` as in ``free``.
+
+    ``marks`` are left for those that waited.
+    """
+    marks = marks or {}
     if len(tokens) == 1:
         for each, token in tokens.items():
-            yield from free(jobs[each], token, told=told)
+            yield from free(jobs[each], token, told=told, mark=marks.get(each))
         return
-    steps = [Script("lease_free", (jobs[each].lease,), (token, jobs[each].channel)) for each, token in tokens.items()]
+    steps = []
+    for each, token in tokens.items():
+        mark = marks.get(each)
+        left: tuple[Arg, ...] = () if mark is None else (mark.pack(), mark.life)
+        steps.append(Script("lease_free", (jobs[each].lease,), (token, jobs[each].channel, *left)))
+    if not steps:
+        return
     try:
-        yield Batch(steps, keep_errors=True)
+        replies = yield Batch(steps, keep_errors=True)
+        _leave_all(jobs, _refused(tokens, tokens.values(), replies))
     except BaseException as error:
         _leave_all(jobs, tokens)
         if not isinstance(error, CacheError):  # cancelled, interrupted or dropped

@@ -65,25 +65,28 @@ def _looked(job: Job[object], mine: Token) -> Plan[Found | None]:
     return found
 
 
-def waiters_check(job: Job[object]) -> Plan[tuple[bool, int]]:
-    """What a caller sees that waits for an owner: whether the entry is fresh, and the ms that the lease lasts."""
+def waiters_check(job: Job[object]) -> Plan[tuple[bool, bytes | None, int]]:
+    """What a caller sees that waits for an owner: whether the entry is fresh, and who has the lease for how many ms."""
     sent = yield Now()
-    steps = [Command(("PTTL", job.lease)), Command(("PTTL", job.key)), Command(("MGET", job.key, *job.tags))]
+    steps = [
+        Command(("GET", job.lease)), Command(("PTTL", job.lease)), Command(("PTTL", job.key)),
+        Command(("MGET", job.key, *job.tags)),
+    ]  # fmt: skip
     try:
-        lease_left, ms, words = yield Batch(steps)
+        held, lease_left, ms, words = yield Batch(steps)
     except CacheError as error:
         raise ServerFailed(error) from error
     found = valid(job, words[0], words[1:], ms, sent)
-    return found is not None and found.fresh, lease_left
+    return found is not None and found.fresh, held, lease_left
 
 
-def waiters_first_check(job: Job[object]) -> Plan[int]:
-    """The first look, when wake-ups are heard: only the ms that the lease lasts, since what ends a wait drops it."""
+def waiters_first_check(job: Job[object]) -> Plan[bytes | None]:
+    """The first look, when wake-ups are heard: only who has the lease, since what ends a wait changes that."""
     try:
-        lease_left: int = yield Command(("PTTL", job.lease))
+        held: bytes | None = yield Command(("GET", job.lease))
     except CacheError as error:
         raise ServerFailed(error) from error
-    return lease_left
+    return held
 
 
 def valid(

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from ...errors import CacheError
     from ...l1 import Tier, Token
     from ..flights import Flights
+    from ..marks import Sharing
     from ..purpose import Journal, Whole
     from ..target import Target
 
-__all__ = ["Breaker", "Recipe", "Tiering"]
+__all__ = ["Breaker", "Recipe", "Tiering", "Trouble"]
+
+
+LONGEST_COOLDOWN = 30.0  # seconds, unless the function says more
 
 
 class Breaker(Protocol):
@@ -45,12 +49,30 @@ class Tiering(Protocol):
     def token(self, key: str, watched: tuple[str, ...], /) -> Token | None: ...
 
 
+class Trouble:
+    """Hears of computations that fail while stale values are served; this one says nothing of it to anybody."""
+
+    open = False  # whether any fails at present
+
+    def failed(self, key: str, error: BaseException) -> None:
+        """A computation failed, and a stale value is served."""
+
+    def served(self, key: str) -> None:
+        """A stale value was served without a computation, since the last one failed."""
+
+    def worked(self, key: str) -> None:
+        """There is a fresh value."""
+
+
+_NO_TROUBLE = Trouble()
+
+
 def _untold(_word: str, _key: str, _error: BaseException | None) -> None:
     """``note`` of a recipe whose calls are not counted."""
 
 
 def _unlogged(_error: BaseException) -> None:
-    """``lost`` of a recipe without background work."""
+    """``lost`` of a recipe without background work, ``unstorable`` of one that tells nobody."""
 
 
 def _endless() -> bool:
@@ -81,6 +103,11 @@ class Recipe:
     lost: Callable[[BaseException], None] = _unlogged
     dump_error: Callable[[BaseException, str], bytes] | None = None
     load_error: Callable[[bytes, str], BaseException | None] | None = None  # None of a type not in cache_errors
+    cooldown: float = 1.0
+    trouble: Trouble = _NO_TROUBLE
+    sharing: Sharing | None = None  # None: no exception goes to other processes
+    strict: bool = False  # whether a result that cannot be stored is an error
+    unstorable: Callable[[BaseException], None] = _unlogged  # told of such a result
     late: Callable[[], bool] = _endless  # whether the deadline around this call has passed
     disabled: bool = False
     journal: Journal | None = None  # keeps changes that failed (J1); None: of values that are not a function's
@@ -110,6 +137,11 @@ class Recipe:
     def lease_ms(self) -> int:
         """What the next lease lasts."""
         return self.patience.ms
+
+    def cool(self, failures: int) -> int:
+        """W5: for how many ms nobody asks the source again, after so many failures in a row."""
+        longest = max(LONGEST_COOLDOWN, self.cooldown)
+        return round(min(longest, self.cooldown * 2.0 ** min(failures - 1, 16)) * 1000)
 
     def saw(self, ms: int) -> None:
         """T3: tags outlive the entries that carry them. ``ms`` is the ttl of an entry, 0 for ever."""

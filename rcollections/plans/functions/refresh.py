@@ -49,7 +49,7 @@ def recompute(job: Job[R]) -> Plan[R]:
 
 def _recompute(job: Job[R]) -> Plan[R]:
     answer = yield from asked(job.recipe.breaker, fetch(job, "force"))
-    result = yield from compute_and_store(job, answer[1], answer[3])
+    result = yield from compute_and_store(job, answer.token, answer.stamps, answer.number)
     if job.unanswered:
         job.keep()
     if job.unkept:  # the older value counts no more, and there is no new one to store in its place

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..effects import Plan, Wait
+from ..entries import ERROR
+from .ended import mark_of
 from .found import Found, ServerFailed
 from .reads import read_to_hold
 
 if TYPE_CHECKING:
     from ..flight import Flight
     from ..flights import Alone
-    from ..rounds import Round, Signal
+    from ..rounds import Round, Signal, Ticket
     from .job import Job
 
 __all__ = ["queue_read", "shared_read"]
@@ -59,17 +61,28 @@ def _gather(flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
     return flight.sending(turn)
 
 
-def queue_read(job: Job[object], flight: Flight, caller: Alone, needed: bool) -> Plan[Found | None]:
+def queue_read(
+    job: Job[object],
+    flight: Flight,
+    caller: Alone,
+    needed: bool,
+    waited: bytes = b"",
+    error: BaseException | None = None,
+) -> Plan[tuple[Found | None, Ticket | None]]:
     """The driving caller has ended: it reads for all callers in the queue, and wakes them once, with the result.
 
     They began before the read is sent; a later caller drives, or queues behind another one. ``needed``: the
-    driving caller wants the result, too.
+    driving caller wants the result, too. ``waited``: the token of the computation that was waited for; if that has
+    ended without a result, the ticket has its mark, and the driving caller has to wake the queue. ``error`` was stored
+    like a result: where the read finds one, the queue gets this one.
     """
-    ticket = flight.land_reading()
+    ticket = flight.land_reading(always=needed)
     if ticket is None:
-        return (yield from shared_read(job, flight, caller)) if needed else None
+        return None, None
     try:
         found = yield from read_to_hold(job)
+        if waited and (found is None or not found.fresh):
+            ticket.mark = yield from mark_of(job, waited)
     except ServerFailed as failed:
         if job.recipe.late():  # only the driving caller's deadline has passed: that says nothing to the others
             flight.answer(caller, ticket, valid=False)
@@ -77,9 +90,14 @@ def queue_read(job: Job[object], flight: Flight, caller: Alone, needed: bool) ->
             flight.answer(caller, ticket, error=failed.error)
         if needed:
             raise
-        return None
+        return None, None
     except BaseException:  # this caller goes away: the others read for themselves
         flight.answer(caller, ticket, valid=False)
         raise
+    if ticket.mark is not None:
+        ticket.reply = found
+        return found, ticket
+    if error is not None and found is not None and found.fresh and found.entry.kind == ERROR:
+        ticket.error, ticket.trace = error, error.__traceback__
     flight.answer(caller, ticket, found)
-    return found
+    return found, None

@@ -8,7 +8,7 @@ from ...l1 import is_immutable
 from ..effects import Wait, carried, original
 from ..unserved import Unserved
 from ..waiting import waiting_for
-from .values import dump, returned
+from .values import dump, kept, returned
 
 if TYPE_CHECKING:
     from ..effects import Plan
@@ -57,7 +57,7 @@ def _compute(job: Job[R], mine: Unserved) -> Plan[R]:
         mine.trace = mine.error.__traceback__
         raise
     data = end(job, mine, value)
-    return returned(job, value, dump(job, value)[0] if data is None else data) if job.recipe.round_trip else value
+    return returned(job, value, kept(job, value)[0] if data is None else data) if job.recipe.round_trip else value
 
 
 def end(job: Job[R], mine: Unserved, value: R) -> bytes | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .found import Found
     from .job import Job
 
-__all__ = ["dump", "dump_error", "give", "load", "load_shared", "returned"]
+__all__ = ["dump", "dump_error", "give", "kept", "load", "load_shared", "returned"]
 
 R = TypeVar("R")
 
@@ -82,6 +82,21 @@ def dump(job: Job[R], value: R) -> tuple[bytes | None, int]:
         return None, 0
     recipe.saw(ms)
     return recipe.target.dumps_for(job.key, value), ms
+
+
+def kept(job: Job[R], value: R) -> tuple[bytes | None, int]:
+    """``dump`` of a computed result: one that no codec carries is not to be stored, unless the function is strict."""
+    try:
+        data, ms = dump(job, value)
+    except EncodeError as error:
+        if job.recipe.strict:
+            raise
+        job.unstorable = True
+        job.note("unstorable", error)
+        job.recipe.unstorable(error)
+        data, ms = None, 0
+    job.unkept = data is None
+    return data, ms
 
 
 def dump_error(job: Job[object], error: BaseException) -> tuple[bytes | None, int]:
