@@ -251,11 +251,11 @@ class Ear(Relay):
 
     def leave(self) -> None:
         """L1 was emptied: nobody has to wait for this ear any more."""
-        loop = self._loop
+        loop, post, self._post = self._loop, self._post, None  # the ear's own thread may be stopped before it leaves
         if loop is not None:
             loop.stop()
-        if self._post is not None:
-            self._post.leave()
+        if post is not None:
+            post.leave()
 
     def stop(self) -> None:
         """Let ``run`` end soon, from another thread."""
