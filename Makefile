@@ -1,9 +1,11 @@
 # make demo: the main job on real input.  make test: the whole check.  Each makes its own .venv.
 # make servers: all tests, compiled and not, on all servers.  make explore: larger races than make test takes.
+# make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture).
 # PYTHON=python3.13 make test  uses another interpreter (VENV=.venv-3.13 to keep the first one).
 
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 60
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest -q -n auto
@@ -15,14 +17,14 @@ SOME = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; pr
 # What tests both twins in one run, builds both by itself, or meets neither: the second run leaves it out.
 ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.py test_embedded_repair.py faults/test_embedded_kill.py test_dsn.py \
 	test_layers.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
-	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_messages.py test_endings.py
+	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_messages.py test_endings.py faults/test_torture.py
 ONCE_LIKE = test_codec_*.py test_*_model.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 
-.PHONY: demo test servers explore lint format clean help
+.PHONY: demo test servers torture explore signals lint format clean help
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
@@ -42,8 +44,15 @@ servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST) $(NOT_ONCE)
 
+torture: $(VENV)/.dev
+	$(BIN)/python -m tests.torture $(SEED:%=--seed %) --seconds $(SECONDS)
+
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings
+
+# A minute of real signals that raise inside of calls; SEED=7 make signals  repeats a run.
+signals: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.signals --seconds 60 $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

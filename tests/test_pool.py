@@ -29,9 +29,9 @@ def test_a_link_that_comes_back_while_the_pool_closes_is_closed() -> None:
     pool = Pool(lambda _until: Thing(), 5, "somewhere")
 
     class Racing(list[Any]):
-        def append(self, link: Any) -> None:
+        def __iadd__(self, links: Any) -> Any:
             pool.close()  # another thread, in this very moment
-            super().append(link)
+            return super().__iadd__(links)
 
     link: Any = pool.acquire(soon())
     pool._free = Racing()

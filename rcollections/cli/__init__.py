@@ -6,6 +6,7 @@ A command's file is imported when the command runs: ``--help`` and ``--version``
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import TYPE_CHECKING
 
 from .. import __version__
@@ -22,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = arguments.run
     from ..servers import registry
 
+    # What the library logs, a command tells by itself, and better.
+    logging.getLogger("rcollections").addHandler(logging.NullHandler())
     try:
         return run(arguments)
     except KeyboardInterrupt:

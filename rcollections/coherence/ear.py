@@ -84,7 +84,7 @@ class Ear(Relay):
         self._loop: Loop | None = None  # hears instead of this thread
         self._pushed = False  # RESP3
         self._deaf = False  # it may not hear of rounds
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
         self._stopping = threading.Event()
         self._proof = Proof()
         self._proved = (0, 0)  # the last instant

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..forks import after_fork
+from ..wire.elsewhere import elsewhere
 from .ear import Ear
 from .facts import Refused
 from .moving import Member, Moving
@@ -107,8 +108,10 @@ class Listener(Moving):
 
     def start(self) -> None:
         """Listen to all wanted prefixes, unless an ear covers them already."""
-        if self._covers(self._ear) or self._covers(self._next):
-            return
+        if not (self._covers(self._ear) or self._covers(self._next)):
+            elsewhere(self._start)
+
+    def _start(self) -> None:
         with self._lock:
             # An ear that is being opened is not disturbed: more prefixes are asked for after it is open.
             if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["listener_of"]
 
 _listeners: dict[tuple[object, ...], Listener] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def listener_of(dsn: Dsn) -> Listener:

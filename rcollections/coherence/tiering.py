@@ -29,7 +29,7 @@ __all__ = ["State", "Tiering", "any_tiers", "wrote", "wrote_anything"]
 
 EAGER = 8  # reads after which a process is worth a listener
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _tiers: tuple[Tier, ...] = ()  # of this process; replaced whole
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..forks import after_fork
+from ..wire.elsewhere import elsewhere
 from ..wire.failures import ErrorReply
 from ..wire.packing import pack
 
@@ -80,6 +81,9 @@ class Wakeups:
 
     def listen(self, channel: str, signal: Any) -> None:
         """Set the signal at the next message. On return the server has confirmed, or ``signal.deaf`` is True."""
+        elsewhere(lambda: self._listen(channel, signal))
+
+    def _listen(self, channel: str, signal: Any) -> None:
         name = channel.encode()
         with self._lock:
             now = time.monotonic()

@@ -26,7 +26,7 @@ class Counts:
         self.name = name
         self.owner = owner
         self._words: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def note(self, word: str, key: str, error: BaseException | None = None) -> None:
         """Count what happened to a call, and tell observers (of a computation they are told at its end)."""

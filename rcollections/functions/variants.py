@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["variant"]
 
 _forms: WeakKeyDictionary[Any, dict[tuple[str, str, str], str]] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def variant(fn: object, cls: type[BaseCache], options: Options) -> str:

@@ -62,7 +62,7 @@ class Stats:
 
 class _Collector(Observer):
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.table: dict[tuple[str, str], Stats] = {}
 
     def after(self, event: Event) -> None:
@@ -78,7 +78,7 @@ class _Collector(Observer):
 
 
 _collector: _Collector | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def collect(on: bool = True) -> None:

@@ -76,7 +76,7 @@ _telling: ContextVar[bool] = ContextVar("rcollections_telling", default=False)
 
 # A tuple that is replaced whole: a reader needs no lock, and an operation sees one state of the tuple.
 observers: tuple[Any, ...] = ()
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def add(observer: object) -> None:

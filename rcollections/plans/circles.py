@@ -43,7 +43,7 @@ class Waits:
     __slots__ = ("_for", "_lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         # A key that is being computed: which of its computations waits for which keys.
         self._for: dict[str, list[tuple[Mark, str]]] = {}
 
@@ -83,5 +83,5 @@ class Waits:
 
     def forget(self) -> None:
         """Forget all waits, in the child of a fork: the threads that wait are the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._for.clear()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Flight"]
 
+REFRESH = "refresh"
 FIRST_GATHER, LAST_GATHER = 0.02, 0.1  # seconds in which callers come together for one read
 
 
@@ -23,33 +24,39 @@ class Table(Protocol):
     @property
     def lock(self) -> AbstractContextManager[object]: ...
     def signal(self) -> Signal: ...
-    def leave(self, flight: Flight) -> None: ...
+    def leave(self, flight: Flight, caller: object) -> None: ...
+
+
+class Caller(Protocol):
+    """One caller, as its flight knows it."""
+
+    owes: Ticket | None  # the ticket of its queue, from the moment when it ends driving until it has woken the queue
 
 
 class Flight:
     """The callers of one key. ``Flights`` makes flights and drops them."""
 
     __slots__ = (
-        "_flights", "current", "driven", "following", "gathers", "key", "landings", "last", "refreshing",
-        "ticket", "users",
+        "_flights", "current", "driver", "following", "gathers", "key", "landings", "last", "refreshing", "ticket",
+        "users",
     )  # fmt: skip
 
     def __init__(self, flights: Table, key: str) -> None:
         self._flights = flights
         self.key = key
-        self.users = 0
+        self.users: set[object] = set()  # the callers, and the refresh in the background
         self.current: Round | None = None  # the round that gathers callers, or whose read is sent
         self.following: Round | None = None  # the round that reads when the current one has ended
-        self.driven = False
+        self.driver: Caller | None = None
         self.gathers = 0  # how often rounds have gathered callers while the present caller drives
         self.landings = 0  # how many callers have ended driving
         self.last: Ticket | None = None  # of the last driving caller that failed, or read for its queue
-        self.refreshing = False
+        self.refreshing: object = None  # the caller that began it
         self.ticket: Ticket | None = None
 
     # -- reading together --------------------------------------------------------------------------
 
-    def join(self) -> tuple[Round, bool, Signal | None]:
+    def join(self, caller: object) -> tuple[Round, bool, Signal | None]:
         """Join a round whose read is not sent yet.
 
         Gives the round, whether the caller leads it, and the signal that a leader has to wait for first, or None.
@@ -61,10 +68,10 @@ class Flight:
             else:
                 chosen = self.following = self.following or Round()
                 ahead = self.current
-            if chosen.led:
+            if chosen.leader is not None:
                 self._wanted(chosen)
                 return chosen, False, None
-            chosen.led = True
+            chosen.leader = caller
             return chosen, True, None if ahead is None else self._wanted(ahead)
 
     def gather(self, turn: Round) -> tuple[Signal, float] | None:
@@ -73,7 +80,7 @@ class Flight:
         The value is being computed then, so the read can wait a little, and longer each time.
         """
         with self._flights.lock:
-            if not self.driven:
+            if self.driver is None:
                 return None
             seconds = min(LAST_GATHER, FIRST_GATHER * 2**self.gathers)
             self.gathers = min(self.gathers + 1, 10)
@@ -92,9 +99,13 @@ class Flight:
             return mine
 
     def end(self, ended: Round, reply: object = None, error: CacheError | None = None, valid: bool = True) -> None:
-        """The leader's read has ended (``valid=False``: the leader gave it up); the next round may begin."""
+        """The leader's read has ended (``valid=False``: the leader gave it up); the next round may begin.
+
+        A second call, by a leader that was interrupted in the first one, only carries that one to its end.
+        """
         with self._flights.lock:
-            ended.reply, ended.error, ended.valid = reply, error, valid
+            if not ended.over:
+                ended.reply, ended.error, ended.valid, ended.over = reply, error, valid, True
             if self.current is ended:
                 self.current, self.following = self.following, None
             elif self.following is ended:
@@ -104,7 +115,7 @@ class Flight:
 
     # -- driving, and the queue behind the driving caller ------------------------------------------
 
-    def drive_or_queue(self, begun: int | None = None) -> Ticket | None:
+    def drive_or_queue(self, caller: Caller, begun: int | None = None) -> Ticket | None:
         """None: the caller drives now. Otherwise a ticket, to wait until the driving caller has ended.
 
         ``begun`` is the number of ``landings`` when the caller began. If a driving caller has failed since then, or
@@ -113,8 +124,8 @@ class Flight:
         with self._flights.lock:
             if self.last is not None and begun is not None and self.last.number > begun:
                 return self.last
-            if not self.driven:
-                self.driven = True
+            if self.driver is None:
+                self.driver = caller
                 return None
             ticket = self._queue()
             ticket.queued = True
@@ -130,6 +141,7 @@ class Flight:
         with self._flights.lock:
             if error is not None or alone or failed is not None:
                 self.last = self._queue()  # also for callers that have not queued yet
+            caller = self.driver
             ticket = self._landed()
             if ticket is None:
                 return
@@ -137,6 +149,8 @@ class Flight:
             if error is not None:
                 ticket.trace = error.__traceback__
         ticket.signal.set()
+        if caller is not None:
+            caller.owes = None
 
     def land_reading(self) -> Ticket | None:
         """The driving caller has ended, and sends a read for the queue now. Then it calls ``answer``, in any case.
@@ -144,18 +158,23 @@ class Flight:
         A caller that comes from here on has no part in this read. None: no caller is in the queue.
         """
         with self._flights.lock:
+            caller = self.driver
             ticket = self._landed()
             if ticket is None:
                 return None
             if ticket.queued:
                 turn, self.last = self.current, ticket
                 if turn is not None and turn.behind is ticket and not turn.sent:
-                    turn.sent, ticket.turn = True, turn
+                    turn.sent, turn.leader, ticket.turn = True, caller, turn
                 return ticket
         ticket.signal.set()
+        if caller is not None:
+            caller.owes = None
         return None
 
-    def answer(self, ticket: Ticket, reply: object = None, error: CacheError | None = None, valid: bool = True) -> None:
+    def answer(
+        self, caller: Caller, ticket: Ticket, reply: object = None, error: CacheError | None = None, valid: bool = True
+    ) -> None:
         """The read for the queue has ended: wake the queue with the reply or the error.
 
         ``valid=False``: the driving caller gave the read up, so the callers in the queue read for themselves.
@@ -165,35 +184,56 @@ class Flight:
             self.end(ticket.turn, reply, error, valid)
             ticket.turn = None
         ticket.signal.set()
+        caller.owes = None
 
     # -- refreshing ahead ---------------------------------------------------------------------------
 
-    def start_refresh(self) -> bool:
+    def start_refresh(self, caller: object) -> bool:
         """Whether the caller may refresh this key in the background: one refresh at a time in a process."""
         with self._flights.lock:
-            if self.refreshing or self.driven:
+            if self.refreshing is not None or self.driver is not None:
                 return False
-            self.refreshing = True
-            self.users += 1
+            self.refreshing = caller
+            self.users.add(REFRESH)
             return True
 
     def end_refresh(self) -> None:
         """The background refresh has ended."""
-        with self._flights.lock:
-            self.refreshing = False
-        self.leave()
+        self.refreshing = None
+        self._flights.leave(self, REFRESH)
 
-    def leave(self) -> None:
-        """One caller has its answer."""
-        self._flights.leave(self)
+    # -- going away ---------------------------------------------------------------------------------
+
+    def leave(self, caller: object) -> None:
+        """This caller has its answer."""
+        self._flights.leave(self, caller)
+
+    def forsake(self, caller: Caller) -> None:
+        """This caller goes away, wherever it was stopped: what others wait for is given to them, or given up.
+
+        May be called again, if the first call was interrupted.
+        """
+        with self._flights.lock:
+            for turn in (self.current, self.following):
+                if turn is not None and turn.leader is caller:
+                    self.end(turn, valid=False)
+            if self.driver is caller:
+                self.land()
+            if caller.owes is not None:
+                self.answer(caller, caller.owes, valid=False)
+            if self.refreshing is caller:
+                self.end_refresh()
 
     def _landed(self) -> Ticket | None:
-        self.driven = False
-        self.gathers = 0
+        # No call lies between these lines: a signal handler runs before or after all of them.
+        ticket, driver = self.ticket, self.driver
+        if driver is not None:
+            driver.owes = ticket
         self.landings += 1
-        ticket, self.ticket = self.ticket, None
         if ticket is not None:
             ticket.number = self.landings
+        self.driver = self.ticket = None
+        self.gathers = 0
         return ticket
 
     def _queue(self) -> Ticket:

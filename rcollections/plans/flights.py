@@ -26,15 +26,17 @@ from .unserved import Changes, Unserved
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .rounds import Signal
+    from .rounds import Signal, Ticket
 
 __all__ = ["Alone", "Flights"]
 
 
 class Alone:
-    """A caller whose read began while no other caller was at its key."""
+    """A caller. Its read may begin while no other caller is at its key: then it stands in the table itself."""
 
-    flight: Flight | None = None  # of the callers that came meanwhile; this caller is one of its users
+    flight: Flight | None = None  # this caller is one of its users
+    turn: Round | None = None  # its read, if others came meanwhile
+    owes: Ticket | None = None  # see ``Flight``
 
 
 class Flights:
@@ -53,7 +55,7 @@ class Flights:
     ) -> None:
         self.signal = signal
         self.settling: Settling = Settling(signal, listeners if like is None else like.settling.listeners)
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.table: dict[str, Flight | Alone] = {}
         self.waits: Waits = Waits() if like is None else like.waits
         self.orphans: Orphans = (Orphans() if orphans is None else orphans) if like is None else like.orphans
@@ -63,7 +65,7 @@ class Flights:
 
     def forget(self) -> None:
         """Forget all flights, in the child of a fork: the callers that drive or wait here are in the parent."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.table.clear()
         self.unserved.clear()
         self.changes.running.clear()
@@ -89,40 +91,49 @@ class Flights:
                 if self.table.get(key) is alone:  # in the child of a fork the table is empty
                     del self.table[key]
                 return None
-            turn = flight.current
+        turn = alone.turn
         if turn is not None:
             flight.end(turn, reply)
+            alone.turn = None
         return flight
 
-    def gone(self, key: str, alone: Alone) -> None:
-        """The read of a lone caller failed, or the caller goes away without it, or never began it."""
-        flight = self.end(key, alone, None)
+    def gone(self, key: str, caller: Alone) -> None:
+        """The caller goes away, wherever it was stopped: nothing of it is left, and nobody waits for it."""
+        flight = self.end(key, caller, None)
         if flight is not None:
-            flight.leave()
+            flight.forsake(caller)
+            flight.leave(caller)
+        else:  # it may have been stopped between making a flight and entering it
+            with self.lock:
+                there = self.table.get(key)
+                if isinstance(there, Flight) and not there.users:
+                    del self.table[key]
 
     # -- flights -----------------------------------------------------------------------------------
 
-    def enter(self, key: str) -> Flight:
-        """The flight of this key; every ``enter`` needs a ``leave``."""
+    def enter(self, key: str, caller: Alone) -> Flight:
+        """The flight of this key; every ``enter`` needs a ``leave``, or ``gone``."""
         with self.lock:
             there = self.table.get(key) or self.table.setdefault(key, self.make(key))
             if isinstance(there, Alone):
-                there.flight = flight = self.table[key] = self.make(key)
-                flight.users = 1
-                flight.current = Round(sent=True)
+                flight = self.make(key)
+                flight.users.add(there)
+                flight.current = Round(sent=True, leader=there)
+                there.turn, there.flight, self.table[key] = flight.current, flight, flight
             else:
                 flight = there
-            flight.users += 1
+            caller.flight = flight
+            flight.users.add(caller)
             return flight
 
     def make(self, key: str) -> Flight:
         """A new flight, without users yet."""
         return Flight(self, key)
 
-    def leave(self, flight: Flight) -> None:
-        """Drop the flight with its last user."""
+    def leave(self, flight: Flight, caller: object) -> None:
+        """This user leaves, if it has not left yet; the flight goes with its last user."""
         with self.lock:
-            flight.users -= 1
+            flight.users.discard(caller)
             if not flight.users and self.table.get(flight.key) is flight:
                 del self.table[flight.key]
 

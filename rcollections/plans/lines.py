@@ -22,7 +22,7 @@ class Lines:
 
     def forget(self) -> None:
         """Forget them, in the child of a fork: they wait in the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lines: dict[str, deque[Signal]] = {}
 
     def enter(self, lock: str, mine: Signal) -> bool:

@@ -21,13 +21,14 @@ class Signal(Protocol):
 class Round:
     """One read for all callers that joined before it was sent."""
 
-    __slots__ = ("behind", "done", "error", "led", "reply", "sent", "valid")
+    __slots__ = ("behind", "done", "error", "leader", "over", "reply", "sent", "valid")
 
-    def __init__(self, sent: bool = False) -> None:
+    def __init__(self, sent: bool = False, leader: object = None) -> None:
         self.done: Signal | None = None  # made when a second caller wants to wait for the round's end
         self.behind: Ticket | None = None  # its leader waits for more callers, or for this driving caller to end
-        self.led = sent
+        self.leader = leader  # the caller that reads, or None
         self.sent = sent
+        self.over = False
         self.valid = False  # False once done: the leader gave the read up, so callers join another round
         self.reply: Any = None
         self.error: CacheError | None = None

@@ -63,13 +63,13 @@ class Settling:
     def __init__(self, signal: Callable[[], Signal], listeners: Listeners | None) -> None:
         self._signal = signal
         self.listeners = listeners  # None: every writer is in this process
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._asking: _Round | None = None  # its question is on its way
         self._next: _Round | None = None  # more callers may join
 
     def forget(self) -> None:
         """In the child of a fork: all callers are in the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._asking = self._next = None
 
     def settle(self) -> Plan[None]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..forks import at_fork
 from ..plans.waiting import apart, computing
 from ..wire.clock import no_deadline
+from ..wire.elsewhere import elsewhere
 from ..wire.signals import Signal
 from .workers import Task, Workers
 
@@ -32,21 +33,44 @@ WORKERS = min(16, 4 + (os.cpu_count() or 1))
 QUEUE = 256  # tasks that may wait: beyond that refreshes of stale values are left out; futures always find room
 
 
+class _Condition(threading.Condition):
+    """``with`` takes its lock in one step that no signal handler can come between: else the lock could stay taken."""
+
+    __slots__ = ("__enter__", "__exit__")  # found on the object: methods of the lock, which are written in C
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__enter__ = self._lock.__enter__  # type: ignore[attr-defined,method-assign]
+        self.__exit__ = self._lock.__exit__  # type: ignore[attr-defined,method-assign]
+
+
 class Asked(Future[T]):
     """A future whose exception goes to the log if no caller ever asked for the result, as with tasks of asyncio."""
 
     _asked = False
     _task: Task | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._condition: threading.Condition = _Condition()
+
     def result(self, timeout: float | None = None) -> T:
         self._asked = True
-        with self._waited(timeout):
-            return super().result(timeout)
+        self._wait(timeout)
+        return super().result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         self._asked = True
-        with self._waited(timeout):
-            return super().exception(timeout)
+        self._wait(timeout)
+        return super().exception(0)
+
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for the end on a signal: the lock of a ``Future`` stays taken if a signal handler raises beside it."""
+        if not self.done():
+            ended = Signal()
+            elsewhere(lambda: self.add_done_callback(lambda _: ended.set()))
+            with self._waited(timeout):
+                ended.wait(timeout)
 
     def _waited(self, timeout: float | None) -> AbstractContextManager[None]:
         """Work that waits for other work without end does that work itself, if nobody has begun it."""
@@ -58,7 +82,7 @@ class Asked(Future[T]):
         return pool.workers.waiting(task)
 
     def __del__(self) -> None:
-        if not self._asked and self.done():
+        if not self._asked and hasattr(self, "_condition") and self.done():  # else a signal handler cut its making
             report(self)
 
 
@@ -66,17 +90,17 @@ class _Pool:
     def __init__(self) -> None:
         self.unfinished: set[Future[Any]] = set()
         self.once: set[object] = set()  # the ``once`` of waiting and running tasks
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.workers = Workers(WORKERS)
 
 
 _pool: _Pool | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def _begin_anew() -> None:
     global _pool, _lock
-    _pool, _lock = None, threading.Lock()  # in a child: the threads are in the parent, and one may have held the lock
+    _pool, _lock = None, threading.RLock()  # in a child: the threads are in the parent, and one may have held the lock
 
 
 at_fork(_begin_anew)
@@ -178,7 +202,7 @@ class Handle:
     def __init__(self, future: Any) -> None:
         self.done = signal = _Done()
         self._future = future
-        future.add_done_callback(lambda _: signal.set())
+        elsewhere(lambda: future.add_done_callback(lambda _: signal.set()))
 
     def result(self) -> object:
         return self._future.result()

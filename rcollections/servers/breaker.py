@@ -50,7 +50,7 @@ class Breaker:
         self._clock = clock
         self._due = due  # whether changes wait to be sent: no answer closes the breaker before they were
         self._trying: object = None  # the turn of the one change on purpose that asks a server that seems away
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._failure: CacheError | None = None
         self._refused = False  # the log says that the server refuses a call (not that the server is away)
         self._probing = False
@@ -162,7 +162,7 @@ class Breaker:
 
     def renew_lock(self) -> None:
         """In the child of a fork: another thread may have held the lock, and the probe runs in the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._probing = False
         self._trying = None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..coherence.tiering import Tiering
 from ..coherence.wakeups import Wakeups
 from ..forks import after_fork
+from ..wire.elsewhere import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,21 +43,25 @@ class Hearing:
     @property
     def tiering(self) -> Tiering:
         """The in-process tier of the connection, made on first use."""
-        if self._tiering is None:
-            dsn = self._place()
-            with self._lock:
-                self._tiering = self._tiering or Tiering(dsn, self._prefixes_of, self._renew)
-        return self._tiering
+        return self._tiering or elsewhere(self._make_tiering)
+
+    def _make_tiering(self) -> Tiering:
+        dsn = self._place()
+        with self._lock:
+            made = self._tiering = self._tiering or Tiering(dsn, self._prefixes_of, self._renew)
+        return made
 
     @property
     def wakeups(self) -> Wakeups:
         """Wakes callers that wait for messages on the server; made on first use."""
-        if self._wakeups is None:
-            dsn = self._place()
-            with self._lock:
-                listener = None if self._tiering is None else self._tiering.listener
-                self._wakeups = self._wakeups or Wakeups(dsn, listener)
-        return self._wakeups
+        return self._wakeups or elsewhere(self._make_wakeups)
+
+    def _make_wakeups(self) -> Wakeups:
+        dsn = self._place()
+        with self._lock:
+            listener = None if self._tiering is None else self._tiering.listener
+            made = self._wakeups = self._wakeups or Wakeups(dsn, listener)
+        return made
 
     def disagrees(self, server: bytes, opened: float) -> bool:
         """Whether a link to this server, opened at that instant, has to go: the listener hears another one (Q7)."""
@@ -74,6 +79,10 @@ class Hearing:
 
     def close(self) -> None:
         """Hear nothing any more; waiting callers look for themselves."""
+        if self._tiering is not None or self._wakeups is not None:
+            elsewhere(self._close)
+
+    def _close(self) -> None:
         tiering, self._tiering = self._tiering, None
         if tiering is not None:
             tiering.close()

@@ -20,6 +20,7 @@ from ..errors import CacheError
 from ..forks import at_fork
 from ..plans.effects import Script
 from ..wire.clock import deadline, no_deadline
+from ..wire.elsewhere import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,8 +120,11 @@ class _Renewer:
     def add(self, connection: Renewing, held: Held | None) -> None:
         """One more lease to renew; None: there are orphans to see to."""
         self.added.put(held)
-        if self.running:
-            return
+        if not self.running:
+            elsewhere(lambda: self.start(connection))
+
+    def start(self, connection: Renewing) -> None:
+        """Begin to renew."""
         thread = threading.Thread(target=self.run, args=(connection,), name="rcollections-leases", daemon=True)
         try:
             thread.start()

@@ -16,6 +16,7 @@ from ..plans.effects import Command, Script
 from ..plans.naming import channel, lease
 from ..plans.purpose import sweep
 from ..wire.clock import no_deadline
+from ..wire.elsewhere import elsewhere
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Sender:
             thread = threading.Thread(target=self._run, name="rcollections-journal", daemon=True)
             self._thread = thread
             try:
-                thread.start()
+                elsewhere(thread.start)
             except RuntimeError:  # in an exit handler, or too many threads: the next call sends it
                 self._thread = None
 
@@ -179,7 +180,7 @@ class Kept:
 
 
 _senders: dict[tuple[object, ...], Sender] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 _exit_known = False
 
 
@@ -200,7 +201,7 @@ def unsent() -> list[Sender]:
 
 def _begin_anew() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for each in _senders.values():
         each.forget()
 

@@ -15,9 +15,12 @@ from concurrent.futures import ThreadPoolExecutor, thread
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..wire.elsewhere import elsewhere
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
 __all__ = ["STALL", "Task", "Workers"]
 
@@ -35,7 +38,7 @@ class Task:
 
     __slots__ = ("_given", "_lock")
 
-    def __init__(self, future: Future[T], fn: Callable[[], T], lock: threading.Lock) -> None:
+    def __init__(self, future: Future[T], fn: Callable[[], T], lock: AbstractContextManager[object]) -> None:
         self._given: Any = future, fn, contextvars.copy_context()
         self._lock = lock
 
@@ -69,7 +72,7 @@ class Workers:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.tasks: deque[Task] = deque()
         self._mine = threading.local()  # marks the threads of this pool
         self._runners = self._waiting = self._extra = self._begun = 0
@@ -131,9 +134,10 @@ class Workers:
                 self._runners += 1
         try:
             if runner.counts:
-                self._threads.submit(self._run, runner)
+                elsewhere(lambda: self._threads.submit(self._run, runner))
             elif watch:
-                threading.Thread(target=self._watch, name="rcollections-watch", daemon=True).start()
+                watching = threading.Thread(target=self._watch, name="rcollections-watch", daemon=True)
+                elsewhere(watching.start)
         except RuntimeError:  # the interpreter ends, or there are too many threads
             return self._failed(runner, watch)
         return True

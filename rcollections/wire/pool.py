@@ -1,10 +1,18 @@
-"""A bounded free list of links to one server: safe for threads, sound after fork."""
+"""A bounded free list of links to one server: safe for threads, sound after fork and in signal handlers.
+
+The exception of a signal handler (a time limit, Ctrl-C) may come between any two steps of a caller. So the pool counts
+nothing that such a caller could leave wrong: how many links there are is how many *seats* live. Each link holds its
+seat, and the pool knows seats weakly. A link that nobody refers to any more has given its seat back, whoever lost it.
+"""
 
 from __future__ import annotations
 
-import threading
-import time
+from _thread import RLock, allocate_lock
+from collections import deque
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from ..errors import CacheTimeout
 from ..forks import after_fork
@@ -14,12 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Pool", "busy"]
 
+# Seconds after which a waiting caller looks again, in case a wake-up was lost with a caller that was interrupted.
+LOOK = 0.25
+
 
 def busy(limit: int, where: str) -> CacheTimeout:
     """The error of a caller for whom no link came back in time."""
     error = CacheTimeout(f"all {limit} connections to {where} are busy: raise max_connections, or use fewer threads")
     error._about = "call"  # waiting for a connection tells nothing of the server
     return error
+
+
+class _Seat:
+    """The right to one link, as long as ``taken`` is True and somebody refers to it."""
+
+    __slots__ = ("__weakref__", "taken")
+
+    def __init__(self) -> None:
+        self.taken = False
 
 
 class Pool:
@@ -38,7 +58,9 @@ class Pool:
 
     def _reset(self) -> None:
         self._free: list[Any] = []
-        self._room = threading.Semaphore(self._limit)
+        self._seats: list[ref[_Seat]] = []
+        self._lock = RLock()  # of ``_seats``
+        self._waiting: deque[Any] = deque()  # a lock for each caller that waits
         self._closed = False
 
     def _after_fork(self) -> None:
@@ -48,37 +70,116 @@ class Pool:
         for link in free:
             link.close()
 
+    @property
+    def links(self) -> int:
+        """How many links there are, idle and lent."""
+        return sum(seat is not None and seat.taken for seat in [each() for each in self._seats])
+
+    @property
+    def idle(self) -> int:
+        """How many links wait for a caller."""
+        return len(self._free)
+
     def acquire(self, until: float) -> object:
         """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``."""
-        room = self._room
-        if not room.acquire(blocking=False) and not room.acquire(timeout=max(0.0, until - time.monotonic())):
-            raise busy(self._limit, self._where)
+        link: Any = None
         try:
             while True:
                 try:
                     link = self._free.pop()
                 except IndexError:
-                    link = self._connect(until)
-                    link.home = self
+                    link = self._new(until)
+                    if link is None:
+                        self._wait(until)
+                        continue
+                    link.lent = True
                     return link
                 if link.idle:
+                    link.lent = True
                     return link
-                link.close()
+                self._drop(link)
         except BaseException:
-            room.release()
+            if link is not None:
+                self._drop(link)
             raise
 
     def release(self, link: Any) -> None:
-        """Give back a link with no reply outstanding."""
-        self._free.append(link)
+        """Give back a link with no reply outstanding; nothing to do if it is back already."""
+        if not link.lent:
+            return
+        # Two steps that no call lies between: a signal handler runs before or after both. And if not, the link is lost
+        # with its caller, and the seat comes back.
+        link.lent = False
+        self._free += (link,)
         if self._closed:  # asked after the append: ``close`` in another thread may have emptied the list just before
             self.drop_idle()
-        self._room.release()
+        elif self._waiting:
+            self._wake()
 
     def discard(self, link: Any) -> None:
-        """Give back a link whose replies cannot be trusted any more: it is closed."""
-        link.close()
-        self._room.release()
+        """Give back a link whose replies cannot be trusted any more: it is closed. Nothing to do if it is back."""
+        if link.lent:
+            link.lent = False
+            self._drop(link)
+
+    def _drop(self, link: Any) -> None:
+        seat, link.seat = link.seat, None
+        try:
+            link.close()
+        finally:
+            if seat is not None:
+                seat.taken = False
+            if self._waiting:
+                self._wake()
+
+    def _new(self, until: float) -> Any:
+        """A new link, or None if there are as many as there may be."""
+        seat = _Seat()
+        try:
+            if not self._seated(seat):
+                return None
+            link = self._connect(until)
+            link.seat, link.home = seat, self
+            return link
+        except BaseException:
+            seat.taken = False  # at once, although the traceback refers to it
+            if self._waiting:
+                self._wake()
+            raise
+
+    def _seated(self, seat: _Seat) -> bool:
+        with self._lock:
+            live = [each for each in self._seats if (one := each()) is not None and one.taken]
+            if len(live) < self._limit:
+                live.append(ref(seat))
+                seat.taken = True
+            self._seats = live
+        return seat.taken
+
+    def _wait(self, until: float) -> None:
+        """Wait until a link comes back, or for ``LOOK`` seconds."""
+        left = until - monotonic()
+        if left <= 0:
+            raise busy(self._limit, self._where)
+        lock = allocate_lock()
+        lock.acquire()
+        woken = False
+        try:
+            self._waiting.append(lock)
+            if not self._free and len(self._seats) >= self._limit:  # else a link came back just now
+                woken = lock.acquire(True, min(left, LOOK))
+        except BaseException:
+            if self._waiting:
+                self._wake()  # it may have been woken for a link that another caller waits for
+            raise
+        finally:
+            if not woken:
+                with suppress(ValueError):
+                    self._waiting.remove(lock)
+
+    def _wake(self) -> None:
+        with suppress(IndexError, RuntimeError):
+            self._waiting.popleft().release()
 
     def close(self) -> None:
         """Close idle links now, and used links when they come back."""
@@ -87,9 +188,6 @@ class Pool:
 
     def drop_idle(self) -> None:
         """Close idle links now; the links that are in use stay. From any thread."""
-        while True:
-            try:
-                link = self._free.pop()
-            except IndexError:  # another thread may have taken the last one
-                return
-            link.close()
+        with suppress(IndexError):  # another thread may have taken the last one
+            while True:
+                self._drop(self._free.pop())

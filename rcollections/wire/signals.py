@@ -5,9 +5,13 @@ from __future__ import annotations
 from _thread import allocate_lock
 from collections import deque
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 __all__ = ["Signal"]
+
+# Seconds after which a waiting thread looks by itself: a signal handler may stop a thread that hands wake-ups on.
+LOOK = 1.0
 
 
 class Signal:
@@ -38,25 +42,38 @@ class Signal:
             return True
         lock = allocate_lock()
         lock.acquire()
-        woken = False
+        end = None if seconds is None else monotonic() + seconds
         try:
             self._waiting.append(lock)
-            if not self._set:  # else ``set`` came before this lock was in the deque
-                woken = lock.acquire() if seconds is None else lock.acquire(True, max(0.0, seconds))
+            while not self._set:  # it may have come before this lock was in the deque
+                left = LOOK if end is None else min(LOOK, end - monotonic())
+                if left <= 0 or lock.acquire(True, left):
+                    break
         finally:
-            # A lock that stayed behind could be taken for a thread that hands the wake-up on. The lock is gone
-            # already if a thread wakes us just now: then the signal is set, and the others wait for our wake-ups.
-            if not woken:
-                with suppress(ValueError):
-                    self._waiting.remove(lock)
-            was_set = self.is_set()
-            if was_set:
-                self._wake_two()
-        return was_set
+            try:
+                self._leave(lock)
+            except BaseException:
+                self._leave(lock)
+                raise
+        return self._set
+
+    def _leave(self, lock: Any) -> None:
+        """This thread waits no more. A lock that stayed could be taken for a thread that hands the wake-up on."""
+        with suppress(ValueError):  # a thread that wakes us just now has taken it out
+            self._waiting.remove(lock)
+        if self._set:
+            self._wake_two()
 
     def _wake_two(self) -> None:
-        try:
-            self._waiting.popleft().release()
-            self._waiting.popleft().release()
-        except IndexError:  # all are awake
-            pass
+        woken = 0
+        with suppress(IndexError):  # all are awake
+            while woken < 2:
+                lock = self._waiting[0]
+                # In this order: a thread that a signal handler stops in between has not taken out a lock that sleeps.
+                try:
+                    lock.release()
+                    woken += 1
+                except RuntimeError:  # another thread has woken it just now
+                    pass
+                with suppress(ValueError):
+                    self._waiting.remove(lock)

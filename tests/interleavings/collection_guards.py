@@ -94,8 +94,8 @@ COLLECTION_GUARDS: dict[str, Guard] = {
     ),
     "free after a load": Guard(
         lambda: plans(
-            ("loads", "    held.stop()\n    yield from _free(load, token)\n    return result",
-             "    held.stop()\n    return result"),
+            ("loads", "        raise\n    yield from _free(load, token)\n    return result",
+             "        raise\n    return result"),
         ),
         shelf("", (looker,), (looker,), **LOADS),
     ),

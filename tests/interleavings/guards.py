@@ -87,8 +87,8 @@ GUARDS: dict[str, Guard] = {
     ),
     "share-sent-after, of a lone caller": Guard(
         lambda: plans(
-            ("flights", "flight.current = Round(sent=True)", "flight.current = Round()\n"
-             "                flight.current.led = True"),
+            ("flights", "flight.current = Round(sent=True, leader=there)", "flight.current = Round()\n"
+             "                flight.current.leader = there"),
         ),
         case((CALL, changer("delete", then_calls=True)), initial=stored()),
     ),
@@ -98,8 +98,8 @@ GUARDS: dict[str, Guard] = {
     ),
     "the queue outlives its driver": Guard(
         lambda: plans(
-            ("sharing", "        flight.answer(ticket, valid=False)\n        raise\n    flight.answer(ticket, found)\n",
-             "        raise\n    flight.answer(ticket, found)\n"),
+            ("sharing", "        flight.answer(caller, ticket, valid=False)\n        raise\n", "        raise\n"),
+            ("flight", "self.answer(caller, caller.owes, valid=False)", "pass"),
         ),
         case((CALL, CALL), cancels=1, may_cancel=(0, 1)),
     ),
@@ -142,9 +142,9 @@ GUARDS: dict[str, Guard] = {
     ),
     "stamps-before": Guard(
         lambda: plans(
-            ("lease", "    _stop(job, held)  # L4: renewing ends before the STORE is sent\n",
-             "    _stop(job, held)\n    from .effects import Command\n"
-             '    stamps = yield Command(("MGET", *job.tags))\n'),
+            ("lease", "        _stop(job, held)  # L4: renewing ends before the STORE is sent\n",
+             "        _stop(job, held)\n        from .effects import Command\n"
+             '        stamps = yield Command(("MGET", *job.tags))\n'),
         ),
         case((CALL,), (bumper(TAG),), **TAGGED),
     ),

@@ -127,10 +127,10 @@ def open_unseen(m: Any, keys: Any, args: Any) -> list[Any]:
 class EagerFlight(Flight):
     """Takes part in a read that is sent already."""
 
-    def join(self) -> Any:
+    def join(self, caller: Any) -> Any:
         current = self.current
-        if current is None or not current.led:
-            return super().join()
+        if current is None or current.leader is None:
+            return super().join(caller)
         self._wanted(current)
         return current, False, None
 
@@ -147,9 +147,9 @@ class LateFlight(Flight):
         ticket = self.ticket
         return ticket if ticket is not None and ticket.queued else super().land_reading()
 
-    def answer(self, ticket: Any, reply: Any = None, error: Any = None, valid: bool = True) -> None:
+    def answer(self, caller: Any, ticket: Any, reply: Any = None, error: Any = None, valid: bool = True) -> None:
         self._landed()
-        super().answer(ticket, reply, error, valid)
+        super().answer(caller, ticket, reply, error, valid)
 
 
 class LateFlights(Flights):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CacheError
 from ..draws import draw, new_token
 from ..effects import Call, Command, Hold, Plan, Script, Subscribe, Wait
+from ..flights import Alone
 from ..guards import Refused
 from ..op import as_plan
 from ..orphans import with_orphans
@@ -117,25 +118,34 @@ def fill(load: Load) -> Plan[Any]:
     Callers that wait in this process get the same error.
     """
     load.guard()
-    flight = load.flights.enter(load.lease)
+    caller = Alone()
     try:
-        ticket = flight.drive_or_queue()
-        if ticket is not None:
-            with waiting_for(load):
-                yield Wait(ticket.signal)
-            if ticket.error is not None:
-                raise ticket.error
-            return AGAIN
-        error: BaseException | None = None
         try:
-            return (yield from _lead(load))
-        except Exception as raised:
-            error = raised
-            raise
+            return (yield from _fill(load, caller))
         finally:
-            flight.land(error)
+            load.flights.gone(load.lease, caller)
+    except BaseException:
+        load.flights.gone(load.lease, caller)  # once more: the exception of a signal handler may have cut the first one
+        raise
+
+
+def _fill(load: Load, caller: Alone) -> Plan[Any]:
+    flight = load.flights.enter(load.lease, caller)
+    ticket = flight.drive_or_queue(caller)
+    if ticket is not None:
+        with waiting_for(load):
+            yield Wait(ticket.signal)
+        if ticket.error is not None:
+            raise ticket.error
+        return AGAIN
+    error: BaseException | None = None
+    try:
+        return (yield from _lead(load))
+    except Exception as raised:
+        error = raised
+        raise
     finally:
-        flight.leave()
+        flight.land(error)
 
 
 def _lead(load: Load) -> Plan[Any]:
@@ -182,11 +192,12 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes]]:
 
 
 def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, object]]:
-    make = marked(lambda: load.make(seen), (load,))
     held: Any = None
     try:
+        make = marked(lambda: load.make(seen), (load,))
         held = yield Hold(load.lease, token, LEASE_MS)
         result = yield from _stored(*(yield Call(make)))
+        held.stop()
     except BaseException as error:  # failed, cancelled or interrupted: another caller may fill it at once
         if held is not None:
             held.stop()
@@ -195,7 +206,6 @@ def _run(load: Load, token: bytes, seen: bytes) -> Plan[tuple[bool, object]]:
         else:
             yield from _free(load, token)
         raise
-    held.stop()
     yield from _free(load, token)
     return result
 

@@ -10,14 +10,15 @@ from .lease import Failed, compute_and_store, fetch, free
 
 if TYPE_CHECKING:
     from ..flight import Flight
+    from ..flights import Alone
     from .job import Job
 
 __all__ = ["refresh_ahead"]
 
 
-def refresh_ahead(job: Job[object], flight: Flight) -> Plan[None]:
+def refresh_ahead(job: Job[object], flight: Flight, caller: Alone) -> Plan[None]:
     """Refresh in the background, unless another caller does. This caller waits for the server, not for the value."""
-    if not flight.start_refresh():
+    if not flight.start_refresh(caller):
         return
     started = False
     try:

@@ -70,16 +70,16 @@ def _answer(job: Job[R]) -> Plan[R]:
     try:
         first = flights.begin(job.key, alone)
         found = (yield from read_to_hold(job)) if first else None
+        flight = flights.end(job.key, alone, found) if first else None
+        if flight is None and found is not None and found.fresh and not is_early(job, found):
+            usable, result = load(job, found.entry)
+            if usable:
+                return _hit(job, found, result)
+            found = None
+        return (yield from _in_flight(job, flight or flights.enter(job.key, alone), alone, found, first))
     except BaseException:  # the server failed, or this caller goes away: the others read for themselves
         flights.gone(job.key, alone)
         raise
-    flight = flights.end(job.key, alone, found) if first else None
-    if flight is None and found is not None and found.fresh and not is_early(job, found):
-        usable, result = load(job, found.entry)
-        if usable:
-            return _hit(job, found, result)
-        found = None
-    return (yield from _in_flight(job, flight or flights.enter(job.key), found, first))
 
 
 def _hit(job: Job[R], found: Found, result: object) -> R:
@@ -89,21 +89,21 @@ def _hit(job: Job[R], found: Found, result: object) -> R:
     return give(job, result)
 
 
-def _in_flight(job: Job[R], flight: Flight, found: Found | None, has_read: bool) -> Plan[R]:
+def _in_flight(job: Job[R], flight: Flight, caller: Alone, found: Found | None, has_read: bool) -> Plan[R]:
     """The answer for a caller that shares reads with others; ``found`` is its own read, if ``has_read``."""
     begun = flight.landings
     try:
         if not has_read:
-            found = yield from shared_read(job, flight)
+            found = yield from shared_read(job, flight, caller)
         while True:
             if found is not None:
-                answer = yield from _use(job, flight, found)
+                answer = yield from _use(job, flight, caller, found)
                 if answer is not None:
                     return answer[0]
             job.guard()
-            ticket = flight.drive_or_queue(begun)
+            ticket = flight.drive_or_queue(caller, begun)
             if ticket is None:
-                answer, found = yield from drive_flight(job, flight, found)
+                answer, found = yield from drive_flight(job, flight, caller, found)
                 if answer is not None:
                     return answer[0]
                 continue
@@ -116,20 +116,20 @@ def _in_flight(job: Job[R], flight: Flight, found: Found | None, has_read: bool)
             begun = ticket.number
             if ticket.failed is not None:
                 raise ServerFailed(ticket.failed)
-            found = ticket.reply if ticket.read else (yield from shared_read(job, flight))
+            found = ticket.reply if ticket.read else (yield from shared_read(job, flight, caller))
     finally:
-        flight.leave()
+        flight.leave(caller)
 
 
-def _use(job: Job[R], flight: Flight, found: Found) -> Plan[tuple[R] | None]:
+def _use(job: Job[R], flight: Flight, caller: Alone, found: Found) -> Plan[tuple[R] | None]:
     """``found`` as the answer, if it may be used; None if a computation is needed."""
     if found.fresh:
-        usable, result = load_shared(job, found) if flight.users > 1 else load(job, found.entry)
+        usable, result = load_shared(job, found) if len(flight.users) > 1 else load(job, found.entry)
         if not usable:
             return None
         if not is_early(job, found):
             return (_hit(job, found, result),)
-        yield from refresh_ahead(job, flight)
+        yield from refresh_ahead(job, flight, caller)
         job.note("hit")
         return (give(job, result),)
     window = job.recipe.swr
@@ -138,7 +138,7 @@ def _use(job: Job[R], flight: Flight, found: Found) -> Plan[tuple[R] | None]:
     usable, result = load(job, found.entry)
     if not usable:
         return None
-    yield from refresh_ahead(job, flight)
+    yield from refresh_ahead(job, flight, caller)
     job.note("stale")
     return (give(job, result),)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..flight import Flight
+    from ..flights import Alone
     from .found import Found
     from .job import Job
 
@@ -28,7 +29,9 @@ NET = 1.0
 FIRST_LOOK = 0.05
 
 
-def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple[tuple[R] | None, Found | None]]:
+def drive_flight(
+    job: Job[R], flight: Flight, caller: Alone, found: Found | None
+) -> Plan[tuple[tuple[R] | None, Found | None]]:
     """Settle a miss with the server, for all callers in the queue: ((the answer,), …), or (None, what was read)."""
     landed = False
     failure: BaseException | None = None
@@ -43,7 +46,7 @@ def drive_flight(job: Job[R], flight: Flight, found: Found | None) -> Plan[tuple
             return ((yield from after_error(job, failure, found)),), None
         if not job.unkept and not job.unanswered:  # else the read would only keep this owner waiting once more
             landed = True
-            found = yield from queue_read(job, flight, needed=loaded is None)
+            found = yield from queue_read(job, flight, caller, needed=loaded is None)
         return None if loaded is None else (give(job, loaded[0]),), found
     except ServerFailed as unserved:
         if not landed and not job.recipe.late():  # else only this caller's deadline has passed

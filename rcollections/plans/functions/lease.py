@@ -59,6 +59,7 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
         held = yield Hold(job.lease, token, job.recipe.lease_ms)
         value = yield from job.compute()
         data, ms = dump(job, value)
+        _stop(job, held)  # L4: renewing ends before the STORE is sent
     except Exception as raised:
         _stop(job, held)
         data, ms = dump_error(job, original(raised))
@@ -71,7 +72,6 @@ def compute_and_store(job: Job[R], token: bytes, stamps: list[bytes]) -> Plan[R]
         _stop(job, held)
         yield from _free_in_any_case(job, token, error)
         raise
-    _stop(job, held)  # L4: renewing ends before the STORE is sent
     if data is None:
         job.unkept = True
         yield from free(job, token)

@@ -124,6 +124,7 @@ def compute_owned(
                 steps.append(Script("entry_delete", (job.key, job.lease), (job.channel,)))
             else:
                 steps.append(Script("lease_free", (job.lease,), (own.token, job.channel)))
+        _stop(jobs, mine)  # L4: renewing ends before the STORE is sent
     except BaseException as error:  # failed, cancelled or interrupted: another caller may compute at once
         _stop(jobs, mine)
         tokens = {each: own.token for each, own in mine.items()}
@@ -132,7 +133,6 @@ def compute_owned(
         else:
             yield from _free_all(jobs, tokens)
         raise
-    _stop(jobs, mine)  # L4: renewing ends before the STORE is sent
     yield from _store(jobs, mine, wanted, steps)
     if unwritable is not None:
         raise unwritable

@@ -10,16 +10,17 @@ from .reads import read_to_hold
 
 if TYPE_CHECKING:
     from ..flight import Flight
+    from ..flights import Alone
     from ..rounds import Round, Signal
     from .job import Job
 
 __all__ = ["queue_read", "shared_read"]
 
 
-def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
+def shared_read(job: Job[object], flight: Flight, caller: Alone) -> Plan[Found | None]:
     """The entry that is there, by a read that is shared by all callers that began before it is sent."""
     while True:
-        turn, leads, ahead = flight.join()
+        turn, leads, ahead = flight.join(caller)
         if not leads or not (yield from _gather(flight, turn, ahead)):
             yield Wait(turn.done)
             if not turn.valid:
@@ -30,6 +31,7 @@ def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
             return shared
         try:
             found = yield from read_to_hold(job)
+            flight.end(turn, found)
         except ServerFailed as failed:
             if job.recipe.late():  # only the leader's own deadline has passed: that says nothing to the others
                 flight.end(turn, valid=False)
@@ -39,7 +41,6 @@ def shared_read(job: Job[object], flight: Flight) -> Plan[Found | None]:
         except BaseException:  # this caller goes away (cancelled, interrupted): the others go on without it
             flight.end(turn, valid=False)
             raise
-        flight.end(turn, found)
         return found
 
 
@@ -58,7 +59,7 @@ def _gather(flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
     return flight.sending(turn)
 
 
-def queue_read(job: Job[object], flight: Flight, needed: bool) -> Plan[Found | None]:
+def queue_read(job: Job[object], flight: Flight, caller: Alone, needed: bool) -> Plan[Found | None]:
     """The driving caller has ended: it reads for all callers in the queue, and wakes them once, with the result.
 
     They began before the read is sent; a later caller drives, or queues behind another one. ``needed``: the
@@ -66,19 +67,19 @@ def queue_read(job: Job[object], flight: Flight, needed: bool) -> Plan[Found | N
     """
     ticket = flight.land_reading()
     if ticket is None:
-        return (yield from shared_read(job, flight)) if needed else None
+        return (yield from shared_read(job, flight, caller)) if needed else None
     try:
         found = yield from read_to_hold(job)
     except ServerFailed as failed:
         if job.recipe.late():  # only the driving caller's deadline has passed: that says nothing to the others
-            flight.answer(ticket, valid=False)
+            flight.answer(caller, ticket, valid=False)
         else:
-            flight.answer(ticket, error=failed.error)
+            flight.answer(caller, ticket, error=failed.error)
         if needed:
             raise
         return None
     except BaseException:  # this caller goes away: the others read for themselves
-        flight.answer(ticket, valid=False)
+        flight.answer(caller, ticket, valid=False)
         raise
-    flight.answer(ticket, found)
+    flight.answer(caller, ticket, found)
     return found

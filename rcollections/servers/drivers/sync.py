@@ -48,16 +48,23 @@ def drive(plan: Plan[T], connection: Connection) -> T:
     arg: object = None
     while True:
         try:
-            effect = step(arg)
+            while True:
+                effect = step(arg)
+                try:
+                    arg, step = _do(effect, connection), plan.send
+                except BaseException as error:
+                    arg, step = error, plan.throw
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         except (Carried, CarriedExit) as on_its_way:
             ended = on_its_way.error
             break
-        try:
-            arg, step = _do(effect, connection), plan.send
         except BaseException as error:
-            arg, step = error, plan.throw
+            generator: Any = plan
+            if generator.gi_frame is None:  # the plan has ended with it
+                arg = None  # its traceback may hold this frame, and what others wait for
+                raise
+            arg, step = error, plan.throw  # of a signal handler, between two effects: the plan cleans up
     try:
         raise ended  # outside of the except block: nobody shall see what carried it
     finally:

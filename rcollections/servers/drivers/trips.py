@@ -34,6 +34,7 @@ def travel(road: Routed, plan: Trip) -> list[object]:
     """Carry out a trip; an error of an effect is thrown into the plan at its ``yield``."""
     links, timeout = road.links, road.timeout
     effect: Any
+    lent: Any = None
     if links.pool is None:
         links.open_pool()  # before the plan begins, and with it the time that it has
     try:
@@ -45,7 +46,8 @@ def travel(road: Routed, plan: Trip) -> list[object]:
                 if kind is Exchange:
                     reply = effect.link.exchange(effect.data, effect.wanted, effect.until, timeout)
                 elif kind is Acquire:
-                    reply = (links.pool or links.open_pool()).acquire(effect.until)
+                    lent = reply = (links.pool or links.open_pool()).acquire(effect.until)
+                    lent.lent = plan
                 elif kind is Heal:
                     links.heal()
                 else:
@@ -56,6 +58,12 @@ def travel(road: Routed, plan: Trip) -> list[object]:
                 effect = plan.send(reply)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+    except BaseException:
+        # An exception of a signal handler may have come between two effects, or just when the plan gave the link back.
+        plan.close()
+        if lent is not None and lent.lent is plan:
+            lent.discard()
+        raise
 
 
 def one(road: Routed, step: Step) -> object:

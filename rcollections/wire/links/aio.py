@@ -39,7 +39,7 @@ class AsyncLink(Lent):
         self._under = link
         self._loop = loop
         self.sock = link.sock
-        self.home = None
+        super().__init__()
         self.server: bytes | None = None
         self.waited = False  # whether its caller had to wait for it: the reply has its own time then
         self.opened = link.opened

@@ -21,9 +21,16 @@ class Home(Protocol):
 class Lent:
     """The part of every link that knows its pool. Not a link of its own."""
 
-    __slots__ = ("home",)
+    __slots__ = ("home", "lent", "seat")
 
     home: Home | None
+    lent: object  # what stands for the caller that has it; False while it lies in its pool
+    seat: Any  # of a pool of threads: the right to this link
+
+    def __init__(self) -> None:
+        self.home = None
+        self.lent = False
+        self.seat = None
 
     def release(self) -> None:
         """Give the link back, with no reply outstanding."""

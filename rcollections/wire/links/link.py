@@ -51,7 +51,7 @@ class Link(Lent):
     def __init__(self, made: Any, sock: Any) -> None:
         self._made = made
         self.sock = sock
-        self.home = None
+        super().__init__()
         self.server: bytes | None = None  # the run_id of the server; None: not asked yet
         self.opened = monotonic()
         self._reader = reply_reader()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ConfigError
 from ...forks import at_fork
 from ...values.interruptions import pass_on
+from ..elsewhere import elsewhere
 from ..failures import Broken, ErrorReply, NotConnected
 from ..imports import load
 from ..packing import pack
@@ -37,7 +38,7 @@ def fake_server(dsn: Dsn) -> Any:
     del lupa
     server = _servers.get(dsn.host)
     if server is None:
-        server = _servers.setdefault(dsn.host, fakeredis.FakeServer(version=(7, 4)))
+        server = _servers.setdefault(dsn.host, _locked(fakeredis.FakeServer(version=(7, 4))))
     return server
 
 
@@ -46,12 +47,18 @@ def forget_fake_servers() -> None:
     _servers.clear()
 
 
+def _locked(server: Any) -> Any:
+    """The server with a new lock, which a signal handler may take again while the thread that it stopped has it."""
+    server.lock = threading.RLock()
+    for database in server.dbs.values():
+        database.condition = threading.Condition(server.lock)
+    return server
+
+
 def _renew_locks() -> None:
     # Another thread of the parent may have held the lock of a server at the fork.
     for server in _servers.values():
-        server.lock = threading.Lock()
-        for database in server.dbs.values():
-            database.condition = threading.Condition(server.lock)
+        _locked(server)
 
 
 at_fork(_renew_locks)
@@ -67,13 +74,17 @@ class MemoryLink(Lent):
 
         self._made = made
         self._theirs = theirs
-        self.home = None
+        super().__init__()
         self.server = MEMORY
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:  # noqa: ARG002 - as links do
         """Send, and read that many replies; error replies stand in the list."""
-        self._made.send_packed_command([data])
-        return [self._read() for _ in range(count)]
+
+        def run() -> list[object]:
+            self._made.send_packed_command([data])
+            return [self._read() for _ in range(count)]
+
+        return elsewhere(run)  # the server is a part of this process: a step must not end in its middle
 
     def _read(self) -> object:
         try:
@@ -116,12 +127,16 @@ def memory_connector(dsn: Dsn) -> Callable[[float], MemoryLink]:
     from fakeredis import FakeRedisConnection
 
     def connect(_until: float) -> MemoryLink:
-        made = FakeRedisConnection(server=server, db=dsn.db, protocol=dsn.protocol)
         try:
-            made.connect()
+            made = elsewhere(lambda: _connected(FakeRedisConnection(server=server, db=dsn.db, protocol=dsn.protocol)))
         except Exception as error:
             pass_on(error)
             raise NotConnected("lost", error) from error
         return MemoryLink(made)
 
     return connect
+
+
+def _connected(made: Any) -> Any:
+    made.connect()
+    return made

@@ -1,0 +1,230 @@
+"""Time limits: a call that is stopped anywhere leaves nothing locked, lent, held or waiting."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rcollections import DictCache, KeyCache, cached, multi_cached
+from rcollections.plans.collections import loads
+from rcollections.testing import wait_until
+from rcollections.wire.pool import Pool
+from tests.interrupting import interrupted
+from tests.kinds import one_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+numbers = count()
+
+
+pytestmark = pytest.mark.filterwarnings(
+    # A connection that is being made is closed with its socket.
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    """The program has a signal handler, as a worker with time limits has."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+def settled(store: Any) -> None:
+    """Nothing is left of any call: no link lent, no flight. (Other threads may be about to give back theirs.)"""
+
+    def all_back() -> bool:
+        pool = store.links.pool
+        return pool is None or pool.links == pool.idle
+
+    wait_until(all_back)
+    wait_until(lambda: not store.flights.table)
+    assert not store.flights.waits._for
+
+
+def soon(call: Callable[[], object]) -> Any:
+    """The answer on another thread, which would wait for ever for what the stopped call left behind."""
+    found: list[Any] = []
+
+    def run() -> None:
+        try:
+            found.append(call())
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found, "hangs"
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
+
+
+def sweep(
+    store: Any, call: Callable[[], object], after: Callable[[], object], before: Any = None, step: int = 1
+) -> None:
+    """Stop the call everywhere; each time it works again, at once, here and on another thread."""
+    call()
+    places = 0
+    for place in interrupted(call, before or (lambda: None), step):
+        places += 1
+        try:
+            settled(store)
+            began = time.monotonic()
+            soon(after)
+            settled(store)
+            assert time.monotonic() - began < 5
+        except BaseException as error:
+            error.add_note(f"stopped at {place}")
+            raise
+    assert places > 5
+
+
+@pytest.fixture
+def users(store: Any) -> DictCache[str, int]:
+    found: DictCache[str, int] = DictCache("users", l1=False)
+    found.update({"a": 1, "b": 2})
+    return found
+
+
+def test_a_read(store: Any, users: Any) -> None:
+    sweep(store, lambda: users["a"], lambda: users["b"])
+
+
+def test_a_first_link(store: Any, users: Any) -> None:
+    """No link is there: the call that opens one is stopped while it does so."""
+    sweep(store, lambda: users["a"], lambda: users["b"], before=store.links.pool.close, step=3)
+
+
+def test_a_write(store: Any, users: Any) -> None:
+    sweep(store, lambda: users.update(a=3), lambda: users["a"])
+
+
+def test_a_pipeline(store: Any, users: Any) -> None:
+    def piped() -> None:
+        with users.pipeline() as p:
+            p["c"] = 1
+            p.get("a")
+
+    sweep(store, piped, lambda: users["a"])
+
+
+def test_a_hit(store: Any) -> None:
+    @cached(ttl=60, lease=0.6, l1=False)
+    def double(n: int) -> int:
+        return 2 * n
+
+    sweep(store, lambda: double(1), lambda: double(1))
+
+
+def test_a_miss(store: Any) -> None:
+    @cached(ttl=60, lease=0.6, l1=False)
+    def double(n: int) -> int:
+        return 2 * n
+
+    n = 0
+
+    def call() -> int:
+        nonlocal n
+        n = next(numbers)
+        return double(n)
+
+    sweep(store, call, lambda: double(n), step=9)
+
+
+def test_many(store: Any) -> None:
+    class Doubles(KeyCache[int]):
+        prefix = "doubles"
+
+    @multi_cached("ids", Doubles, ttl=60, lease=0.6)
+    def doubles(ids: list[int]) -> dict[int, int]:
+        return {n: 2 * n for n in ids}
+
+    ids: list[int] = []
+
+    def call() -> object:
+        ids[:] = [next(numbers), next(numbers)]
+        return doubles(ids)
+
+    sweep(store, call, lambda: doubles(ids), step=11)
+
+
+def test_a_field_that_fills_itself(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loads, "LEASE_MS", 600)
+
+    class Squares(DictCache[int, int]):
+        l1 = False
+
+        def __missing__(self, n: int) -> int:
+            return n * n
+
+    squares, n = Squares("squares"), 0
+
+    def call() -> int:
+        nonlocal n
+        n = next(numbers)
+        return squares[n]
+
+    sweep(store, call, lambda: squares[n], step=2)
+
+
+def test_waking(store: Any) -> None:
+    """Waiting for a channel: the connection that hears is opened, used and lost."""
+    from rcollections.wire.signals import Signal
+
+    def listen() -> None:
+        store.wakeups.listen(f"channel {next(numbers)}", Signal())
+
+    def after() -> None:
+        store.wakeups.listen(f"channel {next(numbers)}", Signal())
+
+    sweep(store, listen, after, step=2)
+
+
+class Line:
+    """A link to nowhere."""
+
+    def __init__(self) -> None:
+        self.home: Any = None
+        self.lent: object = False
+        self.seat: Any = None
+        self.idle = True
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_pool_with_one_link() -> None:
+    """Borrowed and given back, stopped everywhere: the next caller gets it, without waiting."""
+    pool = Pool(lambda _: Line(), 1, "nowhere")
+
+    def borrow() -> None:
+        link: Any = None
+        try:
+            link = pool.acquire(time.monotonic() + 5)
+        finally:
+            if link is not None:
+                pool.release(link)
+
+    for place in interrupted(borrow, lambda: None):
+        assert pool.links == pool.idle, f"lost at {place}"
+        borrow()
+        assert pool.links == pool.idle == 1
+
+
+def test_a_storm() -> None:
+    """Real signals, for some seconds, in a process of its own; ``make signals`` is the long form."""
+    words = [sys.executable, "-m", "tests.faults.signals", "--seconds", "4", "--kind", one_server()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "0 hangs" in done.stdout
