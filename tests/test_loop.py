@@ -334,6 +334,9 @@ class Data:
         ours.close()
         self.socket.settimeout(5)
 
+    def close(self) -> None:
+        self.socket.close()
+
     def expect(self, *commands: bytes) -> None:
         wanted = b"".join(commands)
         got = b""
@@ -343,6 +346,12 @@ class Data:
 
     def tell(self, reply: bytes = b":0\r\n") -> None:
         self.socket.sendall(reply)
+
+
+@pytest.fixture
+def data(asked: Peer) -> Iterator[Data]:
+    with closing(Data(asked)) as found:
+        yield found
 
 
 def answer_of(number: int) -> bytes:
@@ -372,11 +381,9 @@ def test_it_answers_rounds_of_settling(server: Server, words: Any, asked: Peer) 
         assert words.proven is None
 
 
-def test_without_an_answer_nothing_is_proven(words: Any, asked: Peer) -> None:
-    first = asked.answer_to_ping()
-    data = Data(asked)
+def test_without_an_answer_nothing_is_proven(words: Any, asked: Peer, data: Data) -> None:
+    asked.pong()
     data.expect(THERE)
-    asked.send(first)
     data.tell()
     asked.send(asked.answer_to_ping() + changed(b"a"))
     data.expect(THERE)
@@ -394,9 +401,8 @@ def test_without_a_connection_for_data_nothing_is_proven(words: Any, asked: Peer
     assert words.proven is None
 
 
-def test_another_connection_takes_the_place_of_one_that_broke(words: Any, asked: Peer) -> None:
+def test_another_connection_takes_the_place_of_one_that_broke(words: Any, asked: Peer, data: Data) -> None:
     """What the first one had to say may not have arrived: it is said again. Nothing that is held goes."""
-    data = Data(asked)
     for _ in range(2):
         asked.pong()
         data.expect(THERE)
@@ -405,22 +411,21 @@ def test_another_connection_takes_the_place_of_one_that_broke(words: Any, asked:
     epoch = words.epoch
     asked.send(a_round(3))
     data.expect(answer_of(3))
-    data.socket.close()
+    data.close()
     assert asked.until("broken")
     asked.pong()
     at = words.proven
-    other = Data(asked)
-    other.expect(THERE, answer_of(3))
-    assert words.proven == at, "the answer is missing"
-    other.tell()
-    other.tell()
-    wait_until(lambda: words.proven != at, 5, "the next proof")
+    with closing(Data(asked)) as other:
+        other.expect(THERE, answer_of(3))
+        assert words.proven == at, "the answer is missing"
+        other.tell()
+        other.tell()
+        wait_until(lambda: words.proven != at, 5, "the next proof")
     assert words.epoch == epoch
 
 
-def test_after_a_lapse_only_what_is_asked_under_a_new_id_proves(words: Any, asked: Peer) -> None:
+def test_after_a_lapse_only_what_is_asked_under_a_new_id_proves(words: Any, asked: Peer, data: Data) -> None:
     words.want(0.2)
-    data = Data(asked)
     for _ in range(2):
         asked.pong()
         data.expect(THERE)
@@ -434,24 +439,23 @@ def test_after_a_lapse_only_what_is_asked_under_a_new_id_proves(words: Any, aske
     asked.send(late)
     assert asked.until("lapsed")
     asked.pong()
-    other = Data(asked, anew=True)
-    assert words.proven == at
-    asked.pong()
-    other.expect(THERE)
-    other.tell()
-    began = time.monotonic_ns()
-    asked.pong()
-    other.expect(THERE)
-    assert words.proven == at
-    other.tell()
-    wait_until(lambda: words.proven > at, 5, "the proof")
-    assert words.proven < began
+    with closing(Data(asked, anew=True)) as other:
+        assert words.proven == at
+        asked.pong()
+        other.expect(THERE)
+        other.tell()
+        began = time.monotonic_ns()
+        asked.pong()
+        other.expect(THERE)
+        assert words.proven == at
+        other.tell()
+        wait_until(lambda: words.proven > at, 5, "the proof")
+        assert words.proven < began
     assert not [each for each in asked.look() if each[0] == "unsure"]
 
 
 @pytest.mark.parametrize("reply", [b":1\r\n", b"-READONLY You can't write\r\n", b"+OK\r\n", b":0\r\n:0\r\n"])
-def test_a_wrong_answer_ends_the_proof(words: Any, asked: Peer, reply: bytes) -> None:
-    data = Data(asked)
+def test_a_wrong_answer_ends_the_proof(words: Any, asked: Peer, data: Data, reply: bytes) -> None:
     for _ in range(2):
         asked.pong()
         data.expect(THERE)

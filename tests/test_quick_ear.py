@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rcollections import cached, configure, connection, l1_info
+from rcollections import cached, configure, connection, invalidate_tags, l1_info
 from rcollections.coherence import ear as ears
 from rcollections.l1 import COMPILED
 from rcollections.testing import Process, Proxy, Server, isolated, wait_until
@@ -86,6 +86,44 @@ def test_a_change_shows_while_no_other_thread_of_python_runs(server: Server) -> 
         ages = [max(0.0, last - acks[int(value)]) for value, last in found[:-1]]
         assert len(ages) >= 15
         assert median(ages) < 0.005, ages
+
+
+def test_who_settles_is_answered_while_no_thread_of_python_runs(server: Server) -> None:
+    """Nobody waits for a process that computes. A call that begins after the answer does not give the old value."""
+    with server.client() as bare, Process(READER, server.dsn + "?staleness=60&timeout=20", quiet=False) as reader:
+        bare.set("value", 1)
+        wait_until(lambda: reader("hit()"), 20, "it is held")
+        reader("keep_the_gil()")
+        settled = {}
+        found: list[list[float]] = []
+        reading = threading.Thread(target=lambda: found.extend(reader("read(2.5)")))
+        reading.start()
+        with isolated(server.dsn + "?staleness=60"):
+            time.sleep(0.3)
+            for number in range(2, 22):
+                bare.set("value", number)
+                began = time.monotonic()
+                invalidate_tags("any", settle=True)
+                settled[number - 1] = time.monotonic()
+                assert settled[number - 1] - began < 2, "it waits for the end of the staleness"
+                time.sleep(0.05)
+            assert reading.is_alive()
+        reading.join()
+        assert found[-1][0] == 21
+        assert len(found) > 15
+        assert [value for value, last in found[:-1] if last > settled[int(value)]] == []
+
+
+def test_the_proof_goes_on_while_no_thread_of_python_runs(server: Server) -> None:
+    """It needs an answer over the ear's own connection for data as well."""
+    with server.client() as bare, Process(READER, server.dsn + "?staleness=0.3&timeout=20", quiet=False) as reader:
+        wait_until(lambda: reader("hit()"), 20, "it is held")
+        reader("keep_the_gil()")
+        before = bare.info("commandstats")["cmdstat_hsetnx"]["calls"]
+        misses = reader("l1_info().misses")
+        reader("read(1.5)")
+        assert reader("l1_info().misses") == misses
+        assert bare.info("commandstats")["cmdstat_hsetnx"]["calls"] > before + 5
 
 
 def test_it_is_the_loop_that_hears(server: Server) -> None:

@@ -245,6 +245,45 @@ def test_a_namespace_and_a_database_have_listeners_of_their_own(own: Server) -> 
         wait_until(lambda: l1_info().state == "live", 10, what="it is live")
 
 
+TWO_PLACES = (
+    OTHER
+    + """
+from rcollections import KeyCache, configure
+configure(sys.argv[1] + "&namespace=b#b")
+class B(KeyCache[int]):
+    prefix, l1, connection_name = "x", True, "b"
+def both():
+    before = l1_info("b").hits
+    B(1).get()
+    return live() and l1_info("b").hits > before
+"""
+)
+
+
+def test_a_process_in_two_places_answers_in_both(own: Server) -> None:
+    """And enters anew in both when it was stopped for long."""
+    dsn = own.dsn + "?staleness=0.4"
+    with isolated(dsn), Process(TWO_PLACES, dsn, quiet=False) as one:
+        connection().raw("SET", "b.x.1", "1")
+        wait_until(lambda: one("both()"), 20, what="it holds values of both")
+        holds(one)
+        assert one("len(connection().tiering.listener.ear.places)") == 2
+        for n in range(1, 20):
+            connection().raw("SET", "source", n)
+            began = time.monotonic()
+            invalidate_tags("prices", settle=True)
+            assert time.monotonic() - began < 0.35, "it has not answered"
+            assert one("price()") == n
+            connection().raw("SET", "b.x.1", str(n))
+            wait_until(lambda n=n: one("B(1).get()") == n, 5, what="changes in the other place are heard")
+        before = {**ids(), **ids("b.")}
+        os.kill(one.pid, signal.SIGSTOP)
+        time.sleep(0.6)
+        os.kill(one.pid, signal.SIGCONT)
+        wait_until(lambda: one("both()"), 20, what="it holds values again")
+        wait_until(lambda: not {*ids(), *ids("b.")} & {*before} and ids() and ids("b."), 10, what="under new ids")
+
+
 def test_without_the_right_to_publish_it_waits(own: Server) -> None:
     """A refused round becomes waiting, and no error."""
     with own.client() as bare:

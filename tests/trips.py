@@ -9,6 +9,7 @@ import hiredis
 
 from rcollections import connection
 from rcollections.wire import trips as plan
+from rcollections.wire import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
     """The round trips of this connection (else of the default one) inside the block: of each, its commands' names."""
     target = connection() if where is None else where
     seen: list[list[str]] = []
-    exchange = plan._exchange
+    exchange = plan.exchange
 
     def noted(road: Any, *args: Any) -> Any:
         under = exchange(road, *args)
@@ -40,11 +41,11 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
             except BaseException as error:
                 failed = error
 
-    plan._exchange = noted
+    plan.exchange = turns.exchange = noted
     try:
         yield seen
     finally:
-        plan._exchange = exchange
+        plan.exchange = turns.exchange = exchange
 
 
 def _names(data: bytes) -> list[str]:

@@ -13,7 +13,6 @@ without the GIL, and ``relay.py`` hands on what that loop leaves to Python (Q8).
 from __future__ import annotations
 
 import contextlib
-import select
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +21,7 @@ from ..plans.naming import beside
 from ..wire.failures import ErrorReply
 from .facts import Refused, refuse, who
 from .loops import confirmation, loop_class
-from .post import Post
+from .post import Post, has_come
 from .proof import CHANNEL, Proof, as_resp2
 from .relay import SILENCE, Relay
 
@@ -229,15 +228,8 @@ class Ear(Relay):
         post = self._post
         if post is None:
             return list(self._link.hear(seconds))
-        sock = self._link.sock
-        pending = getattr(sock, "pending", None)
-        if not (pending is not None and pending()):
-            poll = select.poll()
-            for fd in (sock.fileno(), *post.fds):
-                poll.register(fd, select.POLLIN)
-            ready = poll.poll(min(seconds, 0.01 if post.hurried else seconds) * 1000)
-            if sock.fileno() not in [fd for fd, _ in ready]:
-                return []
+        if not has_come(self._link.sock, post, seconds):
+            return []
         return list(self._link.hear(0.001))
 
     def send(self, *words: object) -> None:
@@ -251,11 +243,11 @@ class Ear(Relay):
 
     def leave(self) -> None:
         """L1 was emptied: nobody has to wait for this ear any more."""
-        loop = self._loop
+        loop, post, self._post = self._loop, self._post, None  # the ear's own thread may be stopped before it leaves
         if loop is not None:
             loop.stop()
-        if self._post is not None:
-            self._post.leave()
+        if post is not None:
+            post.leave()
 
     def stop(self) -> None:
         """Let ``run`` end soon, from another thread."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ..plans.settling import DEAF
 from ..wire.failures import ErrorReply
 from ..wire.packing import pack
-from ..wire.run_id import run_id
-from .places import Gone, Moved, new_id
+from .places import Gone, new_id
+from .reopening import ANEW, Reopening
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,29 +29,20 @@ if TYPE_CHECKING:
     from ._ear import Loop
     from .places import Place
 
-__all__ = ["Post"]
-
-ANEW = 30.0  # seconds after which another connection takes the place of this one
-AGAIN = 1.0  # seconds between two attempts to open one
+__all__ = ["Post", "has_come"]
 
 
-class Post:
+class Post(Reopening):
     """Used by the ear's thread alone, but for ``leave``. ``places`` says how stale a value may be there (ms)."""
 
     def __init__(self, dsn: Dsn, places: Mapping[Place, int], *, deaf: bool) -> None:
-        self._dsn = dsn
-        self._places = dict(places)
+        super().__init__(dsn, places)
         self._deaf = deaf  # the ear may not hear of rounds
         self._pid = os.getpid()
-        self._server = b""
-        self._link: Any = None
         self._wanted: deque[int | None] = deque()  # the replies that are expected; None: any but an error
         self._sent = self._read = self._asked = 0  # commands; ``_asked``: sent by the last no-op
         self._rounds: dict[Place, int] = {}  # that were answered last
         self._unanswered: set[Place] = set()
-        self._opening: threading.Thread | None = None
-        self._opened: Any = None  # what the opening thread has found: a link and its run_id, or an error
-        self._due = 0.0
         self._loop: Loop | None = None  # answers instead of this object
         self.entered = False
         self._by_channel = {place.channel: place for place in self._places}
@@ -70,22 +60,6 @@ class Post:
         self._check(found)
         self._due = time.monotonic() + ANEW
         self.enter()
-
-    def _connect(self) -> tuple[Any, bytes]:
-        from ..wire.links.connecting import connector  # only now: this module imports redis-py
-
-        db = min(each.db for each in self._places) if self._places else self._dsn.db
-        link = connector(self._dsn.replace(protocol=2, db=db))(time.monotonic() + self._dsn.connect_timeout)
-        try:
-            end = time.monotonic() + self._dsn.timeout
-            return link, run_id(link.exchange(pack(("INFO", "server")), 1, end, self._dsn.timeout)[0])
-        except BaseException:
-            link.close()
-            raise
-
-    def _check(self, found: bytes) -> None:
-        if found != self._server:
-            raise Moved("the address leads to another server by now")
 
     def enter(self) -> None:
         """Enter under a new id, and take the old one out. Returns after the server has confirmed it."""
@@ -229,29 +203,6 @@ class Post:
 
     # -- another connection in its place -----------------------------------------------------------
 
-    def broken(self) -> None:
-        """The connection is lost: open another one."""
-        link, self._link = self._link, None
-        with contextlib.suppress(Exception):
-            link.close()
-        self._due = 0.0
-        self._anew()
-
-    def _anew(self) -> None:
-        if self._opening is None:
-            self._due = time.monotonic() + AGAIN
-            self._opening = threading.Thread(target=self._open_anew, name="rcollections-post", daemon=True)
-            try:
-                self._opening.start()
-            except RuntimeError:  # at the end of the interpreter
-                self._opening = None
-
-    def _open_anew(self) -> None:
-        try:
-            self._opened = self._connect()
-        except Exception as error:  # told to the ear's thread, which tries again
-            self._opened = error
-
     def _take_opened(self) -> None:
         found = self._opened
         if found is None:
@@ -279,16 +230,6 @@ class Post:
             self.answer()
             self.tick()
 
-    @property
-    def fds(self) -> list[int]:
-        """What has to be watched for replies."""
-        return [] if self._link is None else [self._link.sock.fileno()]
-
-    @property
-    def hurried(self) -> bool:
-        """Whether a connection is being opened that the proof waits for."""
-        return self._link is None
-
     # -- the end -----------------------------------------------------------------------------------
 
     def leave(self) -> None:
@@ -315,3 +256,15 @@ class Post:
 def _readable(link: Any) -> bool:
     pending = getattr(link.sock, "pending", None)
     return bool(pending is not None and pending()) or bool(select.select([link.sock], [], [], 0)[0])
+
+
+def has_come(sock: Any, post: Post, seconds: float) -> bool:
+    """Whether bytes have come on this socket, after that time at most; False also as soon as the post has a reply."""
+    pending = getattr(sock, "pending", None)
+    if pending is not None and pending():
+        return True
+    poll = select.poll()
+    for fd in (sock.fileno(), *post.fds):
+        poll.register(fd, select.POLLIN)
+    ready = poll.poll(min(seconds, 0.01 if post.hurried else seconds) * 1000)
+    return sock.fileno() in [fd for fd, _ in ready]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .places import Gone
 
 if TYPE_CHECKING:
+    from ..l1 import Words
     from ..wire.dsn.dsn import Dsn
     from ._ear import Loop
-    from .ear import Hearer
     from .post import Post
     from .proof import Told
 
@@ -25,10 +25,17 @@ __all__ = ["SILENCE", "Relay"]
 SILENCE = 2.0  # times ``staleness``: after that time without an answer the connection counts as lost
 
 
+class Owner(Protocol):
+    """What a relay has to know of the hearer of its ear."""
+
+    staleness: float
+    words: Words
+
+
 class Relay:
     """The part of an ear that hands on what a loop hears. Not an ear of its own."""
 
-    _hearer: Hearer
+    _hearer: Owner
     _dsn: Dsn
     _link: Any
     _post: Post | None

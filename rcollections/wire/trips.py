@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .asked import Asked
     from .due import Journal
 
-__all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "in_turn", "translated", "trip"]
+__all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "exchange", "translated", "trip"]
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
@@ -123,7 +123,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
                     ahead: Generator[TripEffect, Any, None] = deliver(road, link, steps, until, Exchange, Pause)
                     yield from ahead
                 begun = True
-                replies = yield from _exchange(road, link, steps, atomic, asked, until)
+                replies = yield from exchange(road, link, steps, atomic, asked, until)
             except CacheError:
                 raise  # no link came back in time, or this machine lacks a package that a link needs
             except NotConnected as error:
@@ -190,35 +190,10 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             road.wrote(steps)
 
 
-def in_turn(road: Road, steps: Sequence[Step]) -> Trip:
-    """Send steps one after another over one link, each after the reply to the one before; see ``InTurn``."""
-    until = until_(road.timeout)
-    replies: list[object] = []
-    link: Any = None
-    try:
-        link = yield Acquire(until)
-        for step in steps:
-            reply = yield from _exchange(road, link, (step,), False, None, until)
-            replies += reply
-            if isinstance(reply[0], Exception):
-                break
-    except CacheError:
-        raise
-    except (NotConnected, TimeoutError, Broken, OSError) as error:
-        _discard(link)
-        if link is not None:
-            road.doubt()
-        raise translate(error, road.shown, key_of(steps[-1])) from error
-    except BaseException:
-        _discard(link)
-        raise
-    link.release()
-    return replies
-
-
-def _exchange(
+def exchange(
     road: Road, link: Any, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
 ) -> Generator[TripEffect, Any, list[object]]:
+    """Send these steps once over this link, and give one reply each."""
     known = road.known
     # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.
     packed = [words(step, atomic or (type(step) is Script and step.name not in known)) for step in steps]

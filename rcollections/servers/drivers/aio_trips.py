@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ...plans.effects import Seen
 from ...plans.steps import empty_reply
 from ...wire.asked import Asked
-from ...wire.trips import Acquire, Exchange, Heal, in_turn, translated, trip
+from ...wire.trips import Acquire, Exchange, Heal, translated, trip
+from ...wire.turns import in_turn
 from ..loops import pool_of
 from .trips import travel
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...plans.effects import Seen
 from ...plans.steps import empty_reply
 from ...wire.asked import Asked
-from ...wire.trips import Acquire, Exchange, Heal, Road, in_turn, translated, trip
+from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
+from ...wire.turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
