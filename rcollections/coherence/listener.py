@@ -10,13 +10,13 @@ pause doubles up to five seconds; where the server refuses to be listened to, it
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..forks import after_fork
+from ..plans.draws import spread
 from ..wire.elsewhere import elsewhere
 from .ear import Ear
 from .facts import Refused
@@ -155,7 +155,7 @@ class Listener(Moving):
             finally:
                 ear.close()
             if not ear.stopped:
-                ear.rest(pause * random.uniform(0.75, 1.0))  # noqa: S311 - spreads processes
+                ear.rest(pause * spread.uniform(0.75, 1.0))  # spreads processes
 
     def _lost(self, ear: Ear, state: str, why: str) -> None:
         with self._lock:

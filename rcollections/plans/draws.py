@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import secrets
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["draw", "new_token", "source"]
+__all__ = ["draw", "new_token", "source", "spread"]
 
 LONGEST_HOST = 64  # characters
+
+# Spreads what would come at the same moment. Not the generator of the ``random`` module, which belongs to the program:
+# one that seeds it wants the same numbers in every run, whatever our threads do. A fork copies no state of it.
+spread = random.SystemRandom()
 
 
 def _random() -> bytes:

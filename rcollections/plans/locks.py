@@ -7,11 +7,10 @@ which they came. The first of the line talks to the server, and is woken by what
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CacheError, CacheTimeout
-from .draws import new_token
+from .draws import new_token, spread
 from .effects import Hold, Now, Plan, Script, Subscribe, Wait
 from .orphans import with_orphans
 
@@ -72,7 +71,7 @@ def _first(flights: Flights, place: Place, began: float, wait: float | None) -> 
         if heard is None:  # subscribe first, then look once more
             heard = yield Subscribe(place.channel)
             continue
-        seconds = (pause if heard.deaf else NET) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads callers
+        seconds = (pause if heard.deaf else NET) * spread.uniform(0.75, 1.25)  # spreads callers
         if found >= 0:
             seconds = min(seconds, (found + 1) / 1000)
         if (yield Wait(heard, seconds if left is None else min(seconds, left))):

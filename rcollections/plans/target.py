@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from math import inf
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ..errors import CacheError, DecodeError, EncodeError, WrongTypeError
+from .draws import spread
 from .guards import Guarded
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Target:
         """The ttl to arm now, in ms (0 none): the class's, or ``ttl`` of this call; jitter only shortens it."""
         whole = self.ttl if ttl is None else milliseconds(ttl)
         if whole and self.jitter:
-            whole = max(1, round(whole * (1 - self.jitter * random.random())))  # noqa: S311
+            whole = max(1, round(whole * (1 - self.jitter * spread.random())))
         return whole
 
     def arm(self) -> tuple[int, str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import atexit
 import logging
-import random
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CacheError
 from ..forks import at_fork
-from ..plans.draws import draw
+from ..plans.draws import draw, spread
 from ..plans.effects import Command, Script
 from ..plans.naming import channel, lease
 from ..plans.purpose import sweep
@@ -82,7 +81,7 @@ class Sender:
         no_deadline()
         me, pause, never = threading.current_thread(), FIRST_PAUSE, threading.Event()
         while True:
-            never.wait(pause * random.uniform(0.6, 0.9))  # noqa: S311 - spreads processes; never beyond the pause
+            never.wait(pause * spread.uniform(0.6, 0.9))  # spreads processes; never beyond the pause
             with self._lock:
                 if self._thread is not me or not self.journal.holds or not self.roads:
                     if self._thread is me:

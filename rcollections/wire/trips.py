@@ -9,12 +9,12 @@ same link, so to the same server. In any case the trip tells the tiers of this p
 
 from __future__ import annotations
 
-import random
 from collections.abc import Generator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ..errors import CacheError
+from ..plans.draws import spread
 from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
@@ -246,7 +246,7 @@ def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
 
 def _pause(tries: int) -> float:
     longest: float = min(LAST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers
+    return longest * spread.uniform(0.5, 1.0)  # spreads callers
 
 
 def _unwrap(replies: list[Any]) -> list[Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheError
+from ..draws import spread
 from ..waiting import Computation
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Load(Computation):
 
     def jitter(self) -> float:
         """A random factor that spreads waiting callers, so that they do not ask all at once."""
-        return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
+        return spread.uniform(0.75, 1.25)
 
     # A filling is a computation, as the call of a function is: each may wait for the other.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from copy import deepcopy
 from functools import partial
 from math import isfinite
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import ChangedError, EncodeError, WrongTypeError
 from ...missing import MISSING
+from ..draws import spread
 from ..effects import Call, Sleep
 from ..op import Trips, as_plan
 from .numbers import amount
@@ -56,7 +56,7 @@ def _mutated(
         if (yield from as_plan(write(new, token))):
             return new
         if left:
-            yield Sleep(random.uniform(0, pause))  # noqa: S311 - guards nothing
+            yield Sleep(spread.uniform(0, pause))
             pause = min(2 * pause, LAST_PAUSE)
     raise changed(where, "mutate()" if tries == 1 else f"each of the {tries} attempts of mutate()")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...errors import CacheError
 from .. import naming
+from ..draws import spread
 from ..effects import Call
 from ..purpose import Due, change, sent
 from ..waiting import Computation, marked
@@ -92,7 +92,7 @@ class Job(Computation, Generic[R]):
 
     def jitter(self) -> float:
         """A random factor that spreads waiting callers, so that they do not ask all at once."""
-        return random.uniform(0.75, 1.25)  # noqa: S311 - guards nothing
+        return spread.uniform(0.75, 1.25)
 
     # -- computing ---------------------------------------------------------------------------------
 
