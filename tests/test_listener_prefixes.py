@@ -104,3 +104,29 @@ def test_functions_whose_keys_have_nothing_in_common(server: Server) -> None:
                 bare.set(f"{own}tea:1", "coffee")
             wait_until(lambda: f("tea") == "coffee", what="the change shows")
             assert calls == ["tea", "milk"]
+
+
+def test_thousands_of_functions_and_closures_add_none(server: Server) -> None:
+    """3,000 functions, and closures that are decorated as if per request, cost other writes no more than one does."""
+
+    def tracked(bare: Any) -> int:
+        return int(bare.info("stats")["tracking_total_prefixes"])
+
+    with isolated(server.dsn), server.client() as bare:
+
+        def made(n: int) -> Any:
+            def f(x: int) -> int:
+                return x + n
+
+            f.__qualname__ = f"part{n}"
+            return cached(key=None, l1=True)(f)
+
+        functions = [made(n) for n in range(3000)]
+        for f in functions[:50]:
+            f(1)
+        wait_until(lambda: l1_info().state == "live", what="it listens")
+        before = tracked(bare)
+        assert 0 < before <= MOST
+        for n in range(100):
+            assert cached(lambda x, n=n: x * n)(2) == 2 * n
+        assert tracked(bare) == before
