@@ -158,8 +158,8 @@ def owing(w: World, version: int) -> None:
     process.owes = max(process.owes, version)
 
 
-def kept_delete(times: int = 1, then_calls: bool = True) -> Any:
-    """Changes the source and drops the entry, which may fail; then it calls."""
+def kept_delete(times: int = 1, then_calls: bool = True, of: Any = None) -> Any:
+    """Changes the source and drops the entry, which may fail; then it calls, or lives the life ``of``."""
 
     def life(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
         one = job()
@@ -172,7 +172,7 @@ def kept_delete(times: int = 1, then_calls: bool = True) -> Any:
             else:
                 w.promises.invalidated(version)
         if then_calls:
-            yield from calling(w, one)
+            yield from calling(w, one) if of is None else of(w, job)
 
     return life
 

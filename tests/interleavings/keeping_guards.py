@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rcollections.plans.purpose import removal
 from rcollections.servers.journal import Journal
 from tests.interleavings.catalog import ACTORS
-from tests.interleavings.guards import Guard
+from tests.interleavings.guards import MISSING, Guard
 from tests.interleavings.keeping import KeepingPromises, KeepingWorld, kept_bump, kept_delete, put_after
+from tests.interleavings.mutants import plans
 from tests.interleavings.scenario import TAG, Parts, Scenario, cold, stored
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ TWICE = keeping(
 BUMP = keeping(
     "kept bump | call", (kept_bump(TAG),), (CALL,), fails="tag_bump", tags=(TAG,), initial=stored(tags=(TAG,))
 )
+MISSED = keeping("missing + kept deletion", (MISSING, kept_delete(of=MISSING)), fails="entry_delete", initial=cold)
 PUT = keeping("kept deletion, put", (put_after,), fails="entry_delete", plain_writers=1)
 
 
 def keepings() -> Iterator[Scenario]:
     """All of them."""
-    yield from (DELETE, COLD, TWICE, BUMP, PUT)
+    yield from (DELETE, COLD, TWICE, BUMP, PUT, MISSED)
     yield keeping("kept deletion + call", (kept_delete(), CALL), fails="entry_delete")
 
 
@@ -79,6 +81,9 @@ KEEPING_GUARDS: dict[str, Guard] = {
     "keep what failed, of tags": Guard(lambda: Parts(journal=Forgetful), BUMP),
     "kept names go first": Guard(lambda: Parts(ahead=False), DELETE),
     "kept names take the lease along": Guard(lambda: Parts(removal=entries_only), COLD),
+    "old errors, of what is kept": Guard(
+        lambda: plans(("lease", "        shared = shared and job.number == before", "        shared = shared")), MISSED
+    ),
     "one trip carries a name": Guard(lambda: Parts(journal=Hasty), PUT),
     "kept again, under way": Guard(lambda: Parts(journal=Careless), TWICE),
 }

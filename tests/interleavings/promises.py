@@ -102,7 +102,8 @@ class Promises:
         if scenario.fails:
             self._spare(actor)
         held = actor.held
-        if (held is None or held.used) and not actor.failed and not actor.unkept:
+        away = any(each.failed for each in self.world.actors if each.process is actor.process)
+        if (held is None or held.used) and not away and not actor.unkept:
             raise Broken("somebody computes without having asked for the lease")  # without a server everybody does
         actor.unkept = False
         if held is not None:

@@ -41,6 +41,7 @@ def drive_flight(
 ) -> Plan[tuple[tuple[R] | None, Found | None]]:
     """Settle a miss with the server, for all callers in the queue: ((the answer,), …), or (None, what was read)."""
     landing = Landing(caller)
+    before = job.number
     failure: BaseException | None = None
     try:
         try:
@@ -58,7 +59,9 @@ def drive_flight(
         if not job.unkept and not job.unanswered and not landing.cool:
             # else the read would only keep this owner waiting once more
             landing.landed = True
-            found, ticket = yield from queue_read(job, flight, caller, needed=loaded is None, waited=waited)
+            found, ticket = yield from queue_read(
+                job, flight, caller, needed=loaded is None, waited=waited, before=before
+            )
             if ticket is not None and ticket.mark is not None:
                 return (yield from without_result(job, flight, caller, ticket, ticket.mark, found)), None
         return None if loaded is None else (give(job, loaded[0]),), found

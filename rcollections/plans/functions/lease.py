@@ -79,7 +79,7 @@ def compute_and_store(
     failed, before the lease is given back.
     """
     held: Any = None
-    began = 0.0
+    began, before = 0.0, job.number
     try:
         held = yield Hold(job.lease, token, job.recipe.lease_ms)
         began = yield Now()
@@ -97,6 +97,7 @@ def compute_and_store(
         if ending is not None:
             ending()
         shared = yield from free(job, token, mark=mark)
+        shared = shared and job.number == before  # what is kept meanwhile may arrive behind this FREE (J1)
         raise Failed(error, shared) from error
     except BaseException as error:  # cancelled, interrupted or dropped: another caller may compute at once
         _stop(job, held)

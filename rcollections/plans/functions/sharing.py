@@ -67,14 +67,16 @@ def queue_read(
     caller: Alone,
     needed: bool,
     waited: bytes = b"",
+    before: int = 0,
     error: BaseException | None = None,
 ) -> Plan[tuple[Found | None, Ticket | None]]:
     """The driving caller has ended: it reads for all callers in the queue, and wakes them once, with the result.
 
     They began before the read is sent; a later caller drives, or queues behind another one. ``needed``: the
     driving caller wants the result, too. ``waited``: the token of the computation that was waited for; if that has
-    ended without a result, the ticket has its mark, and the driving caller has to wake the queue. ``error`` was stored
-    like a result: where the read finds one, the queue gets this one.
+    ended without a result, the ticket has its mark, and the driving caller has to wake the queue. ``before``: how much
+    was kept when the wait began (J1): what came since may not have removed the mark yet. ``error`` was stored like a
+    result: where the read finds one, the queue gets this one.
     """
     ticket = flight.land_reading(always=needed)
     if ticket is None:
@@ -82,7 +84,8 @@ def queue_read(
     try:
         found = yield from read_to_hold(job)
         if waited and (found is None or not found.fresh):
-            ticket.mark = yield from mark_of(job, waited)
+            mark = yield from mark_of(job, waited)
+            ticket.mark = mark if job.number == before else None
     except ServerFailed as failed:
         if job.recipe.late():  # only the driving caller's deadline has passed: that says nothing to the others
             flight.answer(caller, ticket, valid=False)
