@@ -104,6 +104,7 @@ class Fleet:
         for process in self.processes:
             process.kill()
             process.communicate()
+        self.bare.close()
 
 
 @pytest.fixture

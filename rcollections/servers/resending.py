@@ -73,7 +73,7 @@ class Sender:
             thread = threading.Thread(target=self._run, name="rcollections-journal", daemon=True)
             self._thread = thread
             try:
-                elsewhere(thread.start)
+                thread.start()
             except RuntimeError:  # in an exit handler, or too many threads: the next call sends it
                 self._thread = None
 
@@ -175,7 +175,7 @@ class Kept:
         road = self._road()
         if road is not None:
             self._sender.roads.add(road)
-            self._sender.start()
+            elsewhere(self._sender.start)
 
 
 _senders: dict[tuple[object, ...], Sender] = {}

@@ -6,6 +6,8 @@ import contextvars
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from ..wire.elsewhere import elsewhere
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -28,7 +30,7 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(run, number), name="rcollections-call", daemon=True)
         try:
-            thread.start()
+            elsewhere(thread.start)
         except RuntimeError:  # the interpreter ends, or there are too many threads
             continue
         threads.append(thread)
