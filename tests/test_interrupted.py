@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import DictCache, KeyCache, cached, multi_cached
+from rcollections import CacheError, DictCache, KeyCache, cached, multi_cached
+from rcollections.plans.circles import Waits
 from rcollections.plans.collections import loads
+from rcollections.plans.waiting import Computation, computing, marked, waiting_for
 from rcollections.testing import wait_until
 from rcollections.wire.pool import Pool
 from tests.interrupting import interrupted
@@ -220,6 +222,36 @@ def test_a_pool_with_one_link() -> None:
         assert pool.links == pool.idle, f"lost at {place}"
         borrow()
         assert pool.links == pool.idle == 1
+
+
+class Sum(Computation):
+    """Some computation."""
+
+    waits = Waits()
+    known_as = "sum"
+
+    def recursion(self) -> CacheError:
+        return CacheError("it waits for itself")
+
+    circle = recursion
+
+
+def test_the_mark_of_a_computation() -> None:
+    """It ends with the computation, however that ends: the next one is not taken for a recursion."""
+    for place in interrupted(lambda: marked(lambda: None, [Sum()])(), lambda: None):
+        assert not computing(), f"stopped at {place}"
+
+
+def test_a_wait_of_a_computation() -> None:
+    wanted = Sum()
+    wanted.known_as = "other"
+
+    def wait() -> None:
+        with waiting_for(wanted):
+            pass
+
+    for place in interrupted(lambda: marked(wait, [Sum()])(), lambda: None):
+        assert not Sum.waits._for, f"stopped at {place}"
 
 
 def test_a_storm() -> None:

@@ -7,6 +7,7 @@ processes is not: such a wait ends by ``deadline()``, or when the process of an 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,19 +56,29 @@ class Waits:
         if not computing:
             return
         callers = {mark.key for mark in computing}
-        with self._lock:
-            seen: set[str] = set()
-            for root in wanted:
-                ahead = [root]
-                while ahead:
-                    key = ahead.pop()
-                    if key in callers:
-                        raise CircleError(root)
-                    if key not in seen:
-                        seen.add(key)
-                        ahead += (each for mark, each in self._for.get(key, ()) if not mark.over)
-            for mark in computing:
-                self._for.setdefault(mark.key, []).extend((mark, each) for each in wanted)
+        noting = False
+        try:
+            with self._lock:
+                self._check(callers, wanted)
+                noting = True
+                for mark in computing:
+                    self._for.setdefault(mark.key, []).extend((mark, each) for each in wanted)
+        except BaseException:
+            if noting:  # the exception of a signal handler came between
+                self.end(computing, wanted)
+            raise
+
+    def _check(self, callers: set[str], wanted: Collection[str]) -> None:
+        seen: set[str] = set()
+        for root in wanted:
+            ahead = [root]
+            while ahead:
+                key = ahead.pop()
+                if key in callers:
+                    raise CircleError(root)
+                if key not in seen:
+                    seen.add(key)
+                    ahead += (each for mark, each in self._for.get(key, ()) if not mark.over)
 
     def end(self, computing: Sequence[Mark], wanted: Collection[str]) -> None:
         """Note that this wait has ended, well or not."""
@@ -75,11 +86,12 @@ class Waits:
             return
         with self._lock:
             for mark in computing:
-                waiting = self._for[mark.key]
+                waiting = self._for.get(mark.key, [])
                 for each in wanted:
-                    waiting.remove((mark, each))
+                    with suppress(ValueError):  # a signal handler came while they were noted
+                        waiting.remove((mark, each))
                 if not waiting:
-                    del self._for[mark.key]
+                    self._for.pop(mark.key, None)
 
     def forget(self) -> None:
         """Forget all waits, in the child of a fork: the threads that wait are the parent's."""

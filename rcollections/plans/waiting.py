@@ -89,7 +89,11 @@ def waiting_for(*wanted: Computation) -> Iterator[None]:
     try:
         yield
     finally:
-        waits.end(callers, keys)
+        try:
+            waits.end(callers, keys)
+        except BaseException:  # of a signal handler
+            waits.end(callers, keys)
+            raise
 
 
 def marked(fn: Callable[[], Any], computed: Collection[Computation]) -> Callable[[], Any]:
@@ -101,28 +105,39 @@ def marked(fn: Callable[[], Any], computed: Collection[Computation]) -> Callable
     marks = (*computing(), *mine)
 
     def run() -> Any:
-        before = _marks.set(marks)
-        goes_on = False
+        before = None
         try:
-            result = fn()
-            goes_on = hasattr(result, "__await__")
-        finally:
-            _marks.reset(before)
-            if not goes_on:
-                _end(mine)
-        return _awaited(result, marks, mine) if goes_on else result
+            try:
+                before = _marks.set(marks)
+                result = fn()
+            finally:
+                if before is not None:
+                    _marks.reset(before)
+            if hasattr(result, "__await__"):
+                return _awaited(result, marks, mine)
+            _end(mine)
+        except BaseException:  # also of a signal handler, which may have come between any two of these steps
+            _end(mine)
+            raise
+        return result
 
     return run
 
 
 async def _awaited(awaitable: Awaitable[Any], marks: tuple[Mark, ...], mine: list[Mark]) -> Any:
-    before = _marks.set(marks)
+    before = None
     try:
+        before = _marks.set(marks)
         return await awaitable
     finally:
-        _end(mine)
-        with suppress(ValueError):  # a task that was dropped ends in the context of whoever collects it
-            _marks.reset(before)
+        try:
+            _end(mine)
+            if before is not None:
+                with suppress(ValueError):  # a task that was dropped ends in the context of whoever collects it
+                    _marks.reset(before)
+        except BaseException:  # of a signal handler
+            _end(mine)
+            raise
 
 
 def _end(marks: list[Mark]) -> None:
