@@ -16,6 +16,7 @@ from rcollections import CacheError, DictCache, KeyCache, cached, multi_cached
 from rcollections.plans.circles import Waits
 from rcollections.plans.collections import loads
 from rcollections.plans.waiting import Computation, computing, marked, waiting_for
+from rcollections.servers import background
 from rcollections.testing import wait_until
 from rcollections.wire.pool import Pool
 from tests.interrupting import interrupted
@@ -222,6 +223,26 @@ def test_a_pool_with_one_link() -> None:
         assert pool.links == pool.idle, f"lost at {place}"
         borrow()
         assert pool.links == pool.idle == 1
+
+
+def test_a_future(store: Any) -> None:
+    """Stopped anywhere, it takes no thread and no place from others."""
+
+    @cached(ttl=100, l1=False)
+    def twice(n: int) -> int:
+        return 2 * n
+
+    def idle() -> bool:
+        pool: Any = background._pool
+        return pool is None or not (pool.workers._runners or pool.workers._waiting or pool.unfinished or pool.once)
+
+    wait_until(idle)
+    for place in interrupted(lambda: twice.future()(next(numbers)).result(10), lambda: None):
+        assert twice.future()(next(numbers)).result(10) % 2 == 0
+        wait_until(idle, what=f"idle after {place}")
+    for place in interrupted(lambda: twice.bg().refresh(next(numbers)), lambda: None):
+        wait_until(idle, what=f"idle after {place}")
+    settled(store)
 
 
 class Sum(Computation):

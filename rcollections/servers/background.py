@@ -123,7 +123,7 @@ def submit(fn: Callable[[], T]) -> Future[T]:
     What other work asks for goes before what waits: that work will wait for it.
     """
     workers = _current().workers
-    return _start(workers, fn, first=_nested(workers))
+    return _start(fn, first=_nested(workers))
 
 
 def in_background(fn: Callable[[], object], *, once: object = None, wait: bool = True) -> None:
@@ -132,28 +132,32 @@ def in_background(fn: Callable[[], object], *, once: object = None, wait: bool =
     Does nothing if a task with the same ``once`` waits or runs already, or with ``wait=False`` if many tasks wait.
     """
     pool = _current()
-    if not wait and not _has_room(pool.workers):
+    if once in pool.once or (not wait and not _has_room(pool.workers)):
         return
-    with pool.lock:
-        if once in pool.once:
-            return
-        if once is not None:
-            pool.once.add(once)
 
     def run() -> None:
         no_deadline()
         apart()
         fn()
 
-    future = _start(pool.workers, run, first=False)
-    future.add_done_callback(lambda _: pool.once.discard(once))
-    future.add_done_callback(report)
+    def begin() -> None:
+        with pool.lock:
+            if once in pool.once:
+                return
+            if once is not None:
+                pool.once.add(once)
+        _begin(future, first=False)
+        future.add_done_callback(lambda _: pool.once.discard(once))
+        future.add_done_callback(report)
+
+    future = _made(run)
+    elsewhere(begin)
 
 
 def try_submit(fn: Callable[[], T]) -> Future[T] | None:
     """Run in the background, before what waits there: the caller may wait for it. None if many tasks wait."""
     workers = _current().workers
-    return _start(workers, fn, first=True) if _has_room(workers) else None
+    return _start(fn, first=True) if _has_room(workers) else None
 
 
 def unfinished() -> list[Future[Any]]:
@@ -181,15 +185,25 @@ def _has_room(workers: Workers) -> bool:
     return len(workers.tasks) < QUEUE
 
 
-def _start(workers: Workers, fn: Callable[[], T], *, first: bool) -> Future[T]:
-    future: Asked[T] = Asked()
-    task = Task(future, fn, workers.lock)
-    future._task = task
-    unfinished = _current().unfinished
-    unfinished.add(future)
-    future.add_done_callback(unfinished.discard)
-    workers.add(task, first=first)
+def _start(fn: Callable[[], T], *, first: bool) -> Future[T]:
+    future = _made(fn)
+    elsewhere(lambda: _begin(future, first=first))
     return future
+
+
+def _made(fn: Callable[[], T]) -> Asked[T]:
+    """The future of this work, in the context of this caller. Nobody does the work yet."""
+    future: Asked[T] = Asked()
+    future._task = Task(future, fn)
+    return future
+
+
+def _begin(future: Asked[Any], *, first: bool) -> None:
+    pool, task = _current(), future._task
+    if task is not None:
+        pool.unfinished.add(future)
+        future.add_done_callback(pool.unfinished.discard)
+        pool.workers.add(task, first=first)
 
 
 class _Done(Signal):

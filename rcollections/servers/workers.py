@@ -20,7 +20,6 @@ from ..wire.elsewhere import elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
-    from contextlib import AbstractContextManager
 
 __all__ = ["STALL", "Task", "Workers"]
 
@@ -36,34 +35,36 @@ class Task:
     It drops both then: else the traceback of an exception would keep them alive.
     """
 
-    __slots__ = ("_given", "_lock")
+    __slots__ = ("_by", "_given")
 
-    def __init__(self, future: Future[T], fn: Callable[[], T], lock: AbstractContextManager[object]) -> None:
+    def __init__(self, future: Future[T], fn: Callable[[], T]) -> None:
         self._given: Any = future, fn, contextvars.copy_context()
-        self._lock = lock
+        self._by: dict[str, object] = {}  # which call carries it out; entered in one step in memory
 
     @property
     def begun(self) -> bool:
         """Whether some thread has begun it."""
-        return self._given is None
+        return bool(self._by)
 
     def __call__(self) -> bool:
         """Carry it out on this thread, unless a thread has begun it already: then False."""
-        with self._lock:
-            given, self._given = self._given, None
+        given, mine = self._given, object()
         if given is None:
             return False
-        future, fn, context = given
-        del given
-        if not future.set_running_or_notify_cancel():
-            return True
         try:
-            result = context.run(fn)
+            if self._by.setdefault("by", mine) is not mine:
+                return False
+            self._given = None
+            future, fn, context = given
+            if future.set_running_or_notify_cancel():
+                future.set_result(context.run(fn))
         except BaseException as error:  # the caller that asks for the result gets the exception
-            future.set_exception(error)
-            del future
-        else:
-            future.set_result(result)
+            if self._by.get("by") is not mine:
+                raise
+            future = given[0]
+            if not future.done():
+                future.set_exception(error)
+            del future, given
         return True
 
 
@@ -88,6 +89,7 @@ class Workers:
     def add(self, task: Task, *, first: bool) -> None:
         """Let a thread carry out this task; ``first``: before those that wait already. Never waits.
 
+        Called where no signal handler runs: it counts, and starts threads.
         Where no thread runs and none can be started (the interpreter ends), the task is carried out here and now.
         So is what other threads ask for while the interpreter waits for this pool to end: it would wait for ever.
         """
@@ -105,25 +107,39 @@ class Workers:
     @contextmanager
     def waiting(self, task: Task | None = None) -> Iterator[None]:
         """A block in which this thread waits, for ``task`` or for something else: another thread takes its place."""
-        with self.lock:
-            self._waiting += 1
+        turn = _Turn()
         try:
-            if not self._grow() and task is not None:
+            if not elsewhere(lambda: self._away(turn)) and task is not None:
                 task()
             yield
         finally:
-            with self.lock:
-                self._waiting -= 1
+            elsewhere(lambda: self._back(turn))
 
     def close(self) -> None:
         """Let the threads end, after the tasks that wait."""
         self._threads.shutdown()
 
     # -- runners ---------------------------------------------------------------------------------
+    # No thread that a signal handler can stop has the lock: the handler may start work, too.
+
+    def _away(self, turn: _Turn) -> bool:
+        """A thread begins to wait; gives what ``_grow`` gives."""
+        with self.lock:
+            if turn.began:  # it was stopped, and waits no more
+                return True
+            turn.counts = True
+            self._waiting += 1
+        return self._grow()
+
+    def _back(self, turn: _Turn) -> None:
+        with self.lock:
+            turn.began = True
+            self._waiting -= turn.counts
+            turn.counts = False
 
     def _grow(self) -> bool:
         """Let one thread more take tasks, if some wait and one more may run; False if none can be started."""
-        runner = _Runner()
+        runner = _Turn()
         with self.lock:
             if not self.tasks:
                 return True
@@ -134,15 +150,14 @@ class Workers:
                 self._runners += 1
         try:
             if runner.counts:
-                elsewhere(lambda: self._threads.submit(self._run, runner))
+                self._threads.submit(self._run, runner)
             elif watch:
-                watching = threading.Thread(target=self._watch, name="rcollections-watch", daemon=True)
-                elsewhere(watching.start)
+                threading.Thread(target=self._watch, name="rcollections-watch", daemon=True).start()
         except RuntimeError:  # the interpreter ends, or there are too many threads
             return self._failed(runner, watch)
         return True
 
-    def _failed(self, runner: _Runner, watch: bool) -> bool:
+    def _failed(self, runner: _Turn, watch: bool) -> bool:
         with self.lock:
             if watch:
                 self._watched = False
@@ -155,7 +170,7 @@ class Workers:
     def _full(self) -> bool:
         return self._runners >= self.limit + self._waiting + self._extra
 
-    def _run(self, runner: _Runner) -> None:
+    def _run(self, runner: _Turn) -> None:
         self._mine.here = True
         while True:
             with self.lock:
@@ -191,11 +206,11 @@ class Workers:
             never.wait(STALL)
 
 
-class _Runner:
-    """One turn of a thread: it takes tasks until there is none."""
+class _Turn:
+    """Of a thread that takes tasks until there is none, or of one that waits for a task."""
 
     __slots__ = ("began", "counts")
 
     def __init__(self) -> None:
         self.began = False
-        self.counts = False  # among the runners of its pool
+        self.counts = False  # among those of its kind in the pool
