@@ -300,7 +300,7 @@ def test_a_user_who_may_not_subscribe_keeps_its_tier(own: Server) -> None:
     with own.client() as bare:
         rights = "on >secret12 ~* +@all resetchannels &__redis__:invalidate"
         bare.execute_command("ACL", "SETUSER", "deaf", *rights.split())
-    dsn = own.dsn.replace("://", "://deaf:secret12@", 1) + "?staleness=0.4"
+    dsn = own.dsn.replace("://", "://deaf:secret12@", 1) + "?staleness=1.5"
     with isolated(dsn):
         price()
         wait_until(lambda: l1_info().state == "live", 10, what="it listens")
@@ -319,4 +319,4 @@ def test_a_user_who_may_not_subscribe_keeps_its_tier(own: Server) -> None:
         wait_until(lambda: one("live()"), 10, what="it listens")
         began = time.monotonic()
         invalidate_tags("prices", settle=True)
-        assert time.monotonic() - began >= 0.4
+        assert time.monotonic() - began >= 1.5

@@ -229,4 +229,4 @@ def test_the_server_falls_silent_during_the_calls(server: Server, world: str) ->
 
             asyncio.run(main())
         proxy.heal()
-    assert len(runs) <= 2
+    assert len(runs) <= 3  # on a busy machine a thread may have its first turn after both have ended

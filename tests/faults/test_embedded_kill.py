@@ -90,7 +90,7 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed_under_load(path
     threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(acknowledged) > 300, what="some writes")
+    wait_until(lambda: len(acknowledged) > 300 and len({who for who, _ in list(acknowledged)}) == 3, what="some writes")
     kill_server(path)
     for thread in threads:
         thread.join()

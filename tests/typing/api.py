@@ -259,7 +259,7 @@ def functions() -> None:
     double.store(1.5)("x")  # type: ignore[arg-type]
     double.put(1, _cache_put=1.5)
     double.put(1, _cache_put="x")  # type: ignore[arg-type]
-    double.invalidate("1")  # type: ignore[arg-type]
+    double.invalidate("1")  # type: ignore[call-overload]
     with double.writing(1) as w:
         w.put(2.5)
         w.put("x")  # type: ignore[arg-type]
@@ -270,7 +270,7 @@ def functions() -> None:
     assert_type(shop.stock("apple"), int)
     shop.stock(5)  # type: ignore[arg-type]
     shop.stock.invalidate("apple")
-    shop.stock.invalidate(5)  # type: ignore[arg-type]
+    shop.stock.invalidate(5)  # type: ignore[call-overload]
     assert_type(Shop.stock(shop, "apple"), int)
     assert_type(shop.size, int)
     assert_type(Shop.tax(1.5), float)
