@@ -17,7 +17,7 @@ SOME = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; pr
 # What tests both twins in one run, builds both by itself, or meets neither: the second run leaves it out.
 ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.py test_embedded_repair.py faults/test_embedded_kill.py test_dsn.py \
 	test_layers.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
-	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_messages.py test_endings.py \
+	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_error_messages.py test_endings.py \
 	test_waiting_errors.py faults/test_torture.py
 ONCE_LIKE = test_codec_*.py test_*_model.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')

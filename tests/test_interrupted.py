@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -46,6 +47,7 @@ def settled(store: Any) -> None:
     """Nothing is left of any call: no link lent, no flight. (Other threads may be about to give back theirs.)"""
 
     def all_back() -> bool:
+        gc.collect()  # a link that was lost with its caller gives its seat back when it is freed
         pool = store.links.pool
         return pool is None or pool.links == pool.idle
 
