@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .places import Gone
@@ -32,7 +33,7 @@ class Owner(Protocol):
     words: Words
 
 
-class Relay:
+class Relay(ABC):
     """The part of an ear that hands on what a loop hears. Not an ear of its own."""
 
     _hearer: Owner
@@ -43,9 +44,9 @@ class Relay:
     _proved: tuple[int, int]
 
     @property
+    @abstractmethod
     def stopped(self) -> bool:
         """Whether the ear has to end."""
-        raise NotImplementedError
 
     def _hand_on(self, make: type[Loop]) -> None:
         """Tell the hearer what the loop leaves to Python, until it ends."""

@@ -34,7 +34,8 @@ _SIGNALS = tuple(
 
 # Without the wrapper in signal.py, which makes enums of the numbers: this is asked for each value with extensions.
 _getsignal: Callable[[int], object] = import_module("_signal").getsignal
-_HARMLESS = frozenset((int(signal.SIG_DFL), int(signal.SIG_IGN), None, signal.default_int_handler))
+_SILENT = frozenset((int(signal.SIG_DFL), int(signal.SIG_IGN), None))  # no Python runs for these signals
+_HARMLESS = _SILENT | {signal.default_int_handler}
 
 _main_ident = _main().ident
 
@@ -47,12 +48,15 @@ def _after_fork() -> None:
 at_fork(_after_fork)
 
 
-def may_be_interrupted() -> bool:
-    """Whether a signal handler of the program could raise in this thread: only the main thread runs handlers."""
+def may_be_interrupted(*, ctrl_c: bool = False) -> bool:
+    """Whether a signal handler of the program could raise in this thread: only the main thread runs handlers.
+
+    ``ctrl_c``: or Python's own, which raises KeyboardInterrupt; a notebook goes on after that.
+    """
     if get_ident() != _main_ident:
         return False
     try:
-        return not _HARMLESS.issuperset(map(_getsignal, _SIGNALS))
+        return not (_SILENT if ctrl_c else _HARMLESS).issuperset(map(_getsignal, _SIGNALS))
     except TypeError:  # a handler without a hash
         return True
 

@@ -2,7 +2,7 @@
 
 Python runs signal handlers in the main thread, between any two steps there. What is made of several steps in the
 standard library (starting a thread, an Event, a queue) stays half done, or locked for ever, if a handler raises in the
-middle. So the main thread of a program that handles signals has such a step carried out by a thread, and waits for it.
+middle (Ctrl-C is such a handler too). So the main thread has such a step carried out by a thread, and waits for it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ __all__ = ["elsewhere"]
 T = TypeVar("T")
 
 
-def elsewhere(step: Callable[[], T]) -> T:
+def elsewhere(step: Callable[[], T], *, ctrl_c: bool = True) -> T:
     """What the step gives or raises. An exception of a signal handler ends only the wait: the step goes on to its end.
 
-    Without such handlers, and on other threads, the step is carried out here.
+    Without such handlers, and on other threads, the step is carried out here. ``ctrl_c=False``: also where Ctrl-C is
+    the only one, for steps that are too many to start a thread each time.
     """
-    if not may_be_interrupted():
+    if not may_be_interrupted(ctrl_c=ctrl_c):
         return step()
     done = allocate_lock()
     done.acquire()

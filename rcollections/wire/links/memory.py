@@ -84,7 +84,7 @@ class MemoryLink(Lent):
             self._made.send_packed_command([data])
             return [self._read() for _ in range(count)]
 
-        return elsewhere(run)  # the server is a part of this process: a step must not end in its middle
+        return elsewhere(run, ctrl_c=False)  # the server is a part of this process: a step must not end in its middle
 
     def _read(self) -> object:
         try:
@@ -128,7 +128,9 @@ def memory_connector(dsn: Dsn) -> Callable[[float], MemoryLink]:
 
     def connect(_until: float) -> MemoryLink:
         try:
-            made = elsewhere(lambda: _connected(FakeRedisConnection(server=server, db=dsn.db, protocol=dsn.protocol)))
+            made = elsewhere(
+                lambda: _connected(FakeRedisConnection(server=server, db=dsn.db, protocol=dsn.protocol)), ctrl_c=False
+            )
         except Exception as error:
             pass_on(error)
             raise NotConnected("lost", error) from error
