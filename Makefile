@@ -38,7 +38,7 @@ lint: $(VENV)/.dev
 
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS= $(PYTEST)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST)
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) $(NOT_ONCE)
 
 servers: $(VENV)/.servers

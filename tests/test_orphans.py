@@ -336,7 +336,7 @@ def test_the_end_of_a_failed_computation_got_no_answer(proxy: Proxy, server: Ser
             assert proxy.cuts == 1
             assert read_mark(bare.get(lease())) is not None
         else:
-            assert not bare.exists(lease())
+            wait_until(lambda: not bare.exists(lease()), what="the lease is given back")
     wait_until(closed, what="the breaker is closed")
     with pytest.raises(LookupError):
         quick(lambda: f(1))

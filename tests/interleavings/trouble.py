@@ -54,7 +54,6 @@ def troubles() -> Iterator[Scenario]:
         yield trouble(f"{script} without answer", (CALL,), (DELETE_CALL,), **faults)
         yield trouble(f"{script} without answer, failing", (FAIL,), (CALL,), **faults)
     yield trouble("put without answer", (PUT,), (CALL,), faults=1, may_fail=("entry_put",), plain_writers=2)
-    yield trouble("convoy", (FAIL, FAIL, FAIL), fails=True)
 
 
 def stale_ones() -> Iterator[Scenario]:
@@ -83,6 +82,7 @@ def long_troubles() -> Iterator[Scenario]:
     """The larger forms, for ``make explore``."""
     yield trouble("the driver crashes with its process", (CALL, CALL), (CALL,), crashes=1, may_crash=(0,))
     yield trouble("cancelled among three", (CALL, CALL, CALL), cancels=1, may_cancel=(0,))
+    yield trouble("convoy", (FAIL, FAIL, FAIL), fails=True)
     yield trouble("convoy in two processes", (FAIL, FAIL), (FAIL,), fails=True)
     yield trouble("a writer crashes", (WRITE,), (CALL,), (CALL,), crashes=1, may_crash=(0,))
     yield trouble("all tags evicted", (CALL,), (BUMP,), (CALL,), evict=(TAG, LEASE), warm=True, tags=(TAG,))
