@@ -8,7 +8,8 @@ VENV ?= .venv
 SECONDS ?= 60
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST = $(BIN)/python -m pytest -q -n auto
+# Tests wait for servers, processes and clocks for a third of their time: half as many workers again as there are cores.
+PYTEST = $(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
 # The kinds of servers that this machine has: all of them, and memory with the first real one.
 ALL = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds())')

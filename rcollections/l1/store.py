@@ -224,12 +224,8 @@ class Store(Generic[K, V]):
     def keys(self) -> list[K]:
         """The keys that are not expired now, in no order."""
         now = self._now() if self._timed else 0
-        entered = self._enter()
-        try:
+        with self._lock:
             entries = [*self._queues[SMALL], *self._queues[MAIN]]
-        finally:
-            if entered:
-                self._leave()
         return [entry.key for entry in entries if not entry.expires or entry.expires > now]
 
     def __iter__(self) -> Iterator[K]:
@@ -275,23 +271,25 @@ class Store(Generic[K, V]):
             entry = self._find(key, hash_)
             if entry is None:
                 return False
-            if not self._enter():
-                self._later.append(partial(self._lengthen, key, expires, now))
-                return False
-            try:
-                if version == self._version:
-                    longer = entry.expires > now and (expires == 0 or expires > entry.expires)
-                    if longer:
-                        self._untime(entry)
-                        entry.expires = 0
-                        if expires:
-                            self._time(entry, expires, now)
-                    return longer
-            except BaseException:
-                self._forget()
-                raise
-            finally:
-                self._leave()
+            nested = self._lock._is_owned()
+            with self._lock:
+                if not self._begins(nested):
+                    self._later.append(partial(self._lengthen, key, expires, now))
+                    return False
+                try:
+                    if version == self._version:
+                        longer = entry.expires > now and (expires == 0 or expires > entry.expires)
+                        if longer:
+                            self._untime(entry)
+                            entry.expires = 0
+                            if expires:
+                                self._time(entry, expires, now)
+                        return longer
+                except BaseException:
+                    self._forget()
+                    raise
+                finally:
+                    self._busy = False
 
     @overload
     def pop(self, key: K) -> V: ...
@@ -326,33 +324,37 @@ class Store(Generic[K, V]):
         more, last = True, False
         while more:
             dead: Dead = []
-            if not self._enter():
-                self._later.append(self.purge)
-                return gone
-            try:
-                more = self._advance(now, dead, WHEEL)
-                if not more and not last and self._timed:
-                    last = more = True
-                    self._open(now >> TICK)  # this slot is not over, but some of its entries may be expired
-            except BaseException:
-                self._forget()
-                raise
-            finally:
-                self._leave()
+            nested = self._lock._is_owned()
+            with self._lock:
+                if not self._begins(nested):
+                    self._later.append(self.purge)
+                    return gone
+                try:
+                    more = self._advance(now, dead, WHEEL)
+                    if not more and not last and self._timed:
+                        last = more = True
+                        self._open(now >> TICK)  # this slot is not over, but some of its entries may be expired
+                except BaseException:
+                    self._forget()
+                    raise
+                finally:
+                    self._busy = False
             gone += len(dead)
             self._bury(dead)
         return gone
 
     def clear(self) -> int:
         """Remove all entries, and give the memory back; gives how many entries were removed."""
-        if not self._enter():
-            self._later.append(self.clear)
-            return 0
-        try:
-            old, gone = self._queues, self._n
-            self._forget()
-        finally:
-            self._leave()
+        nested = self._lock._is_owned()
+        with self._lock:
+            if not self._begins(nested):
+                self._later.append(self.clear)
+                return 0
+            try:
+                old, gone = self._queues, self._n
+                self._forget()
+            finally:
+                self._busy = False
         for queue in old:
             for entry in queue:
                 entry.sooner = entry.later = entry.chain = None
@@ -393,7 +395,7 @@ class Store(Generic[K, V]):
         return monotonic_ns() if self._clock is None else int(self._clock() * 1e9)
 
     def _unlock_all(self) -> None:
-        self._lock = RLock()
+        self._lock: Any = RLock()
         self._busy = False
 
     def _after_fork(self) -> None:
@@ -403,18 +405,22 @@ class Store(Generic[K, V]):
         if half:
             self._forget()
 
-    def _enter(self) -> bool:
-        """Begin a step. False: this thread is in a step already, and was interrupted."""
-        self._lock.acquire()
+    def _begins(self, nested: bool) -> bool:
+        """Begin a step, locked. False: this call interrupts a step of this thread, which had the lock before it.
+
+        Not nested, and a step is under way: the exception of a signal handler has ended that one in its middle. Then
+        nothing in the store counts any more. (A ``with`` block gives the lock back in any case.)
+        """
         if self._busy:
-            self._lock.release()
-            return False
+            if nested:
+                return False
+            self._recover()
         self._busy = True
         return True
 
-    def _leave(self) -> None:
-        self._busy = False
-        self._lock.release()
+    def _recover(self) -> None:
+        """A step ended in its middle: begin anew, empty."""
+        self._forget()
 
     def _bury(self, dead: Dead) -> None:
         """After a step: make the calls that had to wait, and tell the callback. The dead values go with the list."""
@@ -442,22 +448,24 @@ class Store(Generic[K, V]):
             entry = self._find(key, hash_)
             if entry is None:
                 return False
-            if not self._enter():
-                self._later.append(partial(self._remove, key, why, over))
-                return False
-            try:
-                if version == self._version:
-                    there = not entry.expires or entry.expires > now
-                    if taken is not None:
-                        taken.append(entry.value)
-                    if not (over and there):
-                        self._take(entry, dead, why if there else EXPIRED)
-                    break
-            except BaseException:
-                self._forget()
-                raise
-            finally:
-                self._leave()
+            nested = self._lock._is_owned()
+            with self._lock:
+                if not self._begins(nested):
+                    self._later.append(partial(self._remove, key, why, over))
+                    return False
+                try:
+                    if version == self._version:
+                        there = not entry.expires or entry.expires > now
+                        if taken is not None:
+                            taken.append(entry.value)
+                        if not (over and there):
+                            self._take(entry, dead, why if there else EXPIRED)
+                        break
+                except BaseException:
+                    self._forget()
+                    raise
+                finally:
+                    self._busy = False
         self._bury(dead)
         return there
 
@@ -470,57 +478,59 @@ class Store(Generic[K, V]):
         evicted = False
         while True:
             dead: Dead = []
-            while True:
-                version = self._version
-                entry = self._find(key, hash_)
-                if not self._enter():
+            version = self._version
+            entry = self._find(key, hash_)
+            nested = self._lock._is_owned()
+            with self._lock:
+                if not self._begins(nested):
                     self._later.append(partial(self._store, key, value, hash_, size, expires, now, anew))
                     return True
-                if version == self._version:
-                    break
-                self._leave()
-            done = there = False
-            try:
-                done = self._refuses(value)
-                if not done and entry is not None and entry.expires and entry.expires <= now:
-                    self._take(entry, dead, EXPIRED)
-                    entry = None
-                if not done and self._timed:
-                    self._advance(now, dead, SLOTS)  # does not take out ``entry``, which is not expired
-                if not done and anew and entry is not None:
-                    done = there = True
-                if not done and entry is not None:
-                    if self._most and self._bytes - entry.size + size > self._most:
-                        # Out, and in again at the end of its queue: else it could be evicted to make room for itself.
-                        queue = entry.queue
-                        uses = min(3, entry.uses + 1)
-                        self._take(entry, dead, 0)
-                    else:
-                        self._replace(entry, value, size, expires, now, dead)
+                if version != self._version:
+                    self._busy = False
+                    continue
+                done = there = False
+                try:
+                    done = self._refuses(value)
+                    if not done and entry is not None and entry.expires and entry.expires <= now:
+                        self._take(entry, dead, EXPIRED)
+                        entry = None
+                    if not done and self._timed:
+                        self._advance(now, dead, SLOTS)  # does not take out ``entry``, which is not expired
+                    if not done and anew and entry is not None:
+                        done = there = True
+                    if not done and entry is not None:
+                        if self._most and self._bytes - entry.size + size > self._most:
+                            # Out, and in again at the end of its queue: else it could be evicted to make room for
+                            # itself.
+                            queue = entry.queue
+                            uses = min(3, entry.uses + 1)
+                            self._take(entry, dead, 0)
+                        else:
+                            self._replace(entry, value, size, expires, now, dead)
+                            done = True
+                    if not done and self._most and size > self._most:
+                        # The value leaves at once. The older value is gone already, else it would be served.
+                        self._evictions += 1
+                        dead.append((key, value, EVICTED))
                         done = True
-                if not done and self._most and size > self._most:
-                    # The value leaves at once. The older value is gone already, else it would be served.
-                    self._evictions += 1
-                    dead.append((key, value, EVICTED))
-                    done = True
-                if not done:
-                    if queue < 0:
-                        queue = MAIN if self._recall(hash_) else SMALL
-                    if self._timed and self._lacks_room(size):
-                        self._take_expired(now, dead)
-                    while len(dead) < BATCH and self._lacks_room(size):
-                        self._evict(dead)
-                        evicted = True
-                    if not self._lacks_room(size):
-                        self._insert(key, value, hash_, size, queue, uses, expires, now)
-                        if not evicted:
-                            self._settle()
-                        done = True
-            except BaseException:
-                self._forget()
-                raise
-            finally:
-                self._leave()
+                    if not done:
+                        if queue < 0:
+                            queue = MAIN if self._recall(hash_) else SMALL
+                        if self._timed and self._lacks_room(size):
+                            self._take_expired(now, dead)
+                        while len(dead) < BATCH and self._lacks_room(size):
+                            self._evict(dead)
+                            evicted = True
+                        if not self._lacks_room(size):
+                            self._insert(key, value, hash_, size, queue, uses, expires, now)
+                            if not evicted:
+                                self._settle()
+                            done = True
+                except BaseException:
+                    self._forget()
+                    raise
+                finally:
+                    self._busy = False
             self._bury(dead)
             if done:
                 return not there

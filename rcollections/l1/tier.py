@@ -124,15 +124,11 @@ class Tier(Store[Any, Any]):
 
     def begin(self, *, local: bool = False) -> None:
         """From now on changes are heard (F5). ``local``: every writer of the server tells the tier itself."""
-        entered = self._enter()
-        try:
+        with self._lock:
             if not self._live:
                 self._until = 0  # drops a proof that came between the parts of ``lost``
             self._local = local
             self._live = True
-        finally:
-            if entered:
-                self._leave()
 
     def prove(self, instant: tuple[int, int]) -> None:
         """All changes that were acknowledged before this instant have been heard (Q3)."""
@@ -144,14 +140,10 @@ class Tier(Store[Any, Any]):
             slept = False
         if slept:
             self.void()  # we slept, and a writer or listener that should have told us may have slept too
-        entered = self._enter()
-        try:
+        with self._lock:
             self._drift = drift
             if self._live:
                 self._at, self._until, self._until_wall = now, now + self._staleness, wall + self._staleness
-        finally:
-            if entered:
-                self._leave()
 
     def lost(self) -> None:
         """Changes may have been missed (F4): nothing that was read before counts any more."""
@@ -162,14 +154,16 @@ class Tier(Store[Any, Any]):
 
     def void(self) -> None:
         """Everything changed: nothing that was read before counts any more."""
-        entered = self._enter()  # False: this call interrupts a step, and no other thread is in one
-        try:
-            self._epoch += 1
-            if not entered:
-                self._emptying = True  # ``clear`` waits until that step is over
-        finally:
-            if entered:
-                self._leave()
+        nested = self._lock._is_owned()
+        with self._lock:
+            entered = self._begins(nested)  # False: this call interrupts a step, and no other thread is in one
+            try:
+                self._epoch += 1
+                if not entered:
+                    self._emptying = True  # ``clear`` waits until that step is over
+            finally:
+                if entered:
+                    self._busy = False
         self.clear()
 
     # -- the fence
@@ -242,18 +236,20 @@ class Tier(Store[Any, Any]):
 
     def _drop(self, key: bytes) -> None:
         number = hash(key)
-        entered = self._enter()  # a fill before this step is dropped below, a fill after it is refused
-        try:
-            self._seqs[number % SEQS] += 1
-            if any(each in key for each in SPECIAL):
-                slot = number % MARKS
-                self._marks[slot] = self._marks.get(slot, 0) + 1
-            if not entered:  # this call interrupts a step, perhaps the fill of this key: all goes after that step
-                self._emptying = True
-                self.clear()
-        finally:
-            if entered:
-                self._leave()
+        nested = self._lock._is_owned()
+        with self._lock:  # a fill before this step is dropped below, a fill after it is refused
+            entered = self._begins(nested)
+            try:
+                self._seqs[number % SEQS] += 1
+                if any(each in key for each in SPECIAL):
+                    slot = number % MARKS
+                    self._marks[slot] = self._marks.get(slot, 0) + 1
+                if not entered:  # this call interrupts a step, perhaps the fill of this key: all goes after that step
+                    self._emptying = True
+                    self.clear()
+            finally:
+                if entered:
+                    self._busy = False
         for each in list(self._origins.get(key, ())):
             self.delete(each)
 
@@ -313,6 +309,10 @@ class Tier(Store[Any, Any]):
         belong.discard(entry.key)
         if not belong:
             del self._origins[entry.value.token.key]
+
+    def _recover(self) -> None:
+        self._epoch += 1  # the step may have been about a change: replies that were read before it count no more
+        self._forget()
 
     def _forget(self) -> None:
         super()._forget()

@@ -29,6 +29,8 @@ def proof(*changes: tuple[str, str]) -> Callable[[], Parts]:
 LOOK_TEXT = '        seen = yield ReadToHold(job.key, [Command(("MGET", job.key, *job.tags))])\n'
 
 # Name of the guard: the parts that lack it, and the scenario.
+DONE = "                    self._busy = False\n"  # the end of a step of the tier
+
 GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "token-only-live": (tier(("        if not self._live:\n            return None\n", "")), "cut while filling"),
     "not live after a loss": (tier(("        self._live = False\n        self._until", "        self._until")),
@@ -49,8 +51,7 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
         "held + own bump cancelled"),
     "messages drop": (tier(("        for each in list(self._origins.get(key, ())):\n", "        for each in ():\n")),
                       "held a while"),
-    "flush drops": (tier(("            self._leave()\n        self.clear()\n", "            self._leave()\n")),
-                    "flushed a while ago"),
+    "flush drops": (tier((f"{DONE}        self.clear()\n", DONE)), "flushed a while ago"),
     "proof": (tier(("return self._local or (", "return self._live or (")), "held a while"),
     "previous-ping": (proof(('told.append(("proved", self._before))', 'told.append(("proved", self._asked))')),
                       "busy script"),
