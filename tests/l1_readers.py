@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rcollections.testing import wait_until
+from rcollections.testing.launching import stop_child
 
 __all__ = ["Reader", "Readers"]
 
@@ -122,8 +123,7 @@ class Reader:
 
     def freeze(self) -> None:
         """SIGSTOP; returns once it stands."""
-        os.kill(self.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+        stop_child(self.pid)
 
     def thaw(self) -> None:
         """SIGCONT."""

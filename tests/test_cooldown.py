@@ -75,7 +75,8 @@ def test_many_calls_ask_a_failing_source_a_few_times(store: Any, how: str, caplo
     assert f.refresh() == source.calls
     wait_until(lambda: f() == source.calls)
     assert len(lines(caplog)) == 2
-    assert "fails (OSError)" in lines(caplog)[0]
+    # A caller may hear of the failure by its mark on the server before the one that computed has told of it.
+    assert any(f"fails ({how})" in lines(caplog)[0] for how in ("OSError", "as another caller found"))
     assert "works again" in lines(caplog)[1]
 
 

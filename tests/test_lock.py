@@ -322,10 +322,10 @@ def test_an_owner_that_is_stopped_for_longer_than_its_lease(server: Server) -> N
     try:
         other("begin(0.5)")
         wait_until(lambda: other("told") == [1], what="the other process has it")
-        os.kill(other.pid, signal.SIGSTOP)
+        other.freeze()
         with Job(1).lock(lease=LONG) as held:
             assert held.token == 2
-            os.kill(other.pid, signal.SIGCONT)
+            other.thaw()
             other("go.set()")
             wait_until(lambda: other("told") == [1, True, "lost"], what="it hears that it was lost")
             assert not held.lost

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -90,7 +88,7 @@ def test_a_process_that_is_stopped_is_waited_out_once(own: Server) -> None:
     """After ``staleness`` it serves nothing; who did not answer for long is taken out, and is waited for no more."""
     with isolated(own.dsn + "?staleness=0.3"), other(own.dsn + "?staleness=0.3") as one:
         holds(one)
-        os.kill(one.pid, signal.SIGSTOP)
+        one.freeze()
         try:
             connection().raw("SET", "source", 1)
             began = time.monotonic()
@@ -103,7 +101,7 @@ def test_a_process_that_is_stopped_is_waited_out_once(own: Server) -> None:
             took = time.monotonic() - began
             assert took < 0.5
         finally:
-            os.kill(one.pid, signal.SIGCONT)
+            one.thaw()
         assert one("price()") == 2
         wait_until(lambda: one("live()") and len(ids()) == 1, 20, what="it has entered anew")
 
@@ -191,12 +189,12 @@ def test_the_callers_own_deadline_says_what_is_missing(own: Server) -> None:
     """The change is on the server then."""
     with other(own.dsn) as one:
         holds(one)
-        os.kill(one.pid, signal.SIGSTOP)
+        one.freeze()
         try:
             with deadline(0.2), pytest.raises(CacheTimeout, match="acknowledged, not settled"):
                 invalidate_tags("prices", settle=True)
         finally:
-            os.kill(one.pid, signal.SIGCONT)
+            one.thaw()
 
 
 def test_who_listens_without_having_entered_is_waited_for(own: Server) -> None:
@@ -277,9 +275,9 @@ def test_a_process_in_two_places_answers_in_both(own: Server) -> None:
             connection().raw("SET", "b.x.1", str(n))
             wait_until(lambda n=n: one("B(1).get()") == n, 5, what="changes in the other place are heard")
         before = {**ids(), **ids("b.")}
-        os.kill(one.pid, signal.SIGSTOP)
+        one.freeze()
         time.sleep(0.6)
-        os.kill(one.pid, signal.SIGCONT)
+        one.thaw()
         wait_until(lambda: one("both()"), 20, what="it holds values again")
         wait_until(lambda: not {*ids(), *ids("b.")} & {*before} and ids() and ids("b."), 10, what="under new ids")
 

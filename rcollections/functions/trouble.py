@@ -56,7 +56,7 @@ class SourceTrouble(Trouble):
         if begins:
             events.log.warning(
                 "refreshing %s fails (%s): older values are served, and the source is asked again now and then",
-                self._name, "in another process" if error is None else type(error).__name__, exc_info=error,
+                self._name, "as another caller found" if error is None else type(error).__name__, exc_info=error,
             )  # fmt: skip
         elif due:
             events.log.warning(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["answers", "free_port", "launch"]
+__all__ = ["answers", "free_port", "launch", "stop_child"]
 
 # The kernel kills the server when its parent ends (PR_SET_PDEATHSIG is 1). Not with ``preexec_fn``, which warns
 # in a process with threads from Python 3.12 on: warnings may be errors.
@@ -44,6 +46,12 @@ def answers(address: str | tuple[str, int]) -> bool:
         except OSError:
             return False
     return bool(reply) and not reply.startswith(b"-LOADING")
+
+
+def stop_child(pid: int) -> None:
+    """SIGSTOP to a child process; returns once it has stopped: until then its threads may still answer."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
 
 
 def free_port() -> int:

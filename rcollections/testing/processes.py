@@ -6,9 +6,12 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from typing import IO, Any, cast
+
+from .launching import stop_child
 
 __all__ = ["Process"]
 
@@ -77,6 +80,14 @@ class Process:
         if not good:
             raise RuntimeError(f"{expression!r} raised {answer}")
         return answer
+
+    def freeze(self) -> None:
+        """SIGSTOP; returns once the process has stopped."""
+        stop_child(self.pid)
+
+    def thaw(self) -> None:
+        """SIGCONT: the process goes on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def end(self) -> None:
         """Let the process end. RuntimeError if it fails or writes to stderr; it may take 20 seconds at most."""

@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from .kinds import required_binary, version
-from .launching import answers, free_port, launch
+from .launching import answers, free_port, launch, stop_child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,8 +176,7 @@ class Server:
 
     def freeze(self) -> None:
         """SIGSTOP: the kernel still accepts connections, no answer comes. Returns once the process has stopped."""
-        os.kill(self.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+        stop_child(self.pid)
 
     def thaw(self) -> None:
         """SIGCONT: the server goes on, with the commands that clients have sent meanwhile."""
