@@ -63,12 +63,12 @@ class Connection:
         self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self.links.renew)
         self._sender = sender_of(dsn)
         self.journal = self._sender.journal
-        self.kept = Kept(self._sender, self)
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
         # Of all threads; each event loop has its own.
         self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners())
         self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
+        self.kept = Kept(self._sender, self)  # last: where something is kept, a thread sends over this at once
         after_fork(self._after_fork)
 
     def _listeners(self) -> Listeners | None:
