@@ -25,7 +25,9 @@ from rcollections import (
 )
 from rcollections.plans.purpose import Due, Whole
 from rcollections.servers import journal as journals
+from rcollections.servers.connection import Connection
 from rcollections.servers.journal import Journal
+from rcollections.servers.resending import Sender
 from rcollections.testing import Process, Proxy, Server, isolated, wait_until
 from tests.kinds import one_server
 
@@ -489,6 +491,18 @@ def test_a_new_connection_to_that_server_goes_on(own: Server) -> None:
     own.start()
     wait_until(lambda: not kept().holds, seconds=6)
     assert own.client().exists("old") == 0
+
+
+def test_a_new_connection_stands_before_anything_is_sent_over_it(own: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of the journal may begin before the constructor has ended."""
+    own.client().set("old", 1)
+    monkeypatch.setattr(Sender, "start", lambda sender: None)
+    connection().kept.keep([Due("old")])
+    monkeypatch.setattr(Sender, "start", Sender.flush)
+    second = Connection(connection().dsn, lambda: None)
+    assert len(kept()) == 0, "sent from inside the constructor"
+    assert own.client().exists("old") == 0
+    second.close()
 
 
 def test_threads_that_read_while_it_is_sent(own: Server) -> None:
