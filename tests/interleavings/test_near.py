@@ -11,7 +11,6 @@ from tests.interleavings.nearby import nearby
 from tests.interleavings.scenario import Parts
 from tests.interleavings.twins import twins
 
-
 LONG = pytest.mark.long
 
 
