@@ -84,7 +84,8 @@ def test_the_tasks_of_an_event_loop(fresh: Any) -> None:
 def test_a_process_that_ends_by_exit_alone(kind: str) -> None:
     """As the work horses of RQ do: without flush() the work would be lost."""
     program = (
-        "import os, time, threading\n"
+        "import os, time, threading, warnings\n"
+        "warnings.simplefilter('ignore')  # Python 3.12 warns of forks beside threads\n"
         "from rcollections import cached, flush\n"
         "@cached(ttl=60, key='{n}')\n"
         "def slow(n): time.sleep(0.2); return n\n"

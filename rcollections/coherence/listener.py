@@ -25,7 +25,7 @@ from .places import Moved
 from .prefixes import Wish, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..l1 import Tier
     from ..wire.dsn.dsn import Dsn
@@ -89,13 +89,11 @@ class Listener(Moving):
     def remove(self, tier: Tier) -> None:
         """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
-            self._tiers = [each for each in self._tiers if each is not tier]
+            self._tiers = _others(self._tiers, tier)
             self._members.pop(id(tier), None)
             tier.lost()
             if not self._tiers:
-                for ear in (self._ear, self._next):
-                    if ear is not None:
-                        ear.stop()
+                _stop(self._ear, self._next)
                 self._ear = self._next = None
                 self._trying = self._ready = self._warned = False
                 self.prefixes = ()
@@ -242,3 +240,16 @@ class Listener(Moving):
     def ear(self) -> Ear | None:
         """The confirmed ear, or None: followers may subscribe on its connection."""
         return self._ear
+
+
+# Loops in functions of their own, not where the lock is held: see ``wire/pool.py``.
+
+
+def _others(tiers: Sequence[Tier], tier: Tier) -> list[Tier]:
+    return [each for each in tiers if each is not tier]
+
+
+def _stop(*ears: Ear | None) -> None:
+    for ear in ears:
+        if ear is not None:
+            ear.stop()

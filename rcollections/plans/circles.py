@@ -85,13 +85,16 @@ class Waits:
         if not computing:
             return
         with self._lock:
-            for mark in computing:
-                waiting = self._for.get(mark.key, [])
-                for each in wanted:
-                    with suppress(ValueError):  # a signal handler came while they were noted
-                        waiting.remove((mark, each))
-                if not waiting:
-                    self._for.pop(mark.key, None)
+            self._ended(computing, wanted)  # a loop of its own: see ``wire/pool.py``
+
+    def _ended(self, computing: Sequence[Mark], wanted: Collection[str]) -> None:
+        for mark in computing:
+            waiting = self._for.get(mark.key, [])
+            for each in wanted:
+                with suppress(ValueError):  # a signal handler came while they were noted
+                    waiting.remove((mark, each))
+            if not waiting:
+                self._for.pop(mark.key, None)
 
     def forget(self) -> None:
         """Forget all waits, in the child of a fork: the threads that wait are the parent's."""

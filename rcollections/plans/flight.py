@@ -251,15 +251,18 @@ class Flight:
         May be called again, if the first call was interrupted.
         """
         with self._flights.lock:
-            for turn in (self.current, self.following):
-                if turn is not None and turn.leader is caller:
-                    self.end(turn, valid=False)
+            self._end_turns(caller)  # a loop of its own: see ``wire/pool.py``
             if self.driver is caller:
                 self.land()
             if caller.owes is not None:
                 self.answer(caller, caller.owes, valid=False)
             if self.refreshing is caller:
                 self.end_refresh()
+
+    def _end_turns(self, caller: Caller) -> None:
+        for turn in (self.current, self.following):
+            if turn is not None and turn.leader is caller:
+                self.end(turn, valid=False)
 
     def _landed(self) -> Ticket | None:
         # No call lies between these lines: a signal handler runs before or after all of them.

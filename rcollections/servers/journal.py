@@ -156,25 +156,32 @@ class Journal:
                 return Taken([], [])
             if self.waits(words):
                 return None
-            mine = [word for word in words if word in self._names]
-            others = (key for key in self._names if key not in words and key not in self._under_way)
-            keys = [*mine, *islice(others, max(0, BATCH - len(mine)))]
-            dues = [self._names[key][:2] for key in keys]
-            self._under_way.update(keys)
-            beginnings = tuple(whole.beginning for whole in self._wholes)
-            more = [word for word in words if beginnings and word.startswith(beginnings)]
-        return Taken(dues, more)
+            return self._taken(words)
+
+    # Loops in functions of their own, not where the lock is held: see ``wire/pool.py``.
+
+    def _taken(self, words: frozenset[str]) -> Taken:
+        mine = [word for word in words if word in self._names]
+        others = (key for key in self._names if key not in words and key not in self._under_way)
+        keys = [*mine, *islice(others, max(0, BATCH - len(mine)))]
+        dues = [self._names[key][:2] for key in keys]
+        self._under_way.update(keys)
+        beginnings = tuple(whole.beginning for whole in self._wholes)
+        return Taken(dues, [word for word in words if beginnings and word.startswith(beginnings)])
 
     def delivered(self, taken: Taken) -> None:
         """The server has removed these. What was kept once more meanwhile stays."""
         with self._lock:
-            for due, number in taken.dues:
-                self._under_way.discard(due.key)
-                known = self._names.get(due.key)
-                if known is not None and known[1] == number:
-                    del self._names[due.key]
+            self._leave_out(taken)
             self.holds = bool(self._names or self._wholes)
             self._full = self._full and bool(self._names)
+
+    def _leave_out(self, taken: Taken) -> None:
+        for due, number in taken.dues:
+            self._under_way.discard(due.key)
+            known = self._names.get(due.key)
+            if known is not None and known[1] == number:
+                del self._names[due.key]
 
     def put_back(self, taken: Taken) -> None:
         """These were not sent, or nobody knows."""

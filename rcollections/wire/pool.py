@@ -42,6 +42,12 @@ class _Seat:
         self.taken = False
 
 
+def _taken(seats: list[ref[_Seat]]) -> list[ref[_Seat]]:
+    # Not where the lock is held: CPython 3.12 and 3.13 leave a `with` block without its end when a signal handler
+    # raises as a loop in it goes on after a condition.
+    return [each for each in seats if (one := each()) is not None and one.taken]
+
+
 class Pool:
     """At most ``limit`` links. A caller that finds no link waits until its instant, then gets CacheTimeout.
 
@@ -149,7 +155,7 @@ class Pool:
 
     def _seated(self, seat: _Seat) -> bool:
         with self._lock:
-            live = [each for each in self._seats if (one := each()) is not None and one.taken]
+            live = _taken(self._seats)
             if len(live) < self._limit:
                 live.append(ref(seat))
                 seat.taken = True
