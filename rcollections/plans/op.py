@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .effects import Command, Plan, Step
     from .tallies import Counting
 
-__all__ = ["UNSENT", "More", "Op", "Operation", "Ready", "Trips", "as_plan", "called", "several"]
+__all__ = ["UNSENT", "More", "Op", "Operation", "Ready", "Trips", "answered", "as_plan", "called", "several"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,6 +105,11 @@ class Ready(Generic[T]):
 
 
 Operation: TypeAlias = "Op[T] | Trips[T] | Ready[T]"
+
+
+def answered(op: Operation[T], seen: object) -> Operation[T]:
+    """The operation whose step was sent already: ``seen`` is the reply, or what is known of it; UNSENT: it was not."""
+    return op._replace(seen=seen) if isinstance(op, Op) and seen is not UNSENT else op
 
 
 def as_plan(op: Operation[T]) -> Plan[Any]:

@@ -22,23 +22,23 @@ from .due import deliver
 from .failures import Broken, ErrorReply, NotConnected
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
+from .requests import is_safe, packed, unwrapped
 from .translate import is_loading, is_read_only, is_unknown_script, translate
 from .words import key_of, words
 
 if TYPE_CHECKING:
-    from ..plans.effects import Arg, Step
+    from ..plans.effects import Step
     from .asked import Asked
     from .due import Journal
+    from .requests import Tried
 
 __all__ = [
-    "Acquire", "Exchange", "Heal", "Pause", "Road", "Tried", "Trip", "TripEffect", "exchange", "is_safe", "packed",
-    "translated", "trip",
+    "Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "exchange", "translated", "trip",
 ]  # fmt: skip
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
 _OF_OWNERS = frozenset(("entry_store", "lease_renew", "lease_free"))  # scripts that are in time only under a lease
-_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
 
 
@@ -59,17 +59,6 @@ class Exchange(NamedTuple):
     data: bytes
     wanted: int
     until: float
-
-
-class Tried(NamedTuple):
-    """What a quick try has seen that the plan has to judge. Its link is lent still, and its steps were sent.
-
-    ``outcome`` is the list of the replies, or the error that came in their place; None: not all replies came yet.
-    """
-
-    link: Any
-    until: float
-    outcome: list[Any] | BaseException | None
 
 
 class Pause(NamedTuple):
@@ -225,7 +214,7 @@ def exchange(
     """Send these steps once over this link, unless they were ``tried``, and give one reply each."""
     replies: list[object]
     if tried is None:
-        data, wanted = packed(road, steps, atomic, () if asked is None else asked.questions(link))
+        data, wanted = packed(road.known, steps, atomic, () if asked is None else asked.questions(link))
         if len(data) > LARGE:
             tell_stored(steps)
         road.trips += 1
@@ -247,7 +236,7 @@ def exchange(
         if type(step) is Script:
             road.known.add(step.name)
     if atomic:
-        return _unwrap(replies)
+        return unwrapped(replies)
     missing = [n for n, reply in enumerate(replies) if type(reply) is ErrorReply and is_unknown_script(reply)]
     missing = [n for n in missing if type(steps[n]) is Script]
     if missing:  # the server has run no line of these scripts yet
@@ -259,29 +248,9 @@ def exchange(
     return replies
 
 
-def packed(
-    road: Road, steps: Sequence[Step], atomic: bool = False, ahead: Sequence[tuple[Arg, ...]] = ()
-) -> tuple[bytes, int]:
-    """The bytes of these steps, behind the commands ``ahead``, and how many replies they have."""
-    known = road.known
-    # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.
-    commands = [words(step, atomic or (type(step) is Script and step.name not in known)) for step in steps]
-    if len(commands) == 1 and not ahead and not atomic:
-        return pack(commands[0]), 1
-    data = b"".join(map(pack, (*ahead, *commands)))
-    if atomic and not ahead:
-        return b"%b%b%b" % (_MULTI, data, _EXEC), len(commands) + 2
-    return data, len(ahead) + len(commands)
-
-
 def _discard(link: Any) -> None:
     if link is not None:
         link.discard()
-
-
-def is_safe(steps: Sequence[Step], atomic: bool) -> bool:
-    """Whether these steps may be sent again while nothing says whether the server has carried them out."""
-    return not atomic and all(repeatable(step) for step in steps)
 
 
 def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
@@ -292,15 +261,6 @@ def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
 def _pause(tries: int) -> float:
     longest: float = min(LAST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
     return longest * spread.uniform(0.5, 1.0)  # spreads callers
-
-
-def _unwrap(replies: list[Any]) -> list[Any]:
-    """The replies inside the reply of EXEC. If the server refused to queue one step, it runs none of them."""
-    result = replies[-1]
-    if isinstance(result, Exception):
-        refused = next((reply for reply in replies[1:-1] if isinstance(reply, Exception)), result)
-        return [refused] * (len(replies) - 2)
-    return list(result)
 
 
 def translated(road: Road, steps: Sequence[Step], replies: list[object], keep_errors: bool) -> list[object]:

@@ -14,7 +14,7 @@ from ...wire.clock import around
 from ...wire.clock import until as until_
 from ...wire.failures import ErrorReply
 from ...wire.links.incomplete import INCOMPLETE
-from ...wire.trips import Tried
+from ...wire.requests import Tried
 
 if TYPE_CHECKING:
     from .trips import Routed

@@ -9,7 +9,8 @@ from ...plans.effects import Script, Seen
 from ...plans.op import UNSENT
 from ...plans.steps import empty_reply
 from ...wire.asked import Asked
-from ...wire.trips import Acquire, Exchange, Heal, Road, Tried, is_safe, packed, translated, trip
+from ...wire.requests import Tried, is_safe, packed
+from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
 from ...wire.turns import in_turn
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def one(road: Routed, step: Step, seen: Any = UNSENT) -> object:
     if road.disabled:
         return empty_reply(step)
     if seen is UNSENT:
-        data, count = packed(road, steps)
+        data, count = packed(road.known, steps)
         seen = _quick(road, steps, data, count)
     if type(seen) is not Tried and seen is not UNSENT:
         return seen
@@ -94,7 +95,7 @@ def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool, s
     if road.disabled:
         return [empty_reply(step) for step in steps]
     if seen is UNSENT:
-        data, count = packed(road, steps, atomic)
+        data, count = packed(road.known, steps, atomic)
         seen = _quick(road, steps, data, count, atomic)
     if type(seen) is not Tried and seen is not UNSENT:
         return [seen] if count == 1 else list(seen[-1]) if atomic else seen
