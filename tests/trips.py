@@ -35,7 +35,7 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
             except StopIteration as end:
                 return end.value
             reply, failed = None, None
-            if road is target and effect.data:
+            if road is target:
                 seen.append(_names(effect.data))
             try:
                 reply = yield effect

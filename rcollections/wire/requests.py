@@ -22,12 +22,12 @@ _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 class Tried(NamedTuple):
     """What a quick try has seen that the plan has to judge. Its link is lent still, and its steps were sent.
 
-    ``outcome`` is the list of the replies, or the error that came in their place; None: not all replies came yet.
+    ``outcome`` is the list of the replies, or the error that came in their place.
     """
 
     link: Any
     until: float
-    outcome: list[Any] | BaseException | None
+    outcome: list[Any] | BaseException
 
 
 def packed(

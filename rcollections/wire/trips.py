@@ -53,7 +53,7 @@ class Acquire(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """Send these bytes on the link, and read that many replies, by that instant. No bytes: they were sent already."""
+    """Send these bytes on the link, and read that many replies, by that instant."""
 
     link: object
     data: bytes
@@ -219,8 +219,6 @@ def exchange(
             tell_stored(steps)
         road.trips += 1
         replies = yield Exchange(link, data, wanted, until)
-    elif tried.outcome is None:
-        replies = yield Exchange(link, b"", len(steps) + 2 * atomic, until)
     elif isinstance(tried.outcome, BaseException):
         raise tried.outcome
     else:

@@ -1,7 +1,7 @@
 """The quick try of a trip, for threads: an idle link, one write, one read, no plan. It holds no policy.
 
 Whatever is unusual is left to the one plan of ``wire/trips.py``, which is told what was seen (``Tried``): the link
-broke, or not all replies came, or one of them is an error. Where nothing was sent yet, the plan begins as always.
+broke, or a reply did not come in time, or is an error. Where nothing was sent yet, the plan begins as always.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ...plans.op import UNSENT
 from ...wire.clock import around
 from ...wire.clock import until as until_
 from ...wire.failures import ErrorReply
+from ...wire.large import LargeReplies
 from ...wire.links.incomplete import INCOMPLETE
 from ...wire.requests import Tried
 
@@ -36,11 +37,12 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
     pool, timeout = road.links.pool, road.timeout
     if pool is None or road.out or road.journal.holds or len(data) >= MOST:
         return UNSENT
+    began = monotonic()
     if around() is None:
-        until, wait = monotonic() + timeout, timeout
+        until, wait = began + timeout, timeout
     else:
         until = until_(timeout) + 0.0  # an object of this call alone: it stands for the caller
-        wait = until - monotonic()
+        wait = until - began
         if wait <= 0:
             return UNSENT
     free = pool._free
@@ -57,7 +59,12 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         link.used = until
         road.trips += 1
         reply = link.ask(data, count, wait, timeout)
-        if reply is not INCOMPLETE and type(reply) is not ErrorReply and (count == 1 or not _failed(reply)):
+        if reply is INCOMPLETE:
+            reply = link.rest(count, until, timeout, began)
+            if count == 1 and type(reply) is list:
+                reply = reply[0]
+        kind = type(reply)
+        if kind is not ErrorReply and kind is not LargeReplies and (count == 1 or not _failed(reply)):
             # No call lies between these two: a signal handler runs before or after both.
             link.lent = False
             free += (link,)
@@ -68,8 +75,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         if link is None or link.lent is not until:
             raise  # of a signal handler, before or behind all that
         return Tried(link, until, error)
-    seen: Any = None if reply is INCOMPLETE else [reply] if count == 1 else reply
-    return Tried(link, until, seen)
+    return Tried(link, until, [reply] if count == 1 and kind is not LargeReplies else reply)
 
 
 def _failed(replies: list[Any]) -> bool:

@@ -45,7 +45,7 @@ class Link(Lent):
     """A connected socket. ``made`` is redis-py's connection, which connected the socket and logged in."""
 
     __slots__ = (
-        "_buffer", "_came", "_feed", "_gets", "_made", "_moved", "_part", "_poll", "_reader", "_recv", "_sendall",
+        "_buffer", "_feed", "_gets", "_made", "_part", "_poll", "_reader", "_recv", "_sendall",
         "_set", "opened", "server", "sock",
     )  # fmt: skip
 
@@ -66,19 +66,20 @@ class Link(Lent):
             sock.sendall,
         )
         self._set = -1.0  # the timeout of the socket, where ``ask`` has set it; setting it is a system call
-        self._part: list[object] = []  # of an ``ask`` that was not answered in one piece: replies, bytes, last moved
-        self._came, self._moved = 0, 0.0
+        self._part: tuple[list[object], int] | None = None  # of an ``ask`` that is not answered yet: replies, and bytes
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
     def ask(self, data: bytes, count: int, wait: float, timeout: float) -> Any:
         """The quick try: send few bytes, read once, within ``wait`` seconds each. Gives the reply, of several the list.
 
-        INCOMPLETE: not all came in one piece and in time; ``exchange`` with no bytes goes on from there.
+        INCOMPLETE: not all came at once, and in time: ``rest`` reads on.
         """
         if wait != self._set:
+            self._set = -1.0
             self.sock.settimeout(wait)
             self._set = wait
+        self._part = None
         try:
             self._sendall(data)
         except TimeoutError:
@@ -86,7 +87,6 @@ class Link(Lent):
         try:
             came = self._recv(READ)
         except TimeoutError:
-            self._part, self._came, self._moved = [], 0, monotonic() - wait
             return INCOMPLETE
         if not came:
             raise Broken("Connection closed by server.")
@@ -101,19 +101,25 @@ class Link(Lent):
                 if len(replies) == count:
                     return replies if count > 1 else replies[0]
             reply = self._gets()
-        self._part, self._came, self._moved = replies, len(came), monotonic()
+        self._part = replies, len(came)
         return INCOMPLETE
+
+    def rest(self, count: int, until: float, timeout: float, began: float) -> list[object]:
+        """The replies to what ``ask`` sent, by ``until``. ``began``: the instant before ``ask``. Errors as there."""
+        replies, came = self._part or ([], 0)
+        self._set = -1.0
+        found = self._read_on(replies, count, until, timeout, came, monotonic() if came else began)
+        if self._reader.has_data():
+            self.used = 0.0  # more came than was asked for: the next caller looks at the link, and takes another one
+        return found
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
-        Error replies stand in the list. Without data it goes on where ``ask`` has stopped. After Late, OSError or
-        Broken the link is useless.
+        Error replies stand in the list. After Late, OSError or Broken the link is useless.
         """
         sock = self.sock
         self._set = -1.0
-        if not data:
-            return self._rest(self._part, count, until, timeout, self._came, self._moved)
         moved = monotonic()  # when a byte was last seen to move
         left = until - moved
         if left <= 0:
@@ -127,9 +133,9 @@ class Link(Lent):
                 raise Late(is_silence(monotonic() - moved, timeout)) from None
         else:
             moved = self._send_large(data, until, timeout)
-        return self._rest([], count, until, timeout, 0, moved, armed)
+        return self._read_on([], count, until, timeout, 0, moved, armed)
 
-    def _rest(
+    def _read_on(
         self,
         replies: list[object],
         count: int,
@@ -226,6 +232,8 @@ class Link(Lent):
     @property
     def idle(self) -> bool:
         """Whether no byte has come since the last reply: a byte is the end, or a reply that no caller waits for."""
+        if self._reader.has_data():
+            return False
         try:
             if isinstance(self.sock, ssl.SSLSocket):
                 return self._is_quiet()

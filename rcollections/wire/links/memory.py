@@ -91,6 +91,10 @@ class MemoryLink(Lent):
         replies = self.exchange(data, count, 0.0, timeout)
         return replies[0] if count == 1 else replies
 
+    def rest(self, *_: object) -> list[object]:
+        """Never needed: all replies are there at once."""
+        raise Broken("no reply is left")
+
     def _read(self) -> object:
         try:
             reply = self._made.read_response(disable_decoding=True, disconnect_on_error=False)
