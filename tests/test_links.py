@@ -18,8 +18,8 @@ import pytest
 from rcollections.wire.failures import Broken, ErrorReply, Late
 from rcollections.wire.large import LARGE, LargeReplies
 from rcollections.wire.links import compiled
-from rcollections.wire.links.incomplete import INCOMPLETE
 from rcollections.wire.links.link import Link
+from rcollections.wire.links.marks import GONE, INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ def linked(twin: str, timeout: float = TIMEOUT) -> Iterator[tuple[Any, socket.so
 def asked(link: Any, count: int, wait: float = TIMEOUT, timeout: float = TIMEOUT, data: bytes = b"PING\r\n") -> Any:
     """What a caller gets, who reads on where the quick try has stopped: always a list."""
     began = time.monotonic()
-    reply = link.ask(data, count, wait, timeout)
+    reply = link.ask(data, count, wait, timeout, False)
     if reply is INCOMPLETE:
         return link.rest(count, began + wait, timeout, began)
     return [reply] if count == 1 else reply
@@ -135,7 +135,7 @@ def test_values_of_any_size(twin: str, size: int) -> None:
             assert asked(link, 1) == [value]
             thread.join()
         far.sendall(b":1\r\n")
-        assert link.ask(b"PING\r\n", 1, TIMEOUT, TIMEOUT) == 1, "the quick way again"
+        assert link.ask(b"PING\r\n", 1, TIMEOUT, TIMEOUT, False) == 1, "the quick way again"
 
 
 def test_a_large_value_is_marked(twin: str) -> None:
@@ -180,6 +180,7 @@ def test_more_than_was_asked_for(twin: str) -> None:
         assert link.idle
         far.sendall(b":2\r\n")
         assert not link.idle
+        assert link.ask(b"PING\r\n", 1, TIMEOUT, TIMEOUT, True) is GONE
     with linked(twin) as (link, far):
         far.sendall(b":1\r\n:2\r\n")
         assert asked(link, 1) == [1]

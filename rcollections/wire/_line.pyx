@@ -16,8 +16,10 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, strerror
 
 from .failures import Broken, Late, is_silence
-from .links.incomplete import INCOMPLETE as _INCOMPLETE
+from .links.marks import GONE as _GONE
+from .links.marks import INCOMPLETE as _INCOMPLETE
 
+cdef object GONE = _GONE
 cdef object INCOMPLETE = _INCOMPLETE
 
 cdef extern from *:
@@ -105,10 +107,9 @@ cdef class Line:
 
     def quiet(self):
         """Whether no byte has come, and the connection has not ended."""
-        cdef char c = 0
-        return recv(self._fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 and errno == EAGAIN
+        return is_quiet(self._fd)
 
-    def ask(self, bytes data, int count, double wait, double timeout):
+    def ask(self, bytes data, int count, double wait, double timeout, bint look):
         """The quick try: see ``Link.ask``."""
         cdef const char *words = PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
@@ -116,6 +117,8 @@ cdef class Line:
         cdef int failed, fd = self._fd
         cdef bint whole = wait >= self._timeout
         cdef double until = rc_now() + wait
+        if look and (self.odd or not is_quiet(fd)):
+            return GONE
         self.came = 0
         with nogil:
             sent = send(fd, words, size, RC_QUIETLY)
@@ -263,6 +266,11 @@ cdef class Line:
                 return None
         at[0] = here
         return items
+
+
+cdef inline bint is_quiet(int fd) noexcept nogil:
+    cdef char c = 0
+    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 and errno == EAGAIN
 
 
 cdef inline bint is_later(int failed) noexcept nogil:

@@ -14,7 +14,7 @@ from ...wire.clock import around
 from ...wire.clock import until as until_
 from ...wire.failures import ErrorReply
 from ...wire.large import LargeReplies
-from ...wire.links.incomplete import INCOMPLETE
+from ...wire.links.marks import GONE, INCOMPLETE
 from ...wire.requests import Tried
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["ask"]
 
 MOST = 1 << 16  # bytes; more are sent piece by piece
-LOOK = (
-    0.05  # seconds after which an idle link is looked at before it is used; that a fresher one has died, its use tells
-)
+# Seconds after which an idle link is looked at before it is used. That a fresher one has died, its use tells.
+LOOK = 0.05
 
 
 def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
@@ -53,31 +52,30 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         except IndexError:
             return UNSENT
         link.lent = until
-        if (not reads or until - link.used > LOOK) and not link.idle:
+        reply = link.ask(data, count, wait, timeout, not reads or began - link.used > LOOK)
+        if reply is GONE:
             link.discard()
             return UNSENT
-        link.used = until
         road.trips += 1
-        reply = link.ask(data, count, wait, timeout)
+        link.used = began
         if reply is INCOMPLETE:
-            reply = link.rest(count, until, timeout, began)
-            if count == 1 and type(reply) is list:
-                reply = reply[0]
-        kind = type(reply)
-        if kind is not ErrorReply and kind is not LargeReplies and (count == 1 or not _failed(reply)):
-            # No call lies between these two: a signal handler runs before or after both.
-            link.lent = False
-            free += (link,)
-            if pool._waiting or pool._closed:
-                pool.returned()
-            return reply
+            replies = link.rest(count, until, timeout, began)
+            if type(replies) is LargeReplies or _failed(replies):
+                return Tried(link, until, replies)
+            reply = replies[0] if count == 1 else replies
+        # No call lies between these two: a signal handler runs before or after both.
+        link.lent = False
+        free += (link,)
+        if pool._waiting or pool._closed:
+            pool.returned()
+        return reply
     except BaseException as error:
         if link is None or link.lent is not until:
             raise  # of a signal handler, before or behind all that
         return Tried(link, until, error)
-    return Tried(link, until, [reply] if count == 1 and kind is not LargeReplies else reply)
 
 
 def _failed(replies: list[Any]) -> bool:
-    last = replies[-1]  # of EXEC
+    """Whether there is an error among these replies, or inside the last one, as of EXEC."""
+    last = replies[-1]
     return ErrorReply in map(type, replies) or (type(last) is list and ErrorReply in map(type, last))

@@ -26,9 +26,8 @@ class Lent:
     home: Home | None
     lent: object  # what stands for the caller that has it; False while it lies in its pool
     seat: Any  # of a pool of threads: the right to this link
-    used: (
-        float  # by when its last quick try had to be answered (monotonic): who comes long after that looks at it first
-    )
+    # When its last quick try began (monotonic): who comes long after that looks at the link first.
+    used: float
 
     def __init__(self) -> None:
         self.home = None

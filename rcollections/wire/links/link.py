@@ -20,8 +20,8 @@ from ..failures import Broken, ErrorReply, Late, is_silence
 from ..large import LARGE as LARGE_VALUE
 from ..large import LargeReplies
 from ..packing import pack
-from .incomplete import INCOMPLETE
 from .lent import Lent
+from .marks import GONE, INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,11 +70,14 @@ class Link(Lent):
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
-    def ask(self, data: bytes, count: int, wait: float, timeout: float) -> Any:
+    def ask(self, data: bytes, count: int, wait: float, timeout: float, look: bool) -> Any:
         """The quick try: send few bytes, read once, within ``wait`` seconds each. Gives the reply, of several the list.
 
-        INCOMPLETE: not all came at once, and in time: ``rest`` reads on.
+        INCOMPLETE: not all came at once and in time, or there is an error among them: ``rest`` gives the list. With
+        ``look`` GONE and nothing is sent, if the link is not idle.
         """
+        if look and not self.idle:
+            return GONE
         if wait != self._set:
             self._set = -1.0
             self.sock.settimeout(wait)
@@ -92,15 +95,21 @@ class Link(Lent):
             raise Broken("Connection closed by server.")
         self._feed(came)
         reply = self._gets()
-        if count == 1 and reply is not INCOMPLETE and type(reply) is not _pushed:
+        kind = type(reply)
+        if count == 1 and reply is not INCOMPLETE and kind is not ErrorReply and kind is not _pushed:
             return reply
         replies: list[object] = []
+        usual = True
         while reply is not INCOMPLETE:
-            if type(reply) is not _pushed:
+            if kind is not _pushed:
                 replies.append(reply)
+                usual = usual and kind is not ErrorReply and (kind is not list or ErrorReply not in map(type, reply))
                 if len(replies) == count:
-                    return replies if count > 1 else replies[0]
+                    break
             reply = self._gets()
+            kind = type(reply)
+        if usual and len(replies) == count > 1:
+            return replies
         self._part = replies, len(came)
         return INCOMPLETE
 
@@ -150,7 +159,7 @@ class Link(Lent):
         timed = 0  # replies for which the instant counts
         seen = came
         last = 0.0  # after the instant: how long bytes that have come are still read
-        while True:
+        while len(replies) < count:
             reply = gets()
             if reply is INCOMPLETE:
                 if timed != len(replies):
@@ -174,8 +183,7 @@ class Link(Lent):
                     pass
             elif type(reply) is not _pushed:
                 replies.append(reply)
-                if len(replies) == count:
-                    return replies if came <= LARGE_VALUE else LargeReplies(replies)
+        return replies if came <= LARGE_VALUE else LargeReplies(replies)
 
     def _receive(self) -> int:
         size: int = self.sock.recv_into(self._buffer)
