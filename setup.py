@@ -48,7 +48,7 @@ def extensions():
         return []
     names = ["l1._store", "l1._words", "l1._tier", "l1._hit"]
     if os.name == "posix" and os.path.exists("rcollections/coherence/_ear.pyx"):
-        names.append("coherence._ear")
+        names += ["coherence._ear", "wire._line"]
     modules = [Extension(f"rcollections.{name}", [f"rcollections/{name.replace('.', '/')}.pyx"]) for name in names]
     found = cythonize(modules, build_dir="build/cython")
     for each in found:

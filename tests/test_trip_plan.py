@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from rcollections.plans.purpose import Due
 from rcollections.servers.journal import Journal
 from rcollections.wire.asked import Asked
 from rcollections.wire.failures import Broken, ErrorReply, Late, NotConnected
+from rcollections.wire.requests import Tried
 from rcollections.wire.trips import RETRIES, Acquire, Exchange, Heal, Pause, trip
 
 READ = Command(("GET", "k"))
@@ -315,3 +317,36 @@ def test_whoever_is_interrupted_while_it_carries_what_is_kept() -> None:
         walk.plan.throw(KeyboardInterrupt())
     assert walk.road.journal.holds
     assert not walk.road.journal.waits(frozenset(["f"]))
+
+
+# -- behind a quick try --------------------------------------------------------------------------------
+
+
+def tried(outcome: Any, *steps: Any) -> Walk:
+    """A trip whose steps were sent over an idle link, and this was seen."""
+    walk = Walk(*steps)
+    link = FakeLink(0)
+    walk.links.append(link)
+    walk.plan = trip(walk.road, steps, tried=Tried(link, time.monotonic() + 60, outcome))  # type: ignore[arg-type]
+    return walk
+
+
+def test_a_read_whose_idle_link_was_dead_is_sent_again_at_once() -> None:
+    """Without a pause: the server is as well as before. A write raises."""
+    walk = tried(CUT, READ)
+    assert walk.play([b"v"]) == [b"v"]
+    assert walk.effects == ["Acquire", "Exchange"]
+    assert [link.end for link in walk.links] == ["discarded", "released"]
+    walk = tried(CUT, WRITE)
+    with pytest.raises(CacheConnectionError):
+        next(walk.plan)
+    assert [link.end for link in walk.links] == ["discarded"]
+    assert walk.wrote == [WRITE]
+
+
+def test_a_quick_try_that_met_a_server_that_loads() -> None:
+    """The plan judges the replies as its own."""
+    walk = tried([ErrorReply("LOADING Redis is loading the dataset in memory")], WRITE)
+    assert walk.play([7]) == [7]
+    assert walk.effects == ["Pause", "Acquire", "Exchange"]
+    assert [link.end for link in walk.links] == ["released", "released"]

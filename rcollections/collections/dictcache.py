@@ -6,12 +6,13 @@ from collections.abc import Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ..errors import CacheError
 from ..handles.edit import Edit
 from ..l1 import ABSENT
 from ..missing import MISSING
 from ..plans.collections import fields as plans
 from ..plans.collections import hashes, moving, mutating
-from ..plans.op import More, Trips
+from ..plans.op import More, Trips, answered
 from .hashcache import HashCache, plain
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
     """
 
     _signs = True
+    _asks = 3, b"HGET"
 
     if TYPE_CHECKING:
 
@@ -77,8 +79,15 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
             found: V = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return found if found is not MISSING else self._run(Trips("load", self._made(field)))
-        read: Operation[V] = plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field)
-        return self._run(read)
+        t = self._bound()
+        reply = self._ask_about(t, field)
+        if type(reply) is bytes:
+            try:
+                return t.load(reply, t.encode(field))  # type: ignore[no-any-return]
+            except CacheError:  # the usual way tells of it
+                pass
+        read: Operation[V] = plans.get(t, field, lambda: More(self._made(field), "load"), part=field)
+        return self._run(answered(read, reply))
 
     def _made(self, field: K) -> Plan[V]:
         """The plan that makes a missing field, or KeyError."""
@@ -104,7 +113,16 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
             found = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return default if found is MISSING else found
-        return self._run(plans.get(self._bound(), field, lambda: default, part=field))
+        t = self._bound()
+        reply = self._ask_about(t, field)
+        if reply is None:
+            return default
+        if type(reply) is bytes:
+            try:
+                return t.load(reply, t.encode(field))
+            except CacheError:  # the usual way tells of it
+                pass
+        return self._run(answered(plans.get(t, field, lambda: default, part=field), reply))
 
     def set(self, field: K, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a field; with ``ttl`` (seconds) the field expires by itself. True if it is new.

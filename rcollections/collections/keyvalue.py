@@ -7,9 +7,9 @@ from functools import total_ordering
 from types import FunctionType
 from typing import Any, Generic, TypeVar
 
-from ..handles.base import BaseCache
 from ..missing import MISSING
 from ..plans.collections.numbers import negative
+from .keybinding import KeyBinding
 
 __all__ = ["KeyValue", "raw_default"]
 
@@ -17,10 +17,10 @@ V = TypeVar("V")
 
 
 @total_ordering
-class KeyValue(BaseCache, Generic[V]):
+class KeyValue(KeyBinding, Generic[V]):
     """The part of a ``KeyCache`` that is used like its value. Not a type of its own."""
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     @abstractmethod

@@ -26,6 +26,7 @@ BEFORE = (
     "rcollections.servers.background",
     "rcollections.servers.leases",
     "rcollections.values.pickling",
+    "rcollections.wire.links.compiled",
     "rcollections.wire.links.connecting",
     "rcollections.wire.pool",
 )
@@ -72,6 +73,12 @@ class Links:
             opener = self._opener = connector(self.place())
         return opener(until)
 
+    def _open_quick(self, until: float) -> object:
+        """A new link for threads."""
+        from ..wire.links.compiled import quickened
+
+        return quickened(self.open(until), self._dsn.timeout)
+
     def open_pool(self) -> Pool:
         """The pool of all threads."""
         load(*BEFORE)
@@ -79,7 +86,7 @@ class Links:
 
         with self._lock:
             if self.pool is None:
-                self.pool = Pool(self.open, self._limit, self._dsn.shown)
+                self.pool = Pool(self._open_quick, self._limit, self._dsn.shown)
             return self.pool
 
     def open_async_pool(self) -> AsyncPool:

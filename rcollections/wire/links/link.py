@@ -21,6 +21,7 @@ from ..large import LARGE as LARGE_VALUE
 from ..large import LargeReplies
 from ..packing import pack
 from .lent import Lent
+from .marks import GONE, INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,6 @@ READ = 1 << 16  # bytes that are read at once
 LARGE = 1 << 16  # from this many bytes on sending may take long: the time for the reply is set again after it
 PIECE = 1 << 20  # bytes of large data that are sent at once
 LAST_LOOK = 0.05  # seconds to read what had come when the time was up
-INCOMPLETE: object = object()
 
 _pushed: object = hiredis.PushNotification
 
@@ -44,7 +44,10 @@ def reply_reader() -> Any:
 class Link(Lent):
     """A connected socket. ``made`` is redis-py's connection, which connected the socket and logged in."""
 
-    __slots__ = ("_buffer", "_made", "_poll", "_reader", "opened", "server", "sock")
+    __slots__ = (
+        "_buffer", "_feed", "_gets", "_made", "_part", "_poll", "_reader", "_recv", "_sendall",
+        "_set", "opened", "server", "sock",
+    )  # fmt: skip
 
     pack = staticmethod(pack)
 
@@ -56,15 +59,76 @@ class Link(Lent):
         self.opened = monotonic()
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
+        self._feed, self._gets, self._recv, self._sendall = (
+            self._reader.feed,
+            self._reader.gets,
+            sock.recv,
+            sock.sendall,
+        )
+        self._set = -1.0  # the timeout of the socket, where ``ask`` has set it; setting it is a system call
+        self._part: tuple[list[object], int] | None = None  # of an ``ask`` that is not answered yet: replies, and bytes
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+
+    def ask(self, data: bytes, count: int, wait: float, timeout: float, look: bool) -> Any:
+        """The quick try: send few bytes, read once, within ``wait`` seconds each. Gives the reply, of several the list.
+
+        INCOMPLETE: not all came at once and in time, or there is an error among them: ``rest`` gives the list. With
+        ``look`` GONE and nothing is sent, if the link is not idle.
+        """
+        if look and not self.idle:
+            return GONE
+        if wait != self._set:
+            self._set = -1.0
+            self.sock.settimeout(wait)
+            self._set = wait
+        self._part = None
+        try:
+            self._sendall(data)
+        except TimeoutError:
+            raise Late(is_silence(wait, timeout)) from None
+        try:
+            came = self._recv(READ)
+        except TimeoutError:
+            return INCOMPLETE
+        if not came:
+            raise Broken("Connection closed by server.")
+        self._feed(came)
+        reply = self._gets()
+        kind = type(reply)
+        if count == 1 and reply is not INCOMPLETE and kind is not ErrorReply and kind is not _pushed:
+            return reply
+        replies: list[object] = []
+        usual = True
+        while reply is not INCOMPLETE:
+            if kind is not _pushed:
+                replies.append(reply)
+                usual = usual and kind is not ErrorReply and (kind is not list or ErrorReply not in map(type, reply))
+                if len(replies) == count:
+                    break
+            reply = self._gets()
+            kind = type(reply)
+        if usual and len(replies) == count > 1:
+            return replies
+        self._part = replies, len(came)
+        return INCOMPLETE
+
+    def rest(self, count: int, until: float, timeout: float, began: float) -> list[object]:
+        """The replies to what ``ask`` sent, by ``until``. ``began``: the instant before ``ask``. Errors as there."""
+        replies, came = self._part or ([], 0)
+        self._set = -1.0
+        found = self._read_on(replies, count, until, timeout, came, monotonic() if came else began)
+        if self._reader.has_data():
+            self.used = 0.0  # more came than was asked for: the next caller looks at the link, and takes another one
+        return found
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
         Error replies stand in the list. After Late, OSError or Broken the link is useless.
         """
-        sock, gets = self.sock, self._reader.gets
+        sock = self.sock
+        self._set = -1.0
         moved = monotonic()  # when a byte was last seen to move
         left = until - moved
         if left <= 0:
@@ -78,11 +142,24 @@ class Link(Lent):
                 raise Late(is_silence(monotonic() - moved, timeout)) from None
         else:
             moved = self._send_large(data, until, timeout)
-        replies: list[object] = []
+        return self._read_on([], count, until, timeout, 0, moved, armed)
+
+    def _read_on(
+        self,
+        replies: list[object],
+        count: int,
+        until: float,
+        timeout: float,
+        came: int,
+        moved: float,
+        armed: bool = False,
+    ) -> list[object]:
+        """Read until there are ``count`` replies. ``came``: bytes so far; ``armed``: the socket has its timeout."""
+        sock, gets = self.sock, self._gets
         timed = 0  # replies for which the instant counts
-        came = seen = 0  # bytes
+        seen = came
         last = 0.0  # after the instant: how long bytes that have come are still read
-        while True:
+        while len(replies) < count:
             reply = gets()
             if reply is INCOMPLETE:
                 if timed != len(replies):
@@ -106,8 +183,7 @@ class Link(Lent):
                     pass
             elif type(reply) is not _pushed:
                 replies.append(reply)
-                if len(replies) == count:
-                    return replies if came <= LARGE_VALUE else LargeReplies(replies)
+        return replies if came <= LARGE_VALUE else LargeReplies(replies)
 
     def _receive(self) -> int:
         size: int = self.sock.recv_into(self._buffer)
@@ -134,6 +210,7 @@ class Link(Lent):
 
     def send(self, words: Sequence[Any], seconds: float) -> None:
         """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
+        self._set = -1.0
         self.sock.settimeout(seconds)
         self.sock.sendall(self.pack(tuple(words)))
 
@@ -163,6 +240,8 @@ class Link(Lent):
     @property
     def idle(self) -> bool:
         """Whether no byte has come since the last reply: a byte is the end, or a reply that no caller waits for."""
+        if self._reader.has_data():
+            return False
         try:
             if isinstance(self.sock, ssl.SSLSocket):
                 return self._is_quiet()
@@ -172,6 +251,7 @@ class Link(Lent):
 
     def _is_quiet(self) -> bool:
         # Bytes that are readable below TLS may be a session ticket, which is no reply.
+        self._set = -1.0
         self.sock.settimeout(0)
         try:
             self.sock.recv(1)

@@ -14,6 +14,7 @@ from ..imports import load
 from ..packing import pack
 from ..run_id import MEMORY
 from .lent import Lent
+from .marks import INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ at_fork(_renew_locks)
 class MemoryLink(Lent):
     """A link to a server in this process: the link never waits for a reply."""
 
-    __slots__ = ("_made", "_theirs", "server")
+    __slots__ = ("_made", "_replies", "_theirs", "server")
 
     def __init__(self, made: Any) -> None:
         import redis.exceptions as theirs
@@ -76,6 +77,7 @@ class MemoryLink(Lent):
         self._theirs = theirs
         super().__init__()
         self.server = MEMORY
+        self._replies: list[object] = []
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:  # noqa: ARG002 - as links do
         """Send, and read that many replies; error replies stand in the list."""
@@ -85,6 +87,16 @@ class MemoryLink(Lent):
             return [self._read() for _ in range(count)]
 
         return elsewhere(run, ctrl_c=False)  # the server is a part of this process: a step must not end in its middle
+
+    def ask(self, data: bytes, count: int, wait: float, timeout: float, look: bool) -> object:  # noqa: ARG002 - as links do
+        """Send; all replies are there at once, and ``rest`` gives them."""
+        self._replies = self.exchange(data, count, 0.0, timeout)
+        return INCOMPLETE
+
+    def rest(self, *_: object) -> list[object]:
+        """The replies to what ``ask`` sent."""
+        replies, self._replies = self._replies, []
+        return replies
 
     def _read(self) -> object:
         try:

@@ -1,0 +1,13 @@
+from collections.abc import Callable
+from typing import Any
+
+class Line:
+    """The quick try of a link, compiled: see ``_line.pyx``."""
+
+    came: int
+    odd: bool
+
+    def __init__(self, fd: int, timeout: float, feed: Callable[[bytes], object]) -> None: ...
+    def ask(self, data: bytes, count: int, wait: float, timeout: float, look: bool) -> Any: ...
+    def quiet(self) -> bool: ...
+    def shut(self) -> None: ...
