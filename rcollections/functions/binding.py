@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..plans.entries import ERROR
+from ..plans.functions.lone import Way
 from ..plans.functions.recipe import Recipe
 from ..plans.scripts import source
 from ..servers import registry
@@ -54,6 +55,7 @@ class Binding(NamedTuple):
     recipe: Recipe
     connection: Connection
     names: Names
+    way: Way | None  # of a call that is alone at its key
 
 
 def flights_of_threads(connection: Connection) -> Flights:
@@ -129,4 +131,4 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         share=prototype.share,
         awaits=parts.watching.asynchronous,
     )
-    return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace))
+    return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace), Way.of(recipe))

@@ -90,8 +90,13 @@ class Function:
     def job(self, binding: Binding, args: tuple[object, ...], kwargs: dict[str, object]) -> Job[Any]:
         """The job of one call."""
         names = binding.names
-        key = names.key(args, kwargs)
-        job: Job[Any] = Job(binding.recipe, key, names.tags(args, kwargs), lambda: self.watching.one(key, args, kwargs))
+        return self.made(binding, names.key(args, kwargs), names.tags(args, kwargs), args, kwargs)
+
+    def made(
+        self, binding: Binding, key: str, tags: tuple[str, ...], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> Job[Any]:
+        """The job of one call whose key and tags are made already."""
+        job: Job[Any] = Job(binding.recipe, key, tags, lambda: self.watching.one(key, args, kwargs))
         if self._ttl is not None:
             job.ttl = lambda value: self._ttl(value, *args, **kwargs)
         if binding.recipe.tiering is not None:

@@ -1,0 +1,87 @@
+"""The lone caller's way: a hit that nobody else asks for at the moment takes no job, no plan and no flight.
+
+The caller stands in the table of flights like every caller that finds nobody else there (``Flights.begin``), so whoever
+comes meanwhile finds it. The face sends the read itself, the one that the plan would send. What is no plain hit goes on
+in the plan of the call, ``call(job, lone)``, with that reply in hand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DecodeError
+from ...l1 import ABSENT
+from ..entries import FIXED, MARKED, VALUE
+from ..flights import Alone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...errors import CacheError
+    from .recipe import Recipe
+
+__all__ = ["Lone", "Way"]
+
+# How an entry begins that is fresh as long as it is there, by the number of its tags.
+HEADS = tuple(bytes((MARKED[0], VALUE)) + bytes(6) + number.to_bytes(2, "big") for number in range(17))
+
+
+class Lone(Alone):
+    """One caller that reads by itself, and what it has in hand."""
+
+    words: Sequence[bytes | None] | None = None  # the reply: the entry, and the stamps of its tags
+    error: CacheError | None = None  # or why there is none
+
+
+class Way:
+    """The way of one function's calls, bound once. ``begin``, then the read, then ``hit``; in any other end ``gone``."""
+
+    __slots__ = ("_allows", "_begin", "_end", "_load", "_note", "_trouble", "_worked", "gone")
+
+    def __init__(self, recipe: Recipe) -> None:
+        flights, breaker = recipe.flights, recipe.breaker
+        self._allows, self._worked = breaker.allows, breaker.worked
+        self._begin, self._end, self.gone = flights.begin, flights.end, flights.gone
+        self._load = recipe.target.load_for
+        self._note = recipe.note
+        self._trouble = recipe.trouble
+
+    @staticmethod
+    def of(recipe: Recipe) -> Way | None:
+        """The way of these calls; None where a hit needs more than the entry: its ttl, or a token of L1."""
+        return None if recipe.disabled or recipe.needs_ttl or recipe.tiering is not None else Way(recipe)
+
+    def begin(self, key: str, lone: Lone) -> bool:
+        """Whether the caller reads now, alone at its key."""
+        return self._allows() and self._begin(key, lone)
+
+    def hit(self, key: str, lone: Lone) -> Any:
+        """The value in the reply; ABSENT if that needs a closer look, or if others have come meanwhile."""
+        words = lone.words
+        if words is None:
+            return ABSENT
+        self._worked()
+        if self._end(key, lone, None) is not None:  # its read was sent before they came, so it is not for them (W2)
+            return ABSENT
+        data = words[0]
+        if data is None:
+            return ABSENT
+        if len(words) > 1:
+            stamps = words[1:]
+            number = len(stamps)
+            if number >= len(HEADS) or None in stamps or data[:10] != HEADS[number]:
+                return ABSENT
+            end = FIXED + 8 * number
+            if data[FIXED:end] != b"".join(stamps):  # type: ignore[arg-type]
+                return ABSENT
+            data = data[end:]
+        elif data[:1] == MARKED:
+            return ABSENT
+        try:
+            value = self._load(key, data)
+        except DecodeError:
+            return ABSENT
+        self._note("hit", key, None)
+        if self._trouble.open:
+            self._trouble.worked(key)
+        return value
