@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sys import is_finalizing
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..errors import CacheError
 from ..key import Key
@@ -83,13 +83,14 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
             alone = way.begin(key, lone)
             if alone:
                 try:
-                    (reply,) = await amany(connection, (Command(("MGET", key, *tags)),), False, False)
-                    lone.words = cast("list[bytes | None]", reply)
+                    replies: list[Any] = await amany(connection, (Command(("MGET", key, *tags)),), False, False)
                 except CacheError as error:
                     lone.error = error
-                value: R = way.hit(key, lone)
-                if value is not ABSENT:
-                    return value
+                else:
+                    value: R = way.hit(key, lone, replies[0])
+                    if value is not ABSENT:
+                        return value
+                    lone.words = replies[0]
             plan: Plan[R] = call(function.made(binding, key, tags, given, kwargs), lone if alone else None)
             return await adrive(plan, connection)
         except BaseException:

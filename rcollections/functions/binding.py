@@ -131,4 +131,6 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         share=prototype.share,
         awaits=parts.watching.asynchronous,
     )
-    return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace), Way.of(recipe))
+    return Binding(
+        generation, recipe, connection, Names(parts.keys, connection.namespace), Way.of(recipe, parts.counts.hit)
+    )

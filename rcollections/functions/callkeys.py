@@ -8,7 +8,7 @@ from ..errors import CacheError, ConfigError
 from ..handles.base import BaseCache
 from ..handles.options import check
 from ..plans.naming import beside, heard, namespaced, tag, tags
-from ..plans.parts import join, no_name_of_ours
+from ..plans.parts import join, no_name_of_ours, simple
 from ..plans.purpose import Whole
 from .arguments import LONGEST
 from .keyfunctions import advise_constant, refuse_other_arguments
@@ -137,7 +137,8 @@ class Names:
     """The names of calls in one namespace. The parts that do not depend on arguments are made here, once."""
 
     __slots__ = (
-        "_arguments", "_given", "_keys", "_namespace", "_plain", "_prefix", "_room", "_tags", "_template", "_whole",
+        "_arguments", "_given", "_head", "_keys", "_namespace", "_plain", "_prefix", "_room", "_tags", "_template",
+        "_whole",
     )  # fmt: skip
 
     def __init__(self, keys: Keys, namespace: str) -> None:
@@ -147,6 +148,10 @@ class Names:
         self._namespace = namespace
         self._template = keys.template
         self._plain = _is_plain(cls)  # then the key of ``cls(*parts)`` is made without a handle
+        # What stands before the parts of a key.
+        self._head = f"{namespace}." if namespace else ""
+        if keys.class_prefix:
+            self._head += f"{keys.class_prefix}."
         self._given = options.key
         self._whole: str | None = None  # the key, where all calls have the same
         self._prefix, self._room = "", 0
@@ -165,6 +170,9 @@ class Names:
         """The key of ``cls(*parts)``."""
         cls = self._keys.cls
         if self._plain:
+            text = simple(parts)
+            if text:
+                return self._head + text
             # A call must not fail for what a user typed, so a single text is escaped like a part.
             own = join(cls.__name__, self._keys.class_prefix, parts, lenient=True)
             return namespaced(self._namespace, own)

@@ -70,12 +70,14 @@ class CachedFunction(Decorated, Generic[P, R]):
             alone = way.begin(key, lone)
             if alone:
                 try:
-                    lone.words = connection.one(Command(("MGET", key, *tags)))
+                    words = connection.one(Command(("MGET", key, *tags)))
                 except CacheError as error:
                     lone.error = error
-                value: R = way.hit(key, lone)
-                if value is not ABSENT:
-                    return value
+                else:
+                    value: R = way.hit(key, lone, words)
+                    if value is not ABSENT:
+                        return value
+                    lone.words = words
             plan: Plan[R] = call(function.made(binding, key, tags, given, kwargs), lone if alone else None)
             return drive(plan, connection)
         except BaseException:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["unpack", "unpack_whole"]
 
 
+_unpackb = ormsgpack.unpackb
 EXTENSION = b"\xc7\xc8\xc9\xd4\xd5\xd6\xd7\xd8"  # an extension begins with one of these; text may have them too
 
 
@@ -65,6 +66,12 @@ class _Closed(NamedTuple):
 
 
 def _unpack_native(payload: bytes) -> object:
+    size = len(payload)
+    if size < SHORT and len(payload.translate(None, EXTENSION)) == size:  # as in ``_opened``, in one step
+        value, end = _unpackb(b"\x92%b\x2a" % payload)
+        if end != END:
+            raise DecodeError("there is something behind a stored value")
+        return value
     value, done = _opened(payload)
     return value if done else _open(value, 1)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DecodeError
+from ...errors import DecodeError, WrongTypeError
 from ...l1 import ABSENT
 from ..entries import FIXED, MARKED, VALUE
 from ..flights import Alone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ...errors import CacheError
     from .recipe import Recipe
@@ -29,37 +29,37 @@ HEADS = tuple(bytes((MARKED[0], VALUE)) + bytes(6) + number.to_bytes(2, "big") f
 class Lone(Alone):
     """One caller that reads by itself, and what it has in hand."""
 
-    words: Sequence[bytes | None] | None = None  # the reply: the entry, and the stamps of its tags
+    words: Sequence[bytes | None] = ()  # the reply: the entry, and the stamps of its tags
     error: CacheError | None = None  # or why there is none
 
 
 class Way:
-    """The way of one function's calls, bound once. ``begin``, then the read, then ``hit``; in any other end ``gone``."""
+    """The way of one function's calls, bound once: ``begin``, the read, ``hit``. In any other end ``gone``."""
 
-    __slots__ = ("_allows", "_begin", "_end", "_load", "_note", "_trouble", "_worked", "gone")
+    __slots__ = ("_allows", "_begin", "_end", "_hit", "_load", "_trouble", "_worked", "gone")
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, hit: Callable[[], None]) -> None:
         flights, breaker = recipe.flights, recipe.breaker
         self._allows, self._worked = breaker.allows, breaker.worked
         self._begin, self._end, self.gone = flights.begin, flights.end, flights.gone
-        self._load = recipe.target.load_for
-        self._note = recipe.note
+        self._load = recipe.target.plain_load
+        self._hit = hit
         self._trouble = recipe.trouble
 
     @staticmethod
-    def of(recipe: Recipe) -> Way | None:
-        """The way of these calls; None where a hit needs more than the entry: its ttl, or a token of L1."""
-        return None if recipe.disabled or recipe.needs_ttl or recipe.tiering is not None else Way(recipe)
+    def of(recipe: Recipe, hit: Callable[[], None]) -> Way | None:
+        """The way of these calls; None where a hit needs more than the entry: its ttl, or a token of L1.
+
+        ``hit`` counts one.
+        """
+        return None if recipe.disabled or recipe.needs_ttl or recipe.tiering is not None else Way(recipe, hit)
 
     def begin(self, key: str, lone: Lone) -> bool:
         """Whether the caller reads now, alone at its key."""
         return self._allows() and self._begin(key, lone)
 
-    def hit(self, key: str, lone: Lone) -> Any:
+    def hit(self, key: str, lone: Lone, words: Sequence[bytes | None]) -> Any:
         """The value in the reply; ABSENT if that needs a closer look, or if others have come meanwhile."""
-        words = lone.words
-        if words is None:
-            return ABSENT
         self._worked()
         if self._end(key, lone, None) is not None:  # its read was sent before they came, so it is not for them (W2)
             return ABSENT
@@ -78,10 +78,10 @@ class Way:
         elif data[:1] == MARKED:
             return ABSENT
         try:
-            value = self._load(key, data)
-        except DecodeError:
+            value = self._load(data, key, None, VALUE)
+        except (DecodeError, WrongTypeError):
             return ABSENT
-        self._note("hit", key, None)
+        self._hit()
         if self._trouble.open:
             self._trouble.worked(key)
         return value
