@@ -91,10 +91,11 @@ def _go_on(job: Job[R], lone: Lone) -> Plan[R]:
     """The answer for a caller whose own read was no plain hit."""
     flights = job.recipe.flights
     try:
-        error, lone.error = lone.error, None  # not kept: its traceback holds this caller
+        words, error = lone.words, lone.error
+        lone.words, lone.error = (), None  # not kept: the traceback of an error holds this caller
         if error is not None:
             raise ServerFailed(error) from error
-        found = valid(job, lone.words[0], lone.words[1:], None, 0.0)
+        found = valid(job, words[0], words[1:], None, 0.0)
         return (yield from _in_flight(job, lone.flight or flights.enter(job.key, lone), lone, found, True))
     except BaseException:
         flights.gone(job.key, lone)
