@@ -36,12 +36,13 @@ class Lone(Alone):
 class Way:
     """The way of one function's calls, bound once: ``begin``, the read, ``hit``. In any other end ``gone``."""
 
-    __slots__ = ("_allows", "_begin", "_end", "_hit", "_load", "_trouble", "_worked", "gone")
+    __slots__ = ("_allows", "_end", "_hit", "_load", "_place", "_trouble", "_worked", "gone")
 
     def __init__(self, recipe: Recipe, hit: Callable[[], None]) -> None:
         flights, breaker = recipe.flights, recipe.breaker
         self._allows, self._worked = breaker.allows, breaker.worked
-        self._begin, self._end, self.gone = flights.begin, flights.end, flights.gone
+        self._place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock
+        self._end, self.gone = flights.end, flights.gone
         self._load = recipe.target.plain_load
         self._hit = hit
         self._trouble = recipe.trouble
@@ -56,7 +57,7 @@ class Way:
 
     def begin(self, key: str, lone: Lone) -> bool:
         """Whether the caller reads now, alone at its key."""
-        return self._allows() and self._begin(key, lone)
+        return self._allows() and self._place(key, lone) is lone
 
     def hit(self, key: str, lone: Lone, words: Sequence[bytes | None]) -> Any:
         """The value in the reply; ABSENT if that needs a closer look, or if others have come meanwhile."""
