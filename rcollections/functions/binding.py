@@ -132,5 +132,5 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         awaits=parts.watching.asynchronous,
     )
     return Binding(
-        generation, recipe, connection, Names(parts.keys, connection.namespace), Way.of(recipe, parts.counts.hit)
+        generation, recipe, connection, Names(parts.keys, connection.namespace), Way.of(recipe, parts.counts.alone)
     )

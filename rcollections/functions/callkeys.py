@@ -214,7 +214,14 @@ class Names:
             return self._whole
         if self._template is not None:
             return self.of_text(self._template.text(args, kwargs))
-        return self.of(given) if isinstance(given, str) else self.made(given(*args, **kwargs))
+        if isinstance(given, str):
+            return self.of(given)
+        made = given(*args, **kwargs)
+        if self._plain and (type(made) is list or type(made) is tuple):
+            text = simple(made)
+            if text:
+                return self._head + text
+        return self.made(made)
 
     def tags(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
         """The keys of a call's tags, each once, in one order: stamps are compared one by one."""

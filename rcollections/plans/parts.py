@@ -106,7 +106,7 @@ def join(owner: str, prefix: str, parts: Sequence[object], *, lenient: bool = Fa
 
 def simple(parts: Sequence[object]) -> str:
     """What ``join`` makes of texts and ints that need no escape, in one step; "" for other parts."""
-    words = list[str]()
+    words: list[str] = []
     for part in parts:
         if type(part) is str:
             words.append(part)

@@ -40,8 +40,4 @@ def asked(parts: Any, job: Job[Any]) -> Plan[Any]:
 
 def _way(parts: Any, job: Job[Any]) -> Any:
     """Made anew each time, so that it is no part of the state."""
-    return parts.lone.Way.of(job.recipe, _uncounted)
-
-
-def _uncounted() -> None:
-    """Nobody asks for hits."""
+    return parts.lone.Way.of(job.recipe, parts.lone.Tally())

@@ -102,7 +102,7 @@ GUARDS: dict[str, Guard] = {
         case((CALL, CALL), cancels=1, may_cancel=(0, 1), initial=stored(), **WITH_TTL),
     ),
     "nobody waits for a lone caller who is gone, from a read of its own": Guard(
-        lambda: plans(("lone", "self.gone = flights.end, flights.gone", "self.gone = flights.end, lambda *_: 0")),
+        lambda: plans(("lone", "self.gone = flights, flights.gone", "self.gone = flights, lambda *_: 0")),
         case((CALL, CALL), cancels=1, may_cancel=(0, 1), initial=stored()),
     ),
     "a tag that was invalidated counts, alone": Guard(

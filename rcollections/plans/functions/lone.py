@@ -7,6 +7,7 @@ in the plan of the call, ``call(job, lone)``, with that reply in hand.
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DecodeError, WrongTypeError
@@ -15,12 +16,12 @@ from ..entries import FIXED, MARKED, VALUE
 from ..flights import Alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ...errors import CacheError
     from .recipe import Recipe
 
-__all__ = ["Lone", "Way"]
+__all__ = ["Lone", "Tally", "Way"]
 
 # How an entry begins that is fresh as long as it is there, by the number of its tags.
 HEADS = tuple(bytes((MARKED[0], VALUE)) + bytes(6) + number.to_bytes(2, "big") for number in range(17))
@@ -33,27 +34,34 @@ class Lone(Alone):
     error: CacheError | None = None  # or why there is none
 
 
+class Tally:
+    """How many hits of one function were answered this way."""
+
+    __slots__ = ("hits", "lock")
+
+    def __init__(self) -> None:
+        self.hits = 0
+        self.lock = RLock()
+
+
 class Way:
     """The way of one function's calls, bound once: ``begin``, the read, ``hit``. In any other end ``gone``."""
 
-    __slots__ = ("_allows", "_end", "_hit", "_load", "_place", "_trouble", "_worked", "gone")
+    __slots__ = ("_allows", "_flights", "_load", "_place", "_tally", "_trouble", "_worked", "gone")
 
-    def __init__(self, recipe: Recipe, hit: Callable[[], None]) -> None:
+    def __init__(self, recipe: Recipe, tally: Tally) -> None:
         flights, breaker = recipe.flights, recipe.breaker
         self._allows, self._worked = breaker.allows, breaker.worked
         self._place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock
-        self._end, self.gone = flights.end, flights.gone
+        self._flights, self.gone = flights, flights.gone
         self._load = recipe.target.plain_load
-        self._hit = hit
+        self._tally = tally
         self._trouble = recipe.trouble
 
     @staticmethod
-    def of(recipe: Recipe, hit: Callable[[], None]) -> Way | None:
-        """The way of these calls; None where a hit needs more than the entry: its ttl, or a token of L1.
-
-        ``hit`` counts one.
-        """
-        return None if recipe.disabled or recipe.needs_ttl or recipe.tiering is not None else Way(recipe, hit)
+    def of(recipe: Recipe, tally: Tally) -> Way | None:
+        """The way of these calls; None where a hit needs more than the entry: its ttl, or a token of L1."""
+        return None if recipe.disabled or recipe.needs_ttl or recipe.tiering is not None else Way(recipe, tally)
 
     def begin(self, key: str, lone: Lone) -> bool:
         """Whether the caller reads now, alone at its key."""
@@ -62,7 +70,13 @@ class Way:
     def hit(self, key: str, lone: Lone, words: Sequence[bytes | None]) -> Any:
         """The value in the reply; ABSENT if that needs a closer look, or if others have come meanwhile."""
         self._worked()
-        if self._end(key, lone, None) is not None:  # its read was sent before they came, so it is not for them (W2)
+        flights = self._flights
+        with flights.lock:  # ``Flights.end``, where nobody has come
+            came = lone.flight is not None
+            if not came and flights.table.get(key) is lone:
+                del flights.table[key]
+        if came:  # its read was sent before they came, so it is not for them (W2)
+            flights.end(key, lone, None)
             return ABSENT
         data = words[0]
         if data is None:
@@ -82,7 +96,9 @@ class Way:
             value = self._load(data, key, None, VALUE)
         except (DecodeError, WrongTypeError):
             return ABSENT
-        self._hit()
+        tally = self._tally
+        with tally.lock:
+            tally.hits += 1
         if self._trouble.open:
             self._trouble.worked(key)
         return value
