@@ -14,6 +14,7 @@ from rcollections import CacheError, KeyCache, cached, connection, invalidate_ta
 from rcollections.observe import events
 from rcollections.plans.entries import ERROR, Entry, pack
 from rcollections.plans.functions import call as plan
+from rcollections.plans.op import UNSENT
 from rcollections.plans.parts import join, simple
 from rcollections.servers.loops import flights_of
 from tests.trips import sent
@@ -244,13 +245,14 @@ def test_company_shares_reads(store: Any, monkeypatch: pytest.MonkeyPatch) -> No
     real: Callable[[Any], Any] = store.one
     reads: list[Any] = []
 
-    def one(step: Any) -> Any:
+    def one(step: Any, _seen: object = UNSENT) -> Any:
         reads.append(step)
         if len(reads) == 1:
             began.set()
             assert go.wait(10)
         return real(step)
 
+    monkeypatch.setattr(store, "ask", lambda *_: UNSENT)
     monkeypatch.setattr(store, "one", one)
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.append(f(1))) for _ in range(4)]

@@ -78,9 +78,11 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
             return await self._long(args, kwargs)
         given = (*self._bound, *args)
         names, connection = binding.names, binding.connection
-        key, tags, lone = names.key(given, kwargs), names.tags(given, kwargs), Lone()
+        key, tags, lone = names.key(given, kwargs), names.fixed_tags, Lone()
+        if tags is None:
+            tags = names.tags(given, kwargs)
         try:
-            alone = way.begin(key, lone)
+            alone = way.allows() and way.place(key, lone) is lone
             if alone:
                 try:
                     replies: list[Any] = await amany(connection, (Command(("MGET", key, *tags)),), False, False)

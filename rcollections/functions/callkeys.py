@@ -10,6 +10,7 @@ from ..handles.options import check
 from ..plans.naming import beside, heard, namespaced, tag, tags
 from ..plans.parts import join, no_name_of_ours, simple
 from ..plans.purpose import Whole
+from ..wire.packing import pack
 from .arguments import LONGEST
 from .keyfunctions import advise_constant, refuse_other_arguments
 from .places import named
@@ -137,8 +138,8 @@ class Names:
     """The names of calls in one namespace. The parts that do not depend on arguments are made here, once."""
 
     __slots__ = (
-        "_arguments", "_given", "_head", "_keys", "_namespace", "_plain", "_prefix", "_room", "_tags", "_template",
-        "_whole",
+        "_arguments", "_before", "_behind", "_given", "_head", "_keys", "_namespace", "_plain", "_prefix", "_room",
+        "_template", "_whole", "fixed_tags",
     )  # fmt: skip
 
     def __init__(self, keys: Keys, namespace: str) -> None:
@@ -164,7 +165,13 @@ class Names:
             elif not self._template.fields:
                 self._whole = self.of_text(self._template.text((), {}))
         tags = options.of(cls, "tags")
-        self._tags = None if callable(tags) else self._named(tags)
+        self.fixed_tags: tuple[str, ...] | None = None if callable(tags) else self._named(tags)
+        self._before = self._behind = b""  # of the command that reads a call's entry
+        if self.fixed_tags is not None and self._plain:
+            self._before = b"*%d\r\n$4\r\nMGET\r\n$" % (2 + len(self.fixed_tags))
+            self._behind = b"\r\n" + b"".join(
+                b"$%d\r\n%b\r\n" % (len(each), each) for each in map(str.encode, self.fixed_tags)
+            )
 
     def of(self, *parts: object) -> str:
         """The key of ``cls(*parts)``."""
@@ -225,10 +232,17 @@ class Names:
 
     def tags(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
         """The keys of a call's tags, each once, in one order: stamps are compared one by one."""
-        if self._tags is not None:
-            return self._tags
+        if self.fixed_tags is not None:
+            return self.fixed_tags
         tags: Any = self._keys.options.tags
         return self._named(check(self._keys.name, "tags", tags(*args, **kwargs)))
+
+    def read(self, key: str, tags: tuple[str, ...]) -> bytes:
+        """The command that reads the entry of a call, and the stamps of its tags."""
+        if not self._before:
+            return pack(("MGET", key, *tags))
+        data = key.encode()
+        return b"%b%d\r\n%b%b" % (self._before, len(data), data, self._behind)
 
     def _named(self, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(tag(self._namespace, name) for name in (sorted(set(tags)) if len(tags) > 1 else tags))

@@ -68,5 +68,5 @@ class Counts:
         """Count from zero again."""
         with self._lock:
             self._words.clear()
-            self.alone.hits = 0
+            self.alone.forget()
             self.owner.hits = 0

@@ -65,12 +65,16 @@ class CachedFunction(Decorated, Generic[P, R]):
             return self._long(args, kwargs)
         given = (*self._bound, *args)
         names, connection = binding.names, binding.connection
-        key, tags, lone = names.key(given, kwargs), names.tags(given, kwargs), Lone()
+        key, tags, lone = names.key(given, kwargs), names.fixed_tags, Lone()
+        if tags is None:
+            tags = names.tags(given, kwargs)
         try:
-            alone = way.begin(key, lone)
+            alone = way.allows() and way.place(key, lone) is lone
             if alone:
                 try:
-                    words = connection.one(Command(("MGET", key, *tags)))
+                    words = connection.ask(names.read(key, tags), 1, True)
+                    if type(words) is not list:  # the plan of the trip goes on with what was seen
+                        words = connection.one(Command(("MGET", key, *tags)), words)
                 except CacheError as error:
                     lone.error = error
                 else:

@@ -52,19 +52,15 @@ def unpack(data: bytes) -> object:
 
 def unpack_native(data: bytes) -> object:
     """``unpack`` of stored bytes that begin with ``NATIVE``: the most frequent form, in one step where it is short."""
-    size = len(data)
-    try:
-        if size >= SHORT or len(data.translate(None, EXTENSION)) != size:
-            return _unpack_native(data[2:])
-        value, end = _unpackb(b"\x92%b\x2a" % data[2:])
-    except DecodeError:
-        raise
-    except Exception as error:
-        pass_on(error)
-        raise DecodeError("the stored bytes are damaged, or not ours") from error
-    if end != END:
-        raise DecodeError("there is something behind a stored value")
-    return value
+    if len(data) < SHORT:
+        try:
+            value, end = _unpackb(b"\x92%b\x2a" % data[2:])
+        except ValueError as error:  # extensions, or damaged
+            pass_on(error)
+        else:
+            if end == END:
+                return value
+    return unpack(data)
 
 
 def unpack_whole(payload: bytes, hook: Callable[[Any, bytes], object] | None = None, options: int = 0) -> object:

@@ -7,7 +7,7 @@ in the plan of the call, ``call(job, lone)``, with that reply in hand.
 
 from __future__ import annotations
 
-from threading import RLock
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DecodeError, WrongTypeError
@@ -35,24 +35,37 @@ class Lone(Alone):
 
 
 class Tally:
-    """How many hits of one function were answered this way."""
+    """How many hits of one function were answered this way. Counting is one step in memory, without a lock."""
 
-    __slots__ = ("hits", "lock")
+    __slots__ = ("_count", "add")
 
     def __init__(self) -> None:
-        self.hits = 0
-        self.lock = RLock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Count from zero again."""
+        self._count = count()
+        self.add = self._count.__next__
+
+    @property
+    def hits(self) -> int:
+        """How many; looking at the counter does not move it."""
+        return int(repr(self._count).removeprefix("count(").removesuffix(")"))
 
 
 class Way:
-    """The way of one function's calls, bound once: ``begin``, the read, ``hit``. In any other end ``gone``."""
+    """The way of one function's calls, bound once.
 
-    __slots__ = ("_allows", "_flights", "_load", "_place", "_tally", "_trouble", "_worked", "gone")
+    If ``allows()`` and ``place(key, lone) is lone``, the caller reads now, alone at its key. The reply goes to ``hit``.
+    Where anything raises, ``gone`` is called.
+    """
+
+    __slots__ = ("_flights", "_load", "_tally", "_trouble", "_worked", "allows", "gone", "place")
 
     def __init__(self, recipe: Recipe, tally: Tally) -> None:
         flights, breaker = recipe.flights, recipe.breaker
-        self._allows, self._worked = breaker.allows, breaker.worked
-        self._place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock
+        self.allows, self._worked = breaker.allows, breaker.worked
+        self.place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock
         self._flights, self.gone = flights, flights.gone
         self._load = recipe.target.plain_load
         self._tally = tally
@@ -62,10 +75,6 @@ class Way:
     def of(recipe: Recipe, tally: Tally) -> Way | None:
         """The way of these calls; None where a hit needs more than the entry: its ttl, or a token of L1."""
         return None if recipe.disabled or recipe.needs_ttl or recipe.tiering is not None else Way(recipe, tally)
-
-    def begin(self, key: str, lone: Lone) -> bool:
-        """Whether the caller reads now, alone at its key."""
-        return self._allows() and self._place(key, lone) is lone
 
     def hit(self, key: str, lone: Lone, words: Sequence[bytes | None]) -> Any:
         """The value in the reply; ABSENT if that needs a closer look, or if others have come meanwhile."""
@@ -96,9 +105,7 @@ class Way:
             value = self._load(data, key, None, VALUE)
         except (DecodeError, WrongTypeError):
             return ABSENT
-        tally = self._tally
-        with tally.lock:
-            tally.hits += 1
+        self._tally.add()
         if self._trouble.open:
             self._trouble.worked(key)
         return value
