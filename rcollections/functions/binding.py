@@ -70,10 +70,15 @@ class Bindings:
         self._threads: Binding | None = None
         # An event loop has flights of its own. The table is weak, since loops come and go.
         self._loops: weakref.WeakKeyDictionary[object, Binding] = weakref.WeakKeyDictionary()
+        self._last: tuple[Callable[[], object], Binding] | None = None  # the loop that called last, weakly
 
     def get(self, parts: Parts, flights: Callable[[Connection], Flights], loop: object = None) -> Binding:
         """The binding of all threads, or of this event loop; ``flights`` gives the flights of a connection there."""
-        known = self._threads if loop is None else self._loops.get(loop)
+        if loop is None:
+            known = self._threads
+        else:
+            last = self._last
+            known = last[1] if last is not None and last[0]() is loop else self._loops.get(loop)
         if known is not None and known.generation == registry.generation:
             return known
         made = _bind(parts, flights)
@@ -81,6 +86,7 @@ class Bindings:
             self._threads = made
         else:
             self._loops[loop] = made
+            self._last = weakref.ref(loop), made
         return made
 
 
