@@ -67,7 +67,7 @@ class Bindings:
     """The bindings of one function."""
 
     def __init__(self) -> None:
-        self._threads: Binding | None = None
+        self.threads: Binding | None = None
         # An event loop has flights of its own. The table is weak, since loops come and go.
         self._loops: weakref.WeakKeyDictionary[object, Binding] = weakref.WeakKeyDictionary()
         self._last: tuple[Callable[[], object], Binding] | None = None  # the loop that called last, weakly
@@ -75,7 +75,7 @@ class Bindings:
     def get(self, parts: Parts, flights: Callable[[Connection], Flights], loop: object = None) -> Binding:
         """The binding of all threads, or of this event loop; ``flights`` gives the flights of a connection there."""
         if loop is None:
-            known = self._threads
+            known = self.threads
         else:
             last = self._last
             known = last[1] if last is not None and last[0]() is loop else self._loops.get(loop)
@@ -83,7 +83,7 @@ class Bindings:
             return known
         made = _bind(parts, flights)
         if loop is None:
-            self._threads = made
+            self.threads = made
         else:
             self._loops[loop] = made
             self._last = weakref.ref(loop), made

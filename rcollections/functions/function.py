@@ -73,7 +73,7 @@ class Function:
             raise ConfigError(f"{decorator} of {self.name}: ttl is a number of seconds, or a function of one value")
         self.patience = Patience(milliseconds(self.options.lease))
         self.takes_settle = "settle" in self.arguments_of(fn)
-        self._bindings = Bindings()
+        self.bindings = Bindings()
 
     @staticmethod
     def arguments_of(fn: Callable[..., Any]) -> frozenset[str]:
@@ -85,7 +85,7 @@ class Function:
 
     def bound(self, flights: Callable[[Connection], Flights] = flights_of_threads, loop: object = None) -> Binding:
         """This function on its connection: for threads, or for an event loop with flights of its own."""
-        return self._bindings.get(self, flights, loop)
+        return self.bindings.get(self, flights, loop)
 
     def job(self, binding: Binding, args: tuple[object, ...], kwargs: dict[str, object]) -> Job[Any]:
         """The job of one call."""

@@ -19,6 +19,7 @@ from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
 from ..plans.purpose import change
 from ..plans.settling import settled
+from ..servers import registry
 from ..servers.drivers.sync import drive
 from .background import Background, Future
 from .decorated import Decorated
@@ -59,7 +60,9 @@ class CachedFunction(Decorated, Generic[P, R]):
         if is_finalizing():  # no thread runs any more, and modules go: what is asked now is only computed
             return self.__wrapped__(*args, **kwargs)
         function = self._function
-        binding = function.bound()
+        binding = function.bindings.threads
+        if binding is None or binding.generation != registry.generation:
+            binding = function.bound()
         way = binding.way
         if way is None or events.observers:
             return self._long(args, kwargs)

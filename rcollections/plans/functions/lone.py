@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DecodeError, WrongTypeError
 from ...l1 import ABSENT
+from ...values import Codec
+from ...values.unpacking import NATIVE, unpack_native
 from ..entries import FIXED, MARKED, VALUE
 from ..flights import Alone
 
@@ -60,14 +62,16 @@ class Way:
     Where anything raises, ``gone`` is called.
     """
 
-    __slots__ = ("_flights", "_load", "_tally", "_trouble", "_worked", "allows", "gone", "place")
+    __slots__ = ("_flights", "_load", "_native", "_tally", "_trouble", "allows", "gone", "place")
 
     def __init__(self, recipe: Recipe, tally: Tally) -> None:
-        flights, breaker = recipe.flights, recipe.breaker
-        self.allows, self._worked = breaker.allows, breaker.worked
+        flights = recipe.flights
+        self.allows = recipe.breaker.allows
         self.place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock
         self._flights, self.gone = flights, flights.gone
-        self._load = recipe.target.plain_load
+        self._load = load = recipe.target.plain_load
+        codec = getattr(load, "__self__", None)  # unless a hook of the class stands between
+        self._native = isinstance(codec, Codec) and codec.native
         self._tally = tally
         self._trouble = recipe.trouble
 
@@ -78,7 +82,6 @@ class Way:
 
     def hit(self, key: str, lone: Lone, words: Sequence[bytes | None]) -> Any:
         """The value in the reply; ABSENT if that needs a closer look, or if others have come meanwhile."""
-        self._worked()
         flights = self._flights
         with flights.lock:  # ``Flights.end``, where nobody has come
             came = lone.flight is not None
@@ -102,7 +105,7 @@ class Way:
         elif data[:1] == MARKED:
             return ABSENT
         try:
-            value = self._load(data, key, None, VALUE)
+            value = unpack_native(data) if self._native and data[:2] == NATIVE else self._load(data, key, None, VALUE)
         except (DecodeError, WrongTypeError):
             return ABSENT
         self._tally.add()
