@@ -8,7 +8,7 @@ from ..errors import CacheError, ConfigError
 from ..handles.base import BaseCache
 from ..handles.options import check
 from ..plans.naming import beside, heard, namespaced, tag, tags
-from ..plans.parts import join, no_name_of_ours, simple
+from ..plans.parts import SHORT, join, no_name_of_ours, simple
 from ..plans.purpose import Whole
 from ..wire.packing import pack
 from .arguments import LONGEST
@@ -216,7 +216,12 @@ class Names:
         """The whole key of a call, as the server gets it."""
         given = self._given
         if given is None:
-            return f"{self._prefix}{self._arguments.text(args, kwargs, self._room)})"
+            arguments = self._arguments
+            if len(args) == 1 == arguments.count and not kwargs and not arguments.method:
+                only = args[0]  # ``Arguments.text`` of a function of one number: the most frequent call
+                if type(only) is int and -SHORT < only < SHORT:
+                    return f"{self._prefix}{only})"
+            return f"{self._prefix}{arguments.text(args, kwargs, self._room)})"
         if self._whole is not None:
             return self._whole
         if self._template is not None:
