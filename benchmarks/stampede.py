@@ -64,7 +64,7 @@ def by_hand(client: redis.Redis, compute: Callable[[object], float]) -> Callable
 def function(client: redis.Redis, dsn: str, library: str, compute: Callable[[object], float]) -> Any:
     if library == LIBRARIES[0]:
         configure(dsn)
-        return cached(compute)
+        return cached(key="stampede:{_key}")(compute)  # it captures a client, so it has no key that others share
     if library == LIBRARIES[1]:
         return by_hand(client, compute)
     if library == LIBRARIES[2]:

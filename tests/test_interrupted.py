@@ -144,6 +144,27 @@ def test_a_hit(store: Any) -> None:
     sweep(store, lambda: double(1), lambda: double(1))
 
 
+def test_a_hit_with_tags_and_a_key(store: Any) -> None:
+    @cached(ttl=60, lease=0.6, l1=False, key=lambda n: ["double", n], tags=lambda n: ("all", f"n:{n}"))
+    def double(n: int) -> dict[str, int]:
+        return {"n": 2 * n}
+
+    sweep(store, lambda: double(1), lambda: double(1))
+
+
+def test_a_read_that_shows_no_value_of_use(store: Any) -> None:
+    """The lone caller goes on in the plan, with what it has read."""
+
+    @cached(ttl=60, lease=0.6, l1=False, tags=("all",))
+    def double(n: int) -> int:
+        return 2 * n
+
+    def outdated() -> None:
+        store.raw("SET", "rc:t:all", "anything")
+
+    sweep(store, lambda: double(1), lambda: double(1), before=outdated, step=2)
+
+
 def test_a_miss(store: Any) -> None:
     @cached(ttl=60, lease=0.6, l1=False)
     def double(n: int) -> int:

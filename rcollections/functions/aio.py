@@ -5,18 +5,22 @@ from __future__ import annotations
 from sys import is_finalizing
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from ..errors import CacheError
 from ..key import Key
 from ..l1 import ABSENT, enable
 from ..observe import events
 from ..plans.collections import keys
+from ..plans.effects import Command
 from ..plans.functions.call import call
 from ..plans.functions.invalidate import expire, invalidate
+from ..plans.functions.lone import Lone
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
 from ..plans.purpose import change
 from ..plans.settling import settled
 from ..servers.drivers.aio import adrive
+from ..servers.drivers.aio_trips import amany
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
 from .aio_writing import AsyncWriting
@@ -25,6 +29,7 @@ from .decorated import Decorated
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from ..plans.effects import Plan
     from ..plans.functions.job import Job
     from ..servers.connection import Connection
     from .function import Function
@@ -56,16 +61,45 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """The long way of a call that L1 did not answer."""
-        called: Coroutine[Any, Any, R] = self._long(args, kwargs)
+        """The way of a call that L1 did not answer: first that of a caller who is alone at its key."""
+        called: Coroutine[Any, Any, R] = self._asked(args, kwargs)
         named: Any = called
         named.__qualname__ = self._function.owner.soon.__qualname__  # Python names a coroutine that nobody awaits
         return called
 
-    async def _long(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
+    async def _asked(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
         if is_finalizing():  # as in ``sync``
             wrapped: Callable[..., Coroutine[Any, Any, R]] = self.__wrapped__
             return await wrapped(*args, **kwargs)
+        function = self._function
+        binding = function.bound(flights_of, running_loop())
+        way = binding.way
+        if way is None or events.observers:
+            return await self._long(args, kwargs)
+        given = (*self._bound, *args)
+        names, connection = binding.names, binding.connection
+        key, tags, lone = names.key(given, kwargs), names.fixed_tags, Lone()
+        if tags is None:
+            tags = names.tags(given, kwargs)
+        try:
+            alone = way.allows() and way.place(key, lone) is lone
+            if alone:
+                try:
+                    replies: list[Any] = await amany(connection, (Command(("MGET", key, *tags)),), False, False)
+                except CacheError as error:
+                    lone.error = error
+                else:
+                    value: R = way.hit(key, lone, replies[0])
+                    if value is not ABSENT:
+                        return value
+                    lone.words = replies[0]
+            plan: Plan[R] = call(function.made(binding, key, tags, given, kwargs), lone if alone else None)
+            return await adrive(plan, connection)
+        except BaseException:
+            way.gone(key, lone)
+            raise
+
+    async def _long(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
         job, connection = self._job(args, kwargs)
         if events.observers:
             return await events.awatched(self._function.counts.name, "call", job.key, self._answer(job, connection))
@@ -174,7 +208,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
     async def clear(self) -> int:
         """Drop all values of this function; gives how many. CacheError for a function with a ``key=`` of its own."""
         function = self._function
-        _, recipe, connection, _ = function.bound(flights_of, running_loop())
+        _, recipe, connection, _, _ = function.bound(flights_of, running_loop())
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
             plan = keys.clean_function(connection.namespace, function.keys.prefix(""))

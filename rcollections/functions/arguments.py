@@ -11,6 +11,7 @@ from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, EncodeError
+from ..plans.parts import SHORT
 from .instances import instance_text
 from .places import innermost
 from .signatures import Binder, own_signature
@@ -48,7 +49,7 @@ class Arguments:
                 f"{', '.join(self.names) or 'none'}"
             )
         # With positional parameters only, a call that gives all of them by position needs no binding.
-        self._count = len(self.parameters) if kinds <= _POSITIONAL and not ignore else -1
+        self.count = len(self.parameters) if kinds <= _POSITIONAL and not ignore else -1
 
     def knows(self, name: str) -> bool:
         """Whether a call may give a parameter of this name; behind ``**kwargs`` those of the wrapped function count."""
@@ -67,12 +68,14 @@ class Arguments:
     def text(self, args: tuple[object, ...], kwargs: dict[str, object], room: int) -> str:
         """What the arguments add to the key, in at most ``room`` bytes or as a digest."""
         own = ""
-        if not kwargs and len(args) == self._count:
+        if not kwargs and len(args) == self.count:
             if self.method and args:
                 own = "" if self.ignore_self else instance_text(args[0], self.fn)
                 args = args[1:]
             try:
-                text = ",".join([text_of(each) for each in args])
+                text = ",".join(
+                    [str(each) if type(each) is int and -SHORT < each < SHORT else text_of(each) for each in args]
+                )
             except EncodeError as error:
                 raise self._unwritable(error) from error
         else:

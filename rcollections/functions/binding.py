@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..plans.entries import ERROR
+from ..plans.functions.lone import Way
 from ..plans.functions.recipe import Recipe
 from ..plans.scripts import source
 from ..servers import registry
@@ -54,6 +55,7 @@ class Binding(NamedTuple):
     recipe: Recipe
     connection: Connection
     names: Names
+    way: Way | None  # of a call that is alone at its key
 
 
 def flights_of_threads(connection: Connection) -> Flights:
@@ -65,20 +67,26 @@ class Bindings:
     """The bindings of one function."""
 
     def __init__(self) -> None:
-        self._threads: Binding | None = None
+        self.threads: Binding | None = None
         # An event loop has flights of its own. The table is weak, since loops come and go.
         self._loops: weakref.WeakKeyDictionary[object, Binding] = weakref.WeakKeyDictionary()
+        self._last: tuple[Callable[[], object], Binding] | None = None  # the loop that called last, weakly
 
     def get(self, parts: Parts, flights: Callable[[Connection], Flights], loop: object = None) -> Binding:
         """The binding of all threads, or of this event loop; ``flights`` gives the flights of a connection there."""
-        known = self._threads if loop is None else self._loops.get(loop)
+        if loop is None:
+            known = self.threads
+        else:
+            last = self._last
+            known = last[1] if last is not None and last[0]() is loop else self._loops.get(loop)
         if known is not None and known.generation == registry.generation:
             return known
         made = _bind(parts, flights)
         if loop is None:
-            self._threads = made
+            self.threads = made
         else:
             self._loops[loop] = made
+            self._last = weakref.ref(loop), made
         return made
 
 
@@ -129,4 +137,6 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         share=prototype.share,
         awaits=parts.watching.asynchronous,
     )
-    return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace))
+    return Binding(
+        generation, recipe, connection, Names(parts.keys, connection.namespace), Way.of(recipe, parts.counts.alone)
+    )

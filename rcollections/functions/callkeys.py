@@ -8,8 +8,9 @@ from ..errors import CacheError, ConfigError
 from ..handles.base import BaseCache
 from ..handles.options import check
 from ..plans.naming import beside, heard, namespaced, tag, tags
-from ..plans.parts import join, no_name_of_ours
+from ..plans.parts import SHORT, join, no_name_of_ours, simple
 from ..plans.purpose import Whole
+from ..wire.packing import pack
 from .arguments import LONGEST
 from .keyfunctions import advise_constant, refuse_other_arguments
 from .places import named
@@ -137,7 +138,8 @@ class Names:
     """The names of calls in one namespace. The parts that do not depend on arguments are made here, once."""
 
     __slots__ = (
-        "_arguments", "_given", "_keys", "_namespace", "_plain", "_prefix", "_room", "_tags", "_template", "_whole",
+        "_arguments", "_before", "_behind", "_given", "_head", "_keys", "_namespace", "_plain", "_prefix", "_room",
+        "_template", "_whole", "fixed_tags",
     )  # fmt: skip
 
     def __init__(self, keys: Keys, namespace: str) -> None:
@@ -147,6 +149,10 @@ class Names:
         self._namespace = namespace
         self._template = keys.template
         self._plain = _is_plain(cls)  # then the key of ``cls(*parts)`` is made without a handle
+        # What stands before the parts of a key.
+        self._head = f"{namespace}." if namespace else ""
+        if keys.class_prefix:
+            self._head += f"{keys.class_prefix}."
         self._given = options.key
         self._whole: str | None = None  # the key, where all calls have the same
         self._prefix, self._room = "", 0
@@ -159,12 +165,21 @@ class Names:
             elif not self._template.fields:
                 self._whole = self.of_text(self._template.text((), {}))
         tags = options.of(cls, "tags")
-        self._tags = None if callable(tags) else self._named(tags)
+        self.fixed_tags: tuple[str, ...] | None = None if callable(tags) else self._named(tags)
+        self._before = self._behind = b""  # of the command that reads a call's entry
+        if self.fixed_tags is not None and self._plain:
+            self._before = b"*%d\r\n$4\r\nMGET\r\n$" % (2 + len(self.fixed_tags))
+            self._behind = b"\r\n" + b"".join(
+                b"$%d\r\n%b\r\n" % (len(each), each) for each in map(str.encode, self.fixed_tags)
+            )
 
     def of(self, *parts: object) -> str:
         """The key of ``cls(*parts)``."""
         cls = self._keys.cls
         if self._plain:
+            text = simple(parts)
+            if text:
+                return self._head + text
             # A call must not fail for what a user typed, so a single text is escaped like a part.
             own = join(cls.__name__, self._keys.class_prefix, parts, lenient=True)
             return namespaced(self._namespace, own)
@@ -201,19 +216,38 @@ class Names:
         """The whole key of a call, as the server gets it."""
         given = self._given
         if given is None:
-            return f"{self._prefix}{self._arguments.text(args, kwargs, self._room)})"
+            arguments = self._arguments
+            if len(args) == 1 == arguments.count and not kwargs and not arguments.method:
+                only = args[0]  # ``Arguments.text`` of a function of one number: the most frequent call
+                if type(only) is int and -SHORT < only < SHORT:
+                    return f"{self._prefix}{only})"
+            return f"{self._prefix}{arguments.text(args, kwargs, self._room)})"
         if self._whole is not None:
             return self._whole
         if self._template is not None:
             return self.of_text(self._template.text(args, kwargs))
-        return self.of(given) if isinstance(given, str) else self.made(given(*args, **kwargs))
+        if isinstance(given, str):
+            return self.of(given)
+        made = given(*args, **kwargs)
+        if self._plain and (type(made) is list or type(made) is tuple):
+            text = simple(made)
+            if text:
+                return self._head + text
+        return self.made(made)
 
     def tags(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
         """The keys of a call's tags, each once, in one order: stamps are compared one by one."""
-        if self._tags is not None:
-            return self._tags
+        if self.fixed_tags is not None:
+            return self.fixed_tags
         tags: Any = self._keys.options.tags
         return self._named(check(self._keys.name, "tags", tags(*args, **kwargs)))
+
+    def read(self, key: str, tags: tuple[str, ...]) -> bytes:
+        """The command that reads the entry of a call, and the stamps of its tags."""
+        if not self._before:
+            return pack(("MGET", key, *tags))
+        data = key.encode()
+        return b"%b%d\r\n%b%b" % (self._before, len(data), data, self._behind)
 
     def _named(self, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(tag(self._namespace, name) for name in (sorted(set(tags)) if len(tags) > 1 else tags))

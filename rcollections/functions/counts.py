@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import CacheError
 from ..observe import events
+from ..plans.functions.lone import Tally
 from .info import CacheInfo
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Counts:
         self.owner = owner
         self._words: Counter[str] = Counter()
         self._lock = threading.RLock()
+        self.alone = Tally()  # the hits of calls that were alone at their key
 
     def note(self, word: str, key: str, error: BaseException | None = None) -> None:
         """Count what happened to a call, and tell observers (of a computation they are told at its end)."""
@@ -48,6 +50,7 @@ class Counts:
         """The counts so far."""
         with self._lock:
             c = self._words.copy()
+            c["hit"] += self.alone.hits
         return CacheInfo(
             c["hit"] + c["stale"] + self.owner.hits,
             c["miss"],
@@ -65,4 +68,5 @@ class Counts:
         """Count from zero again."""
         with self._lock:
             self._words.clear()
+            self.alone.forget()
             self.owner.hits = 0

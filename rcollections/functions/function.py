@@ -73,7 +73,7 @@ class Function:
             raise ConfigError(f"{decorator} of {self.name}: ttl is a number of seconds, or a function of one value")
         self.patience = Patience(milliseconds(self.options.lease))
         self.takes_settle = "settle" in self.arguments_of(fn)
-        self._bindings = Bindings()
+        self.bindings = Bindings()
 
     @staticmethod
     def arguments_of(fn: Callable[..., Any]) -> frozenset[str]:
@@ -85,13 +85,18 @@ class Function:
 
     def bound(self, flights: Callable[[Connection], Flights] = flights_of_threads, loop: object = None) -> Binding:
         """This function on its connection: for threads, or for an event loop with flights of its own."""
-        return self._bindings.get(self, flights, loop)
+        return self.bindings.get(self, flights, loop)
 
     def job(self, binding: Binding, args: tuple[object, ...], kwargs: dict[str, object]) -> Job[Any]:
         """The job of one call."""
         names = binding.names
-        key = names.key(args, kwargs)
-        job: Job[Any] = Job(binding.recipe, key, names.tags(args, kwargs), lambda: self.watching.one(key, args, kwargs))
+        return self.made(binding, names.key(args, kwargs), names.tags(args, kwargs), args, kwargs)
+
+    def made(
+        self, binding: Binding, key: str, tags: tuple[str, ...], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> Job[Any]:
+        """The job of one call whose key and tags are made already."""
+        job: Job[Any] = Job(binding.recipe, key, tags, lambda: self.watching.one(key, args, kwargs))
         if self._ttl is not None:
             job.ttl = lambda value: self._ttl(value, *args, **kwargs)
         if binding.recipe.tiering is not None:

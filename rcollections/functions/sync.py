@@ -5,17 +5,21 @@ from __future__ import annotations
 from sys import is_finalizing
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from ..errors import CacheError
 from ..key import Key
 from ..l1 import ABSENT, enable
 from ..observe import events
 from ..plans.collections import keys
+from ..plans.effects import Command
 from ..plans.functions.call import call
 from ..plans.functions.invalidate import expire, invalidate
+from ..plans.functions.lone import Lone
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
 from ..plans.purpose import change
 from ..plans.settling import settled
+from ..servers import registry
 from ..servers.drivers.sync import drive
 from .background import Background, Future
 from .decorated import Decorated
@@ -24,6 +28,7 @@ from .writing import Writing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..plans.effects import Plan
     from ..plans.functions.job import Job
     from ..servers.connection import Connection
 
@@ -51,9 +56,42 @@ class CachedFunction(Decorated, Generic[P, R]):
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The long way of a call that L1 did not answer."""
+        """The way of a call that L1 did not answer: first that of a caller who is alone at its key."""
         if is_finalizing():  # no thread runs any more, and modules go: what is asked now is only computed
             return self.__wrapped__(*args, **kwargs)
+        function = self._function
+        binding = function.bindings.threads
+        if binding is None or binding.generation != registry.generation:
+            binding = function.bound()
+        way = binding.way
+        if way is None or events.observers:
+            return self._long(args, kwargs)
+        given = (*self._bound, *args)
+        names, connection = binding.names, binding.connection
+        key, tags, lone = names.key(given, kwargs), names.fixed_tags, Lone()
+        if tags is None:
+            tags = names.tags(given, kwargs)
+        try:
+            alone = way.allows() and way.place(key, lone) is lone
+            if alone:
+                try:
+                    words = connection.ask(names.read(key, tags), 1, True)
+                    if type(words) is not list:  # the plan of the trip goes on with what was seen
+                        words = connection.one(Command(("MGET", key, *tags)), words)
+                except CacheError as error:
+                    lone.error = error
+                else:
+                    value: R = way.hit(key, lone, words)
+                    if value is not ABSENT:
+                        return value
+                    lone.words = words
+            plan: Plan[R] = call(function.made(binding, key, tags, given, kwargs), lone if alone else None)
+            return drive(plan, connection)
+        except BaseException:
+            way.gone(key, lone)
+            raise
+
+    def _long(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
         job, connection = self._job(args, kwargs)
         if events.observers:
             return events.watched(self._function.counts.name, "call", job.key, lambda _: self._answer(job, connection))
@@ -177,7 +215,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         Scans the keys of the database in steps, O(keys); tags are the fast way.
         """
         function = self._function
-        _, recipe, connection, _ = function.bound()
+        _, recipe, connection, _, _ = function.bound()
         prefix = function.keys.prefix(connection.namespace)
         with function.counts.failing(prefix):
             plan = keys.clean_function(connection.namespace, function.keys.prefix(""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Formatter, punctuation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..plans.parts import escaped, text_of
+from ..plans.parts import SHORT, escaped, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,7 @@ class Template:
                 marks |= MARKS.intersection(middle)
         self._marks = "".join(sorted(marks))
         self._pieces = [escaped(piece) if isinstance(piece, str) else piece for piece in pieces]
+        self._placed = self._by_places()
 
     def _pieces_of(self, text: str) -> list[str | Field]:
         try:
@@ -76,8 +77,31 @@ class Template:
     def _needs_mark(self, before: Field, after: Field) -> NoReturn:
         self._refuse(f"needs a punctuation mark between {{{before.shown}}} and {{{after.shown}}}, such as ':'")
 
+    def _by_places(self) -> list[str | tuple[int, str]] | None:
+        """The pieces with the places of parameters, for calls that give all of them by position; None: there are none.
+
+        Each place with the name of its parameter.
+        """
+        if self._arguments.count < 0 or any(field.attributes for field in self.fields):
+            return None
+        names = self._arguments.names
+        return [piece if isinstance(piece, str) else (names.index(piece.name), piece.shown) for piece in self._pieces]
+
     def text(self, args: tuple[object, ...], kwargs: dict[str, object]) -> str:
         """The key of a call as one part, escaped."""
+        if self._placed is not None and not kwargs and len(args) == self._arguments.count:
+            words = []
+            for piece in self._placed:
+                if isinstance(piece, str):
+                    words.append(piece)
+                    continue
+                value = args[piece[0]]
+                if type(value) is int and 0 <= value < SHORT:
+                    words.append(str(value))
+                    continue
+                text = value if type(value) is str else text_of(f"{self._arguments.name}, key={{{piece[1]}}}", value)
+                words.append(escaped(text, self._marks))
+            return "".join(words)
         values = self._arguments.by_name(args, kwargs) if self.fields else {}
         return "".join(
             [

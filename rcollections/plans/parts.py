@@ -21,12 +21,14 @@ from ..key import Key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["complete", "escaped", "join", "no_name_of_ours", "one_hash_tag", "text_of", "whole"]
+__all__ = ["SHORT", "complete", "escaped", "join", "no_name_of_ours", "one_hash_tag", "simple", "text_of", "whole"]
 
 _ALWAYS = r"\\{}(\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_NEEDS_ESCAPE = re.compile(f"[{_ALWAYS}]").search
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _WRITTEN = {"\\": r"\\", "{": r"\(", "}": r"\)", "(": r"\x28", "\n": r"\n", "\r": r"\r", "\t": r"\t", ".": r"\."}
 _OURS = "rc:"  # the beginning of all keys that are not the user's: leases, guards, tags, staging
+SHORT = 10**18  # ints below it are written in decimal at once
 _DIGITS = 10**300  # longer ints are written in hex: a program may forbid long decimal text, down to 640 digits
 
 
@@ -100,6 +102,22 @@ def join(owner: str, prefix: str, parts: Sequence[object], *, lenient: bool = Fa
     else:
         words[0] = no_name_of_ours(words[0])
     return ".".join(words)
+
+
+def simple(parts: Sequence[object]) -> str:
+    """What ``join`` makes of texts and ints that need no escape, in one step; "" for other parts."""
+    words: list[str] = []
+    for part in parts:
+        if type(part) is str:
+            words.append(part)
+        elif type(part) is int and -SHORT < part < SHORT:
+            words.append(str(part))
+        else:
+            return ""
+    text = ".".join(words)
+    if text.count(".") != len(words) - 1 or "" in words or _NEEDS_ESCAPE(text) is not None or text.startswith(_OURS):
+        return ""
+    return text
 
 
 def plain(owner: str, text: str) -> str:

@@ -11,7 +11,7 @@ from .packing import EXACT, pack
 from .plain import INT64_MAX, INT64_MIN, TEXT_NUMBER_STARTS, TEXT_WORDS
 from .serializers import Serializer, serializer_of
 from .signing import SIGNED, VALUE, place
-from .unpacking import unpack
+from .unpacking import NATIVE, unpack, unpack_native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class Codec:
     (b'hello', 12)
     """
 
-    __slots__ = ("_compress_above", "_keyring", "_max_value", "_pickles", "_plain", "_serializer", "signed")
+    __slots__ = ("_compress_above", "_keyring", "_max_value", "_pickles", "_plain", "_serializer", "native", "signed")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Codec:
         self._max_value = _size("max_value", max_value)
         self._keyring = keyring
         self.signed = signed
+        self.native = serializer is None and not signed  # whether bytes that begin with NATIVE need no closer look
         self._plain = serializer is None and compress_above is None and max_value is None and not signed
         if self._pickles and keyring is None:
             raise ConfigError('serializer="pickle" needs a signing key: set CACHES_SIGNING_KEY')
@@ -114,6 +115,8 @@ class Codec:
         """
         try:
             begin = data[:2]
+            if begin == NATIVE and self.native:
+                return unpack_native(data)
             if begin == SIGNED:
                 return self._opened(data, place(key, field, kind))
             if self.signed:

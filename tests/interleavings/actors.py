@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rcollections.errors import CacheError
 from rcollections.plans.effects import Hold
 from rcollections.plans.functions.values import dump
+from tests.interleavings.asking import asked
 from tests.interleavings.parts import KEY, LEASE, Boom, Change, Shared
 from tests.interleavings.promises import BY_HAND, Broken
 
@@ -48,7 +49,7 @@ def reader(**options: Any) -> Life:
 def calling(w: World, job: Job[Any]) -> Plan[None]:
     floor = w.promises.begins()
     try:
-        value = yield from w.parts.call.call(job)
+        value = yield from asked(w.parts, job)
     except Boom as boom:
         if boom.args:
             w.promises.raised(boom.args[0], floor)
@@ -145,7 +146,7 @@ def putter(bumps: tuple[str, ...] = (), exact: bool = False) -> Life:
             return
         w.promises.invalidated(version)
         floor = w.promises.begins()
-        value = yield from w.parts.call.call(one)
+        value = yield from asked(w.parts, one)
         w.promises.returned(value, floor)
         if exact and value != BY_HAND + version:
             raise Broken(f"{BY_HAND + version} was put, and read as {value}")

@@ -65,6 +65,7 @@ OLD_STAMP = stored(grace=50_000, left=40_000, tags=(TAG,))  # stale for 10 s, ha
 OLD = stored(grace=50_000, left=40_000)
 STALE = stored(grace=3_000, left=1_000)  # stale for 2 s, gone in 1 s
 ENDING = stored(grace=10_000, left=8_500)  # stale for 1.5 s
+WITH_TTL: dict[str, Any] = {"options": {"soft_timeout": 50.0}}  # so the plan reads, and no caller by itself
 SILENCE: dict[str, Any] = {
     "faults": 1, "may_fail": ("entry_fetch", "entry_store"), "late_copies": False, "patience": 100,
 }  # fmt: skip
@@ -83,7 +84,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "share-sent-after": Guard(
         lambda: Parts(flights=EagerFlights),
-        case((CALL, changer("delete", then_calls=True)), initial=stored()),
+        case((CALL, changer("delete", then_calls=True)), initial=stored(), **WITH_TTL),
     ),
     "share-sent-after, in the queue": Guard(
         lambda: Parts(flights=LateFlights),
@@ -94,11 +95,19 @@ GUARDS: dict[str, Guard] = {
             ("flights", "flight.current = Round(sent=True, leader=there)", "flight.current = Round()\n"
              "                flight.current.leader = there"),
         ),
-        case((CALL, changer("delete", then_calls=True)), initial=stored()),
+        case((CALL, changer("delete", then_calls=True)), initial=stored(), **WITH_TTL),
     ),
     "nobody waits for a lone caller who is gone": Guard(
         lambda: plans(("call", "        flights.gone(job.key, alone)\n        raise\n", "        raise\n")),
+        case((CALL, CALL), cancels=1, may_cancel=(0, 1), initial=stored(), **WITH_TTL),
+    ),
+    "nobody waits for a lone caller who is gone, from a read of its own": Guard(
+        lambda: plans(("lone", "self.gone = flights, flights.gone", "self.gone = flights, lambda *_: 0")),
         case((CALL, CALL), cancels=1, may_cancel=(0, 1), initial=stored()),
+    ),
+    "a tag that was invalidated counts, alone": Guard(
+        lambda: plans(("lone", "if data[FIXED:end] != b\"\".join(stamps):", "if False:")),
+        case((CALL,), (bumper(TAG, then_calls=True),), initial=stored(tags=(TAG,)), **TAGGED),
     ),
     "the queue outlives its driver": Guard(
         lambda: plans(

@@ -13,6 +13,7 @@ from rcollections.plans.effects import Batch, Command, Script
 from rcollections.plans.purpose import Purpose
 from rcollections.wire.due import names
 from tests.interleavings.actors import calling
+from tests.interleavings.asking import asked
 from tests.interleavings.parts import Change, FakeBreaker, Process
 from tests.interleavings.promises import BY_HAND, Broken, Promises
 from tests.interleavings.world import World
@@ -204,7 +205,7 @@ def put_after(w: World, job: Callable[..., Job[Any]]) -> Plan[None]:
     yield from w.parts.put.store(one, BY_HAND + version)
     w.promises.invalidated(version)
     floor = w.promises.begins()
-    value = yield from w.parts.call.call(one)
+    value = yield from asked(w.parts, one)
     w.promises.returned(value, floor)
     if value != BY_HAND + version:
         raise Broken(f"{BY_HAND + version} was put, and read as {value}")

@@ -41,6 +41,7 @@ MODULES = {
     "put": "functions.put",
     "ahead": "functions.ahead",
     "driving": "functions.driving",
+    "lone": "functions.lone",
     "call": "functions.call",
     "guards": "guards",
     "expanded": "expanded",
@@ -78,6 +79,7 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
         name: made[name]
         for name in (
             "call",
+            "lone",
             "refresh",
             "put",
             "bump",

@@ -14,7 +14,7 @@ from rcollections.plans import tags as bump
 from rcollections.plans.collections import keys, loads, strings
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.flights import Flights
-from rcollections.plans.functions import call, invalidate, put, refresh, writing
+from rcollections.plans.functions import call, invalidate, lone, put, refresh, writing
 from rcollections.plans.functions.recipe import Recipe
 from rcollections.plans.purpose import removal
 from rcollections.servers.journal import Journal
@@ -46,6 +46,7 @@ class Parts:
     """The code under test. A mutation replaces one of them."""
 
     call: Any = call
+    lone: Any = lone
     refresh: Any = refresh
     put: Any = put
     bump: Any = bump

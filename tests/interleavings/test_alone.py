@@ -47,7 +47,7 @@ def test_a_lone_hit_makes_no_flight() -> None:
     """Its place in the table is all that there is of it, and that goes with the reply."""
     w, made = reading(reader())
     table = w.processes[0].flights.table
-    assert type(table[KEY]) is Alone
+    assert isinstance(table[KEY], Alone)
     finish(w, 0)
     assert not table
     assert not made

@@ -19,7 +19,7 @@ from .driving import after_error, after_mark, drive_flight, stale_value
 from .ended import raised_by
 from .found import Found, ServerFailed
 from .held import hold
-from .reads import in_window, is_early, read_to_hold
+from .reads import in_window, is_early, read_to_hold, valid
 from .sharing import shared_read
 from .unserved import compute_unserved
 from .values import give, load, load_shared
@@ -29,24 +29,28 @@ if TYPE_CHECKING:
     from ..flight import Flight
     from ..rounds import Ticket
     from .job import Job
+    from .lone import Lone
 
 __all__ = ["call"]
 
 R = TypeVar("R")
 
 
-def call(job: Job[R]) -> Plan[R]:
-    """The answer of a cached function: from the cache, or computed by the caller that has the lease."""
+def call(job: Job[R], lone: Lone | None = None) -> Plan[R]:
+    """The answer of a cached function: from the cache, or computed by the caller that has the lease.
+
+    ``lone``: the caller has read by itself already.
+    """
     recipe = job.recipe
     if recipe.disabled:
         return (yield from job.compute())
-    if not recipe.breaker.allows() and not (yield from admitted(recipe.breaker)):
+    if lone is None and not recipe.breaker.allows() and not (yield from admitted(recipe.breaker)):
         error = recipe.breaker.error()
         if recipe.raises:
             job.note("error", error)
         return (yield from _without_server(job, error))
     try:
-        return (yield from _answer(job))
+        return (yield from (_answer(job) if lone is None else _go_on(job, lone)))
     except ServerFailed as failed:
         error, told = failed.error, failed.told
     if recipe.late():  # the caller's deadline has passed: computing would only make the caller later
@@ -80,6 +84,21 @@ def _answer(job: Job[R]) -> Plan[R]:
         return (yield from _in_flight(job, flight or flights.enter(job.key, alone), alone, found, first))
     except BaseException:  # the server failed, or this caller goes away: the others read for themselves
         flights.gone(job.key, alone)
+        raise
+
+
+def _go_on(job: Job[R], lone: Lone) -> Plan[R]:
+    """The answer for a caller whose own read was no plain hit."""
+    flights = job.recipe.flights
+    try:
+        words, error = lone.words, lone.error
+        lone.words, lone.error = (), None  # not kept: the traceback of an error holds this caller
+        if error is not None:
+            raise ServerFailed(error) from error
+        found = valid(job, words[0], words[1:], None, 0.0)
+        return (yield from _in_flight(job, lone.flight or flights.enter(job.key, lone), lone, found, True))
+    except BaseException:
+        flights.gone(job.key, lone)
         raise
 
 
