@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..handles.edit import Edit
+from ..handles.faces import other_face, register
 from ..l1 import ABSENT
 from ..missing import MISSING
 from ..plans.collections import fields as plans
@@ -17,7 +18,7 @@ from .hashcache import HashCache, plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import timedelta
-    from typing import Self
+    from typing import Self, TypeGuard
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..plans.collections.reader import Token
     from ..plans.effects import Plan
     from ..plans.op import Operation
+    from .aio.dictcache import AsyncDictCache
     from .pipes import DictPipe
 
     K = TypeVarWithDefault("K", default=Any)
@@ -61,6 +63,13 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
         def pipeline(self) -> Pipeline[DictPipe[K, V]]: ...
 
+    @property
+    def aio(self) -> AsyncDictCache[K, V]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.dictcache import AsyncDictCache  # with the first one: it brings asyncio
+
+        return other_face(self, DictCache, AsyncDictCache)
+
     def _replacement(self, data: object) -> Operation[None]:
         return hashes.replace(self._bound(), _mapping(data).items())
 
@@ -82,11 +91,14 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
     def _made(self, field: K) -> Plan[V]:
         """The plan that makes a missing field, or KeyError."""
-        hook = getattr(type(self), "__missing__", None)
+        handle = self._outside()
+        home = handle._home()
+        hook = getattr(type(home), "__missing__", None)
         if hook is None:
             raise KeyError(field)
-        handle = self._outside()
-        return handle._field_loader(field, partial(hook, handle, field))
+        return handle._field_loader(
+            field, partial(handle._world.hook(hook, f"{type(self).__name__}.__missing__()"), home, field)
+        )
 
     def __setitem__(self, field: K, value: V) -> None:
         self._run(plans.set_field(self._bound(), field, value))
@@ -236,7 +248,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         if ttl is None:
             self.update(values)
         else:
-            self._run(hashes.update(self._bound(), _mapping(values).items(), ttl))
+            self._run(hashes.update(self._bound(), _mapping(self._operand(values, plain=True)).items(), ttl))
 
     def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
@@ -245,7 +257,8 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         The server reads another DictCache of the same connection and serializer itself.
         """
         t = self._bound()
-        if isinstance(other, DictCache) and not fields and _writes_alike(self, other):
+        other = self._operand(other, plain=bool(fields))
+        if self._meets(other) and not fields:
             self._run(hashes.merge(t, other._bound()))
         else:
             items = other if type(other) is dict and not fields else {**_mapping(other), **fields}
@@ -269,9 +282,16 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
     copy = to_dict
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return bool(self.to_dict() == plain(other))
+        return self.equals(other) if isinstance(other, Mapping) else NotImplemented
+
+    def equals(self, other: object) -> bool:
+        """Whether the content is that of a mapping: ``==`` under a name. Reads the dict as ``to_dict`` does."""
+        other = self._operand(other, plain=True)
+        return isinstance(other, Mapping) and bool(self.to_dict() == plain(other))
+
+    def _meets(self, other: object) -> TypeGuard[DictCache[Any, Any]]:
+        """Whether the server can store the fields of the other dict in this one as they are."""
+        return isinstance(other, DictCache) and _writes_alike(self, other)
 
     def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
         if not isinstance(other, Mapping):
@@ -282,6 +302,9 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         if not isinstance(other, Mapping):
             return NotImplemented
         return {**plain(other), **self.to_dict()}
+
+
+register(DictCache)
 
 
 def _mapping(other: Any) -> dict[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..handles.base import BaseCache
+from ..handles.operations import Operations
 from ..missing import MISSING
 from ..plans.collections import fields as single
 from ..plans.collections import hashes as plans
@@ -19,8 +19,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class HashCache(BaseCache, Generic[K, V]):
+class HashCache(Operations, Generic[K, V]):
     """A hash of the server that can be read. Not a type of its own."""
+
+    def _replace(self, data: object) -> None:
+        self._run(self._replacement(self._operand(data, plain=True)))
 
     def _iterate_items(self) -> Iterator[tuple[K, V]]:
         return self._iterate(plans.items(self._bound()))

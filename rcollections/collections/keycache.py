@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from ..errors import CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
+from ..handles.faces import other_face, register
 from ..missing import MISSING
 from ..plans.collections import keys, moving, mutating
 from ..plans.collections import strings as plans
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ..plans.target import Target
     from ..servers.connection import Connection
     from ..servers.locking import Lock
+    from .aio.keycache import AsyncKeyCache
     from .pipes import KeyPipe
 
     V = TypeVarWithDefault("V", default=Any)
@@ -70,6 +72,13 @@ class KeyCache(ManyValues[V]):
     if TYPE_CHECKING:
 
         def pipeline(self) -> Pipeline[KeyPipe[V]]: ...
+
+    @property
+    def aio(self) -> AsyncKeyCache[V]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.keycache import AsyncKeyCache  # with the first one: it brings asyncio
+
+        return other_face(self, KeyCache, AsyncKeyCache)
 
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
@@ -162,6 +171,10 @@ class KeyCache(ManyValues[V]):
         absent = self._default if default is MISSING else lambda: default
         t = self._bound()
         return self._run(plans.get(t, Reader(t, self._unreadable), absent))
+
+    def equals(self, other: object) -> bool:
+        """Whether ``other`` is the value: ``==`` under a name. A missing key has the default. One round trip."""
+        return bool(self.get() == self._operand(other, plain=True))
 
     def peek(self, *, strict: bool = False) -> V:
         """The value, or CacheMissError. With ``strict`` bytes that cannot be read are a DecodeError."""
@@ -347,3 +360,6 @@ class KeyCache(ManyValues[V]):
 
         t = self._bound()
         return Lock(type(self).__name__, str(t.key), t.connection, lease, wait)
+
+
+register(KeyCache)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableSet
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..handles.faces import other_face, register
 from ..plans.collections import setalgebra as algebra
 from ..plans.collections import sets as plans
 from ..plans.collections.lookups import known
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import Read, Write
+    from .aio.setcache import AsyncSetCache
     from .pipes import SetPipe
 
     T = TypeVarWithDefault("T", default=Any)
@@ -56,6 +58,13 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
     if TYPE_CHECKING:
 
         def pipeline(self) -> Pipeline[SetPipe[T]]: ...
+
+    @property
+    def aio(self) -> AsyncSetCache[T]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.setcache import AsyncSetCache  # with the first one: it brings asyncio
+
+        return other_face(self, SetCache, AsyncSetCache)
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()
@@ -173,3 +182,6 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
     @classmethod
     def _from_iterable(cls, elems: Iterable[S]) -> set[S]:
         return set(elems)
+
+
+register(SetCache)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ..servers.connection import Connection
 
 __all__ = ["Handle"]
-
-T = TypeVar("T")
 
 
 class Handle:
@@ -48,14 +46,10 @@ class Handle:
     def _like(self, own_key: str) -> Self:
         """Another handle of this class and these options."""
 
-    @abstractmethod
-    def _run(self, op: Operation[T]) -> T:
-        """Carry out one operation."""
+    def _home(self) -> Any:
+        """The handle that functions of the user's class get: of the class in which the user wrote them."""
+        return self
 
     @abstractmethod
     def _replacement(self, data: object) -> Operation[None]:
         """The operation that makes ``data`` the whole content."""
-
-    @abstractmethod
-    def _merge(self, data: object) -> None:
-        """Add ``data`` to the content."""

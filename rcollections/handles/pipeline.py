@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
+    from ..plans.effects import Plan
     from ..plans.op import Operation
 
-__all__ = ["Pending", "Pipeline"]
+__all__ = ["Collected", "Pending", "Pipeline"]
 
 C = TypeVar("C", covariant=True)
 T = TypeVar("T")
+
+WATCHED = "rcollections.Pipeline"  # the name by which observers know what is sent
 
 
 class Pending(Generic[T]):
@@ -105,8 +108,8 @@ class Done(Pending[Any]):
         self.settle(Outcome(op.value if op.error is None else op.error))
 
 
-class Pipeline(Generic[C]):
-    """The block of ``pipeline()``: its ``with`` gives the handle whose calls are kept."""
+class Collected(Generic[C]):
+    """The operations that the block of a pipeline keeps; what sends them is ``Pipeline``, or ``AsyncPipeline``."""
 
     def __init__(self, handle: Any) -> None:
         self._handle: Any = handle
@@ -115,12 +118,13 @@ class Pipeline(Generic[C]):
         self.kept: list[tuple[Pending[Any], Op[Any], Any]] = []
         self._made: list[Pending[Any]] = []  # all results in order, those that need no server among them
 
-    def __enter__(self) -> C:
+    def begin(self) -> Any:
+        """Keep operations from now on; gives the handle whose operations are kept."""
         if self._open or self._made:
             raise CacheError("a pipeline serves one block: call pipeline() again")
         self._open = True
         self._connection = self._handle._bound().connection
-        return self.bind(self._handle)  # type: ignore[no-any-return]
+        return self.bind(self._handle)
 
     def bind(self, handle: Any) -> Any:
         """A handle like this one whose operations this pipeline keeps."""
@@ -151,35 +155,34 @@ class Pipeline(Generic[C]):
         self.kept.append((pending, op, handle))
         return pending
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self, kind: type[BaseException] | None) -> bool:
+        """Keep no more; whether something is to be sent."""
         self._open = False
-        if kind is not None or not self.kept:
-            return
-        if not events.observers:
-            self._send()
-        else:
-            handle = self.kept[0][2]
-            events.watched("rcollections.Pipeline", "send", handle._bound().key, lambda _: self._send())
-            for pending, op, handle in self.kept:
-                pending.report(op, handle)
+        return kind is None and bool(self.kept)
 
-    def _send(self) -> None:
-        ops = [op for _, op, _ in self.kept]
-        try:
-            if self._connection.breaker.is_open:
-                drive(admission(self._connection.breaker), self._connection)
-            outcomes, failed = drive(together(ops), self._connection)
-        except CacheError as error:
-            if not is_failure(error) or any(handle.on_error == "raise" for _, _, handle in self.kept):
-                raise
-            told = partial(self._connection.answered_empty, name_of(type(self.kept[0][2])))
-            outcomes, failed = drive(emptied(together(ops), error, told), self._connection)
+    @property
+    def key(self) -> str:
+        """The key that observers are told for the whole."""
+        return str(self.kept[0][2]._bound().key)
+
+    def emptied(self, ops: list[Op[Any]], error: CacheError) -> Plan[tuple[list[Outcome], Exception | None]]:
+        """The plan that answers as an empty server does; raises ``error`` again where a class wants that."""
+        if not is_failure(error) or any(handle.on_error == "raise" for _, _, handle in self.kept):
+            raise error
+        told = partial(self._connection.answered_empty, name_of(type(self.kept[0][2])))
+        return emptied(together(ops), error, told)
+
+    def settle(self, outcomes: list[Outcome], failed: Exception | None) -> None:
+        """Give each pending result its outcome."""
         for (pending, _, _), outcome in zip(self.kept, outcomes, strict=True):
             pending.settle(outcome)
         if failed is not None:
             raise failed
+
+    def report(self) -> None:
+        """Tell observers of each operation."""
+        for pending, op, handle in self.kept:
+            pending.report(op, handle)
 
     @property
     def results(self) -> list[Any]:
@@ -187,6 +190,36 @@ class Pipeline(Generic[C]):
         if self._open:
             raise CacheError("the results are there when the pipeline's block has ended")
         return [pending.outcome for pending in self._made]
+
+
+class Pipeline(Collected[C]):
+    """The block of ``pipeline()``: its ``with`` gives the handle whose calls are kept."""
+
+    def __enter__(self) -> C:
+        return self.begin()  # type: ignore[no-any-return]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.end(kind):
+            return
+        if not events.observers:
+            self._send()
+        else:
+            with events.watching(WATCHED, "send", self.key):
+                self._send()
+            self.report()
+
+    def _send(self) -> None:
+        ops = [op for _, op, _ in self.kept]
+        connection = self._connection
+        try:
+            if connection.breaker.is_open:
+                drive(admission(connection.breaker), connection)
+            outcomes, failed = drive(together(ops), connection)
+        except CacheError as error:
+            outcomes, failed = drive(self.emptied(ops, error), connection)
+        self.settle(outcomes, failed)
 
 
 class Pipelined(Handle):
