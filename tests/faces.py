@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MADE = (
-    "handles/operations", "handles/edit", "collections/keylife", "collections/keymany", "collections/keycache",
+    "handles/operations", "handles/edit", "collections/keylife", "collections/keymany", "collections/keyblocks",
+    "collections/keycache",
     "collections/hashcache", "collections/dictcache", "collections/counteralgebra", "collections/countercache",
     "collections/setalgebra", "collections/setcache", "collections/sortedalgebra", "collections/sortedsetcache",
 )  # fmt: skip
 NAMES = (
-    "Writing", "Operations", "Edit", "Pipeline", "ValueLife", "ManyValues", "KeyCache", "HashCache", "DictCache",
-    "CounterAlgebra", "CounterCache", "SetAlgebra", "SetCache", "SortedAlgebra", "SortedSetCache",
+    "Writing", "Operations", "Edit", "Pipeline", "ValueLife", "ManyValues", "ValueBlocks", "KeyCache",
+    "HashCache", "DictCache", "CounterAlgebra", "CounterCache", "SetAlgebra", "SetCache", "SortedAlgebra", "SortedSetCache",
 )  # fmt: skip
 BY_HAND = {"handles/pipeline"}  # their async forms stand beside the made ones
 AWAITED = {"functions.writing": "functions.aio_writing"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The only ones that send anything.
 SENDERS = {
-    "Running._reply", "Running._rest", "Running._emptied", "Running._first", "Running._iterate", "BaseCache.clean",
+    "Running._reply", "Running._rest", "Running._emptied", "Running._first", "Running._iterate", "Operations.clean",
     "Pipeline._send",
 }  # fmt: skip
 DRIVERS = {"drive", "adrive", "iterate"}

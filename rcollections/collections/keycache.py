@@ -16,7 +16,7 @@ from ..plans.guards import Refused
 from ..plans.naming import channel, guard, lease, tag
 from ..plans.tags import tag_ms
 from ..plans.target import Place, milliseconds
-from .keymany import ManyValues
+from .keyblocks import ValueBlocks
 from .keyvalue import raw_default
 
 if TYPE_CHECKING:
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from ..functions.aio import AsyncCachedFunction
     from ..functions.sync import CachedFunction
     from ..functions.wrap import Decorator
-    from ..functions.writing import Writing
     from ..handles.filling import Since
     from ..handles.pipeline import Pipeline
     from ..missing import Missing
     from ..plans.op import Operation
     from ..plans.target import Target
     from ..servers.connection import Connection
-    from ..servers.locking import Lock
     from .aio.keycache import AsyncKeyCache
     from .pipes import KeyPipe
 
@@ -50,7 +48,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class KeyCache(ManyValues[V]):
+class KeyCache(ValueBlocks[V]):
     """One value under one key: any value that the codec carries, ``None``, False and "" included.
 
     A missing key reads as ``default`` (a class attribute or override: a value, or a function that
@@ -82,6 +80,7 @@ class KeyCache(ManyValues[V]):
 
     _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
+    _holds_results = True  # a class for cached functions
     _signs = True
 
     @classmethod
@@ -309,57 +308,6 @@ class KeyCache(ManyValues[V]):
         (False, True, False)
         """
         return self._run(keys.clear_value(self._bound(), self._place(), if_value))
-
-    # -- around a change of the source -----------------------------------------------------------
-
-    def writing(self, *, settle: bool | None = None) -> Writing[V]:
-        """``with K(…).writing() as w:`` around a change of the source; ``w.put(value)`` stores the new value.
-
-        The value is dropped first, and while the block runs no caller can store an older value that it
-        computed. Without ``w.put``, or with an exception, nothing is stored. With ``settle`` (None: what the class
-        says) leaving the block takes until no process can serve the old value; see ``invalidate_tags``.
-
-        >>> from rcollections import KeyCache
-        >>> price = KeyCache("price", "tea", data=3)
-        >>> with price.writing() as w:
-        ...     # change the source here, commit, then
-        ...     w.put(4)
-        >>> price.data
-        4
-        """
-        from ..functions.writing import of_value
-
-        if not self.computed:
-            raise ConfigError(
-                f"{type(self).__name__}.writing() keeps other writers out by a lease, and with computed=False plain "
-                "writes do not look at it"
-            )
-        return of_value(type(self).__name__, self._bound(), self.ttl, settle=self.settle if settle is None else settle)
-
-    # -- excluding others ------------------------------------------------------------------------
-
-    def lock(self, lease: float | timedelta = 10, wait: float | timedelta | None = None) -> Lock:
-        """``with K(…).lock() as held:`` keeps all others out while the block runs: threads, tasks and processes.
-
-        The lock is a key of its own, and does not touch the value. ``lease``: seconds after which it is free again if
-        this process dies or stops; a living process renews it at a third of that. ``wait``: at most that many seconds
-        for a lock that another caller has, then CacheTimeout (0: at once; None: as long as it takes). Callers of one
-        process get it in the order in which they came. Not re-entrant. In asyncio: ``async with K(…).lock():``.
-
-        ``held.token`` is a number that grows with each owner; ``held.lost`` says whether the lock ran out while
-        the block still runs. If it was lost, the end of the block raises LockLost. If the server does not answer,
-        entering raises; under CACHES_DISABLE too, since a lock never pretends. Two round trips, one to enter and
-        one to leave.
-
-        >>> from rcollections import KeyCache
-        >>> with KeyCache("report", 7).lock(lease=5, wait=1) as held:
-        ...     held.token, held.lost
-        (1, False)
-        """
-        from ..servers.locking import Lock  # with the first lock
-
-        t = self._bound()
-        return Lock(type(self).__name__, str(t.key), t.connection, lease, wait)
 
 
 register(KeyCache)

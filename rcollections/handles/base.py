@@ -102,9 +102,7 @@ class BaseCache(Fillable, Binding, Nearby):
                 if meant:
                     raise ConfigError(f"{cls.__name__}.{name}: there is no such class attribute; is {meant!r} meant?")
         if iscoroutinefunction(cls.__dict__.get("normalize")):
-            raise ConfigError(
-                f"{cls.__name__}.normalize is called while a reply is read: write a def, no async def"
-            )
+            raise ConfigError(f"{cls.__name__}.normalize is called while a reply is read: write a def, no async def")
         if cls.signed and cls.serialize is False:
             raise ConfigError(f"{cls.__name__}: serialize=False is plain text, which signed=True cannot be")
 
