@@ -11,12 +11,13 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tests.imports import PACKAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
     from pathlib import Path
 
 MADE = (
@@ -26,8 +27,8 @@ MADE = (
     "collections/setalgebra", "collections/setcache", "collections/sortedalgebra", "collections/sortedsetcache",
 )  # fmt: skip
 NAMES = (
-    "Writing", "Operations", "Edit", "Pipeline", "ValueLife", "ManyValues", "ValueBlocks", "KeyCache",
-    "HashCache", "DictCache", "CounterAlgebra", "CounterCache", "SetAlgebra", "SetCache", "SortedAlgebra", "SortedSetCache",
+    "Writing", "Operations", "Edit", "Pipeline", "ValueLife", "ManyValues", "ValueBlocks", "KeyCache", "HashCache",
+    "DictCache", "CounterAlgebra", "CounterCache", "SetAlgebra", "SetCache", "SortedAlgebra", "SortedSetCache",
 )  # fmt: skip
 BY_HAND = {"handles/pipeline"}  # their async forms stand beside the made ones
 AWAITED = {"functions.writing": "functions.aio_writing"}
@@ -201,7 +202,7 @@ def _methods(name: str) -> Iterator[ast.FunctionDef]:
             yield from (method for method in each.body if isinstance(method, ast.FunctionDef))
 
 
-def _calls(node: ast.AST, names: set[str]) -> Iterator[ast.Call | ast.Subscript]:
+def _calls(node: ast.AST, names: Set[str]) -> Iterator[ast.Call | ast.Subscript]:
     """The calls in a method that have to be awaited; those of inner functions are not its own."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.Lambda, ast.FunctionDef)):
@@ -215,14 +216,15 @@ def _calls(node: ast.AST, names: set[str]) -> Iterator[ast.Call | ast.Subscript]
             yield child
 
 
-def awaited() -> set[str]:
+@cache
+def awaited() -> frozenset[str]:
     """The names of all methods that carry operations out, by themselves or by others."""
     names = set(START)
     every = [method for name in MADE for method in _methods(name)]
     while True:
         more = {each.name for each in every if any(_calls(each, names))} - names
         if not more:
-            return names
+            return frozenset(names)
         names |= more
 
 
@@ -238,10 +240,21 @@ def _docstring(text: str, owner: str = "") -> str:
     return text
 
 
+def named(text: str) -> str:
+    """A text with the names of the async types."""
+    text = re.sub(rf"\b({'|'.join(NAMES)})\b(?! are)", r"Async\1", text)
+    return re.sub(r"\b([Aa]) Async", r"\1n Async", text)
+
+
+def docstring(text: str) -> str:
+    """What the docstring of a method says in its async face."""
+    return named(_docstring(f'{text}\n"""'))[: -len('"""')].rstrip()
+
+
 class Making:
     """One file."""
 
-    def __init__(self, name: str, names: set[str]) -> None:
+    def __init__(self, name: str, names: Set[str]) -> None:
         self.name = name
         self.room = name.partition("/")[0]
         self.text = source(name).read_text()
@@ -375,8 +388,7 @@ class Making:
     def renamed(self, text: str) -> str:
         """Names of the async types, and what only this file needs."""
         text = re.sub(r"\n    from \.+aio\.\w+ import \w+(?=\n)", "", text)
-        text = re.sub(rf"\b({'|'.join(NAMES)})\b(?! are)", r"Async\1", text)
-        text = re.sub(r"\b([Aa]) Async", r"\1n Async", text)
+        text = named(text)
         text = re.sub(r"  # type: ignore\[(?!overload-overlap)[^\]]*\](  # clear\(\) tells more)?", "", text)
         text = re.sub(r"class (\w+)\(\):", r"class \1:", PLAIN.sub("", text))
         for old, new in OWN.get(self.name, ()):

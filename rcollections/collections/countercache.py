@@ -112,10 +112,11 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
         self._run(single.set_field(t, field, count))
 
     def __delitem__(self, field: K) -> None:
-        """Remove a field; as in Counter it is fine if it is missing."""
-        self.discard(field)
+        self.delete(field)
 
-    delete = __delitem__
+    def delete(self, field: K) -> None:
+        """Remove a field; as in Counter it is fine if it is missing: ``del c[field]`` under a name."""
+        self.discard(field)
 
     @overload
     def get(self, field: K) -> int | None: ...

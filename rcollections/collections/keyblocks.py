@@ -1,4 +1,4 @@
-"""Blocks around a value: ``with K(…).writing()`` around a change of its source, ``with K(…).lock()`` for one owner."""
+"""Blocks around a change of the source, ``with K(…).writing()``, and for one owner, ``with K(…).lock()``."""
 
 from __future__ import annotations
 

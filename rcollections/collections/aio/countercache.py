@@ -98,6 +98,10 @@ class AsyncCounterCache(AsyncCounterAlgebra[K]):
 
     __missing__ = missing_count
 
+    async def delete(self, field: K) -> None:
+        """Remove a field; as in Counter it is fine if it is missing: ``del c[field]`` under a name."""
+        await self.discard(field)
+
     @overload
     async def get(self, field: K) -> int | None: ...
     @overload

@@ -1,4 +1,4 @@
-"""Blocks around a value: ``async with K(…).writing()`` around a change of its source, ``async with K(…).lock()`` for one owner.
+"""Blocks around a change of the source, ``async with K(…).writing()``, and for one owner, ``async with K(…).lock()``.
 
 Made from ``collections/keyblocks.py`` by ``python -m tests.faces``: change that file.
 """
