@@ -36,7 +36,7 @@ DUNDERS = {"__init__", "__getitem__", "__iter__", "__enter__", "__exit__", "__mi
 LEFT_OUT = {"aio", "sync", "_operand", "_each", "_store_at_once", "_in_place", "_from_iterable", "_foreign", "_found"}
 VIEWS = {"FieldsView", "HashValuesView", "HashItemsView"}
 START = {"_run", "_operand", "_each", "create", "clean"}
-OURS = {"self", "handle", "new", "cls", "super()", "self._handle", "handles[0]", "self._fenced(since)", "await_"}
+OURS = {"self", "handle", "new", "cls", "super()", "self._handle", "handles[0]", "self._fenced(since)", "KeyCache"}
 PLAIN = re.compile(r"(?:, )?(?:MutableMapping|MutableSet|AbstractSet)\[(?:[^\[\]]|\[[^\]]*\])*\]")
 EXAMPLES = {
     "AsyncKeyCache": """\
@@ -116,8 +116,11 @@ OWN = {
         (": Running", ": AsyncRunning"),
     ),
     "collections/keylife": (
-        ("from ..keyvalue import KeyValue", "from ...handles.aio.operations import AsyncOperations"),
-        ("(KeyValue[V], Generic", "(AsyncOperations, Generic"),
+        (
+            "from ..keyvalue import KeyValue",
+            "from ...handles.aio.operations import AsyncOperations\nfrom ..keybinding import KeyBinding",
+        ),
+        ("(KeyValue[V], Generic", "(AsyncOperations, KeyBinding, Generic"),
     ),
     "collections/setalgebra": (
         ("class AsyncSetAlgebra(AsyncOperations):", "class AsyncSetAlgebra(AsyncOperations, Generic[T]):"),
@@ -389,7 +392,7 @@ class Making:
         """Names of the async types, and what only this file needs."""
         text = re.sub(r"\n    from \.+aio\.\w+ import \w+(?=\n)", "", text)
         text = named(text)
-        text = re.sub(r"  # type: ignore\[(?!overload-overlap)[^\]]*\](  # clear\(\) tells more)?", "", text)
+        text = re.sub(r"  # type: ignore\[(?!overload-|no-any-)[^\]]*\](  # clear\(\) tells more)?", "", text)
         text = re.sub(r"class (\w+)\(\):", r"class \1:", PLAIN.sub("", text))
         for old, new in OWN.get(self.name, ()):
             assert old in text, f"{self.name}: there is no {old!r} any more"

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 # The only ones that send anything.
 SENDERS = {
-    "Running._reply", "Running._rest", "Running._emptied", "Running._first", "Running._iterate", "Operations.clean",
-    "Pipeline._send",
+    "Running._ask", "Running._reply", "Running._rest", "Running._emptied", "Running._first", "Running._iterate",
+    "Operations.clean", "Pipeline._send",
 }  # fmt: skip
 DRIVERS = {"drive", "adrive", "iterate"}
-TRIPS = {"one", "many", "look", "raw"}
+TRIPS = {"ask", "one", "many", "look", "raw"}
 RUNNING = {"_run", "_iterate", "_rest", "_first", "_reply", "_replace", *DRIVERS}
 LOOPS = (ast.For, ast.While, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 INSIDE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)

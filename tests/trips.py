@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from rcollections import connection
+from rcollections.plans.op import UNSENT
 from rcollections.wire import trips as plan
 from rcollections.wire import turns
 
@@ -34,17 +35,27 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
             except StopIteration as end:
                 return end.value
             reply, failed = None, None
-            if road is target:
+            if road is target and effect.data:
                 seen.append(_names(effect.data))
             try:
                 reply = yield effect
             except BaseException as error:
                 failed = error
 
+    quick = target.ask
+
+    def tried(data: bytes, *args: Any) -> Any:
+        reply = quick(data, *args)
+        if reply is not UNSENT:
+            seen.append(_names(data))
+        return reply
+
     plan.exchange = turns.exchange = noted
+    target.ask = tried
     try:
         yield seen
     finally:
+        del target.ask
         plan.exchange = turns.exchange = exchange
 
 

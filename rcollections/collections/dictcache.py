@@ -6,14 +6,15 @@ from collections.abc import Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ..errors import CacheError
 from ..handles.edit import Edit
 from ..handles.faces import other_face, register
 from ..l1 import ABSENT
 from ..missing import MISSING
 from ..plans.collections import fields as plans
 from ..plans.collections import hashes, moving, mutating
-from ..plans.op import More, Trips
-from .hashcache import HashCache, plain
+from ..plans.op import More, Trips, answered
+from .hashcache import HashCache, mapping, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,6 +59,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
     """
 
     _signs = True
+    _asks = 3, b"HGET"
 
     if TYPE_CHECKING:
 
@@ -71,7 +73,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         return other_face(self, DictCache, AsyncDictCache)
 
     def _replacement(self, data: object) -> Operation[None]:
-        return hashes.replace(self._bound(), _mapping(data).items())
+        return hashes.replace(self._bound(), mapping(data).items())
 
     def _merge(self, data: object) -> None:
         self.update(data)
@@ -86,8 +88,15 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
             found: V = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return found if found is not MISSING else self._run(Trips("load", self._made(field)))
-        read: Operation[V] = plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field)
-        return self._run(read)
+        t = self._bound()
+        reply = self._ask_about(t, field)
+        if type(reply) is bytes:
+            try:
+                return t.load(reply, t.encode(field))  # type: ignore[no-any-return]
+            except CacheError:  # the usual way tells of it
+                pass
+        read: Operation[V] = plans.get(t, field, lambda: More(self._made(field), "load"), part=field)
+        return self._run(answered(read, reply))
 
     def _made(self, field: K) -> Plan[V]:
         """The plan that makes a missing field, or KeyError."""
@@ -116,7 +125,16 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
             found = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return default if found is MISSING else found
-        return self._run(plans.get(self._bound(), field, lambda: default, part=field))
+        t = self._bound()
+        reply = self._ask_about(t, field)
+        if reply is None:
+            return default
+        if type(reply) is bytes:
+            try:
+                return t.load(reply, t.encode(field))
+            except CacheError:  # the usual way tells of it
+                pass
+        return self._run(answered(plans.get(t, field, lambda: default, part=field), reply))
 
     def set(self, field: K, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a field; with ``ttl`` (seconds) the field expires by itself. True if it is new.
@@ -248,7 +266,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         if ttl is None:
             self.update(values)
         else:
-            self._run(hashes.update(self._bound(), _mapping(self._operand(values, plain=True)).items(), ttl))
+            self._run(hashes.update(self._bound(), mapping(self._operand(values, plain=True)).items(), ttl))
 
     def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
@@ -261,7 +279,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         if self._meets(other) and not fields:
             self._run(hashes.merge(t, other._bound()))
         else:
-            items = other if type(other) is dict and not fields else {**_mapping(other), **fields}
+            items = other if type(other) is dict and not fields else {**mapping(other), **fields}
             self._run(hashes.update(t, items.items()))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
@@ -305,12 +323,6 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
 
 register(DictCache)
-
-
-def _mapping(other: Any) -> dict[Any, Any]:
-    """What ``dict(other)`` gives, with dict's own exceptions."""
-    found = plain(other)
-    return found if isinstance(found, dict) else dict(found)
 
 
 def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:

@@ -127,3 +127,9 @@ def plain(other: Any) -> Any:
     if isinstance(other, HashCache):
         return dict(other._iterate_items())
     return dict(other) if isinstance(other, Mapping) else other
+
+
+def mapping(other: Any) -> dict[Any, Any]:
+    """What ``dict(other)`` gives, with dict's own exceptions."""
+    found = plain(other)
+    return found if isinstance(found, dict) else dict(found)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from ..errors import CacheMissError, ConfigError, KeyExistsError
+from ..errors import CacheError, CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
 from ..handles.faces import other_face, register
 from ..missing import MISSING
 from ..plans.collections import keys, moving, mutating
 from ..plans.collections import strings as plans
-from ..plans.collections.reader import Reader, Token
+from ..plans.collections.reader import ENTRY, Reader, Token
 from ..plans.guards import Refused
-from ..plans.naming import channel, guard, lease, tag
-from ..plans.tags import tag_ms
-from ..plans.target import Place, milliseconds
+from ..plans.naming import lease
+from ..plans.op import answered
 from .keyblocks import ValueBlocks
 from .keyvalue import raw_default
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from ..handles.pipeline import Pipeline
     from ..missing import Missing
     from ..plans.op import Operation
-    from ..plans.target import Target
-    from ..servers.connection import Connection
     from .aio.keycache import AsyncKeyCache
     from .pipes import KeyPipe
 
@@ -78,7 +75,6 @@ class KeyCache(ValueBlocks[V]):
 
         return other_face(self, KeyCache, AsyncKeyCache)
 
-    _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
     _holds_results = True  # a class for cached functions
     _signs = True
@@ -117,25 +113,6 @@ class KeyCache(ValueBlocks[V]):
         t = self._bound()
         self._run(moving.copy_value(t, to, lease(t.connection.namespace, to)))
 
-    def _bind(self, connection: Connection) -> Target:
-        t = super()._bind(connection)
-        if self.tags or self._since:
-            names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
-            ms = tag_ms(milliseconds(self.ttl))
-            t.place = self._beside(t, names, ms)
-        elif self.computed:
-            t.lease = lease(connection.namespace, t.key)
-        return t
-
-    def _place(self) -> Place:
-        """The keys and facts beside the value, for scripts that look at the metadata of entries, tags or not."""
-        t = self._bound()
-        return t.place or self._beside(t, (), 0)
-
-    def _beside(self, t: Target, tags: tuple[str, ...], tag_ms: int) -> Place:
-        space = t.connection.namespace
-        return Place(lease(space, t.key), guard(space, t.key), channel(space, t.key), tags, tag_ms, self._since)
-
     def _reader(self) -> Reader:
         return Reader(self._bound(), self._unreadable)
 
@@ -151,11 +128,11 @@ class KeyCache(ValueBlocks[V]):
     @property
     def data(self) -> V | None:
         """The value; assigning replaces it, ``del`` removes it. A missing key reads as ``default``."""
-        return self._run(plans.get(self._bound(), self._reader(), self._default))
+        return KeyCache.get(self)
 
     @data.setter
     def data(self, value: V) -> None:
-        self._run(plans.set(self._bound(), value))
+        KeyCache.set(self, value)
 
     @data.deleter
     def data(self) -> None:
@@ -167,9 +144,17 @@ class KeyCache(ValueBlocks[V]):
     def get(self, default: D) -> V | D: ...
     def get(self, default: Any = MISSING) -> Any:
         """The value; a missing key gives ``default``, or without one the class's default. One round trip."""
-        absent = self._default if default is MISSING else lambda: default
         t = self._bound()
-        return self._run(plans.get(t, Reader(t, self._unreadable), absent))
+        reply = self._ask(t, t.head or self._head(t))
+        if reply is None:
+            return self._default() if default is MISSING else default
+        if type(reply) is bytes and reply[:1] != ENTRY:
+            try:
+                return t.load(reply)
+            except CacheError:  # the usual way tells of it
+                pass
+        absent = self._default if default is MISSING else lambda: default
+        return self._run(answered(plans.get(t, Reader(t, self._unreadable), absent), reply))
 
     def equals(self, other: object) -> bool:
         """Whether ``other`` is the value: ``==`` under a name. A missing key has the default. One round trip."""
@@ -198,7 +183,12 @@ class KeyCache(ValueBlocks[V]):
             except Refused:
                 return False
         t = self._bound()
-        return self._run(plans.add(t, value, ttl, self._reader()) if nx else plans.set(t, value, ttl=ttl))
+        if nx:
+            return self._run(plans.add(t, value, ttl, self._reader()))
+        reply = self._ask_to_put(t, value, ttl)
+        if type(reply) is bytes or type(reply) is list:
+            return True
+        return self._run(answered(plans.set(t, value, ttl=ttl), reply))
 
     def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a value only if there is none, else KeyExistsError. One round trip."""

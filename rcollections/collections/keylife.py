@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ..plans.collections.reader import Reader
     from ..plans.op import Op
-    from ..plans.target import Place
 
 __all__ = ["ValueLife"]
 
@@ -27,10 +26,6 @@ class ValueLife(KeyValue[V], Generic[V]):
     @abstractmethod
     def _reader(self) -> Reader:
         """Reads what the server gives for this key."""
-
-    @abstractmethod
-    def _place(self) -> Place:
-        """The keys and facts beside the value, for scripts that look at the metadata of entries."""
 
     def expires_in(self) -> float | None:
         """The seconds that the value stays: ``inf`` for ever, None if there is none. One round trip.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..handles.operations import Operations
 from ..missing import MISSING
 from ..plans.collections.numbers import negative
+from .keybinding import KeyBinding
 
 if TYPE_CHECKING:
     from ..handles.base import BaseCache
@@ -20,7 +21,7 @@ V = TypeVar("V")
 
 
 @total_ordering
-class KeyValue(Operations, Generic[V]):
+class KeyValue(KeyBinding, Operations, Generic[V]):
     """The part of a ``KeyCache`` that is used like its value. Not a type of its own."""
 
     __hash__ = None  # type: ignore[assignment]

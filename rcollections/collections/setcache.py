@@ -9,8 +9,9 @@ from ..handles.faces import other_face, register
 from ..plans.collections import setalgebra as algebra
 from ..plans.collections import sets as plans
 from ..plans.collections.lookups import known
+from ..plans.op import answered
 from ..plans.tallies import some
-from ..plans.target import as_is
+from ..plans.target import SIMPLE, as_is
 from .elements import about
 from .setalgebra import SetAlgebra
 
@@ -58,6 +59,8 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
     if TYPE_CHECKING:
 
         def pipeline(self) -> Pipeline[SetPipe[T]]: ...
+
+    _asks = 3, b"SISMEMBER"
 
     @property
     def aio(self) -> AsyncSetCache[T]:
@@ -119,7 +122,13 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
 
         A set means its frozenset, as in ``set``; a SetCache is read first, in a round trip of its own.
         """
-        return self._run(about(self._bound(), elem, "contains", plans.contains))
+        t = self._bound()
+        if type(elem) not in SIMPLE:
+            return self._run(about(t, elem, "contains", plans.contains))
+        reply = self._ask_about(t, elem)
+        if type(reply) is int:
+            return reply == 1
+        return self._run(answered(plans.contains(t, elem), reply))
 
     def __len__(self) -> int:
         return self.length()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from ..plans.op import UNSENT
+from ..wire.packing import PART, head
+
 if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self
 
     from ..plans.guards import Guarded
     from ..plans.op import Operation
-    from ..plans.target import Target
+    from ..plans.target import Put, Target
     from ..servers.connection import Connection
 
 __all__ = ["Handle"]
@@ -29,6 +32,7 @@ class Handle:
     computed: bool
     on_error: str
 
+    _asks: tuple[int, bytes] | None = None  # the command of this type that is sent most: how many words, and its name
     _own_key: str
     _guards: bool
     _since: bytes
@@ -49,6 +53,28 @@ class Handle:
     def _home(self) -> Any:
         """The handle that functions of the user's class get: of the class in which the user wrote them."""
         return self
+
+    def _ask(self, t: Target, data: bytes | None, put: Put | None = None) -> Any:  # noqa: ARG002
+        """The quick try of a step that is packed already; UNSENT: the operation goes its usual way."""
+        return UNSENT
+
+    def _head(self, t: Target) -> bytes | None:
+        """The bytes with which ``_asks`` begins for this key; None where more has to be asked for."""
+        if self._asks is None or t.guarded or t.place is not None:
+            return None
+        t.head = head(*self._asks, t.key)
+        return t.head
+
+    def _ask_about(self, t: Target, elem: object) -> Any:
+        """The quick try of the command that asks for one field or member; UNSENT for what has no canonical form."""
+        before = t.head or self._head(t)
+        if before is None:
+            return UNSENT
+        try:
+            word = t.encode(elem)
+        except (TypeError, ValueError):
+            return UNSENT
+        return self._ask(t, PART % (before, len(word), word))
 
     @abstractmethod
     def _replacement(self, data: object) -> Operation[None]:

@@ -11,7 +11,7 @@ from ..observe.names import name_of
 from ..plans.admission import admission
 from ..plans.emptied import emptied, is_failure
 from ..plans.multi import Outcome, together
-from ..plans.op import Op, Ready, Trips, several
+from ..plans.op import UNSENT, Op, Ready, Trips, several
 from ..servers.drivers.sync import drive
 from .handle import Handle
 from .pending import Done, Pending
@@ -161,6 +161,9 @@ class Pipelined(Handle):
                 raise several(op.name)
             op = op.inside()
         return here.keep(op, self)
+
+    def _ask(self, *_: Any, **__: Any) -> Any:
+        return UNSENT
 
     def _iterate(self, op: Op[Iterable[Any]]) -> Iterator[Any]:
         return iter(self._run(op))

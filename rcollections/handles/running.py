@@ -16,7 +16,7 @@ from ..observe.names import name_of
 from ..plans.admission import admission
 from ..plans.collections.nearby import Unheld, find
 from ..plans.emptied import emptied, is_failure
-from ..plans.op import More, Op, Trips, as_plan
+from ..plans.op import UNSENT, More, Op, Trips, as_plan
 from ..plans.tallies import tally
 from ..plans.through import one, through
 from ..servers.drivers.pieces import iterate
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..plans.effects import Plan
     from ..plans.op import Operation, Ready
-    from ..plans.target import Target
+    from ..plans.target import Put, Target
 
 __all__ = ["Running"]
 
@@ -58,6 +58,25 @@ class Running(Nearby):
             value = self._emptied(t, as_plan(op), error)
         return value
 
+    def _ask(self, t: Target, data: bytes | None, put: Put | None = None) -> Any:
+        """The quick try of a read that is packed already, or of what ``put`` writes: see ``Connection.ask``.
+
+        UNSENT where a look into L1, an observer or the breaker come first. What this gives makes the operation
+        ``answered``, whose usual way goes on from there.
+        """
+        connection = t.connection
+        if data is None or events.observers or connection.breaker.failure is not None or self.l1:
+            return UNSENT
+        if put is None:
+            return connection.ask(data, 1, True)
+        seen: Any = None
+        try:
+            seen = connection.ask(data, put.replies, False)
+        finally:
+            if seen is not UNSENT:
+                connection.wrote(put.steps)
+        return seen
+
     def _emptied(self, t: Target, plan: Plan[T], failure: CacheError | None = None) -> T:
         """Carry out a plan for a class with ``on_error="empty"``; ``failure`` was met already."""
         if failure is None and t.connection.breaker.is_open:
@@ -70,13 +89,13 @@ class Running(Nearby):
         return value
 
     def _reply(self, t: Target, op: Op[Any]) -> Any:
-        if t.connection.breaker.is_open:
+        if op.seen is UNSENT and t.connection.breaker.is_open:
             drive(admission(t.connection.breaker), t.connection)
         if t.guarded or op.operands:
             return drive(one(op.step), t.connection)
         if op.beside is not None:
-            return t.connection.many((op.step, op.beside), True, False)[0]
-        return t.connection.one(op.step)
+            return t.connection.many((op.step, op.beside), True, False, op.seen)[0]
+        return t.connection.one(op.step, op.seen)
 
     def _rest(self, t: Target, more: More[T]) -> T:
         """Carry out the plan that goes on from a reply, or from a miss; gives its value."""

@@ -8,7 +8,7 @@ needs no server a ``Ready``. Where only a reply tells that the server has to be 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from ..missing import MISSING
 from .effects import Batch, Call
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from .effects import Command, Plan, Step
     from .tallies import Counting
 
-__all__ = ["More", "Op", "Operation", "Ready", "Trips", "as_plan", "called", "several"]
+__all__ = ["UNSENT", "More", "Op", "Operation", "Ready", "Trips", "answered", "as_plan", "called", "several"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+UNSENT: Final = object()  # stands for the reply of a step that was not sent yet
 
 
 class Op(NamedTuple, Generic[T]):
@@ -40,6 +42,7 @@ class Op(NamedTuple, Generic[T]):
     # (counters), and the pending read that such an operation makes superfluous.
     plus: Callable[[Any, int], object] | None = None
     instead: object = None
+    seen: object = UNSENT  # the reply, or what is known of it, where the face has sent the step already
     finish: Callable[[Any], T] | None = None  # makes the result of a value that was found
 
     def finished(self, value: Any) -> T:
@@ -102,6 +105,11 @@ class Ready(Generic[T]):
 
 
 Operation: TypeAlias = "Op[T] | Trips[T] | Ready[T]"
+
+
+def answered(op: Operation[T], seen: object) -> Operation[T]:
+    """The operation whose step was sent already: ``seen`` is the reply, or what is known of it; UNSENT: it was not."""
+    return op._replace(seen=seen) if isinstance(op, Op) and seen is not UNSENT else op
 
 
 def as_plan(op: Operation[T]) -> Plan[Any]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "ATOMIC", "PAGE", "SNAPSHOT", "Place", "Read", "ReadAt", "Signing", "Target", "Write", "WriteAt", "as_is",
-    "expect_ok", "milliseconds", "seconds_left",
+    "ATOMIC", "PAGE", "SIMPLE", "SNAPSHOT", "Place", "Put", "Read", "ReadAt", "Signing", "Target", "Write", "WriteAt",
+    "as_is", "expect_ok", "milliseconds", "seconds_left",
 ]  # fmt: skip
 
 Write: TypeAlias = "Callable[[Any], bytes]"  # a field or member as bytes
@@ -25,6 +25,7 @@ Read: TypeAlias = "Callable[[bytes], Any]"
 WriteAt: TypeAlias = "Callable[[Any, str, bytes | None, int], bytes]"
 ReadAt: TypeAlias = "Callable[[bytes, str, bytes | None, int], Any]"
 
+SIMPLE = frozenset((str, int, bytes, float, bool, tuple))  # types of most fields and members
 SNAPSHOT = 10_000  # elements that a whole read takes in one reply; more are read page by page
 ATOMIC = 5_000  # elements that one script writes; more go to a staging key first, or in chunks where docs say so
 PAGE = 1_000  # elements of a page
@@ -42,6 +43,15 @@ class Place(NamedTuple):
     since: bytes
 
 
+class Put(NamedTuple):
+    """The bytes around the value of a plain write with a ttl, how many replies come, and what is written."""
+
+    before: bytes
+    after: bytes
+    replies: int
+    steps: tuple[Any, ...]
+
+
 class Signing(Protocol):
     """What a target knows of signatures: whether there may be some, and how a value gets another one."""
 
@@ -54,8 +64,8 @@ class Target:
     """A key of the server, and how the content of that key is written and read."""
 
     __slots__ = (
-        "connection", "dumps", "encode", "guarded", "jitter", "key", "lease", "load", "mode", "name", "place",
-        "plain_dumps", "plain_encode", "plain_load", "read", "signing", "ttl",
+        "connection", "dumps", "encode", "guarded", "head", "jitter", "key", "lease", "load", "mode", "name", "place",
+        "plain_dumps", "plain_encode", "plain_load", "put", "read", "signing", "ttl",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +99,9 @@ class Target:
         self.mode = mode
         self.jitter = jitter
         self.signing = signing
+        # Bytes of the commands that are sent most, without the words of one call; made with the first.
+        self.head: bytes | None = None
+        self.put: Put | None = None
 
     @property
     def may_sign(self) -> bool:

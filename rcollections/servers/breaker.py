@@ -51,7 +51,7 @@ class Breaker:
         self._due = due  # whether changes wait to be sent: no answer closes the breaker before they were
         self._trying: object = None  # the turn of the one change on purpose that asks a server that seems away
         self._lock = threading.RLock()
-        self._failure: CacheError | None = None
+        self.failure: CacheError | None = None  # what opened it; None: it is closed
         self._refused = False  # the log says that the server refuses a call (not that the server is away)
         self._probing = False
         self._pause = FIRST_PAUSE
@@ -62,11 +62,11 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         """Whether the breaker keeps calls from the server now."""
-        return self._failure is not None
+        return self.failure is not None
 
     def allows(self) -> bool:
         """Whether this call may ask the server. While calls may not, a probe is under way or comes soon."""
-        if self._failure is None:
+        if self.failure is None:
             return True
         with self._lock:
             if self._probing or self._clock() < self._probe_at:
@@ -78,14 +78,14 @@ class Breaker:
 
     def undecided(self) -> float:
         """How long to wait before looking again, while a probe that started at once is under way; 0: do not wait."""
-        return LOOK if self._probing and self._failure is not None and self._clock() < self._verdict_by else 0.0
+        return LOOK if self._probing and self.failure is not None and self._clock() < self._verdict_by else 0.0
 
     def may_try(self, turn: object) -> bool:
         """R1: whether a change on purpose may ask the server: always, but one at a time while the breaker is open.
 
         The caller says ``tried`` with the same object in the end.
         """
-        if self._failure is None:
+        if self.failure is None:
             return True
         with self._lock:
             if self._trying is None:
@@ -104,7 +104,7 @@ class Breaker:
             with self._lock:
                 self._probing = False
                 if error._about != "call":
-                    self._failure = error
+                    self.failure = error
                 self._pause = min(2 * self._pause, LAST_PAUSE)
                 self._probe_at = self._clock() + self._pause
         except BaseException:
@@ -123,10 +123,10 @@ class Breaker:
         away = isinstance(error, (CacheConnectionError, CacheTimeout))
         probe = away and error._about == "link"
         with self._lock:
-            if self._failure is not None or (self._refused and not away):
+            if self.failure is not None or (self._refused and not away):
                 return
             if away:
-                self._failure, self._pause = error, FIRST_PAUSE
+                self.failure, self._pause = error, FIRST_PAUSE
                 self._probe_at = self._clock() + self._pause
                 if probe:
                     self._probing, self._verdict_by = True, self._clock() + VERDICT
@@ -142,14 +142,14 @@ class Breaker:
 
     def worked(self) -> None:
         """The server answered. A refusal stays logged: reads may work while the server refuses writes."""
-        if self._failure is None:
+        if self.failure is None:
             return
         if self._due():  # J1: an answer to what was sent before them
             self._probing = False
             return
         with self._lock:
-            said = self._failure is not None
-            self._failure, self._probing = None, False
+            said = self.failure is not None
+            self.failure, self._probing = None, False
         if said:
             log.warning("%s is back", self._where)
 
@@ -168,7 +168,7 @@ class Breaker:
 
     def error(self) -> CacheError:
         """The error for a call that was kept from the server."""
-        failure = self._failure
+        failure = self.failure
         if failure is None:
             return CacheConnectionError(f"{self._where} did not answer a moment ago: try again")
         return type(failure)(str(failure))

@@ -15,6 +15,7 @@ from ..forks import after_fork
 from ..plans.effects import Command
 from ..plans.flights import Flights
 from ..plans.naming import beside, tags
+from ..plans.op import UNSENT
 from ..plans.orphans import Orphans
 from ..plans.settling import Listeners
 from ..plans.steps import written
@@ -24,6 +25,7 @@ from ..wire.signals import Signal
 from .background import try_submit
 from .breaker import Breaker
 from .codecs import Codecs
+from .drivers.quick import ask
 from .drivers.trips import many, one, read_to_hold, turns
 from .hearing import Hearing
 from .links import Links
@@ -115,13 +117,18 @@ class Connection:
         check(words)
         return self.one(Command(words))
 
-    def one(self, step: Step) -> Any:
-        """Carry out one step and give its reply; an error reply is raised as one of our errors."""
-        return one(self, step)
+    ask = ask  # the quick try, for those who have the bytes of their commands
 
-    def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[Any]:
-        """Carry out several steps in one round trip; see ``Batch``."""
-        return many(self, steps, atomic, keep_errors)
+    def one(self, step: Step, seen: object = UNSENT) -> Any:
+        """Carry out one step and give its reply; an error reply is raised as one of our errors.
+
+        ``seen``: what a quick try of this step gave.
+        """
+        return one(self, step, seen)
+
+    def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, seen: object = UNSENT) -> list[Any]:
+        """Carry out several steps in one round trip; see ``Batch``. ``seen``: what a quick try of them gave."""
+        return many(self, steps, atomic, keep_errors, seen)
 
     def read_to_hold(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
         """Carry out reads whose replies may be held in the process; see ``ReadToHold`` and ``many``."""

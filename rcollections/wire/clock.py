@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["deadline", "no_deadline", "passed", "until"]
+__all__ = ["around", "deadline", "no_deadline", "passed", "until"]
 
 _deadline: ContextVar[_Bound | None] = ContextVar("rcollections_deadline", default=None)
+
+around = _deadline.get  # None where no deadline() is around the call: the quickest question
 
 
 class _Bound:
@@ -65,6 +67,8 @@ def _instant() -> float | None:
 
 def until(timeout: float) -> float:
     """The instant (monotonic) by which an answer must be there: in ``timeout`` seconds, or the deadline around."""
+    if around() is None:
+        return time.monotonic() + timeout
     instant = _instant()
     return time.monotonic() + timeout if instant is None else instant
 

@@ -13,7 +13,9 @@ import hiredis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["pack"]
+__all__ = ["PART", "around_value", "head", "pack"]
+
+PART = b"%b$%d\r\n%b\r\n"  # of some bytes with one more word: (before, len(word), word)
 
 _pack: Any = hiredis.pack_command
 
@@ -24,3 +26,17 @@ def pack(words: Sequence[Any]) -> bytes:
         words = [b"%d" % word if type(word) is int else word for word in words]
     packed: bytes = _pack(tuple(words))
     return packed
+
+
+def head(count: int, name: bytes, key: str) -> bytes:
+    """The bytes of a command of ``count`` words up to its key; the other words follow as ``PART``."""
+    word = key.encode()
+    return b"*%d\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (count, len(name), name, len(word), word)
+
+
+def around_value(key: str, lease: str | None) -> tuple[bytes, bytes, int]:
+    """Bytes before and behind the value of a SET with PX, in one MULTI with UNLINK of a lease (P4); the replies."""
+    write = head(5, b"SET", key)
+    if lease is None:
+        return write, b"", 1
+    return pack(("MULTI",)) + write, pack(("UNLINK", lease)) + pack(("EXEC",)), 4

@@ -111,6 +111,10 @@ class Pool:
         # with its caller, and the seat comes back.
         link.lent = False
         self._free += (link,)
+        self.returned()
+
+    def returned(self) -> None:
+        """A link came back: nobody keeps it if the pool is closed, and who waits for one has to know."""
         if self._closed:  # asked after the append: ``close`` in another thread may have emptied the list just before
             self.drop_idle()
         elif self._waiting:

@@ -22,6 +22,7 @@ from .due import deliver
 from .failures import Broken, ErrorReply, NotConnected
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
+from .requests import is_safe, packed, unwrapped
 from .translate import is_loading, is_read_only, is_unknown_script, translate
 from .words import key_of, words
 
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from ..plans.effects import Step
     from .asked import Asked
     from .due import Journal
+    from .requests import Tried
 
-__all__ = ["Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "exchange", "translated", "trip"]
+__all__ = [
+    "Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "exchange", "translated", "trip",
+]  # fmt: skip
 
 # How often a step that may be repeated is sent again; a deadline or the timeout usually ends it sooner.
 RETRIES = 2
 _OF_OWNERS = frozenset(("entry_store", "lease_renew", "lease_free"))  # scripts that are in time only under a lease
-_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.1  # seconds before the first and the last try
 
 
@@ -50,7 +53,7 @@ class Acquire(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """Send these bytes on the link, and read that many replies, by that instant."""
+    """Send these bytes on the link, and read that many replies, by that instant. No bytes: they were sent already."""
 
     link: object
     data: bytes
@@ -104,12 +107,15 @@ class Road(Protocol):
         """Whether this link, which has just told its server, is older than a listener that hears another server."""
 
 
-def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
+def trip(
+    road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None, tried: Tried | None = None
+) -> Trip:
     """Send all steps, ``atomic`` in MULTI/EXEC, and give one reply each; error replies stand in the list.
 
-    ``asked`` makes it a trip of reads whose replies may be held. Raises our errors only.
+    ``asked`` makes it a trip of reads whose replies may be held. ``tried``: they were sent over a link that had been
+    idle, and this was seen. Raises our errors only.
     """
-    until = until_(road.timeout)
+    until = until_(road.timeout) if tried is None else tried.until
     tries = 0
     refused = False  # once, because the server is a replica
     try:
@@ -117,13 +123,17 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             link: Any = None
             begun = False
             replies: list[object]
+            seen, tried = tried, None
             try:
-                link = yield Acquire(until, type(steps[0]) is Script and steps[0].name in _OF_OWNERS)
-                if road.journal.holds:
-                    ahead: Generator[TripEffect, Any, None] = deliver(road, link, steps, until, Exchange, Pause)
-                    yield from ahead
+                if seen is None:
+                    link = yield Acquire(until, type(steps[0]) is Script and steps[0].name in _OF_OWNERS)
+                    if road.journal.holds:
+                        ahead: Generator[TripEffect, Any, None] = deliver(road, link, steps, until, Exchange, Pause)
+                        yield from ahead
+                else:
+                    link = seen.link
                 begun = True
-                replies = yield from exchange(road, link, steps, atomic, asked, until)
+                replies = yield from exchange(road, link, steps, atomic, asked, until, seen)
             except CacheError:
                 raise  # no link came back in time, or this machine lacks a package that a link needs
             except NotConnected as error:
@@ -141,7 +151,9 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
             except (Broken, OSError) as error:
                 _discard(link)
                 road.doubt()
-                failed, again = error, not begun or _is_safe(steps, atomic)
+                failed, again = error, not begun or is_safe(steps, atomic)
+                if seen is not None and again and monotonic() < until:
+                    continue  # most likely the link had died while it was idle
             except BaseException:  # cancelled or interrupted
                 _discard(link)
                 raise
@@ -169,7 +181,7 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
                     return replies
                 tries += 1
                 pause = _pause(tries)
-                if not (len(steps) == 1 or _is_safe(steps, atomic)) or monotonic() + pause >= until:
+                if not (len(steps) == 1 or is_safe(steps, atomic)) or monotonic() + pause >= until:
                     return replies
                 yield Pause(pause)
                 continue
@@ -191,22 +203,28 @@ def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked |
 
 
 def exchange(
-    road: Road, link: Any, steps: Sequence[Step], atomic: bool, asked: Asked | None, until: float
+    road: Road,
+    link: Any,
+    steps: Sequence[Step],
+    atomic: bool,
+    asked: Asked | None,
+    until: float,
+    tried: Tried | None = None,
 ) -> Generator[TripEffect, Any, list[object]]:
-    """Send these steps once over this link, and give one reply each."""
-    known = road.known
-    # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.
-    packed = [words(step, atomic or (type(step) is Script and step.name not in known)) for step in steps]
-    if asked is not None:
-        packed = [*asked.questions(link), *packed]
-    data = pack(packed[0]) if len(packed) == 1 else b"".join(map(pack, packed))
-    wanted = len(packed)
-    if atomic and asked is None:
-        data, wanted = b"%b%b%b" % (_MULTI, data, _EXEC), wanted + 2
-    if len(data) > LARGE:
-        tell_stored(steps)
-    road.trips += 1
-    replies: list[object] = yield Exchange(link, data, wanted, until)
+    """Send these steps once over this link, unless they were ``tried``, and give one reply each."""
+    replies: list[object]
+    if tried is None:
+        data, wanted = packed(road.known, steps, atomic, () if asked is None else asked.questions(link))
+        if len(data) > LARGE:
+            tell_stored(steps)
+        road.trips += 1
+        replies = yield Exchange(link, data, wanted, until)
+    elif tried.outcome is None:
+        replies = yield Exchange(link, b"", len(steps) + 2 * atomic, until)
+    elif isinstance(tried.outcome, BaseException):
+        raise tried.outcome
+    else:
+        replies = tried.outcome
     if type(replies) is LargeReplies:
         tell_read(steps, replies[-1:] if atomic and len(steps) == 1 else replies[-len(steps) :])
     if asked is not None:
@@ -216,9 +234,9 @@ def exchange(
             raise Broken("the address leads to another server by now")
     for step in steps:
         if type(step) is Script:
-            known.add(step.name)
+            road.known.add(step.name)
     if atomic:
-        return _unwrap(replies)
+        return unwrapped(replies)
     missing = [n for n, reply in enumerate(replies) if type(reply) is ErrorReply and is_unknown_script(reply)]
     missing = [n for n in missing if type(steps[n]) is Script]
     if missing:  # the server has run no line of these scripts yet
@@ -235,10 +253,6 @@ def _discard(link: Any) -> None:
         link.discard()
 
 
-def _is_safe(steps: Sequence[Step], atomic: bool) -> bool:
-    return not atomic and all(repeatable(step) for step in steps)
-
-
 def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
     """Whether the replica refused all steps that may not be sent twice."""
     return all(is_read_only(reply) or repeatable(step) for step, reply in zip(steps, replies, strict=True))
@@ -247,15 +261,6 @@ def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
 def _pause(tries: int) -> float:
     longest: float = min(LAST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
     return longest * spread.uniform(0.5, 1.0)  # spreads callers
-
-
-def _unwrap(replies: list[Any]) -> list[Any]:
-    """The replies inside the reply of EXEC. If the server refused to queue one step, it runs none of them."""
-    result = replies[-1]
-    if isinstance(result, Exception):
-        refused = next((reply for reply in replies[1:-1] if isinstance(reply, Exception)), result)
-        return [refused] * (len(replies) - 2)
-    return list(result)
 
 
 def translated(road: Road, steps: Sequence[Step], replies: list[object], keep_errors: bool) -> list[object]:

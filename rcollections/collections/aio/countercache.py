@@ -19,7 +19,7 @@ from ...plans.collections import hashes
 from ...plans.op import More, called
 from ...values.count import Count, missing_count
 from .counteralgebra import AsyncCounterAlgebra
-from .hashcache import plain
+from .hashcache import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +163,7 @@ class AsyncCounterCache(AsyncCounterAlgebra[K]):
 
     async def set_many(self, counts: Mapping[K, int]) -> None:
         """Make these the counts of several fields, whatever they were. Atomic up to 5,000 fields."""
-        await self._run(hashes.update(self._bound(), _mapping(await self._operand(counts, plain=True)).items()))
+        await self._run(hashes.update(self._bound(), mapping(await self._operand(counts, plain=True)).items()))
 
     async def update(self, iterable: Any = None, /, **counts: int) -> None:
         """Count the elements of an iterable, or add the counts of a mapping; one round trip.
@@ -218,16 +218,11 @@ class AsyncCounterCache(AsyncCounterAlgebra[K]):
 register(AsyncCounterCache)
 
 
-def _mapping(counts: Any) -> dict[Any, Any]:
-    found = plain(counts)
-    return found if isinstance(found, dict) else dict(found)
-
-
 def _counted(data: Any) -> Mapping[Any, Any]:
     """The counts that ``Counter(data)`` has."""
     if data is None:
         return {}
-    return _mapping(data) if isinstance(data, Mapping) else Counter(data)
+    return mapping(data) if isinstance(data, Mapping) else Counter(data)
 
 
 def _total(counts: dict[Any, int]) -> int:

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ...errors import CacheError
 from ...handles.aio.edit import AsyncEdit
 from ...handles.faces import register
 from ...l1 import ABSENT
 from ...missing import MISSING
 from ...plans.collections import fields as plans
 from ...plans.collections import hashes, moving, mutating
-from ...plans.op import More, Trips
-from .hashcache import AsyncHashCache, plain
+from ...plans.op import More, Trips, answered
+from .hashcache import AsyncHashCache, mapping, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,13 +64,14 @@ class AsyncDictCache(AsyncHashCache[K, V]):
     """
 
     _signs = True
+    _asks = 3, b"HGET"
 
     if TYPE_CHECKING:
 
         def pipeline(self) -> AsyncPipeline[DictPipe[K, V]]: ...
 
     def _replacement(self, data: object) -> Operation[None]:
-        return hashes.replace(self._bound(), _mapping(data).items())
+        return hashes.replace(self._bound(), mapping(data).items())
 
     async def _merge(self, data: object) -> None:
         await self.update(data)
@@ -84,8 +86,15 @@ class AsyncDictCache(AsyncHashCache[K, V]):
             found: V = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return found if found is not MISSING else await self._run(Trips("load", self._made(field)))
-        read: Operation[V] = plans.get(self._bound(), field, lambda: More(self._made(field), "load"), part=field)
-        return await self._run(read)
+        t = self._bound()
+        reply = self._ask_about(t, field)
+        if type(reply) is bytes:
+            try:
+                return t.load(reply, t.encode(field))  # type: ignore[no-any-return]
+            except CacheError:  # the usual way tells of it
+                pass
+        read: Operation[V] = plans.get(t, field, lambda: More(self._made(field), "load"), part=field)
+        return await self._run(answered(read, reply))
 
     def _made(self, field: K) -> Plan[V]:
         """The plan that makes a missing field, or KeyError."""
@@ -108,7 +117,16 @@ class AsyncDictCache(AsyncHashCache[K, V]):
             found = self._near.part(self._near_name, field)
             if found is not ABSENT:
                 return default if found is MISSING else found
-        return await self._run(plans.get(self._bound(), field, lambda: default, part=field))
+        t = self._bound()
+        reply = self._ask_about(t, field)
+        if reply is None:
+            return default
+        if type(reply) is bytes:
+            try:
+                return t.load(reply, t.encode(field))
+            except CacheError:  # the usual way tells of it
+                pass
+        return await self._run(answered(plans.get(t, field, lambda: default, part=field), reply))
 
     async def set(self, field: K, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a field; with ``ttl`` (seconds) the field expires by itself. True if it is new.
@@ -232,9 +250,7 @@ class AsyncDictCache(AsyncHashCache[K, V]):
         if ttl is None:
             await self.update(values)
         else:
-            await self._run(
-                hashes.update(self._bound(), _mapping(await self._operand(values, plain=True)).items(), ttl)
-            )
+            await self._run(hashes.update(self._bound(), mapping(await self._operand(values, plain=True)).items(), ttl))
 
     async def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
@@ -247,7 +263,7 @@ class AsyncDictCache(AsyncHashCache[K, V]):
         if self._meets(other) and not fields:
             await self._run(hashes.merge(t, other._bound()))
         else:
-            items = other if type(other) is dict and not fields else {**_mapping(other), **fields}
+            items = other if type(other) is dict and not fields else {**mapping(other), **fields}
             await self._run(hashes.update(t, items.items()))
 
     @classmethod
@@ -274,12 +290,6 @@ class AsyncDictCache(AsyncHashCache[K, V]):
 
 
 register(AsyncDictCache)
-
-
-def _mapping(other: Any) -> dict[Any, Any]:
-    """What ``dict(other)`` gives, with dict's own exceptions."""
-    found = plain(other)
-    return found if isinstance(found, dict) else dict(found)
 
 
 def _writes_alike(a: AsyncDictCache[Any, Any], b: AsyncDictCache[Any, Any]) -> bool:

@@ -69,3 +69,9 @@ class AsyncHashCache(AsyncOperations, Generic[K, V]):
 def plain(other: Any) -> Any:
     """A mapping as a plain dict; a collection of this library without a round trip per element."""
     return dict(other) if isinstance(other, Mapping) else other
+
+
+def mapping(other: Any) -> dict[Any, Any]:
+    """What ``dict(other)`` gives, with dict's own exceptions."""
+    found = plain(other)
+    return found if isinstance(found, dict) else dict(found)

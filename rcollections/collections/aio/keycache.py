@@ -8,17 +8,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from ...errors import CacheMissError, ConfigError, KeyExistsError
+from ...errors import CacheError, CacheMissError, ConfigError, KeyExistsError
 from ...handles.aio.edit import AsyncEdit
 from ...handles.faces import register
 from ...missing import MISSING
 from ...plans.collections import keys, moving, mutating
 from ...plans.collections import strings as plans
-from ...plans.collections.reader import Reader, Token
+from ...plans.collections.reader import ENTRY, Reader, Token
 from ...plans.guards import Refused
-from ...plans.naming import channel, guard, lease, tag
-from ...plans.tags import tag_ms
-from ...plans.target import Place, milliseconds
+from ...plans.naming import lease
+from ...plans.op import answered
 from ..keyvalue import raw_default
 from .keyblocks import AsyncValueBlocks
 
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from ...handles.filling import Since
     from ...missing import Missing
     from ...plans.op import Operation
-    from ...plans.target import Target
-    from ...servers.connection import Connection
     from ..pipes import KeyPipe
 
     V = TypeVarWithDefault("V", default=Any)
@@ -74,7 +71,6 @@ class AsyncKeyCache(AsyncValueBlocks[V]):
 
         def pipeline(self) -> AsyncPipeline[KeyPipe[V]]: ...
 
-    _guards = False  # the value itself carries the stamps of its tags
     _open_mode = "value"
     _holds_results = True  # a class for cached functions
     _signs = True
@@ -113,25 +109,6 @@ class AsyncKeyCache(AsyncValueBlocks[V]):
         t = self._bound()
         await self._run(moving.copy_value(t, to, lease(t.connection.namespace, to)))
 
-    def _bind(self, connection: Connection) -> Target:
-        t = super()._bind(connection)
-        if self.tags or self._since:
-            names = tuple(tag(connection.namespace, name) for name in sorted(set(self.tags)))
-            ms = tag_ms(milliseconds(self.ttl))
-            t.place = self._beside(t, names, ms)
-        elif self.computed:
-            t.lease = lease(connection.namespace, t.key)
-        return t
-
-    def _place(self) -> Place:
-        """The keys and facts beside the value, for scripts that look at the metadata of entries, tags or not."""
-        t = self._bound()
-        return t.place or self._beside(t, (), 0)
-
-    def _beside(self, t: Target, tags: tuple[str, ...], tag_ms: int) -> Place:
-        space = t.connection.namespace
-        return Place(lease(space, t.key), guard(space, t.key), channel(space, t.key), tags, tag_ms, self._since)
-
     def _reader(self) -> Reader:
         return Reader(self._bound(), self._unreadable)
 
@@ -144,7 +121,7 @@ class AsyncKeyCache(AsyncValueBlocks[V]):
     @property
     async def data(self) -> V | None:
         """The value; assigning replaces it, ``del`` removes it. A missing key reads as ``default``."""
-        return await self._run(plans.get(self._bound(), self._reader(), self._default))
+        return await AsyncKeyCache.get(self)
 
     @overload
     async def get(self) -> V | None: ...
@@ -152,9 +129,17 @@ class AsyncKeyCache(AsyncValueBlocks[V]):
     async def get(self, default: D) -> V | D: ...
     async def get(self, default: Any = MISSING) -> Any:
         """The value; a missing key gives ``default``, or without one the class's default. One round trip."""
-        absent = self._default if default is MISSING else lambda: default
         t = self._bound()
-        return await self._run(plans.get(t, Reader(t, self._unreadable), absent))
+        reply = self._ask(t, t.head or self._head(t))
+        if reply is None:
+            return self._default() if default is MISSING else default
+        if type(reply) is bytes and reply[:1] != ENTRY:
+            try:
+                return t.load(reply)
+            except CacheError:  # the usual way tells of it
+                pass
+        absent = self._default if default is MISSING else lambda: default
+        return await self._run(answered(plans.get(t, Reader(t, self._unreadable), absent), reply))
 
     async def equals(self, other: object) -> bool:
         """Whether ``other`` is the value: ``==`` under a name. A missing key has the default. One round trip."""
@@ -183,7 +168,12 @@ class AsyncKeyCache(AsyncValueBlocks[V]):
             except Refused:
                 return False
         t = self._bound()
-        return await self._run(plans.add(t, value, ttl, self._reader()) if nx else plans.set(t, value, ttl=ttl))
+        if nx:
+            return await self._run(plans.add(t, value, ttl, self._reader()))
+        reply = self._ask_to_put(t, value, ttl)
+        if type(reply) is bytes or type(reply) is list:
+            return True
+        return await self._run(answered(plans.set(t, value, ttl=ttl), reply))
 
     async def add(self, value: V, *, ttl: float | timedelta | None = None) -> bool:
         """Store a value only if there is none, else KeyExistsError. One round trip."""

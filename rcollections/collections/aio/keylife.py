@@ -11,29 +11,25 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ...handles.aio.operations import AsyncOperations
 from ...plans.collections import strings as plans
 from ...plans.target import milliseconds
+from ..keybinding import KeyBinding
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from ...plans.collections.reader import Reader
     from ...plans.op import Op
-    from ...plans.target import Place
 
 __all__ = ["AsyncValueLife"]
 
 V = TypeVar("V")
 
 
-class AsyncValueLife(AsyncOperations, Generic[V]):
+class AsyncValueLife(AsyncOperations, KeyBinding, Generic[V]):
     """The part of a ``AsyncKeyCache`` that asks for its ttl and arms it. Not a type of its own."""
 
     @abstractmethod
     def _reader(self) -> Reader:
         """Reads what the server gives for this key."""
-
-    @abstractmethod
-    def _place(self) -> Place:
-        """The keys and facts beside the value, for scripts that look at the metadata of entries."""
 
     async def expires_in(self) -> float | None:
         """The seconds that the value stays: ``inf`` for ever, None if there is none. One round trip.

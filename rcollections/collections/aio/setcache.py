@@ -11,8 +11,9 @@ from ...handles.faces import register
 from ...plans.collections import setalgebra as algebra
 from ...plans.collections import sets as plans
 from ...plans.collections.lookups import known
+from ...plans.op import answered
 from ...plans.tallies import some
-from ...plans.target import as_is
+from ...plans.target import SIMPLE, as_is
 from ..elements import about
 from .setalgebra import AsyncSetAlgebra
 
@@ -60,6 +61,8 @@ class AsyncSetCache(AsyncSetAlgebra[T]):
     if TYPE_CHECKING:
 
         def pipeline(self) -> AsyncPipeline[SetPipe[T]]: ...
+
+    _asks = 3, b"SISMEMBER"
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()
@@ -113,7 +116,13 @@ class AsyncSetCache(AsyncSetAlgebra[T]):
 
         A set means its frozenset, as in ``set``; an AsyncSetCache is read first, in a round trip of its own.
         """
-        return await self._run(about(self._bound(), await self._operand(elem), "contains", plans.contains))
+        t = self._bound()
+        if type(elem) not in SIMPLE:
+            return await self._run(about(t, await self._operand(elem), "contains", plans.contains))
+        reply = self._ask_about(t, elem)
+        if type(reply) is int:
+            return reply == 1
+        return await self._run(answered(plans.contains(t, elem), reply))
 
     async def length(self) -> int:
         """How many elements there are: ``len()`` under a name. O(1)."""

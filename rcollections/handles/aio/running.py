@@ -13,7 +13,7 @@ from ...observe.names import name_of
 from ...plans.admission import admission
 from ...plans.collections.nearby import Unheld, find
 from ...plans.emptied import emptied, is_failure
-from ...plans.op import More, Op, Ready, Trips, as_plan
+from ...plans.op import UNSENT, More, Op, Ready, Trips, as_plan
 from ...plans.tallies import tally
 from ...plans.through import through
 from ...servers.drivers.aio import adrive
@@ -87,6 +87,17 @@ class AsyncRunning(Fillable, Nearby):
             if self.on_error == "raise" or not is_failure(error):
                 raise
             return await self._emptied(t, as_plan(op), error)
+
+    # The quick try of a step is for threads: see ``Handle``. A link of an event loop has no need of one.
+
+    def _head(self, t: Target) -> bytes | None:  # noqa: ARG002
+        return None
+
+    def _ask_about(self, t: Target, elem: object) -> Any:  # noqa: ARG002
+        return UNSENT
+
+    def _ask_to_put(self, *_: object) -> Any:
+        return UNSENT
 
     async def _reply(self, t: Target, op: Op[Any]) -> Any:
         """What the reply of the server says: the value, MISSING, or More."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...plans.effects import Seen
+from ...plans.effects import Script, Seen
+from ...plans.op import UNSENT
 from ...plans.steps import empty_reply
 from ...wire.asked import Asked
+from ...wire.requests import Tried, is_safe, packed
 from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
 from ...wire.turns import in_turn
 
@@ -29,12 +31,16 @@ class Routed(Road, Protocol):
     dsn: Dsn
     links: Links
 
+    def ask(self, data: bytes, count: int, reads: bool) -> Any:
+        """The quick try: see ``quick.ask``."""
 
-def travel(road: Routed, plan: Trip) -> list[object]:
-    """Carry out a trip; an error of an effect is thrown into the plan at its ``yield``."""
+
+def travel(road: Routed, plan: Trip, lent: Any = None) -> list[object]:
+    """Carry out a trip; an error of an effect is thrown into the plan at its ``yield``. ``lent``: it has this link."""
     links, timeout = road.links, road.timeout
     effect: Any
-    lent: Any = None
+    if lent is not None:
+        lent.lent = plan
     if links.pool is None:
         links.open_pool()  # before the plan begins, and with it the time that it has
     try:
@@ -66,24 +72,56 @@ def travel(road: Routed, plan: Trip) -> list[object]:
         raise
 
 
-def one(road: Routed, step: Step) -> object:
-    """The reply of one step; an error reply is raised as one of our errors."""
+def one(road: Routed, step: Step, seen: Any = UNSENT) -> object:
+    """The reply of one step; an error reply is raised as one of our errors. ``seen``: a quick try gave that."""
     steps = (step,)
     if road.disabled:
         return empty_reply(step)
-    replies = travel(road, trip(road, steps))
+    if seen is UNSENT:
+        data, count = packed(road.known, steps)
+        seen = _quick(road, steps, data, count)
+    if type(seen) is not Tried and seen is not UNSENT:
+        return seen
+    replies = _way(road, steps, False, seen)
     if isinstance(replies[0], Exception):
         translated(road, steps, replies, keep_errors=False)
     return replies[0]
 
 
-def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[object]:
-    """The replies of several steps in one round trip; see ``Batch``."""
+def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool, seen: Any = UNSENT) -> list[object]:
+    """The replies of several steps in one round trip; see ``Batch``. ``seen``: a quick try gave that."""
     if not steps:
         return []
     if road.disabled:
         return [empty_reply(step) for step in steps]
-    return translated(road, steps, travel(road, trip(road, steps, atomic)), keep_errors)
+    if seen is UNSENT:
+        data, count = packed(road.known, steps, atomic)
+        seen = _quick(road, steps, data, count, atomic)
+    if type(seen) is not Tried and seen is not UNSENT:
+        return [seen] if count == 1 else list(seen[-1]) if atomic else seen
+    return translated(road, steps, _way(road, steps, atomic, seen), keep_errors)
+
+
+def _quick(road: Routed, steps: Sequence[Step], data: bytes, count: int, atomic: bool = False) -> Any:
+    """What a quick try gives: the reply, several replies, ``Tried`` or UNSENT."""
+    seen: Any = None
+    try:
+        seen = road.ask(data, count, is_safe(steps, atomic))
+    finally:
+        if seen is not UNSENT:
+            road.wrote(steps)
+    if type(seen) is not Tried:
+        for step in steps:
+            if type(step) is Script:
+                road.known.add(step.name)
+    return seen
+
+
+def _way(road: Routed, steps: Sequence[Step], atomic: bool, seen: Any) -> list[object]:
+    """Carry out the plan of a trip, from its beginning or from where a quick try has seen something unusual."""
+    if seen is UNSENT:
+        return travel(road, trip(road, steps, atomic))
+    return travel(road, trip(road, steps, atomic, tried=seen), seen.link)
 
 
 def turns(road: Routed, steps: Sequence[Step]) -> list[object]:

@@ -21,16 +21,20 @@ class Home(Protocol):
 class Lent:
     """The part of every link that knows its pool. Not a link of its own."""
 
-    __slots__ = ("home", "lent", "seat")
+    __slots__ = ("home", "lent", "seat", "used")
 
     home: Home | None
     lent: object  # what stands for the caller that has it; False while it lies in its pool
     seat: Any  # of a pool of threads: the right to this link
+    used: (
+        float  # by when its last quick try had to be answered (monotonic): who comes long after that looks at it first
+    )
 
     def __init__(self) -> None:
         self.home = None
         self.lent = False
         self.seat = None
+        self.used = 0.0
 
     def release(self) -> None:
         """Give the link back, with no reply outstanding."""

@@ -20,6 +20,7 @@ from ..failures import Broken, ErrorReply, Late, is_silence
 from ..large import LARGE as LARGE_VALUE
 from ..large import LargeReplies
 from ..packing import pack
+from .incomplete import INCOMPLETE
 from .lent import Lent
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ READ = 1 << 16  # bytes that are read at once
 LARGE = 1 << 16  # from this many bytes on sending may take long: the time for the reply is set again after it
 PIECE = 1 << 20  # bytes of large data that are sent at once
 LAST_LOOK = 0.05  # seconds to read what had come when the time was up
-INCOMPLETE: object = object()
 
 _pushed: object = hiredis.PushNotification
 
@@ -44,7 +44,10 @@ def reply_reader() -> Any:
 class Link(Lent):
     """A connected socket. ``made`` is redis-py's connection, which connected the socket and logged in."""
 
-    __slots__ = ("_buffer", "_made", "_poll", "_reader", "opened", "server", "sock")
+    __slots__ = (
+        "_buffer", "_came", "_feed", "_gets", "_made", "_moved", "_part", "_poll", "_reader", "_recv", "_sendall",
+        "_set", "opened", "server", "sock",
+    )  # fmt: skip
 
     pack = staticmethod(pack)
 
@@ -56,15 +59,61 @@ class Link(Lent):
         self.opened = monotonic()
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
+        self._feed, self._gets, self._recv, self._sendall = (
+            self._reader.feed,
+            self._reader.gets,
+            sock.recv,
+            sock.sendall,
+        )
+        self._set = -1.0  # the timeout of the socket, where ``ask`` has set it; setting it is a system call
+        self._part: list[object] = []  # of an ``ask`` that was not answered in one piece: replies, bytes, last moved
+        self._came, self._moved = 0, 0.0
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+
+    def ask(self, data: bytes, count: int, wait: float, timeout: float) -> Any:
+        """The quick try: send few bytes, read once, within ``wait`` seconds each. Gives the reply, of several the list.
+
+        INCOMPLETE: not all came in one piece and in time; ``exchange`` with no bytes goes on from there.
+        """
+        if wait != self._set:
+            self.sock.settimeout(wait)
+            self._set = wait
+        try:
+            self._sendall(data)
+        except TimeoutError:
+            raise Late(is_silence(wait, timeout)) from None
+        try:
+            came = self._recv(READ)
+        except TimeoutError:
+            self._part, self._came, self._moved = [], 0, monotonic() - wait
+            return INCOMPLETE
+        if not came:
+            raise Broken("Connection closed by server.")
+        self._feed(came)
+        reply = self._gets()
+        if count == 1 and reply is not INCOMPLETE and type(reply) is not _pushed:
+            return reply
+        replies: list[object] = []
+        while reply is not INCOMPLETE:
+            if type(reply) is not _pushed:
+                replies.append(reply)
+                if len(replies) == count:
+                    return replies if count > 1 else replies[0]
+            reply = self._gets()
+        self._part, self._came, self._moved = replies, len(came), monotonic()
+        return INCOMPLETE
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 
-        Error replies stand in the list. After Late, OSError or Broken the link is useless.
+        Error replies stand in the list. Without data it goes on where ``ask`` has stopped. After Late, OSError or
+        Broken the link is useless.
         """
-        sock, gets = self.sock, self._reader.gets
+        sock = self.sock
+        self._set = -1.0
+        if not data:
+            return self._rest(self._part, count, until, timeout, self._came, self._moved)
         moved = monotonic()  # when a byte was last seen to move
         left = until - moved
         if left <= 0:
@@ -78,9 +127,22 @@ class Link(Lent):
                 raise Late(is_silence(monotonic() - moved, timeout)) from None
         else:
             moved = self._send_large(data, until, timeout)
-        replies: list[object] = []
+        return self._rest([], count, until, timeout, 0, moved, armed)
+
+    def _rest(
+        self,
+        replies: list[object],
+        count: int,
+        until: float,
+        timeout: float,
+        came: int,
+        moved: float,
+        armed: bool = False,
+    ) -> list[object]:
+        """Read until there are ``count`` replies. ``came``: bytes so far; ``armed``: the socket has its timeout."""
+        sock, gets = self.sock, self._gets
         timed = 0  # replies for which the instant counts
-        came = seen = 0  # bytes
+        seen = came
         last = 0.0  # after the instant: how long bytes that have come are still read
         while True:
             reply = gets()
@@ -134,6 +196,7 @@ class Link(Lent):
 
     def send(self, words: Sequence[Any], seconds: float) -> None:
         """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
+        self._set = -1.0
         self.sock.settimeout(seconds)
         self.sock.sendall(self.pack(tuple(words)))
 
@@ -172,6 +235,7 @@ class Link(Lent):
 
     def _is_quiet(self) -> bool:
         # Bytes that are readable below TLS may be a session ticket, which is no reply.
+        self._set = -1.0
         self.sock.settimeout(0)
         try:
             self.sock.recv(1)

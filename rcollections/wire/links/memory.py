@@ -86,6 +86,11 @@ class MemoryLink(Lent):
 
         return elsewhere(run, ctrl_c=False)  # the server is a part of this process: a step must not end in its middle
 
+    def ask(self, data: bytes, count: int, wait: float, timeout: float) -> object:  # noqa: ARG002 - as links do
+        """Send, and give the reply, of several the list."""
+        replies = self.exchange(data, count, 0.0, timeout)
+        return replies[0] if count == 1 else replies
+
     def _read(self) -> object:
         try:
             reply = self._made.read_response(disable_decoding=True, disconnect_on_error=False)

@@ -1,0 +1,77 @@
+"""The quick try of a trip, for threads: an idle link, one write, one read, no plan. It holds no policy.
+
+Whatever is unusual is left to the one plan of ``wire/trips.py``, which is told what was seen (``Tried``): the link
+broke, or not all replies came, or one of them is an error. Where nothing was sent yet, the plan begins as always.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ...plans.op import UNSENT
+from ...wire.clock import around
+from ...wire.clock import until as until_
+from ...wire.failures import ErrorReply
+from ...wire.links.incomplete import INCOMPLETE
+from ...wire.requests import Tried
+
+if TYPE_CHECKING:
+    from .trips import Routed
+
+__all__ = ["ask"]
+
+MOST = 1 << 16  # bytes; more are sent piece by piece
+LOOK = (
+    0.05  # seconds after which an idle link is looked at before it is used; that a fresher one has died, its use tells
+)
+
+
+def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
+    """Send these commands over an idle link, and give their reply, or the list of their ``count`` replies.
+
+    ``reads``: they may be sent twice, so that the link need not be looked at. UNSENT: nothing was sent. A ``Tried``:
+    the plan has to go on with what was seen.
+    """
+    pool, timeout = road.links.pool, road.timeout
+    if pool is None or road.out or road.journal.holds or len(data) >= MOST:
+        return UNSENT
+    if around() is None:
+        until, wait = monotonic() + timeout, timeout
+    else:
+        until = until_(timeout) + 0.0  # an object of this call alone: it stands for the caller
+        wait = until - monotonic()
+        if wait <= 0:
+            return UNSENT
+    free = pool._free
+    link: Any = None
+    try:
+        try:
+            link = free.pop()
+        except IndexError:
+            return UNSENT
+        link.lent = until
+        if (not reads or until - link.used > LOOK) and not link.idle:
+            link.discard()
+            return UNSENT
+        link.used = until
+        road.trips += 1
+        reply = link.ask(data, count, wait, timeout)
+        if reply is not INCOMPLETE and type(reply) is not ErrorReply and (count == 1 or not _failed(reply)):
+            # No call lies between these two: a signal handler runs before or after both.
+            link.lent = False
+            free += (link,)
+            if pool._waiting or pool._closed:
+                pool.returned()
+            return reply
+    except BaseException as error:
+        if link is None or link.lent is not until:
+            raise  # of a signal handler, before or behind all that
+        return Tried(link, until, error)
+    seen: Any = None if reply is INCOMPLETE else [reply] if count == 1 else reply
+    return Tried(link, until, seen)
+
+
+def _failed(replies: list[Any]) -> bool:
+    last = replies[-1]  # of EXEC
+    return ErrorReply in map(type, replies) or (type(last) is list and ErrorReply in map(type, last))
