@@ -14,7 +14,7 @@ from ..missing import MISSING
 from ..plans.collections import fields as plans
 from ..plans.collections import hashes, moving, mutating
 from ..plans.op import More, Trips, answered
-from .hashcache import HashCache, mapping, plain
+from .hashcache import HashCache, mapping, plain, writes_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -247,9 +247,8 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         """Several fields in one round trip: the fields that are there, or all if a ``default`` is given."""
 
         def build(found: dict[K, Any]) -> dict[K, Any]:
-            if default is MISSING:
-                return {field: value for field, value in found.items() if value is not MISSING}
-            return {field: default if value is MISSING else value for field, value in found.items()}
+            given = {field: default if value is MISSING else value for field, value in found.items()}
+            return {field: value for field, value in given.items() if value is not MISSING}
 
         return self._run(plans.get_many(self._bound(), fields, build))
 
@@ -309,24 +308,13 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
     def _meets(self, other: object) -> TypeGuard[DictCache[Any, Any]]:
         """Whether the server can store the fields of the other dict in this one as they are."""
-        return isinstance(other, DictCache) and _writes_alike(self, other)
+        return isinstance(other, DictCache) and writes_alike(self, other)
 
     def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return {**self.to_dict(), **plain(other)}
+        return {**self.to_dict(), **plain(other)} if isinstance(other, Mapping) else NotImplemented
 
     def __ror__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return {**plain(other), **self.to_dict()}
+        return {**plain(other), **self.to_dict()} if isinstance(other, Mapping) else NotImplemented
 
 
 register(DictCache)
-
-
-def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:
-    """Whether the server can store the fields of one dict in the other as they are."""
-    if a._bound().connection is not b._bound().connection or a._bound().may_sign or b._bound().may_sign:
-        return False
-    return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

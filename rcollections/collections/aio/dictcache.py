@@ -17,7 +17,7 @@ from ...missing import MISSING
 from ...plans.collections import fields as plans
 from ...plans.collections import hashes, moving, mutating
 from ...plans.op import More, Trips, answered
-from .hashcache import AsyncHashCache, mapping, plain
+from .hashcache import AsyncHashCache, mapping, plain, writes_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -231,9 +231,8 @@ class AsyncDictCache(AsyncHashCache[K, V]):
         """Several fields in one round trip: the fields that are there, or all if a ``default`` is given."""
 
         def build(found: dict[K, Any]) -> dict[K, Any]:
-            if default is MISSING:
-                return {field: value for field, value in found.items() if value is not MISSING}
-            return {field: default if value is MISSING else value for field, value in found.items()}
+            given = {field: default if value is MISSING else value for field, value in found.items()}
+            return {field: value for field, value in given.items() if value is not MISSING}
 
         return await self._run(plans.get_many(self._bound(), fields, build))
 
@@ -286,14 +285,7 @@ class AsyncDictCache(AsyncHashCache[K, V]):
 
     def _meets(self, other: object) -> TypeGuard[AsyncDictCache[Any, Any]]:
         """Whether the server can store the fields of the other dict in this one as they are."""
-        return isinstance(other, AsyncDictCache) and _writes_alike(self, other)
+        return isinstance(other, AsyncDictCache) and writes_alike(self, other)
 
 
 register(AsyncDictCache)
-
-
-def _writes_alike(a: AsyncDictCache[Any, Any], b: AsyncDictCache[Any, Any]) -> bool:
-    """Whether the server can store the fields of one dict in the other as they are."""
-    if a._bound().connection is not b._bound().connection or a._bound().may_sign or b._bound().may_sign:
-        return False
-    return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

@@ -75,3 +75,10 @@ def mapping(other: Any) -> dict[Any, Any]:
     """What ``dict(other)`` gives, with dict's own exceptions."""
     found = plain(other)
     return found if isinstance(found, dict) else dict(found)
+
+
+def writes_alike(a: AsyncHashCache[Any, Any], b: AsyncHashCache[Any, Any]) -> bool:
+    """Whether the server can store the fields of one hash in the other as they are."""
+    if a._bound().connection is not b._bound().connection or a._bound().may_sign or b._bound().may_sign:
+        return False
+    return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)
