@@ -15,6 +15,7 @@ from ...wire.clock import until as until_
 from ...wire.failures import ErrorReply
 from ...wire.links.incomplete import INCOMPLETE
 from ...wire.requests import Tried
+from .blocking import SLOW, took
 
 if TYPE_CHECKING:
     from .trips import Routed
@@ -63,6 +64,8 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
             free += (link,)
             if pool._waiting or pool._closed:
                 pool.returned()
+            if until - monotonic() < wait - SLOW:
+                took(until - wait)
             return reply
     except BaseException as error:
         if link is None or link.lent is not until:
