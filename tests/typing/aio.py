@@ -80,7 +80,7 @@ async def dicts() -> None:
     assert_type(await profile.popitem(), tuple[str, int])
     await profile.increment("visits", 2)
     await profile.get_ttl("visits", 0)
-    value, token = await profile.gets("visits")
+    _, token = await profile.gets("visits")
     assert_type(await profile.cas("visits", 3, token), bool)
     async with profile.edit("visits", 0) as edited:
         assert_type(edited, int)
