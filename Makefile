@@ -22,7 +22,7 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 	test_layers.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
 	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_error_messages.py test_endings.py \
 	test_waiting_errors.py faults/test_torture.py
-ONCE_LIKE = test_codec_*.py test_*_model.py
+ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 
 .PHONY: demo test servers torture explore signals lint format clean help

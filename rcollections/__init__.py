@@ -6,6 +6,8 @@ Set ``CACHES_DSN``, subclass ``KeyCache`` with a prefix and a ttl, and use ``Dic
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from . import observe
 from .collections.countercache import CounterCache
 from .collections.dictcache import DictCache
@@ -38,8 +40,20 @@ from .values import register
 from .version import __version__ as __version__
 from .wire.clock import deadline
 
+if _TYPE_CHECKING:
+    from .collections.aio.countercache import AsyncCounterCache
+    from .collections.aio.dictcache import AsyncDictCache
+    from .collections.aio.keycache import AsyncKeyCache
+    from .collections.aio.setcache import AsyncSetCache
+    from .collections.aio.sortedsetcache import AsyncSortedSetCache
+
 __all__ = [
     "MISSING",
+    "AsyncCounterCache",
+    "AsyncDictCache",
+    "AsyncKeyCache",
+    "AsyncSetCache",
+    "AsyncSortedSetCache",
     "CacheConnectionError",
     "CacheError",
     "CacheMissError",
@@ -74,3 +88,18 @@ __all__ = [
     "register",
     "unsafe_clear",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The Async types come when they are asked for, since they bring asyncio."""
+    if name.startswith("Async") and name in __all__:
+        from importlib import import_module
+
+        module = import_module(f".collections.aio.{name.removeprefix('Async').lower()}", __name__)
+        globals()[name] = getattr(module, name)
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from datetime import timedelta
 
+    from .collections.aio.keycache import AsyncKeyCache
     from .functions.aio import AsyncCachedFunction
     from .functions.aio_many import AsyncMultiCached
     from .functions.many import MultiCached
@@ -24,7 +25,7 @@ R = TypeVar("R")
 
 
 @overload
-def cached(cls: type[KeyCache[Any]], /, **options: Any) -> Decorator: ...  # type: ignore[overload-overlap]
+def cached(cls: type[KeyCache[Any]] | type[AsyncKeyCache[Any]], /, **options: Any) -> Decorator: ...  # type: ignore[overload-overlap]
 @overload
 def cached(fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncCachedFunction[P, R]: ...  # type: ignore[overload-overlap]
 @overload
@@ -35,7 +36,8 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     """Keep a function's results on the server: computed once, over all threads and processes.
 
     ``@cached``, ``@cached(ttl=60, …)``, ``@cached(MyKeyCache, …)`` and ``MyKeyCache.cached(…)``; on
-    functions, methods, class and static methods, properties and ``async def``. The class gives the defaults
+    functions, methods, class and static methods, properties and ``async def``. The class, a
+    ``KeyCache`` or ``AsyncKeyCache`` for functions of both kinds, gives the defaults
     of ``ttl``, ``tags``, ``l1``, ``prefix``, ``serialize``, ``serializer``, ``connection_name``, ``jitter``,
     ``share`` and ``settle``, which are options as well. The others:
 
@@ -72,7 +74,7 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     49
     """
     cls: Any = KeyCache
-    if isinstance(fn_or_cls, type) and issubclass(fn_or_cls, KeyCache):
+    if isinstance(fn_or_cls, type) and getattr(fn_or_cls, "_holds_results", False):
         cls, fn_or_cls = fn_or_cls, None
     elif isinstance(fn_or_cls, type):
         raise TypeError(f"@cached takes a KeyCache class or a function, not the class {fn_or_cls.__name__}")
@@ -92,7 +94,7 @@ class MultiDecorator(Protocol):
 
 def multi_cached(
     arg: str,
-    cls: type[KeyCache[Any]] = KeyCache,
+    cls: type[KeyCache[Any]] | type[AsyncKeyCache[Any]] = KeyCache,
     *,
     key: Callable[..., Any] | None = None,
     ignore: Iterable[str] = (),
@@ -140,7 +142,7 @@ def multi_cached(
     if not isinstance(arg, str):
         raise TypeError("multi_cached takes the name of the parameter that takes the ids: @multi_cached('ids')")
     given: Any = cls
-    if not (isinstance(given, type) and issubclass(given, KeyCache)):
+    if not (isinstance(given, type) and getattr(given, "_holds_results", False)):
         what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise TypeError(f"@multi_cached takes a KeyCache class, not {what}")
     if key is not None and not callable(key):

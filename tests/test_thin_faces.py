@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The only ones that send anything.
 SENDERS = {
     "Running._ask", "Running._reply", "Running._rest", "Running._emptied", "Running._first", "Running._iterate",
-    "BaseCache.clean", "Pipeline._send",
+    "Operations.clean", "Pipeline._send",
 }  # fmt: skip
 DRIVERS = {"drive", "adrive", "iterate"}
 TRIPS = {"ask", "one", "many", "look", "raw"}

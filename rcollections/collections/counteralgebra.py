@@ -17,6 +17,8 @@ __all__ = ["CounterAlgebra"]
 
 K = TypeVar("K")
 
+_WAYS = ("add", "sub", "or", "and")
+
 
 class CounterAlgebra(HashCache[K, int]):
     """The part of a counter that takes an operand. Operators give a plain ``Counter``. Not a type of its own."""
@@ -30,11 +32,17 @@ class CounterAlgebra(HashCache[K, int]):
         """The content as a plain dict."""
 
     def __eq__(self, other: object) -> bool:
+        return self.equals(other) if isinstance(other, Mapping) else NotImplemented
+
+    def equals(self, other: object) -> bool:
+        """Whether these are the counts: ``==`` under a name. Counts of 0 and missing fields are equal, as in Counter.
+
+        A mapping that is no Counter must have the same fields. Reads the counter as ``to_counter`` does.
+        """
+        other = self._operand(other, plain=True)
         if isinstance(other, (Counter, CounterAlgebra)):
             return self.to_counter() == _counter(other)
-        if isinstance(other, Mapping):
-            return bool(self.to_dict() == plain(other))
-        return NotImplemented
+        return isinstance(other, Mapping) and bool(self.to_dict() == plain(other))
 
     def __le__(self, other: Any) -> bool:
         return NotImplemented if _foreign(other) else self.to_counter() <= _counter(other)
@@ -81,27 +89,42 @@ class CounterAlgebra(HashCache[K, int]):
     # -- in place, on the server: afterwards only counts above 0 are left, as in Counter ----------
 
     def __iadd__(self, other: Any) -> Self:
-        return self._combine(other, "add")
+        return self._in_place(other, "add")
 
     def __isub__(self, other: Any) -> Self:
-        return self._combine(other, "sub")
+        return self._in_place(other, "sub")
 
     def __ior__(self, other: Any) -> Self:
-        return self._combine(other, "or")
+        return self._in_place(other, "or")
 
     def __iand__(self, other: Any) -> Self:
-        return self._combine(other, "and")
+        return self._in_place(other, "and")
 
-    def _combine(self, other: Any, name: str) -> Self:
-        """One atomic step as long as both counters have at most 5,000 fields; larger ones go page by page."""
+    def _in_place(self, other: Any, how: str) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented  # type: ignore[no-any-return]
-        t = self._bound()
-        if self._meets(other):
-            self._run(plans.combine_by(t, other._bound(), name))
-        else:
-            self._run(plans.combine(t, plans.words(t, plain(other), {}), name))
+        self.combine(other, how)
         return self
+
+    def combine(self, other: Any, how: str = "add") -> None:
+        """``c += other`` under a name; with ``how`` "sub", "or" and "and" the other in-place operators.
+
+        ``other`` is a counter or a mapping. Afterwards only counts above 0 are left. One atomic step as long as both
+        have at most 5,000 fields; larger ones go page by page.
+
+        >>> from rcollections import CounterCache
+        >>> stock = CounterCache("stock", data={"tea": 3, "milk": 1})
+        >>> stock.combine({"tea": 1, "milk": 1}, "sub")
+        >>> stock.to_dict()
+        {'tea': 2}
+        """
+        if how not in _WAYS:
+            raise ValueError(f"combine() takes how= as one of {', '.join(_WAYS)}, not {how!r}")
+        t, other = self._bound(), self._operand(other)
+        if self._meets(other):
+            self._run(plans.combine_by(t, other._bound(), how))
+        else:
+            self._run(plans.combine(t, plans.words(t, plain(other), {}), how))
 
     def _meets(self, other: object) -> TypeGuard[CounterAlgebra[Any]]:
         """Whether the server can combine the two counters."""

@@ -8,14 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from ..errors import ConfigError
+from ..handles.faces import other_face, register
 from ..missing import MISSING
 from ..plans.collections import counters as plans
 from ..plans.collections import fields as single
 from ..plans.collections import hashes
 from ..plans.op import More, called
-from ..values.count import Count, Origin, PendingSum
+from ..values.count import Count, Origin, PendingSum, missing_count
 from .counteralgebra import CounterAlgebra
-from .hashcache import plain
+from .hashcache import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..plans.op import Operation
     from ..plans.target import ReadAt, Signing, WriteAt
     from ..servers.connection import Connection
+    from .aio.countercache import AsyncCounterCache
     from .pipes import CounterPipe
 
     K = TypeVarWithDefault("K", default=Any)
@@ -62,6 +64,13 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
 
         def pipeline(self) -> Pipeline[CounterPipe[K]]: ...
 
+    @property
+    def aio(self) -> AsyncCounterCache[K]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.countercache import AsyncCounterCache  # with the first one: it brings asyncio
+
+        return other_face(self, CounterCache, AsyncCounterCache)
+
     @classmethod
     def _check_option(cls, name: str, value: Any) -> Any:
         if name == "serializer" and value is not None:
@@ -75,7 +84,7 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
         return hashes.replace(self._bound(), _counted(data).items())
 
     def _merge(self, data: object) -> None:
-        self._run(hashes.update(self._bound(), _counted(data).items()))
+        self._run(hashes.update(self._bound(), _counted(self._operand(data, plain=True)).items()))
 
     # -- one field -------------------------------------------------------------------------------
 
@@ -83,13 +92,14 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
         return self._run(plans.get(self._bound(), field, partial(self._absent, field)))
 
     def _absent(self, field: K) -> int | More[int]:
-        if type(self).__missing__ is CounterCache.__missing__:
+        handle = self._outside()
+        home = handle._home()
+        hook = type(home).__missing__
+        if hook is missing_count:
             return 0
-        return More(called(partial(self._outside().__missing__, field)))
+        return More(called(partial(handle._world.hook(hook, f"{type(self).__name__}.__missing__()"), home, field)))
 
-    def __missing__(self, field: K) -> int:
-        """What a missing field reads as: 0, which is not stored."""
-        return 0
+    __missing__ = missing_count
 
     def __setitem__(self, field: K, count: int) -> None:
         t = self._bound()
@@ -102,10 +112,11 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
         self._run(single.set_field(t, field, count))
 
     def __delitem__(self, field: K) -> None:
-        """Remove a field; as in Counter it is fine if it is missing."""
-        self.discard(field)
+        self.delete(field)
 
-    delete = __delitem__
+    def delete(self, field: K) -> None:
+        """Remove a field; as in Counter it is fine if it is missing: ``del c[field]`` under a name."""
+        self.discard(field)
 
     @overload
     def get(self, field: K) -> int | None: ...
@@ -168,7 +179,7 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
 
     def set_many(self, counts: Mapping[K, int]) -> None:
         """Make these the counts of several fields, whatever they were. Atomic up to 5,000 fields."""
-        self._run(hashes.update(self._bound(), _mapping(counts).items()))
+        self._run(hashes.update(self._bound(), mapping(self._operand(counts, plain=True)).items()))
 
     def update(self, iterable: Any = None, /, **counts: int) -> None:
         """Count the elements of an iterable, or add the counts of a mapping; one round trip.
@@ -184,7 +195,7 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
         self._count(iterable, counts, "sub")
 
     def _count(self, iterable: Any, more: Mapping[Any, int], sign: str) -> None:
-        t = self._bound()
+        t, iterable = self._bound(), self._operand(iterable, plain=bool(more))
         if not more and self._meets(iterable):
             self._run(plans.count_by(t, iterable._bound(), sign))
         else:
@@ -220,16 +231,14 @@ class CounterCache(CounterAlgebra[K], MutableMapping[K, int]):  # type: ignore[m
         return self._run(hashes.content(self._bound()))
 
 
-def _mapping(counts: Any) -> dict[Any, Any]:
-    found = plain(counts)
-    return found if isinstance(found, dict) else dict(found)
+register(CounterCache)
 
 
 def _counted(data: Any) -> Mapping[Any, Any]:
     """The counts that ``Counter(data)`` has."""
     if data is None:
         return {}
-    return _mapping(data) if isinstance(data, Mapping) else Counter(data)
+    return mapping(data) if isinstance(data, Mapping) else Counter(data)
 
 
 def _total(counts: dict[Any, int]) -> int:

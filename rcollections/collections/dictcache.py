@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..errors import CacheError
 from ..handles.edit import Edit
+from ..handles.faces import other_face, register
 from ..l1 import ABSENT
 from ..missing import MISSING
 from ..plans.collections import fields as plans
 from ..plans.collections import hashes, moving, mutating
 from ..plans.op import More, Trips, answered
-from .hashcache import HashCache, plain
+from .hashcache import HashCache, mapping, plain, writes_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import timedelta
-    from typing import Self
+    from typing import Self, TypeGuard
 
     from typing_extensions import TypeVar as TypeVarWithDefault
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..plans.collections.reader import Token
     from ..plans.effects import Plan
     from ..plans.op import Operation
+    from .aio.dictcache import AsyncDictCache
     from .pipes import DictPipe
 
     K = TypeVarWithDefault("K", default=Any)
@@ -63,8 +65,15 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
         def pipeline(self) -> Pipeline[DictPipe[K, V]]: ...
 
+    @property
+    def aio(self) -> AsyncDictCache[K, V]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.dictcache import AsyncDictCache  # with the first one: it brings asyncio
+
+        return other_face(self, DictCache, AsyncDictCache)
+
     def _replacement(self, data: object) -> Operation[None]:
-        return hashes.replace(self._bound(), _mapping(data).items())
+        return hashes.replace(self._bound(), mapping(data).items())
 
     def _merge(self, data: object) -> None:
         self.update(data)
@@ -91,11 +100,14 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
 
     def _made(self, field: K) -> Plan[V]:
         """The plan that makes a missing field, or KeyError."""
-        hook = getattr(type(self), "__missing__", None)
+        handle = self._outside()
+        home = handle._home()
+        hook = getattr(type(home), "__missing__", None)
         if hook is None:
             raise KeyError(field)
-        handle = self._outside()
-        return handle._field_loader(field, partial(hook, handle, field))
+        return handle._field_loader(
+            field, partial(handle._world.hook(hook, f"{type(self).__name__}.__missing__()"), home, field)
+        )
 
     def __setitem__(self, field: K, value: V) -> None:
         self._run(plans.set_field(self._bound(), field, value))
@@ -235,9 +247,8 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         """Several fields in one round trip: the fields that are there, or all if a ``default`` is given."""
 
         def build(found: dict[K, Any]) -> dict[K, Any]:
-            if default is MISSING:
-                return {field: value for field, value in found.items() if value is not MISSING}
-            return {field: default if value is MISSING else value for field, value in found.items()}
+            given = {field: default if value is MISSING else value for field, value in found.items()}
+            return {field: value for field, value in given.items() if value is not MISSING}
 
         return self._run(plans.get_many(self._bound(), fields, build))
 
@@ -254,7 +265,7 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         if ttl is None:
             self.update(values)
         else:
-            self._run(hashes.update(self._bound(), _mapping(values).items(), ttl))
+            self._run(hashes.update(self._bound(), mapping(self._operand(values, plain=True)).items(), ttl))
 
     def update(self, other: Any = (), /, **fields: Any) -> None:
         """Store all items of a mapping or of pairs, as dict does. One round trip, atomic up to 5,000 fields.
@@ -263,10 +274,11 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
         The server reads another DictCache of the same connection and serializer itself.
         """
         t = self._bound()
-        if isinstance(other, DictCache) and not fields and _writes_alike(self, other):
+        other = self._operand(other, plain=bool(fields))
+        if self._meets(other) and not fields:
             self._run(hashes.merge(t, other._bound()))
         else:
-            items = other if type(other) is dict and not fields else {**_mapping(other), **fields}
+            items = other if type(other) is dict and not fields else {**mapping(other), **fields}
             self._run(hashes.update(t, items.items()))
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
@@ -287,29 +299,22 @@ class DictCache(HashCache[K, V], MutableMapping[K, V]):  # type: ignore[misc]  #
     copy = to_dict
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return bool(self.to_dict() == plain(other))
+        return self.equals(other) if isinstance(other, Mapping) else NotImplemented
+
+    def equals(self, other: object) -> bool:
+        """Whether the content is that of a mapping: ``==`` under a name. Reads the dict as ``to_dict`` does."""
+        other = self._operand(other, plain=True)
+        return isinstance(other, Mapping) and bool(self.to_dict() == plain(other))
+
+    def _meets(self, other: object) -> TypeGuard[DictCache[Any, Any]]:
+        """Whether the server can store the fields of the other dict in this one as they are."""
+        return isinstance(other, DictCache) and writes_alike(self, other)
 
     def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return {**self.to_dict(), **plain(other)}
+        return {**self.to_dict(), **plain(other)} if isinstance(other, Mapping) else NotImplemented
 
     def __ror__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return {**plain(other), **self.to_dict()}
+        return {**plain(other), **self.to_dict()} if isinstance(other, Mapping) else NotImplemented
 
 
-def _mapping(other: Any) -> dict[Any, Any]:
-    """What ``dict(other)`` gives, with dict's own exceptions."""
-    found = plain(other)
-    return found if isinstance(found, dict) else dict(found)
-
-
-def _writes_alike(a: DictCache[Any, Any], b: DictCache[Any, Any]) -> bool:
-    """Whether the server can store the fields of one dict in the other as they are."""
-    if a._bound().connection is not b._bound().connection or a._bound().may_sign or b._bound().may_sign:
-        return False
-    return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)
+register(DictCache)

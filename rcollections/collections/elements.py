@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..handles.base import BaseCache
 from ..plans.collections.sets import of_set
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from ..plans.op import Operation
     from ..plans.target import Target
 
@@ -23,8 +23,8 @@ def about(t: Target, elem: object, name: str, ask: Callable[[Target, Any], Opera
     """The operation on this element; if it is a set on the server, its content is read first."""
     if isinstance(elem, set):
         return ask(t, frozenset(elem))
-    if isinstance(elem, BaseCache) and isinstance(elem, AbstractSet):
+    if isinstance(elem, BaseCache) and elem._is_set:
         other = elem._bound()
         same = other.connection is t.connection
-        return of_set(name, other, partial(ask, t)) if same else ask(t, frozenset(elem))
+        return of_set(name, other, partial(ask, t)) if same else ask(t, frozenset(cast("Iterable[Any]", elem)))
     return ask(t, elem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..handles.base import BaseCache
+from ..handles.operations import Operations
 from ..missing import MISSING
 from ..plans.collections import fields as single
 from ..plans.collections import hashes as plans
@@ -19,8 +19,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class HashCache(BaseCache, Generic[K, V]):
+class HashCache(Operations, Generic[K, V]):
     """A hash of the server that can be read. Not a type of its own."""
+
+    def _replace(self, data: object) -> None:
+        self._run(self._replacement(self._operand(data, plain=True)))
 
     def _iterate_items(self) -> Iterator[tuple[K, V]]:
         return self._iterate(plans.items(self._bound()))
@@ -124,3 +127,16 @@ def plain(other: Any) -> Any:
     if isinstance(other, HashCache):
         return dict(other._iterate_items())
     return dict(other) if isinstance(other, Mapping) else other
+
+
+def mapping(other: Any) -> dict[Any, Any]:
+    """What ``dict(other)`` gives, with dict's own exceptions."""
+    found = plain(other)
+    return found if isinstance(found, dict) else dict(found)
+
+
+def writes_alike(a: HashCache[Any, Any], b: HashCache[Any, Any]) -> bool:
+    """Whether the server can store the fields of one hash in the other as they are."""
+    if a._bound().connection is not b._bound().connection or a._bound().may_sign or b._bound().may_sign:
+        return False
+    return a.serialize == b.serialize and (a.serializer is b.serializer or a.serializer == b.serializer)

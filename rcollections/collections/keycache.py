@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from ..errors import CacheError, CacheMissError, ConfigError, KeyExistsError
 from ..handles.edit import Edit
+from ..handles.faces import other_face, register
 from ..missing import MISSING
 from ..plans.collections import keys, moving, mutating
 from ..plans.collections import strings as plans
@@ -14,7 +15,7 @@ from ..plans.collections.reader import ENTRY, Reader, Token
 from ..plans.guards import Refused
 from ..plans.naming import lease
 from ..plans.op import answered
-from .keymany import ManyValues
+from .keyblocks import ValueBlocks
 from .keyvalue import raw_default
 
 if TYPE_CHECKING:
@@ -26,12 +27,11 @@ if TYPE_CHECKING:
     from ..functions.aio import AsyncCachedFunction
     from ..functions.sync import CachedFunction
     from ..functions.wrap import Decorator
-    from ..functions.writing import Writing
     from ..handles.filling import Since
     from ..handles.pipeline import Pipeline
     from ..missing import Missing
     from ..plans.op import Operation
-    from ..servers.locking import Lock
+    from .aio.keycache import AsyncKeyCache
     from .pipes import KeyPipe
 
     V = TypeVarWithDefault("V", default=Any)
@@ -45,7 +45,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class KeyCache(ManyValues[V]):
+class KeyCache(ValueBlocks[V]):
     """One value under one key: any value that the codec carries, ``None``, False and "" included.
 
     A missing key reads as ``default`` (a class attribute or override: a value, or a function that
@@ -68,7 +68,15 @@ class KeyCache(ManyValues[V]):
 
         def pipeline(self) -> Pipeline[KeyPipe[V]]: ...
 
+    @property
+    def aio(self) -> AsyncKeyCache[V]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.keycache import AsyncKeyCache  # with the first one: it brings asyncio
+
+        return other_face(self, KeyCache, AsyncKeyCache)
+
     _open_mode = "value"
+    _holds_results = True  # a class for cached functions
     _signs = True
 
     @classmethod
@@ -147,6 +155,10 @@ class KeyCache(ManyValues[V]):
                 pass
         absent = self._default if default is MISSING else lambda: default
         return self._run(answered(plans.get(t, Reader(t, self._unreadable), absent), reply))
+
+    def equals(self, other: object) -> bool:
+        """Whether ``other`` is the value: ``==`` under a name. A missing key has the default. One round trip."""
+        return bool(self.get() == self._operand(other, plain=True))
 
     def peek(self, *, strict: bool = False) -> V:
         """The value, or CacheMissError. With ``strict`` bytes that cannot be read are a DecodeError."""
@@ -287,53 +299,5 @@ class KeyCache(ManyValues[V]):
         """
         return self._run(keys.clear_value(self._bound(), self._place(), if_value))
 
-    # -- around a change of the source -----------------------------------------------------------
 
-    def writing(self, *, settle: bool | None = None) -> Writing[V]:
-        """``with K(…).writing() as w:`` around a change of the source; ``w.put(value)`` stores the new value.
-
-        The value is dropped first, and while the block runs no caller can store an older value that it
-        computed. Without ``w.put``, or with an exception, nothing is stored. With ``settle`` (None: what the class
-        says) leaving the block takes until no process can serve the old value; see ``invalidate_tags``.
-
-        >>> from rcollections import KeyCache
-        >>> price = KeyCache("price", "tea", data=3)
-        >>> with price.writing() as w:
-        ...     # change the source here, commit, then
-        ...     w.put(4)
-        >>> price.data
-        4
-        """
-        from ..functions.writing import of_value
-
-        if not self.computed:
-            raise ConfigError(
-                f"{type(self).__name__}.writing() keeps other writers out by a lease, and with computed=False plain "
-                "writes do not look at it"
-            )
-        return of_value(type(self).__name__, self._bound(), self.ttl, settle=self.settle if settle is None else settle)
-
-    # -- excluding others ------------------------------------------------------------------------
-
-    def lock(self, lease: float | timedelta = 10, wait: float | timedelta | None = None) -> Lock:
-        """``with K(…).lock() as held:`` keeps all others out while the block runs: threads, tasks and processes.
-
-        The lock is a key of its own, and does not touch the value. ``lease``: seconds after which it is free again if
-        this process dies or stops; a living process renews it at a third of that. ``wait``: at most that many seconds
-        for a lock that another caller has, then CacheTimeout (0: at once; None: as long as it takes). Callers of one
-        process get it in the order in which they came. Not re-entrant. In asyncio: ``async with K(…).lock():``.
-
-        ``held.token`` is a number that grows with each owner; ``held.lost`` says whether the lock ran out while
-        the block still runs. If it was lost, the end of the block raises LockLost. If the server does not answer,
-        entering raises; under CACHES_DISABLE too, since a lock never pretends. Two round trips, one to enter and
-        one to leave.
-
-        >>> from rcollections import KeyCache
-        >>> with KeyCache("report", 7).lock(lease=5, wait=1) as held:
-        ...     held.token, held.lost
-        (1, False)
-        """
-        from ..servers.locking import Lock  # with the first lock
-
-        t = self._bound()
-        return Lock(type(self).__name__, str(t.key), t.connection, lease, wait)
+register(KeyCache)

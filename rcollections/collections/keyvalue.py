@@ -5,11 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from functools import total_ordering
 from types import FunctionType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..handles.operations import Operations
 from ..missing import MISSING
 from ..plans.collections.numbers import negative
 from .keybinding import KeyBinding
+
+if TYPE_CHECKING:
+    from ..handles.base import BaseCache
 
 __all__ = ["KeyValue", "raw_default"]
 
@@ -17,7 +21,7 @@ V = TypeVar("V")
 
 
 @total_ordering
-class KeyValue(KeyBinding, Generic[V]):
+class KeyValue(KeyBinding, Operations, Generic[V]):
     """The part of a ``KeyCache`` that is used like its value. Not a type of its own."""
 
     __hash__ = None  # type: ignore[assignment]
@@ -72,8 +76,9 @@ def _value(other: object) -> object:
     return other.data if isinstance(other, KeyValue) else other
 
 
-def raw_default(cache: KeyValue[Any]) -> Any:
+def raw_default(cache: BaseCache) -> Any:
     """``default`` as it was written: a function in a class body must not become a method of the handle."""
+    cache = cache._home()
     if "default" in cache.__dict__:
         return cache.__dict__["default"]
     found = next(base.__dict__["default"] for base in type(cache).__mro__ if "default" in base.__dict__)

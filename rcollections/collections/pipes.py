@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
-    from ..handles.pipeline import Pending, Pipeline
+    from ..handles.pipeline import Collected, Pending
     from ..plans.collections.reader import Token
 
 __all__ = ["CounterPipe", "DictPipe", "KeyPipe", "Pipe", "Piped", "SetPipe", "SortedSetPipe"]
@@ -29,7 +29,7 @@ H_co = TypeVar("H_co", covariant=True)
 class Piped(Protocol[H_co]):
     """A collection, by what its pipeline gives."""
 
-    def pipeline(self) -> Pipeline[H_co]: ...
+    def pipeline(self) -> Collected[H_co]: ...
 
 
 class Pipe(Protocol):

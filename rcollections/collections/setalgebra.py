@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..handles.base import BaseCache
+from ..handles.operations import Operations
 from ..plans.collections import setalgebra as plans
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class SetAlgebra(BaseCache, AbstractSet[T]):
+class SetAlgebra(Operations, AbstractSet[T]):
     """The part of a set that takes operands. Not a type of its own."""
+
+    _is_set = True
 
     # -- operands --------------------------------------------------------------------------------
 
@@ -29,13 +31,12 @@ class SetAlgebra(BaseCache, AbstractSet[T]):
             return False
         return self._bound().connection is other._bound().connection
 
-    def _split(self, others: Iterable[Any]) -> tuple[list[str], list[Iterable[Any]]]:
+    def _split(self, others: list[Any]) -> tuple[list[str], list[Iterable[Any]]]:
         """The operands that are on the same server, as keys, and the other operands."""
-        others = list(others)
         keys = [other._bound().key for other in others if self._meets(other)]
         return keys, [other for other in others if not self._meets(other)]
 
-    def _operands(self, others: Iterable[Any]) -> tuple[list[str], list[set[Any]]]:
+    def _operands(self, others: list[Any]) -> tuple[list[str], list[set[Any]]]:
         keys, rest = self._split(others)
         return keys, [self._plain(other) for other in rest]
 
@@ -47,62 +48,67 @@ class SetAlgebra(BaseCache, AbstractSet[T]):
 
     def union(self, *others: Iterable[S]) -> set[T | S]:
         """The elements of this set and of all others."""
-        return self._run(plans.union(self._bound(), *self._operands(others)))
+        return self._run(plans.union(self._bound(), *self._operands(self._each(others))))
 
     def intersection(self, *others: Iterable[Any]) -> set[T]:
         """The elements of this set that all others have too."""
-        return self._run(plans.intersection(self._bound(), *self._operands(others)))
+        return self._run(plans.intersection(self._bound(), *self._operands(self._each(others))))
 
     def difference(self, *others: Iterable[Any]) -> set[T]:
         """The elements of this set that no other has."""
-        return self._run(plans.difference(self._bound(), *self._operands(others)))
+        return self._run(plans.difference(self._bound(), *self._operands(self._each(others))))
 
     def symmetric_difference(self, other: Iterable[S]) -> set[T | S]:
         """The elements that are in one of the two sets only."""
-        return self._run(plans.symmetric_difference(self._bound(), *self._operands((other,))))
+        return self._run(plans.symmetric_difference(self._bound(), *self._operands(self._each((other,)))))
 
     # -- algebra that changes this set: atomic, on the server --------------------------------------
 
     def update(self, *others: Iterable[T]) -> None:
         """Add the elements of all others. Atomic; one round trip unless over 5,000 plain elements are sent."""
-        self._run(plans.union_update(self._bound(), *self._split(others)))
+        self._run(plans.union_update(self._bound(), *self._split(self._each(others))))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
         """Keep the elements that all others have too. Atomic."""
-        self._run(plans.intersection_update(self._bound(), *self._split(others)))
+        self._run(plans.intersection_update(self._bound(), *self._split(self._each(others))))
 
     def difference_update(self, *others: Iterable[Any]) -> None:
         """Remove the elements that any other has. Atomic."""
-        self._run(plans.difference_update(self._bound(), *self._split(others)))
+        self._run(plans.difference_update(self._bound(), *self._split(self._each(others))))
 
     def symmetric_difference_update(self, other: Iterable[T]) -> None:
         """Keep the elements that are in one of the two sets only. Atomic."""
-        self._run(plans.symmetric_difference_update(self._bound(), *self._split((other,))))
+        self._run(plans.symmetric_difference_update(self._bound(), *self._split(self._each((other,)))))
 
     # -- comparing: by the sizes of both sets and of their intersection ----------------------------
 
     def issubset(self, other: Iterable[Any]) -> bool:
         """Whether all elements are in ``other``."""
-        return self._compare(other, lambda mine, _, common: mine == common)
+        return self._compare(self._operand(other), lambda mine, _, common: mine == common)
 
     def issuperset(self, other: Iterable[Any]) -> bool:
         """Whether all elements of ``other`` are in this set."""
-        return self._compare(other, lambda _, theirs, common: theirs == common)
+        return self._compare(self._operand(other), lambda _, theirs, common: theirs == common)
 
     def isdisjoint(self, other: Iterable[Any]) -> bool:
         """Whether no element is in both sets."""
-        return self._compare(other, lambda _mine, _theirs, common: common == 0)
+        return self._compare(self._operand(other), lambda _mine, _theirs, common: common == 0)
 
-    def _compare(self, other: Iterable[Any], judge: Callable[[int, int, int], bool]) -> bool:
+    def _compare(self, other: Any, judge: Callable[[int, int, int], bool]) -> bool:
         t = self._bound()
         if self._meets(other):
             return self._run(plans.compare(t, other._bound().key, judge))
         return self._run(plans.compare_plain(t, self._plain(other), judge))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, AbstractSet):
-            return NotImplemented
+    def equals(self, other: object) -> bool:
+        """Whether ``other`` is a set of the same elements: ``==`` under a name."""
+        other = self._operand(other)
+        if not isinstance(other, (AbstractSet, SetAlgebra)):
+            return False
         return self._compare(other, lambda mine, theirs, common: mine == theirs == common)
+
+    def __eq__(self, other: object) -> bool:
+        return self.equals(other) if isinstance(other, AbstractSet) else NotImplemented
 
     def __le__(self, other: AbstractSet[Any]) -> bool:
         return self.issubset(other) if isinstance(other, AbstractSet) else NotImplemented

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableSet
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..handles.faces import other_face, register
 from ..plans.collections import setalgebra as algebra
 from ..plans.collections import sets as plans
 from ..plans.collections.lookups import known
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import Read, Write
+    from .aio.setcache import AsyncSetCache
     from .pipes import SetPipe
 
     T = TypeVarWithDefault("T", default=Any)
@@ -59,6 +61,13 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
         def pipeline(self) -> Pipeline[SetPipe[T]]: ...
 
     _asks = 3, b"SISMEMBER"
+
+    @property
+    def aio(self) -> AsyncSetCache[T]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.setcache import AsyncSetCache  # with the first one: it brings asyncio
+
+        return other_face(self, SetCache, AsyncSetCache)
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()
@@ -182,3 +191,6 @@ class SetCache(SetAlgebra[T], MutableSet[T]):  # type: ignore[misc]  # clear() t
     @classmethod
     def _from_iterable(cls, elems: Iterable[S]) -> set[S]:
         return set(elems)
+
+
+register(SetCache)

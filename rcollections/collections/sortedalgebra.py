@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..handles.base import BaseCache
+from ..handles.operations import Operations
 from ..plans.collections import sortedalgebra as plans
 from ..plans.collections.sortedsets import encoded, encoded_known
 
@@ -21,7 +22,7 @@ __all__ = ["SortedAlgebra", "pairs_of"]
 T = TypeVar("T")
 
 
-class SortedAlgebra(BaseCache, Generic[T]):
+class SortedAlgebra(Operations, Generic[T]):
     """The part of a sorted set that takes operands. Not a type of its own.
 
     Operands are SortedSetCaches, mappings or pairs, and sets, whose elements have the score 1.
@@ -29,42 +30,40 @@ class SortedAlgebra(BaseCache, Generic[T]):
 
     def union(self, *others: Any, aggregate: str = "sum") -> dict[Any, float]:
         """The elements of this and all other sets; ``aggregate`` (sum, min, max) joins several scores of an element."""
-        return self._run(plans.union(self._bound(), *self._operands(others, aggregate), aggregate))
+        return self._run(plans.union(self._bound(), *self._operands(self._each(others), aggregate), aggregate))
 
     def intersection(self, *others: Any, aggregate: str = "sum") -> dict[T, float]:
         """The elements that all sets have, with the sum, minimum or maximum of their scores."""
         return self._run(
-            plans.intersection(self._bound(), *self._operands(others, aggregate, encoded_known), aggregate)
+            plans.intersection(self._bound(), *self._operands(self._each(others), aggregate, encoded_known), aggregate)
         )
 
     def difference(self, *others: Any) -> dict[T, float]:
         """The elements of this set that no other has, with their scores."""
-        return self._run(plans.difference(self._bound(), *self._operands(others, "sum", encoded_known)))
+        return self._run(plans.difference(self._bound(), *self._operands(self._each(others), "sum", encoded_known)))
 
     def union_update(self, *others: Any, aggregate: str = "sum") -> None:
         """Add the elements of all others, with the sum, minimum or maximum of the scores. Atomic."""
-        self._run(plans.union_update(self._bound(), *self._operands(others, aggregate), aggregate))
+        self._run(plans.union_update(self._bound(), *self._operands(self._each(others), aggregate), aggregate))
 
     def intersection_update(self, *others: Any, aggregate: str = "sum") -> None:
         """Keep the elements that all others have, with the sum, minimum or maximum of the scores. Atomic."""
-        own = self._operands(others, aggregate, encoded_known)
+        own = self._operands(self._each(others), aggregate, encoded_known)
         self._run(plans.intersection_update(self._bound(), *own, aggregate))
 
     def difference_update(self, *others: Any) -> None:
         """Remove the elements that any other has. Atomic."""
-        self._run(plans.difference_update(self._bound(), *self._operands(others, "sum", encoded_known)))
+        self._run(plans.difference_update(self._bound(), *self._operands(self._each(others), "sum", encoded_known)))
 
     def _meets(self, other: object) -> TypeGuard[BaseCache]:
         """Whether the server can combine the two sets: one connection, members written alike."""
-        if not isinstance(other, SortedAlgebra) and not (
-            isinstance(other, BaseCache) and isinstance(other, AbstractSet)
-        ):
+        if not isinstance(other, SortedAlgebra) and not (isinstance(other, BaseCache) and other._is_set):
             return False
         return self.serialize == other.serialize and self._bound().connection is other._bound().connection
 
     def _operands(
         self,
-        others: Iterable[Any],
+        others: list[Any],
         aggregate: str,
         read: Callable[[Target, Iterable[Any]], dict[bytes, float]] = encoded,
     ) -> tuple[list[str], list[dict[bytes, float]]]:

@@ -7,6 +7,7 @@ from math import inf
 from operator import index
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from ..handles.faces import other_face, register
 from ..missing import MISSING
 from ..plans.collections import ranks, scoreranges
 from ..plans.collections import sortedalgebra as algebra
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..handles.pipeline import Pipeline
     from ..plans.op import Operation
     from ..plans.target import Read, Write
+    from .aio.sortedsetcache import AsyncSortedSetCache
     from .pipes import SortedSetPipe
 
     T = TypeVarWithDefault("T", default=Any)
@@ -57,6 +59,13 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     if TYPE_CHECKING:
 
         def pipeline(self) -> Pipeline[SortedSetPipe[T]]: ...
+
+    @property
+    def aio(self) -> AsyncSortedSetCache[T]:
+        """This handle in asyncio: the same key and options, every method awaited. ``handle.sync`` is the way back."""
+        from .aio.sortedsetcache import AsyncSortedSetCache  # with the first one: it brings asyncio
+
+        return other_face(self, SortedSetCache, AsyncSortedSetCache)
 
     def _elements(self) -> tuple[Write, Read]:
         return self._raw_elements()
@@ -246,6 +255,10 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     def __reversed__(self) -> Iterator[tuple[T, float]]:
         return self._iterate(plans.items(self._bound(), reverse=True))
 
+    def items(self, *, reverse: bool = False) -> Iterator[tuple[T, float]]:
+        """All pairs, lowest first, with ``reverse`` highest first: iterating and ``reversed()`` under a name."""
+        return self._iterate(plans.items(self._bound(), reverse=reverse))
+
     def elements(self) -> Iterator[T]:
         """The elements alone, lowest score first."""
         return self._iterate(plans.elements(self._bound()))
@@ -257,11 +270,14 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
     copy = to_dict
 
     def __eq__(self, other: object) -> bool:
+        return self.equals(other) if isinstance(other, (SortedSetCache, Mapping)) else NotImplemented
+
+    def equals(self, other: object) -> bool:
+        """Whether these are the elements and scores of a mapping or sorted set: ``==`` under a name."""
+        other = self._operand(other, plain=True)
         if isinstance(other, SortedSetCache):
-            return dict(self) == dict(other)
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return self._run(algebra.equal(self._bound(), other))
+            other = other.to_dict()
+        return isinstance(other, Mapping) and self._run(algebra.equal(self._bound(), other))
 
     # -- many elements ---------------------------------------------------------------------------
 
@@ -271,7 +287,7 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
         Atomic and one round trip up to 5,000. More are sent in steps of 2,500: not atomic, stored
         elements stay if a later step fails.
         """
-        return self._run(plans.add_many(self._bound(), pairs_of(data)))
+        return self._run(plans.add_many(self._bound(), pairs_of(self._operand(data, plain=True))))
 
     def update(self, data: Mapping[T, float] | Iterable[tuple[T, float]]) -> None:
         """Store several elements, as ``add_many`` does, without counting the new ones."""
@@ -292,6 +308,9 @@ class SortedSetCache(SortedAlgebra[T], Generic[T]):
         """Remove several elements; gives how many were there."""
         t = self._bound()
         return self._run(plans.remove(t, "remove", known(t, elems), int))
+
+
+register(SortedSetCache)
 
 
 def _absent(elem: Any) -> Callable[[], Any]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..plans.target import Target
     from ..servers.connection import Connection
 
-__all__ = ["Writing", "WritingBlock", "of_value"]
+__all__ = ["Writing", "WritingBlock", "job_of_value", "of_value"]
 
 R = TypeVar("R")
 
@@ -100,10 +100,14 @@ class Writing(WritingBlock[R]):
         drive(self._end(error), self._connection)
 
 
-def of_value(name: str, t: Target, ttl: float | timedelta, *, settle: bool) -> Writing[Any]:
-    """The block around a change of the source of one value, of the class with this name."""
+def job_of_value(name: str, t: Target, ttl: float | timedelta) -> Job[Any]:
+    """The job whose value is that of a ``KeyCache``, of the class with this name."""
     connection = t.connection
     recipe = Recipe(name, t, connection.flights, connection.breaker, ttl=ttl, namespace=connection.namespace)
     tags = () if t.place is None else t.place.tags
-    job: Job[Any] = Job(recipe, str(t.key), tags, lambda: None)
-    return Writing(job, connection, settle=settle)
+    return Job(recipe, str(t.key), tags, lambda: None)
+
+
+def of_value(name: str, t: Target, ttl: float | timedelta, *, settle: bool) -> Writing[Any]:
+    """The block around a change of the source of one value, of the class with this name."""
+    return Writing(job_of_value(name, t, ttl), t.connection, settle=settle)

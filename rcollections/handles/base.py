@@ -1,7 +1,9 @@
-"""``BaseCache``: what the five types share. A handle is a key and options; the content is on the server."""
+"""``BaseCache``: what all types share, in both worlds. A handle is a key and options; the content is on the server."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigError
@@ -10,17 +12,12 @@ from ..l1 import users
 from ..missing import MISSING
 from ..observe import collector, events
 from ..observe.names import name_of
-from ..plans.collections import keys as plans
-from ..plans.naming import guard, lease
 from ..plans.parts import complete, join
-from ..servers import registry
-from ..servers.drivers.sync import drive
 from .binding import Binding
 from .filling import Fillable
+from .held import Nearby
 from .options import OPTIONS, check, near_miss
-from .pipeline import Pipeline
 from .prefixes import tell_shared
-from .running import Running
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,7 +32,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class BaseCache(Fillable, Binding, Running):
+class BaseCache(Fillable, Binding, Nearby):
     """A handle on one key of the server: the key, and the options of its class.
 
     ``Type(*parts, data=MISSING, **overrides)``: the key is ``prefix`` and the parts joined with dots
@@ -64,13 +61,14 @@ class BaseCache(Fillable, Binding, Running):
     on_error: str = "raise"
     settle: bool = False
 
+    _is_set = False  # whether a set operation can take this collection as an operand
     _signs = False  # whether this type has values that can be signed
 
     def __init__(self, *parts: object, data: object = MISSING, **overrides: object) -> None:
         self._set(overrides)
         self._own_key = join(type(self).__name__, self.prefix, parts)
         if data is not MISSING:
-            self._replace(data)
+            self._store_at_once(data)
 
     def _set(self, overrides: dict[str, object]) -> None:
         for name, value in overrides.items():
@@ -103,6 +101,8 @@ class BaseCache(Fillable, Binding, Running):
                 meant = near_miss(name)
                 if meant:
                     raise ConfigError(f"{cls.__name__}.{name}: there is no such class attribute; is {meant!r} meant?")
+        if iscoroutinefunction(cls.__dict__.get("normalize")):
+            raise ConfigError(f"{cls.__name__}.normalize is called while a reply is read: write a def, no async def")
         if cls.signed and cls.serialize is False:
             raise ConfigError(f"{cls.__name__}: serialize=False is plain text, which signed=True cannot be")
 
@@ -173,17 +173,11 @@ class BaseCache(Fillable, Binding, Running):
     def _replacement(self, data: object) -> Operation[None]:  # noqa: ARG002 - the types override it
         raise TypeError(f"{type(self).__name__} is no type of its own: use one of the five")
 
-    def _merge(self, data: object) -> None:  # noqa: ARG002 - the types override it that have elements
-        raise TypeError(f"{type(self).__name__} holds one value: there is nothing to merge")
+    @abstractmethod
+    def _store_at_once(self, data: object) -> None:
+        """Make ``data`` the content, for ``data=`` of the constructor."""
 
-    # -- operations of every type ----------------------------------------------------------------
-
-    @classmethod
-    def create(cls, *parts: object, data: object = MISSING, **overrides: object) -> Self:
-        """The same as calling the class, under the name that the Async classes have too (awaited there)."""
-        if data is MISSING:  # a class with an __init__ of its own need not know data
-            return cls(*parts, **overrides)
-        return cls(*parts, data=data, **overrides)
+    # -- of every type ---------------------------------------------------------------------------
 
     @classmethod
     def at(cls, key: str, **overrides: object) -> Self:
@@ -202,100 +196,6 @@ class BaseCache(Fillable, Binding, Running):
         new._set(overrides)
         new._own_key = complete(cls.__name__, key)
         return new
-
-    def exists(self, ttl: float | None = None) -> bool:
-        """Whether the key is on the server; with ``ttl``, whether it stays for more than that many seconds.
-
-        One round trip. ``has`` is another name of it.
-        """
-        t = self._bound()
-        return self._run(plans.exists(t) if ttl is None else plans.lives_longer(t, ttl))
-
-    has = exists
-
-    def clear(self) -> bool:
-        """Remove this key with all its content; True if there was some. One round trip.
-
-        Content that was invalidated by a tag counts as none. A computation that runs now will not be stored.
-        """
-        t = self._bound()
-        space = t.connection.namespace
-        return self._run(plans.clear(t, guard(space, t.key), lease(space, t.key)))
-
-    def expires_in(self) -> float | None:
-        """The seconds that the key stays: ``inf`` for ever, None if there is no key. One round trip.
-
-        >>> from rcollections import SetCache
-        >>> SetCache("online", ttl=60, data={"ann"}).expires_in() <= 60
-        True
-        """
-        return self._run(plans.expires_in(self._bound()))
-
-    def expire(self, seconds: float | timedelta) -> bool:
-        """Let the key live that long from now; 0 for ever. False if there is no key. One round trip."""
-        return self._run(plans.expire(self._bound(), seconds))
-
-    def touch(self) -> bool:
-        """Let the class's ttl begin anew. False if there is no key. One round trip."""
-        return self._run(plans.touch(self._bound()))
-
-    def renew(self, ttl: float | timedelta | None = None) -> bool:
-        """Lengthen the life of the key to ``ttl`` seconds (default: the class's), never shorten it.
-
-        True if it was lengthened, False if it lives longer already or is missing. One round trip.
-        """
-        return self._run(plans.renew(self._bound(), ttl))
-
-    def copy_to(self, *parts: object) -> Self:
-        """Copy the content to another key of this class, on the server; gives the handle of the copy.
-
-        The copy replaces the content of the other key, an empty source leaves nothing there; the class's ttl
-        begins anew.
-        Atomic, one round trip, O(n) on the server.
-
-        >>> from rcollections import SetCache
-        >>> old = SetCache("week", 46, data={"ann", "bob"})
-        >>> new = old.copy_to("week", 47)
-        >>> sorted(new), new.key
-        (['ann', 'bob'], 'week.47')
-        """
-        new = self._like(join(type(self).__name__, self.prefix, parts))
-        if new._own_key != self._own_key:
-            self._copy_onto(new)
-        return new
-
-    def _copy_onto(self, new: Self) -> None:
-        self._run(plans.copy(self._bound(), new._bound().key))
-
-    @classmethod
-    def clean(cls) -> int:
-        """Remove every key under the class's prefix, in batches; gives how many were removed.
-
-        ValueError for a class without prefix, which would mean all keys of the database. Not atomic; it
-        scans all keys of the database, O(keys), in steps that do not block the server.
-        """
-        if not cls.prefix:
-            raise ValueError(f"{cls.__name__}.clean() needs a prefix: without one it would remove everybody's keys")
-        connection = registry.connection(cls.connection_name)
-        return drive(plans.clean(connection.namespace, cls.prefix), connection)
-
-    def pipeline(self) -> Pipeline[Any]:
-        """Collect calls and send them together on exit of the block: one round trip, in MULTI.
-
-        ``with d.pipeline() as p:`` gives a handle like ``d`` whose calls are kept; ``p(other)`` is
-        the same for another collection of the same connection. Reads give a pending result, whose
-        ``value`` is there after the block; ``p.results`` lists all. An exception inside sends nothing.
-
-        >>> from rcollections import DictCache, SetCache
-        >>> cart, owners = DictCache("cart", 7), SetCache("owners")
-        >>> with cart.pipeline() as p:
-        ...     p["apples"] = 3
-        ...     _ = p(owners).add("ann")
-        ...     apples = p["apples"]
-        >>> p.results[1:], apples.value
-        ([True, 3], 3)
-        """
-        return Pipeline(self)
 
     @classmethod
     def stats(cls, operation: str = "") -> collector.Stats:

@@ -92,7 +92,7 @@ class Binding(Handle):
         return encode_raw, self._normalized(decode_raw)
 
     def _normalized(self, load: Callable[..., Any]) -> Callable[..., Any]:
-        hook = getattr(self, "normalize", None)
+        hook = getattr(self._home(), "normalize", None)
         if hook is None:
             return load
         return lambda *read: hook(load(*read))

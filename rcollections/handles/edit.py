@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..plans.collections.reader import Token
     from ..plans.op import Op
-    from .handle import Handle
+    from .running import Running
 
 __all__ = ["Edit"]
 
@@ -24,7 +24,7 @@ class Edit(Generic[V]):
 
     def __init__(
         self,
-        handle: Handle,
+        handle: Running,
         read: Op[tuple[V, Token]],
         write: Callable[[V, Token], Op[bool]],
         dumps: Callable[[V], bytes],

@@ -1,14 +1,14 @@
-"""``since``, ``fill`` and ``load``: with them a collection never has older data than its source."""
+"""What ``since``, ``fill`` and ``load`` need: with them a collection never has older data than its source."""
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..plans.collections import fields, loads
 from ..plans.collections.loads import Load, Since
-from ..plans.guards import Guarded, Refused
+from ..plans.guards import Guarded
 from ..plans.naming import channel, guard, lease, tag
-from ..plans.op import Trips
 from ..plans.tags import tag_ms
 from ..plans.target import milliseconds
 from .handle import Handle
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ..plans.effects import Plan
+    from ..plans.flights import Flights
     from ..plans.op import Operation
     from ..servers.connection import Connection
 
-__all__ = ["Fillable", "Since"]
+__all__ = ["Fillable", "Since", "Threads"]
 
 
 class Loading(Protocol):
@@ -31,6 +32,27 @@ class Loading(Protocol):
         """The content, from the source."""
 
 
+class Threads:
+    """What a filling does in its own way on threads, and otherwise in an event loop."""
+
+    def flights(self, connection: Connection) -> Flights:
+        """The flights of the callers that may wait for each other."""
+        return connection.flights
+
+    def hook(self, fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """A function of the user's class, before it is called: on a thread nobody can await it."""
+        if iscoroutinefunction(fn):
+            raise TypeError(
+                f"{name} is an async def, which a call on a thread cannot await: use the async face, which .aio of a "
+                "handle gives, or make it a def"
+            )
+        return fn
+
+    def answered(self, answer: Any, then: Callable[[Any], Any]) -> Any:
+        """``then`` of what a function of the user gave."""
+        return then(answer)
+
+
 class Fillable(Handle):
     """The part of a collection that knows about its source. Not a type of its own."""
 
@@ -38,42 +60,7 @@ class Fillable(Handle):
     _since: bytes = b""
     _loads_itself = False
     _open_mode = "open"
-
-    def since(self) -> Since:
-        """A token of this moment, to be taken before a slow read of the source: see ``fill``. One round trip."""
-        t = self._bound()
-        key = self._guarded_key(t.connection, str(t.key))
-        return Since(
-            str(key), self._run(Trips("since", loads.mark(key, lease(t.connection.namespace, key), self._open_mode)))
-        )
-
-    def fill(self, data: object, *, since: Since, merge: bool = False) -> bool:
-        """Make ``data`` the content, unless it is out of date; with ``merge`` add it to the content.
-
-        ``since`` is what ``since()`` gave before the source was read. Nothing is stored, and the answer is
-        False, if one of the class's tags was invalidated since then, and also, with or without tags, if this
-        key was cleared or filled. A class with tags or ``load`` notices too that the key expired or was replaced
-        as a whole. No class notices single writes: ``docs/tags.md`` has the table.
-
-        >>> from rcollections import SetCache, invalidate_tags
-        >>> class Members(SetCache[str]):
-        ...     tags = ("members",)
-        >>> m = Members("club")
-        >>> before = m.since()
-        >>> invalidate_tags("members")
-        >>> m.fill({"read", "before"}, since=before)
-        False
-        """
-        handle = self._fenced(since)
-        try:
-            handle._merge(data) if merge else handle._replace(data)
-        except Refused:
-            return False
-        return True
-
-    def _replace(self, data: object) -> None:
-        """Make ``data`` the whole content."""
-        self._run(self._replacement(data))
+    _world = Threads()
 
     def _fenced(self, since: Since) -> Self:
         """Another handle of this key, whose writes are refused if ``since`` is out of date."""
@@ -103,13 +90,18 @@ class Fillable(Handle):
         t = self._bound()
         key, name = self._guarded_key(t.connection, str(t.key)), f"{type(self).__name__}.load()"
 
-        def make(seen: bytes) -> tuple[object, Operation[None]]:
-            content = cast("Loading", self).load()
-            return content, self._marked(seen)._replacement(() if content is None else content)
+        load = self._world.hook(cast("Loading", self._home()).load, name)
+
+        def make(seen: bytes) -> Any:
+            def stored(content: object) -> tuple[object, Operation[None]]:
+                return content, self._marked(seen)._replacement(() if content is None else content)
+
+            return self._world.answered(load(), stored)
 
         namespace = t.connection.namespace
         beside = lease(namespace, key), channel(namespace, key)
-        return loads.fill(Load(name, key, *beside, t.connection.flights, make, sharing=t.connection.codec.shared()))
+        flights = self._world.flights(t.connection)
+        return loads.fill(Load(name, key, *beside, flights, make, sharing=t.connection.codec.shared()))
 
     def _field_loader(self, field: object, compute: Callable[[], Any]) -> Plan[Any]:
         """Make one field by ``__missing__``, under a lease of its own; the value that is stored first counts."""
@@ -120,12 +112,14 @@ class Fillable(Handle):
         own = f"{lease(t.connection.namespace, key)}:{blake2b(t.encode(field), digest_size=8).hexdigest()}"
         name = f"{type(self).__name__}.__missing__()"
 
-        def make(seen: bytes) -> tuple[object, Operation[Any]]:
-            value = compute()
-            return value, fields.setdefault(self._marked(seen)._bound(), field, value)
+        def make(seen: bytes) -> Any:
+            def stored(value: object) -> tuple[object, Operation[Any]]:
+                return value, fields.setdefault(self._marked(seen)._bound(), field, value)
+
+            return self._world.answered(compute(), stored)
 
         def load() -> Plan[Any]:
-            flights, told = t.connection.flights, channel(t.connection.namespace, own)
+            flights, told = self._world.flights(t.connection), channel(t.connection.namespace, own)
             about: dict[str, Any] = {"field": t.encode(field), "sharing": t.connection.codec.shared()}
             return loads.fill(Load(name, key, own, told, flights, make, **about))
 

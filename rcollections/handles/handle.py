@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..plans.op import UNSENT
 from ..wire.packing import PART, head
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..servers.connection import Connection
 
 __all__ = ["Handle"]
-
-T = TypeVar("T")
 
 
 class Handle:
@@ -52,9 +50,9 @@ class Handle:
     def _like(self, own_key: str) -> Self:
         """Another handle of this class and these options."""
 
-    @abstractmethod
-    def _run(self, op: Operation[T]) -> T:
-        """Carry out one operation."""
+    def _home(self) -> Any:
+        """The handle that functions of the user's class get: of the class in which the user wrote them."""
+        return self
 
     def _ask(self, t: Target, data: bytes | None, put: Put | None = None) -> Any:  # noqa: ARG002
         """The quick try of a step that is packed already; UNSENT: the operation goes its usual way."""
@@ -81,7 +79,3 @@ class Handle:
     @abstractmethod
     def _replacement(self, data: object) -> Operation[None]:
         """The operation that makes ``data`` the whole content."""
-
-    @abstractmethod
-    def _merge(self, data: object) -> None:
-        """Add ``data`` to the content."""

@@ -9,104 +9,30 @@ from ..errors import CacheError
 from ..observe import events
 from ..observe.names import name_of
 from ..plans.admission import admission
-from ..plans.effects import Command
 from ..plans.emptied import emptied, is_failure
 from ..plans.multi import Outcome, together
 from ..plans.op import UNSENT, Op, Ready, Trips, several
-from ..plans.target import as_is
 from ..servers.drivers.sync import drive
 from .handle import Handle
+from .pending import Done, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
+    from ..plans.effects import Plan
     from ..plans.op import Operation
 
-__all__ = ["Pending", "Pipeline"]
+__all__ = ["Collected", "Pending", "Pipeline"]
 
 C = TypeVar("C", covariant=True)
 T = TypeVar("T")
 
-
-class Pending(Generic[T]):
-    """A result that is not there yet: ``value`` gives it after the pipeline's block, or raises its error."""
-
-    __slots__ = ("_op", "_outcome")
-
-    def __init__(self, op: Op[Any]) -> None:
-        self._op = op
-        self._outcome: Outcome | None = None
-
-    @property
-    def value(self) -> T:
-        """The result of the call, as it would have been outside; CacheError before the pipeline was sent."""
-        if self._outcome is None:
-            raise CacheError("this result is pending: it is there when the pipeline's block has ended")
-        if isinstance(self._outcome.value, Exception):
-            raise self._outcome.value
-        return self._outcome.value  # type: ignore[no-any-return]
-
-    def settle(self, outcome: Outcome) -> None:
-        """Take the outcome of this operation."""
-        self._outcome = outcome
-
-    def report(self, op: Op[Any], handle: Handle) -> None:
-        """Tell observers of this operation; the time is the pipeline's."""
-        outcome = self._outcome
-        if outcome is None:
-            return
-
-        def run(event: events.Event) -> None:
-            events.count(event, outcome.tally)
-            if isinstance(outcome.value, Exception):
-                event.error = outcome.value
-            if outcome.more:
-                events.watched(name, outcome.more, key, lambda _: None)
-
-        name, key = name_of(type(handle)), str(handle._bound().key)
-        events.watched(name, op.name, key, run)
-
-    @property
-    def outcome(self) -> Any:
-        """The result, or the exception that stands for it."""
-        return None if self._outcome is None else self._outcome.value
-
-    def __repr__(self) -> str:
-        return f"<{'pending' if self._outcome is None else 'sent'} {self._op.name}>"
-
-    def __bool__(self) -> bool:
-        raise TypeError(f"the result of {self._op.name} is pending: use its .value after the block")
-
-    def becomes(self, op: Op[Any]) -> None:
-        """Let this result stand for another operation, which takes the place of the kept one."""
-        self._op = op
-
-    def __iadd__(self, by: Any) -> Any:  # type: ignore[misc]
-        return self._refuse() if self._op.plus is None else self._op.plus(self, by)
-
-    def __isub__(self, by: Any) -> Any:  # type: ignore[misc]
-        return self._refuse() if self._op.plus is None else self._op.plus(self, -by)
-
-    def _refuse(self, *_: Any) -> Any:
-        raise TypeError(f"the result of {self._op.name} is pending: compute with its .value after the block")
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __or__ = __and__ = _refuse
-    __len__ = __iter__ = __getitem__ = __contains__ = __int__ = __float__ = __index__ = __lt__ = __gt__ = _refuse
+WATCHED = "rcollections.Pipeline"  # the name by which observers know what is sent
 
 
-class Done(Pending[Any]):
-    """A result that needed no server: it is there already, be it an error."""
-
-    __slots__ = ()
-
-    def __init__(self, op: Ready[Any]) -> None:
-        super().__init__(Op("nothing", Command(()), as_is))
-        self.settle(Outcome(op.value if op.error is None else op.error))
-
-
-class Pipeline(Generic[C]):
-    """The block of ``pipeline()``: its ``with`` gives the handle whose calls are kept."""
+class Collected(Generic[C]):
+    """The operations that the block of a pipeline keeps; what sends them is ``Pipeline``, or ``AsyncPipeline``."""
 
     def __init__(self, handle: Any) -> None:
         self._handle: Any = handle
@@ -115,12 +41,13 @@ class Pipeline(Generic[C]):
         self.kept: list[tuple[Pending[Any], Op[Any], Any]] = []
         self._made: list[Pending[Any]] = []  # all results in order, those that need no server among them
 
-    def __enter__(self) -> C:
+    def begin(self) -> Any:
+        """Keep operations from now on; gives the handle whose operations are kept."""
         if self._open or self._made:
             raise CacheError("a pipeline serves one block: call pipeline() again")
         self._open = True
         self._connection = self._handle._bound().connection
-        return self.bind(self._handle)  # type: ignore[no-any-return]
+        return self.bind(self._handle)
 
     def bind(self, handle: Any) -> Any:
         """A handle like this one whose operations this pipeline keeps."""
@@ -151,35 +78,34 @@ class Pipeline(Generic[C]):
         self.kept.append((pending, op, handle))
         return pending
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self, kind: type[BaseException] | None) -> bool:
+        """Keep no more; whether something is to be sent."""
         self._open = False
-        if kind is not None or not self.kept:
-            return
-        if not events.observers:
-            self._send()
-        else:
-            handle = self.kept[0][2]
-            events.watched("rcollections.Pipeline", "send", handle._bound().key, lambda _: self._send())
-            for pending, op, handle in self.kept:
-                pending.report(op, handle)
+        return kind is None and bool(self.kept)
 
-    def _send(self) -> None:
-        ops = [op for _, op, _ in self.kept]
-        try:
-            if self._connection.breaker.is_open:
-                drive(admission(self._connection.breaker), self._connection)
-            outcomes, failed = drive(together(ops), self._connection)
-        except CacheError as error:
-            if not is_failure(error) or any(handle.on_error == "raise" for _, _, handle in self.kept):
-                raise
-            told = partial(self._connection.answered_empty, name_of(type(self.kept[0][2])))
-            outcomes, failed = drive(emptied(together(ops), error, told), self._connection)
+    @property
+    def key(self) -> str:
+        """The key that observers are told for the whole."""
+        return str(self.kept[0][2]._bound().key)
+
+    def emptied(self, ops: list[Op[Any]], error: CacheError) -> Plan[tuple[list[Outcome], Exception | None]]:
+        """The plan that answers as an empty server does; raises ``error`` again where a class wants that."""
+        if not is_failure(error) or any(handle.on_error == "raise" for _, _, handle in self.kept):
+            raise error
+        told = partial(self._connection.answered_empty, name_of(type(self.kept[0][2])))
+        return emptied(together(ops), error, told)
+
+    def settle(self, outcomes: list[Outcome], failed: Exception | None) -> None:
+        """Give each pending result its outcome."""
         for (pending, _, _), outcome in zip(self.kept, outcomes, strict=True):
             pending.settle(outcome)
         if failed is not None:
             raise failed
+
+    def report(self) -> None:
+        """Tell observers of each operation."""
+        for pending, op, handle in self.kept:
+            pending.report(op, handle)
 
     @property
     def results(self) -> list[Any]:
@@ -187,6 +113,36 @@ class Pipeline(Generic[C]):
         if self._open:
             raise CacheError("the results are there when the pipeline's block has ended")
         return [pending.outcome for pending in self._made]
+
+
+class Pipeline(Collected[C]):
+    """The block of ``pipeline()``: its ``with`` gives the handle whose calls are kept."""
+
+    def __enter__(self) -> C:
+        return self.begin()  # type: ignore[no-any-return]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.end(kind):
+            return
+        if not events.observers:
+            self._send()
+        else:
+            with events.watching(WATCHED, "send", self.key):
+                self._send()
+            self.report()
+
+    def _send(self) -> None:
+        ops = [op for _, op, _ in self.kept]
+        connection = self._connection
+        try:
+            if connection.breaker.is_open:
+                drive(admission(connection.breaker), connection)
+            outcomes, failed = drive(together(ops), connection)
+        except CacheError as error:
+            outcomes, failed = drive(self.emptied(ops, error), connection)
+        self.settle(outcomes, failed)
 
 
 class Pipelined(Handle):

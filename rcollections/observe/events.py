@@ -30,6 +30,7 @@ __all__ = [
     "remove",
     "unreadable",
     "watched",
+    "watching",
 ]
 
 T = TypeVar("T")
@@ -108,7 +109,8 @@ def observing(observer: object) -> Iterator[Any]:
 
 
 @contextmanager
-def _watching(name: str, operation: str, key: str) -> Iterator[Event]:
+def watching(name: str, operation: str, key: str) -> Iterator[Event]:
+    """Tell all observers of the operation that this block carries out; the block may count hits in the event."""
     event = Event(name, operation, key)
     told = observers
     _tell(told, "before", event)
@@ -125,13 +127,13 @@ def _watching(name: str, operation: str, key: str) -> Iterator[Event]:
 
 def watched(name: str, operation: str, key: str, run: Callable[[Event], T]) -> T:
     """Run one operation, and tell all observers. ``run`` may set ``hit`` and ``unreadable`` of the event."""
-    with _watching(name, operation, key) as event:
+    with watching(name, operation, key) as event:
         return run(event)
 
 
 async def awatched(name: str, operation: str, key: str, run: Awaitable[T]) -> T:
     """Await one operation, and tell all observers."""
-    with _watching(name, operation, key):
+    with watching(name, operation, key):
         return await run
 
 

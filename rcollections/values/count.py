@@ -15,7 +15,12 @@ from ..errors import EncodeError
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Count", "Origin", "PendingSum", "whole"]
+__all__ = ["Count", "Origin", "PendingSum", "missing_count", "whole"]
+
+
+def missing_count(self: object, field: object) -> int:  # noqa: ARG001 - a method of the counters
+    """What a missing field reads as: 0, which is not stored."""
+    return 0
 
 
 class Origin(NamedTuple):

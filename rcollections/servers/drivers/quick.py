@@ -16,6 +16,7 @@ from ...wire.failures import ErrorReply
 from ...wire.large import LargeReplies
 from ...wire.links.marks import GONE, INCOMPLETE
 from ...wire.requests import Tried
+from .blocking import SLOW, took
 
 if TYPE_CHECKING:
     from .trips import Routed
@@ -68,6 +69,8 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         free += (link,)
         if pool._waiting or pool._closed:
             pool.returned()
+        if monotonic() - began > SLOW:
+            took(began)
         return reply
     except BaseException as error:
         if link is None or link.lent is not until:

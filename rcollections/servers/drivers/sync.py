@@ -26,6 +26,7 @@ from ...plans.effects import (
 from ...plans.waiting import apart
 from ...wire.clock import no_deadline, until
 from ...wire.signals import Signal
+from .blocking import took
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,9 +108,16 @@ def _do(effect: Any, connection: Connection) -> Any:
 
 def wait(signal: Signal, seconds: float | None) -> bool:
     """Wait on this thread, not beyond the deadline around the call."""
+    began = time.monotonic()
+    try:
+        return _waited(signal, seconds, until(float("inf")) - began)
+    finally:
+        took(began)
+
+
+def _waited(signal: Signal, seconds: float | None, left: float) -> bool:
     from ..background import waiting  # with the first wait: `import rcollections` shall be quick
 
-    left = until(float("inf")) - time.monotonic()
     if left == float("inf"):
         with waiting(signal):
             return signal.wait(seconds)

@@ -12,6 +12,7 @@ from ...wire.asked import Asked
 from ...wire.requests import Tried, is_safe, packed
 from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
 from ...wire.turns import in_turn
+from .blocking import took
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ def travel(road: Routed, plan: Trip, lent: Any = None) -> list[object]:
     """Carry out a trip; an error of an effect is thrown into the plan at its ``yield``. ``lent``: it has this link."""
     links, timeout = road.links, road.timeout
     effect: Any
+    began = time.monotonic()
     if lent is not None:
         lent.lent = plan
     if links.pool is None:
@@ -63,13 +65,16 @@ def travel(road: Routed, plan: Trip, lent: Any = None) -> list[object]:
             else:
                 effect = plan.send(reply)
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        replies: list[object] = end.value
     except BaseException:
         # An exception of a signal handler may have come between two effects, or just when the plan gave the link back.
         plan.close()
         if lent is not None and lent.lent is plan:
             lent.discard()
         raise
+    if road.dsn.kind != "memory":  # whose trips take no time, and serve event loops too
+        took(began)
+    return replies
 
 
 def one(road: Routed, step: Step, seen: Any = UNSENT) -> object:

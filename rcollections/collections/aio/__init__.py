@@ -1,0 +1,1 @@
+"""The five types, awaited. ``python -m tests.faces`` makes these files from those of the sync types."""

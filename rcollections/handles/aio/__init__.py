@@ -1,0 +1,1 @@
+"""What the five Async types share: how they carry operations out, and what they refuse."""
