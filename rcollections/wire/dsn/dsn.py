@@ -12,12 +12,15 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from ...errors import ConfigError
 from .options import OPTIONS, once, read_options
 from .parts import decoded, read_host, read_login, read_memory_name, read_number, read_pairs, read_path
+
+if TYPE_CHECKING:
+    from .credentials import Credentials
 
 __all__ = ["Dsn", "from_environ", "from_mapping", "parse"]
 
@@ -70,6 +73,7 @@ class Dsn:
     compress_above: int | None = None
     protocol: int = 2
     client_name: str = ""
+    credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
     ssl_cert_reqs: str = "required"
@@ -89,7 +93,7 @@ class Dsn:
         for name in OPTIONS:
             value = getattr(self, name)
             if value != _DEFAULTS[name]:
-                options[name] = "***" if name == "sentinel_password" else value
+                options[name] = "***" if name in _HIDDEN else value
         if self.path:
             where = quote(self.path)
             scheme = "embedded" if self.kind == "embedded" else "unix"
@@ -134,6 +138,7 @@ class Dsn:
         return _with_options(dataclasses.replace(self, **place), changes)
 
 
+_HIDDEN = ("sentinel_password", "credentials")
 _PLACE = ("kind", "host", "port", "db", "path", "tls", "name")
 _NUMBERS: Mapping[str, tuple[int, int | None]] = {"port": (1, 65535), "db": (0, None)}
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in dataclasses.fields(Dsn)}
@@ -179,7 +184,16 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
     options = read_options(given)
     if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
+    if "credentials" in options:
+        _check_credentials(dsn)
     return dataclasses.replace(dsn, **options)
+
+
+def _check_credentials(dsn: Dsn) -> None:
+    if dsn.kind != "server":
+        raise ConfigError(f"credentials= is for servers that want a login: {dsn.kind}:// takes none")
+    if dsn.password:
+        raise ConfigError("the DSN has a password, and credentials= gives one at each connect: leave one of them out")
 
 
 def _scheme(written: str) -> tuple[Kind, bool, bool]:
@@ -207,7 +221,7 @@ def _name(fragment: str, wanted: str | None) -> str:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return quote(str(value), safe="/:")
+    return quote(str(value), safe="/:*")
 
 
 def from_mapping(name: str, given: Mapping[str, Any]) -> Dsn:
