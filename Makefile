@@ -23,7 +23,7 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 ONCE_LIKE = test_codec_*.py test_*_model.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 
-.PHONY: demo test servers torture explore signals lint format clean help
+.PHONY: demo test servers torture explore signals crossing lint format clean help
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -55,6 +55,10 @@ explore: $(VENV)/.dev
 # A minute of real signals that raise inside of calls; SEED=7 make signals  repeats a run.
 signals: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.signals --seconds 60 $(if $(SEED),--seed $(SEED))
+
+# A minute in which every key's value names the key, under faults on all sides; SEED=7 SECONDS=120 make crossing.
+crossing: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.crossing --seconds $(SECONDS) $(SEED:%=--seed %)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
