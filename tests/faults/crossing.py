@@ -4,8 +4,8 @@
 
 Each key's value names the key. Processes of threads, tasks and forked children read them, one by one, many at once and
 in pipelines. Meanwhile calls are cancelled, run out of time, and are stopped by signals whose handlers raise. The
-server sleeps and is stopped, connections are killed, cut, frozen and slowed. Not one reply may be somebody else's, no call may
-hang, and in the end no connection may be left, nor a place for one be lost. Prints what was done.
+server sleeps and is stopped, connections are killed, cut, frozen and slowed. Not one reply may be somebody else's, no
+call may hang, and in the end no connection may be left, nor a place for one be lost. Prints what was done.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Faults:
 
     def __init__(self, server: Server, proxy: Proxy, seed: int) -> None:
         self.done: Counter[str] = Counter()
+        self.over = False
         self._server, self._proxy = server, proxy
         self._random = random.Random(seed)
         self._bare = server.client(socket_timeout=5)
@@ -51,7 +52,7 @@ class Faults:
 
     def run(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self.over:
             fault = self._random.choice(self._faults)
             with suppress(redis.RedisError):
                 fault()
@@ -118,8 +119,11 @@ def crossing(seconds: float, seed: int, kind: str, workers: int = 2) -> dict[str
             stack.callback(each.kill)
         thread = threading.Thread(target=faults.run, args=(seconds - 0.5,))
         thread.start()
-        told = [_answer(each) for each in running]
-        thread.join()
+        try:
+            told = [_answer(each) for each in running]
+        finally:
+            faults.over = True
+            thread.join()
         with server.client() as bare:
             wait_until(
                 lambda: not [each for each in bare.client_list() if each["name"] == NAME],

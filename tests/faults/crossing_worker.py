@@ -255,27 +255,33 @@ class Worker:
         while not self.over:
             for keys, call in self.calls(actor, self.numbers()):
                 mine = actor.begin()
-                self.armed = True
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, actor.random.uniform(2e-5, 3e-3))
-                    call()
-                    self.armed = False
-                    actor.counts["keys"] += keys
-                    actor.counts["calls"] += 1
+                try:  # the handler raises once, and on every way out of here it is not armed any more
+                    self.stopped(actor, keys, call)
                 except TimeLimit:
                     actor.counts["signals"] += 1
-                except Exception as error:
-                    actor.failed(error)
-                finally:
-                    self.armed = False
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    actor.end(mine)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                actor.end(mine)
                 if time.monotonic() - last > 1.0:
                     self.fork(actor)
                     last = time.monotonic()
                 if self.over:
                     break
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def stopped(self, actor: Actor, keys: int, call: Callable[[], object]) -> None:
+        self.armed = True
+        try:
+            signal.setitimer(signal.ITIMER_REAL, actor.random.uniform(2e-5, 3e-3))
+            call()
+            self.armed = False
+        except TimeLimit:
+            raise
+        except Exception as error:
+            self.armed = False
+            actor.failed(error)
+        else:
+            actor.counts["keys"] += keys
+            actor.counts["calls"] += 1
 
     def fork(self, actor: Actor) -> None:
         """A child reads with connections of its own, while the threads of the parent go on."""
