@@ -72,6 +72,20 @@ def test_many_tasks(proxy: Proxy, run: Any) -> None:
     run(main())
 
 
+def test_5000_calls_in_one_gather(server: Server, run: Any) -> None:
+    """With the usual options none fails, be it a read, a computation or a hit."""
+
+    async def main() -> None:
+        asked = await asyncio.gather(*(ask("ECHO", f"word {n}") for n in range(5000)))
+        assert asked == [f"word {n}".encode() for n in range(5000)]
+        for _ in range(2):
+            assert await asyncio.gather(*map(double, range(5000))) == [2 * n for n in range(5000)]
+        assert double.cache_info().errors == errors
+
+    errors = double.cache_info().errors
+    run(main())
+
+
 def test_cancelled_callers(proxy: Proxy, run: Any) -> None:
     """Their replies go to nobody else."""
 

@@ -182,7 +182,7 @@ def test_half_open_links_cost_one_call(place: Place) -> None:
     place.proxy.freeze(which="data")
     with pytest.raises(CacheTimeout):
         place.world(WRITE)
-    with within(0, 0.2):
+    with within(0, 0.2), deadline(5):
         place.world(WRITE)
 
 
@@ -197,7 +197,7 @@ def test_a_cut_before_the_request(place: Place, step: str) -> None:
         bare.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         wait_until(lambda: place.proxy.connections == 0, what="the end of the connections")
         _let_the_loop_see(place.world)
-        with within(0, 0.1):
+        with within(0, 0.1), deadline(5):
             place.world(STEPS[step])
         with place.server.client() as again:
             assert int(again.get("n") or 0) == before + (step in ("write", "multi"))
@@ -311,7 +311,7 @@ def test_a_restarted_server(place: Place) -> None:
     place.server.restart()
     _let_the_loop_see(place.world)
     for step in (READ, WRITE, SCRIPT, MULTI):
-        with within(0, TIMEOUT):
+        with within(0, TIMEOUT), deadline(5):
             place.world(step)
 
 
