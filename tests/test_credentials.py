@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -341,4 +343,32 @@ def test_its_time_counts() -> None:
             KeyCache("k").get()
         go.set()
         wait_until(connection().breaker.allows)
+        assert KeyCache("k").get() is None
+
+
+class TimeLimit(Exception):
+    """What the signal handler of a worker raises."""
+
+
+def test_a_time_limit_inside_of_it() -> None:
+    """It reaches the caller as it is, and nothing of the connection that was to be is left."""
+
+    def limit(*_: object) -> None:
+        raise TimeLimit
+
+    def slow() -> str:
+        time.sleep(2)
+        return ""
+
+    with Server(one_server(), tcp=True) as server, isolated():
+        before = signal.signal(signal.SIGALRM, limit)
+        try:
+            configure(f"redis://127.0.0.1:{server.port}?max_connections=1", credentials=slow)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(TimeLimit):
+                KeyCache("k").get()
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        configure(credentials=lambda: "")
+        assert connection().breaker.allows()
         assert KeyCache("k").get() is None

@@ -23,12 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from rcollections.testing import Proxy, Server, available_kinds, wait_until
+from rcollections.testing import Server, available_kinds, wait_until
+from tests.roads import road_to
 
 from .crossing_worker import SEATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rcollections.testing import Proxy
 
 __all__ = ["crossing", "main"]
 
@@ -39,10 +42,11 @@ NAME = "crossing"
 class Faults:
     """Does one fault after another, as a seed has it, and counts them."""
 
-    def __init__(self, server: Server, proxy: Proxy, seed: int) -> None:
+    def __init__(self, server: Server, proxies: list[Proxy], seed: int) -> None:
         self.done: Counter[str] = Counter()
         self.over = False
-        self._server, self._proxy = server, proxy
+        self._server, self._proxies = server, proxies
+        self._proxy = proxies[0]  # of the present fault
         self._random = random.Random(seed)
         self._bare = server.client(socket_timeout=5)
         self._faults: list[Callable[[], None]] = [
@@ -53,12 +57,12 @@ class Faults:
     def run(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.over:
-            fault = self._random.choice(self._faults)
+            fault, self._proxy = self._random.choice(self._faults), self._random.choice(self._proxies)
             with suppress(redis.RedisError):
                 fault()
                 self.done[fault.__name__] += 1
             self._proxy.heal()
-            time.sleep(self._random.uniform(0.02, 0.25))
+            time.sleep(self._random.uniform(0.02, 0.4))
 
     def _for(self, low: float, high: float) -> None:
         time.sleep(self._random.uniform(low, high))
@@ -110,11 +114,11 @@ def crossing(seconds: float, seed: int, kind: str, workers: int = 2) -> dict[str
     """What was done, by name. AssertionError at a wrong reply, a call that hangs, or a connection that is left."""
     with ExitStack() as stack:
         server = stack.enter_context(Server(kind, tcp=True, config={"maxmemory": "400mb"}))
-        proxy = stack.enter_context(Proxy(server))
         options = f"timeout={TIMEOUT}&connect_timeout={TIMEOUT}&max_connections={SEATS}&client_name={NAME}"
-        dsns = f"{server.dsn}?{options}", f"{proxy.dsn}?{options}#far"
-        faults = Faults(server, proxy, seed)
-        running = [_worker(n, seed, seconds, *dsns) for n in range(workers)]
+        near = [f"{server.dsn}?{options}", f"unix://{server.socket}?{options}"]
+        roads = [stack.enter_context(road_to(server, road)) for road in ("tcp", "tls")]
+        faults = Faults(server, [proxy for proxy, _ in roads], seed)
+        running = [_worker(n, seed, seconds, near[n % 2], f"{roads[n % 2][1]}{options}#far") for n in range(workers)]
         for each in running:
             stack.callback(each.kill)
         thread = threading.Thread(target=faults.run, args=(seconds - 0.5,))
