@@ -48,7 +48,7 @@ TASKS = 24  # of a loop
 SEATS = 5  # connections of all threads: fewer than threads, so that some wait
 LONGEST = 10.0  # seconds: a call that takes longer hangs
 CHUNK = 400  # keys that are stored in one trip
-TTL = 120.0
+TTL = 20.0  # seconds; what is read is removed, so that a long run needs no more memory than a short one
 LEAVES = (CacheConnectionError, CacheTimeout, TimeoutError)  # what faults may raise
 
 
@@ -218,6 +218,8 @@ class Worker:
                 yield len(part), lambda part=part: of_fields(part)
             else:
                 yield len(part), lambda part=part: piped(part)
+        yield 0, lambda: kind.delete_many(numbers)
+        yield 0, fields.clear
 
     def one(self, actor: Actor, keys: int, call: Callable[[], object]) -> None:
         mine = actor.begin()
@@ -393,6 +395,7 @@ class Worker:
                 yield 1, lambda n=part[0], way=way: way(n)
             else:
                 yield len(part), lambda part=part: many(part)
+        yield 0, lambda: adrive(_one(Command(("UNLINK", *(kind(n).key for n in numbers)))), connection(name))
 
     # -- the whole ---------------------------------------------------------------------------------
 
