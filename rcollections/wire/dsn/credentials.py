@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Credentials", "read_credentials", "read_login"]
+__all__ = ["Credentials", "check_place", "read_credentials", "read_login"]
 
 Credentials: TypeAlias = "Callable[[], str | tuple[str, str]]"
 
@@ -25,6 +27,14 @@ def read_credentials(value: object) -> object:
     if getattr(value, "__hash__", None) is None:  # connections with one login share a listener, so it is looked up
         raise ValueError("must be hashable, as functions and methods are")
     return value
+
+
+def check_place(kind: str, password: str) -> None:
+    """Whether a DSN of this kind, with that password, can have ``credentials=`` beside it; else ConfigError."""
+    if kind != "server":
+        raise ConfigError(f"credentials= is for servers that want a login: {kind}:// takes none")
+    if password:
+        raise ConfigError("the DSN has a password, and credentials= gives one at each connect: leave one of them out")
 
 
 def read_login(credentials: Credentials, user: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from ...errors import ConfigError
+from .credentials import check_place
 from .options import OPTIONS, once, read_options
 from .parts import decoded, read_host, read_login, read_memory_name, read_number, read_pairs, read_path
 
@@ -185,15 +186,8 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
     if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
     if "credentials" in options:
-        _check_credentials(dsn)
+        check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)
-
-
-def _check_credentials(dsn: Dsn) -> None:
-    if dsn.kind != "server":
-        raise ConfigError(f"credentials= is for servers that want a login: {dsn.kind}:// takes none")
-    if dsn.password:
-        raise ConfigError("the DSN has a password, and credentials= gives one at each connect: leave one of them out")
 
 
 def _scheme(written: str) -> tuple[Kind, bool, bool]:
