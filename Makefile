@@ -1,5 +1,5 @@
 # make demo: the main job on real input.  make test: the whole check.  Each makes its own .venv.
-# make servers: all tests, compiled and not, on all servers.  make explore: larger races than make test takes.
+# make servers: all tests, the long ones too, compiled and not, on all servers.  make explore: larger races than make test takes.
 # make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture).
 # PYTHON=python3.13 make test  uses another interpreter (VENV=.venv-3.13 to keep the first one).
 
@@ -11,9 +11,11 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests wait for servers, processes and clocks for a third of their time: half as many workers again as there are cores.
 PYTEST = $(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
-# The kinds of servers that this machine has: all of them, and memory with the first real one.
+# The kinds of servers that this machine has: all of them, memory with the first real one, and that one alone.
 ALL = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds())')
 SOME = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds()[:1])')
+
+ONE = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print(*(available_kinds() or ["memory"])[:1])')
 
 # What tests both twins in one run, builds both by itself, or meets neither: the second run leaves it out.
 ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.py test_embedded_repair.py faults/test_embedded_kill.py test_dsn.py \
@@ -39,8 +41,8 @@ lint: $(VENV)/.dev
 
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST)
-	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) $(NOT_ONCE)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long"
+	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE)
 
 servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)

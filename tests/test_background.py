@@ -252,7 +252,7 @@ def test_a_stale_value_is_given_at_once_when_there_is_no_room(store: Any, monkey
     go = threading.Event()
     assert f() == 0
     f.expire()
-    tasks = [background.submit(lambda: go.wait(10)) for _ in range(2)]
+    tasks = [background.submit(lambda: go.wait(60)) for _ in range(2)]
     wait_until(lambda: len(background._pool.workers.tasks) == 1, what="the other one runs")
     assert f.bg()() == 0
     assert f.bg().lazy() == 0

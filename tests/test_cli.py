@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rcollections.cli import main
-from rcollections.testing import Server, isolated
+from rcollections.testing import Server, isolated, wait_until
 from tests.kinds import SERVERS
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_looking_leaves_tracking_off_and_no_key(own: Server, capsys: pytest.Capt
     """The doctor changes nothing on the server."""
     doctor(capsys, "--dsn", own.dsn)
     with own.client() as bare:
-        assert bare.dbsize() == 0
+        wait_until(lambda: bare.dbsize() == 0, what="the listener has gone, and nothing else was left")
         assert bare.info("clients")["tracking_clients"] == 0
 
 
@@ -177,7 +177,7 @@ def test_the_pattern_that_an_acl_lacks_is_told(
         assert "works" in lines["l1"]
         assert "a subscription work" in lines["rights"]
     with own.client() as bare:
-        assert bare.dbsize() == 0
+        wait_until(lambda: bare.dbsize() == 0, what="the listener has gone, and nothing else was left")
 
 
 def test_without_a_namespace_the_patterns_are_those_of_our_names(

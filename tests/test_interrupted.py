@@ -43,6 +43,7 @@ def _handler(request: pytest.FixtureRequest) -> Iterator[None]:
     before = signal.signal(number, signal.default_int_handler if ctrl_c else lambda *_: None)
     yield
     signal.signal(number, before)
+    gc.collect()  # here, where it is expected: sockets that were just being connected are closed with their objects
 
 
 def settled(store: Any) -> None:

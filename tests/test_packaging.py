@@ -239,6 +239,7 @@ def test_the_store_is_compiled_where_that_is_possible(checkout: Path, tmp_path: 
     assert not list((tmp_path / "sources" / "rcollections").rglob("*.c"))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not can_compile(), reason="needs Cython and a compiler")
 def test_an_editable_install_compiles_too(checkout: Path, tmp_path: Path) -> None:
     """The compiled store is beside its source, where git does not see it; whoever requires it gets it."""

@@ -80,7 +80,7 @@ def six(server: Server, how: str, knows: list[str]) -> tuple[list[Any], list[flo
         return got, sorted(float(each) for each in bare.lrange("log", 0, -1))
 
 
-@pytest.mark.parametrize("how", ["one", "many", "load"])
+@pytest.mark.parametrize("how", ["one", pytest.param("many", marks=pytest.mark.long), "load"])
 def test_a_declared_error_reaches_all_processes(server: Server, how: str) -> None:
     """The source is asked once, and all have the very error soon after."""
     got, asked = six(server, how, ["yes"] * 6)
@@ -89,6 +89,7 @@ def test_a_declared_error_reaches_all_processes(server: Server, how: str) -> Non
     assert max(seconds for *_, seconds in got) < 1.1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["one", "many", "load"])
 def test_another_error_makes_no_convoy(server: Server, how: str) -> None:
     """Its text may be a secret: each process asks for itself, at the same time."""

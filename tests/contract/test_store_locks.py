@@ -36,6 +36,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-W", quiet, "--rootdir", 
 """
 
 
+@pytest.mark.long
 def test_every_step_locks_once_and_unlocks(tmp_path: Path) -> None:
     """The suites of store, tier and quick call on the watched build: code of others that uses them at every moment."""
     pytest.importorskip("Cython")

@@ -16,11 +16,13 @@ def test_two_actors(holds: Any, together: bool) -> None:
     holds(collection_pairs(together))
 
 
+@pytest.mark.long
 def test_three_actors(holds: Any) -> None:
     """Two writers and an invalidation, a fill and two of them, and so on, each in a process of its own."""
     holds(filter(is_small, collection_triples(APART, ("look", "fill", "add", "bump"))))
 
 
+@pytest.mark.long
 def test_troubles(holds: Any) -> None:
     """Guards, tags, data and leases that are evicted, owners that die, are slow, fail or are cancelled."""
     holds(collection_troubles())

@@ -19,7 +19,10 @@ from tests.interleavings.promises import Broken
 ALL = {**GUARDS, **KEEPING_GUARDS, **{f"collections: {name}": guard for name, guard in COLLECTION_GUARDS.items()}}
 
 
-@pytest.mark.parametrize("name", ALL)
+LONG = {"what deletes drops the mark"}  # it takes many orders to find what they keep out
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in ALL])
 def test_the_guard_is_needed(name: str) -> None:
     """The same scenario holds with the guard and breaks without it."""
     guard = ALL[name]

@@ -11,8 +11,12 @@ from tests.interleavings.nearby import nearby
 from tests.interleavings.scenario import Parts
 from tests.interleavings.twins import twins
 
+LONG = pytest.mark.long
 
-@pytest.mark.parametrize("part", range(4))
+
+@pytest.mark.parametrize(
+    "part", [pytest.param(0, marks=LONG), 1, pytest.param(2, marks=LONG), pytest.param(3, marks=LONG)]
+)
 def test_held_values(holds: Any, part: int) -> None:
     """Fills against writes, messages in any order, PINGs, lost connections, busy scripts, forks, time."""
     holds(list(nearby())[part::4])

@@ -9,12 +9,14 @@ import pytest
 from tests.interleavings.catalog import APART, TOGETHER, TWO_AND_ONE, triples
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
 def test_three_processes(holds: Any, part: int) -> None:
     """Each in a process of its own."""
     holds(list(triples(APART, start="cold"))[part::2])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", [TWO_AND_ONE, TOGETHER], ids=["two and one", "one process"])
 def test_some_share_a_process(holds: Any, layout: Any) -> None:
     """Callers of one process share reads and wake-ups, and nothing that would be too old."""

@@ -9,7 +9,9 @@ import pytest
 from tests.interleavings.catalog import pairs
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["two processes", "one process"])
+@pytest.mark.parametrize(
+    "together", [False, pytest.param(True, marks=pytest.mark.long)], ids=["two processes", "one process"]
+)
 def test_two_actors(holds: Any, together: bool) -> None:
     """Readers, computers, invalidators and writers, cold and warm: every pair, every order."""
     holds(pairs(together))
