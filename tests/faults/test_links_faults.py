@@ -91,7 +91,8 @@ class Place(NamedTuple):
                 self.world(step)
 
 
-@pytest.fixture(params=ROADS)
+# `make test` takes one road, and `make servers` all of them.
+@pytest.fixture(params=[road if road == "tcp" else pytest.param(road, marks=pytest.mark.long) for road in ROADS])
 def place(request: pytest.FixtureRequest, world: World) -> Iterator[Place]:
     """A warm one, on each road."""
     with (

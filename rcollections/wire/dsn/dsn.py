@@ -12,16 +12,13 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from ...errors import ConfigError
-from .credentials import check_place
+from .credentials import Credentials, check_place
 from .options import OPTIONS, once, read_options
 from .parts import decoded, read_host, read_login, read_memory_name, read_number, read_pairs, read_path
-
-if TYPE_CHECKING:
-    from .credentials import Credentials
 
 __all__ = ["Dsn", "from_environ", "from_mapping", "parse"]
 
@@ -94,7 +91,7 @@ class Dsn:
         for name in OPTIONS:
             value = getattr(self, name)
             if value != _DEFAULTS[name]:
-                options[name] = "***" if name in _HIDDEN else value
+                options[name] = "***" if name in ("sentinel_password", "credentials") else value
         if self.path:
             where = quote(self.path)
             scheme = "embedded" if self.kind == "embedded" else "unix"
@@ -139,7 +136,6 @@ class Dsn:
         return _with_options(dataclasses.replace(self, **place), changes)
 
 
-_HIDDEN = ("sentinel_password", "credentials")
 _PLACE = ("kind", "host", "port", "db", "path", "tls", "name")
 _NUMBERS: Mapping[str, tuple[int, int | None]] = {"port": (1, 65535), "db": (0, None)}
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in dataclasses.fields(Dsn)}
