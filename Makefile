@@ -21,11 +21,11 @@ ONE = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; pri
 ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.py test_embedded_repair.py faults/test_embedded_kill.py test_dsn.py \
 	test_layers.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
 	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_error_messages.py test_endings.py \
-	test_waiting_errors.py faults/test_torture.py
+	test_waiting_errors.py test_links.py faults/test_torture.py faults/test_asgi.py
 ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 
-.PHONY: demo test servers torture explore signals lint format clean help
+.PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -57,6 +57,14 @@ explore: $(VENV)/.dev
 # A minute of real signals that raise inside of calls; SEED=7 make signals  repeats a run.
 signals: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.signals --seconds 60 $(if $(SEED),--seed $(SEED))
+
+# A minute in which every key's value names the key, under faults on all sides; SEED=7 SECONDS=120 make crossing.
+crossing: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.crossing --seconds $(SECONDS) $(SEED:%=--seed %)
+
+# A minute of an ASGI application under load, while its server is killed and started; SECONDS=120 make asgi.
+asgi: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.asgi --seconds $(SECONDS) $(SEED:%=--seed %)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

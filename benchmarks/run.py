@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WITH_SERVER = ("operations", "loading", "iterating", "sets", "plain_writes", "cached", "stampede")
+WITH_SERVER = ("operations", "loading", "iterating", "sets", "plain_writes", "cached", "threads", "stampede")
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from rcollections import (
 )
 from rcollections.plans.effects import Command, Script
 from rcollections.testing import Proxy, wait_until
+from tests.roads import ROADS, road_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from rcollections.testing import Server
 
 
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    """A proxy before a real server, and the default connection through it."""
-    with Proxy(server) as between:
-        configure(between.dsn + "?timeout=2")
+@pytest.fixture(params=ROADS)
+def proxy(request: pytest.FixtureRequest, server: Server) -> Iterator[Proxy]:
+    """A proxy before a real server, and the default connection through it, on each road."""
+    with road_to(server, request.param) as (between, dsn):
+        configure(dsn + "timeout=2")
         connection().raw("PING")
         yield between
         connection().close()

@@ -14,6 +14,7 @@ from rcollections import CacheError, CacheTimeout, KeyCache, cached, connection,
 from rcollections.plans.effects import Command
 from rcollections.servers.drivers.aio import adrive
 from rcollections.testing import Proxy, isolated, wait_until
+from tests.roads import ROADS, road_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,11 +25,11 @@ LATE = 0.6  # seconds after which the server answers
 TIMEOUT = 0.15
 
 
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    """A server that can be made to answer late, and one connection to it."""
+@pytest.fixture(params=ROADS)
+def proxy(request: pytest.FixtureRequest, server: Server) -> Iterator[Proxy]:
+    """A server that can be made to answer late, and one connection to it, on each road."""
     options = f"timeout={TIMEOUT}&connect_timeout=5&max_connections=1&l1=off"
-    with Proxy(server) as between, isolated(f"{between.dsn}?{options}"):
+    with road_to(server, request.param) as (between, dsn), isolated(dsn + options):
         with deadline(10):
             KeyCache("k").set(1)
         yield between

@@ -12,6 +12,7 @@ import pytest
 
 from rcollections.testing import Process, Server, wait_until
 from tests.kinds import SERVERS
+from tests.roads import road_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,10 +68,15 @@ class Fleet(NamedTuple):
             self.hold(name, value)
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+# Every server over its socket, and one of them on the other roads, where the listener hears in another way (TLS).
+PLACES = [(kind, "unix") for kind in SERVERS] + [(kind, road) for kind in SERVERS[:1] for road in ("tcp", "tls")]
+
+
+@pytest.fixture(scope="module", params=PLACES, ids="-".join)
 def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
-    with Server(request.param) as server:
-        dsn = server.dsn + "?staleness=60"
+    kind, road = request.param
+    with Server(kind) as server, road_to(server, road) as (_, dsn):
+        dsn += "staleness=60"
         with Process(PROGRAM, dsn) as one, Process(PROGRAM, dsn) as two:
             yield Fleet((one, two), server.client())
 

@@ -13,7 +13,7 @@ import trustme
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rcollections.testing import Server
+    from rcollections.testing import Proxy, Server
 
 __all__ = ["Tls"]
 
@@ -21,7 +21,9 @@ __all__ = ["Tls"]
 class Tls:
     """Listens on a port with TLS, and carries what comes to the server and back, one thread a direction."""
 
-    def __init__(self, server: Server, directory: Path, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+    def __init__(
+        self, server: Server | Proxy, directory: Path, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    ) -> None:
         authority = trustme.CA()
         self.authority = directory / "authority.pem"
         authority.cert_pem.write_to_path(self.authority)
@@ -76,7 +78,12 @@ class Tls:
             return
         address = self._server.address
         below = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
-        below.connect(address)
+        try:
+            below.connect(address)
+        except OSError:  # the server is gone: so is this connection
+            _close(client)
+            _close(below)
+            return
         self._ends += [client, below]
         back = threading.Thread(target=_carry, args=(below, client), daemon=True)
         self._threads.append(back)

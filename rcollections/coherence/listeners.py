@@ -19,7 +19,8 @@ _lock = threading.RLock()
 
 def listener_of(dsn: Dsn) -> Listener:
     """The listener of this server: one for all connections of one address and login."""
-    place = (dsn.host, dsn.port, dsn.path, dsn.user, dsn.password, dsn.tls, tuple(sorted(dsn.ssl.items())))
+    login = dsn.user, dsn.password, dsn.credentials
+    place = (dsn.host, dsn.port, dsn.path, login, dsn.tls, tuple(sorted(dsn.ssl.items())))
     with _lock:
         if not _listeners:
             atexit.register(_leave)

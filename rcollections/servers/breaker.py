@@ -24,7 +24,7 @@ __all__ = ["Breaker"]
 
 log = logging.getLogger("rcollections")
 
-FIRST_PAUSE, LAST_PAUSE = 0.25, 3.0
+FIRST_PAUSE, LAST_PAUSE = 0.25, 1.5
 VERDICT = 0.1  # seconds in which callers wait for a probe that started at once
 LOOK = 0.002  # seconds between their looks
 

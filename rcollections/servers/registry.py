@@ -17,6 +17,7 @@ from ..wire.imports import load
 
 if TYPE_CHECKING:
     from ..values.signing import Keyring
+    from ..wire.dsn.credentials import Credentials
     from ..wire.dsn.dsn import Dsn
     from .connection import Connection
 
@@ -41,7 +42,11 @@ generation = 0
 
 
 def configure(
-    dsn: str | Mapping[str, object] | None = None, *, signing_key: str | bytes | None = None, **options: object
+    dsn: str | Mapping[str, object] | None = None,
+    *,
+    signing_key: str | bytes | None = None,
+    credentials: Credentials | None = None,
+    **options: object,
 ) -> None:
     """Say where the server is, instead of (or before) ``CACHES_DSN``.
 
@@ -50,6 +55,10 @@ def configure(
     {"dsn": …, "timeout": 0.2}})`` sets several. A connection that had the same name before is closed.
     ``signing_key`` allows signed pickles (``CACHES_SIGNING_KEY``): the first key of a comma-separated
     list signs, all keys verify.
+
+    ``credentials`` is a function that gives the password, or (user, password). It is asked at each connect, so it may
+    give another one each time, and may be called by several threads at once. Without a DSN it is for the default
+    connection as it is configured by now, by the environment too.
 
     Raises ConfigError (a ValueError) before anything is changed. Opens no connection.
 
@@ -63,6 +72,8 @@ def configure(
     from ..wire.dsn import dsn as dsns
 
     keys = None if signing_key is None else parse_keys(signing_key)
+    if credentials is not None:
+        options["credentials"] = credentials
     parsed: dict[str, Dsn] = {}
     if isinstance(dsn, str):
         one = dsns.parse(dsn)
@@ -72,8 +83,13 @@ def configure(
         if options:
             raise ConfigError(f"options go into the mapping, beside the dsn: {', '.join(sorted(options))}")
         parsed = _from_mapping(dsn)
-    elif options:
+    elif options and options.keys() != {"credentials"}:
         raise ConfigError(f"configure() got options but no DSN: {', '.join(sorted(options))}")
+    elif credentials is not None:
+        if not connections():
+            raise ConfigError("configure(credentials=) is for a connection that has a DSN: set CACHES_DSN, or give it")
+        default = connection().dsn
+        parsed[default.name] = default.replace(**options)
     elif signing_key is None:
         raise ConfigError("configure() takes a DSN, a mapping of names to DSNs, or signing_key=")
     with _lock:

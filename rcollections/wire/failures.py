@@ -6,7 +6,7 @@ from typing import Literal
 
 __all__ = ["Broken", "ErrorReply", "Late", "NotConnected", "Why", "is_silence"]
 
-Why = Literal["lost", "login", "loading", "answer"]
+Why = Literal["lost", "login", "given", "no login", "loading", "answer"]
 
 
 class ErrorReply(Exception):
@@ -39,8 +39,9 @@ class NotConnected(Exception):
     """No link could be opened, so nothing was sent: any step may be tried again.
 
     ``why`` is "lost" (refused, unreachable, closed), "loading" (the server reads its data), "login" (the server
-    refused the login) or "answer" (it answered the handshake with another error). ``error`` is the error of the
-    socket or of redis-py, and ``text`` what was said of it.
+    refused the login), "given" (the login that ``credentials=`` gave), "no login" (``credentials=`` failed) or
+    "answer" (it answered the handshake with another error). ``error`` is the error of the socket, of redis-py or of
+    that function, and ``text`` what was said of it.
     """
 
     def __init__(self, why: Why, error: BaseException, text: str = "") -> None:

@@ -62,6 +62,13 @@ def _late(error: TimeoutError, where: str, on: str) -> CacheError:
 def _not_connected(error: NotConnected, where: str, on: str, key: str) -> CacheError:
     if error.why == "login":
         return _login(where)
+    if error.why == "given":
+        return CacheConnectionError(
+            f"{where} refused the login{on} that credentials= gave: it has to give the present one at each connect"
+        )
+    if error.why == "no login":
+        kind = type(error.error).__name__
+        return CacheConnectionError(f"no login for {where}{on}: credentials= failed, see the cause ({kind})")
     if error.why == "loading":
         return _loading(where)
     if error.why == "answer":

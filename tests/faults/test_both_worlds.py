@@ -17,6 +17,7 @@ from rcollections.servers.drivers.aio import adrive
 from rcollections.servers.drivers.sync import drive
 from rcollections.testing import Proxy, Server, isolated, wait_until
 from tests.embedded_users import valkey_missing
+from tests.roads import ROADS, road_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,10 +44,10 @@ def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return both
 
 
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    """A proxy before a real server, and the default connection through it."""
-    with Proxy(server) as between, isolated(between.dsn + "?timeout=2"):
+@pytest.fixture(params=ROADS)
+def proxy(request: pytest.FixtureRequest, server: Server) -> Iterator[Proxy]:
+    """A proxy before a real server, and the default connection through it, on each road."""
+    with road_to(server, request.param) as (between, dsn), isolated(dsn + "timeout=2"):
         yield between
         connection().close()
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from ...errors import ConfigError
+from .credentials import Credentials, check_place
 from .options import OPTIONS, once, read_options
 from .parts import decoded, read_host, read_login, read_memory_name, read_number, read_pairs, read_path
 
@@ -70,6 +71,7 @@ class Dsn:
     compress_above: int | None = None
     protocol: int = 2
     client_name: str = ""
+    credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
     ssl_cert_reqs: str = "required"
@@ -89,7 +91,7 @@ class Dsn:
         for name in OPTIONS:
             value = getattr(self, name)
             if value != _DEFAULTS[name]:
-                options[name] = "***" if name == "sentinel_password" else value
+                options[name] = "***" if name in ("sentinel_password", "credentials") else value
         if self.path:
             where = quote(self.path)
             scheme = "embedded" if self.kind == "embedded" else "unix"
@@ -179,6 +181,8 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
     options = read_options(given)
     if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
+    if "credentials" in options:
+        check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)
 
 
@@ -207,7 +211,7 @@ def _name(fragment: str, wanted: str | None) -> str:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return quote(str(value), safe="/:")
+    return quote(str(value), safe="/:*")
 
 
 def from_mapping(name: str, given: Mapping[str, Any]) -> Dsn:

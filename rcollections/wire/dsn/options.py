@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError
+from .credentials import read_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -134,6 +135,7 @@ OPTIONS: Mapping[str, Callable[[object], object]] = {
     "compress_above": _size,
     "protocol": _protocol,
     "client_name": _client_name,
+    "credentials": read_credentials,
     "sentinel_user": _text,
     "sentinel_password": _secret,
     "ssl_cert_reqs": _one_of("required", "optional", "none"),

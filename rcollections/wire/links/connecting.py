@@ -15,6 +15,7 @@ import redis.exceptions as theirs
 from redis.connection import AbstractConnection
 
 from ...values.interruptions import pass_on
+from ..dsn.credentials import read_login
 from ..failures import Late, NotConnected, is_silence
 from ..reasons import TIMED_OUT
 from .addresses import connect as connect_to
@@ -119,7 +120,8 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
         options.update(host=dsn.host, port=dsn.port)
 
     def connect(until: float) -> Link:
-        made: Any = cls(**options)
+        user, password = _login(dsn)
+        made: Any = cls(username=user or None, password=password or None, **options)
         began = time.monotonic()
         made.connect_until = min(until, began + dsn.connect_timeout)
         try:
@@ -128,7 +130,10 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
             came = getattr(made._sock, "came", 0)
             made.disconnect()
             pass_on(error)
-            raise _told(error, is_silence(time.monotonic() - began, dsn.connect_timeout), came) from None
+            told = _told(error, is_silence(time.monotonic() - began, dsn.connect_timeout), came)
+            if dsn.credentials is not None and isinstance(told, NotConnected) and told.why == "login":
+                told.why = "given"
+            raise told from None
         except BaseException:
             made.disconnect()
             raise
@@ -136,6 +141,17 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
         return Link(made, made._sock)
 
     return connect
+
+
+def _login(dsn: Dsn) -> tuple[str, str]:
+    """User and password: those of the DSN, or what its function gives now."""
+    if dsn.credentials is None:
+        return dsn.user, dsn.password
+    try:
+        return read_login(dsn.credentials, dsn.user)
+    except Exception as error:
+        pass_on(error)
+        raise NotConnected("no login", error) from None
 
 
 def _told(error: Exception, long: bool, came: int) -> Exception:
@@ -169,8 +185,6 @@ def _options(dsn: Dsn) -> dict[str, object]:
     """The arguments of redis-py's connections for this DSN."""
     options: dict[str, object] = {
         "db": dsn.db,
-        "username": dsn.user or None,
-        "password": dsn.password or None,
         "client_name": dsn.client_name or None,
         "protocol": dsn.protocol,
         **_UNNAMED,
