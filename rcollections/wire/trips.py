@@ -104,12 +104,15 @@ class Road(Protocol):
         """Whether this link, which has just told its server, is older than a listener that hears another server."""
 
 
-def trip(road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None) -> Trip:
+def trip(
+    road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None, until: float = 0.0
+) -> Trip:
     """Send all steps, ``atomic`` in MULTI/EXEC, and give one reply each; error replies stand in the list.
 
-    ``asked`` makes it a trip of reads whose replies may be held. Raises our errors only.
+    ``asked`` makes it a trip of reads whose replies may be held. ``until``: the time of the trip began before it.
+    Raises our errors only.
     """
-    until = until_(road.timeout)
+    until = until or until_(road.timeout)
     tries = 0
     refused = False  # once, because the server is a replica
     try:
