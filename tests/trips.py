@@ -43,13 +43,13 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
                 failed = error
 
     plan.exchange = turns.exchange = noted
-    at_hand = aio_trips._at_hand
-    aio_trips._at_hand = lambda _road: None  # no direct try: all trips are made by the plan
+    at_hand = aio_trips.at_hand
+    aio_trips.at_hand = lambda _road: None  # no direct try: all trips are made by the plan
     try:
         yield seen
     finally:
         plan.exchange = turns.exchange = exchange
-        aio_trips._at_hand = at_hand
+        aio_trips.at_hand = at_hand
 
 
 def _names(data: bytes) -> list[str]:

@@ -11,11 +11,11 @@ from asyncio import get_running_loop
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ...plans.effects import Script, Seen
-from ...plans.steps import empty_reply
+from ...plans.effects import Command, Script, Seen
+from ...plans.steps import CHANGES_NOTHING, empty_reply
 from ...wire.asked import Asked
 from ...wire.clock import instant
-from ...wire.failures import ErrorReply
+from ...wire.failures import Broken, ErrorReply, Late, NotConnected
 from ...wire.large import LARGE, LargeReplies
 from ...wire.links.lane import Lane
 from ...wire.packing import pack
@@ -74,12 +74,10 @@ async def _inside(road: Routed, plan: Trip) -> list[object]:
     return replies
 
 
-def _at_hand(road: Routed) -> AsyncLink | None:
+def at_hand(road: Routed) -> AsyncLink | None:
     """The link for a direct try; None where the plan has to see to something first."""
-    if road.out or road.disabled or road.journal.holds:
-        return None
     pool = road.links.lately()
-    if pool is None or pool.loop is not get_running_loop():
+    if pool is None or pool.loop is not get_running_loop() or road.out or road.journal.holds:
         return None
     link = pool.first
     return link if link is not None and link.ready else None
@@ -87,31 +85,30 @@ def _at_hand(road: Routed) -> AsyncLink | None:
 
 async def aone(road: Routed, step: Step) -> Any:
     """The reply of one step; an error reply is raised as one of our errors."""
-    link = _at_hand(road)
-    if link is None or (isinstance(step, Script) and step.name not in road.known):
+    link = at_hand(road)
+    if link is None or (type(step) is Script and step.name not in road.known):
         return (await _planned(road, (step,)))[0]
-    data = pack(words(step, False))
-    began = monotonic()
-    end = instant()
-    asked = link.ask(data, began, end) if len(data) <= LARGE and not 0.0 < end <= began else None
-    if asked is None:
+    data = pack(step.args if type(step) is Command else words(step, False))
+    began, end = monotonic(), instant()
+    if len(data) > LARGE or 0.0 < end <= began or (asked := link.ask(data, began, end)) is None:
         return (await _planned(road, (step,)))[0]
-    found: Any
     try:
         found = await asked
-        kind = type(found)
-        if kind is not ErrorReply and kind is not LargeReplies:
-            road.trips += 1
-            road.wrote((step,))
-            return found
-        if kind is ErrorReply:
-            found = [found]
-    except Exception as error:
-        found = error
+    except (Late, Broken, NotConnected) as error:
+        seen: object = error
     except BaseException:  # cancelled
         road.wrote((step,))
         raise
-    return (await _planned(road, (step,), Lane(link, seen=(data, found)), end or began + road.timeout))[0]
+    else:
+        kind = type(found)
+        if kind is not ErrorReply and kind is not LargeReplies:
+            road.trips += 1
+            if type(step) is Script or step.args[0] not in CHANGES_NOTHING:
+                road.wrote((step,))
+            return found
+        seen = [found] if kind is ErrorReply else found
+    lane = Lane(link, seen=(data, seen))
+    return (await _planned(road, (step,), lane, end or began + road.timeout))[0]
 
 
 async def _planned(road: Routed, steps: Sequence[Step], lane: Lane | None = None, until: float = 0.0) -> list[object]:

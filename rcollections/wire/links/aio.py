@@ -8,6 +8,7 @@ time of all callers: a call makes no timeout object and no task.
 from __future__ import annotations
 
 import ssl
+from asyncio import Future
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import hiredis
 from ..failures import Broken, NotConnected
 from ..large import LARGE, LargeReplies
 from .link import INCOMPLETE, reply_reader
-from .outgoing import WOULD_WAIT
+from .outgoing import SMALL, WOULD_WAIT
 from .watched import STILL, Watched
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class AsyncLink(Watched):
     """
 
     __slots__ = (
-        "_buffer", "_clogged", "_feed", "_gets", "_left", "_replies", "_tls", "_under", "open", "opened", "ready",
+        "_buffer", "_clogged", "_feed", "_gets", "_left", "_replies", "_tls", "open", "opened", "ready",
         "server",
     )  # fmt: skip
 
@@ -54,7 +55,6 @@ class AsyncLink(Watched):
         buffer: bytearray,
         left: Callable[[AsyncLink], None],
     ) -> None:
-        self._under = link
         super().__init__(link.hand_over(), loop, timeout)
         self._buffer = buffer
         self._left = left
@@ -77,13 +77,22 @@ class AsyncLink(Watched):
         passed. Error replies are results; a large result is ``LargeReplies``. The future raises Late, Broken, OSError,
         or NotConnected if nothing was sent.
         """
-        if not self.waiting and start - self.moved > STILL:
+        waiting = self.waiting
+        if not waiting and start - self.moved > STILL:
             self._readable()
         if self.failure is not None:
             return None
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self.waiting.append((future, start, end, count))
-        self._send(data, start)
+        future: asyncio.Future[Any] = Future(loop=self._loop)
+        waiting.append((future, start, end, count))
+        if len(waiting) == 1 and not self._rest:
+            self._push([data])
+        else:
+            self._out.append(data)
+            if not self._scheduled:
+                self._scheduled, self._since = True, start
+                self._soon(self._flush)
+            if len(data) > SMALL:
+                self._count(len(data))
         if self._timer is None or 0.0 < end < self._due:
             self._watch(end)
         return future
@@ -213,4 +222,4 @@ class AsyncLink(Watched):
             self.open = self.ready = False
             self._left(self)
         with suppress(OSError):
-            self._under.close()
+            self.sock.close()

@@ -60,9 +60,9 @@ class Link(Lent):
         self._poll.register(sock, select.POLLIN)
 
     def hand_over(self) -> Any:
-        """The socket, for somebody who reads and writes it from now on: this link is only closed."""
-        self._buffer = bytearray()
-        return self.sock
+        """The socket, for somebody who uses and closes it from now on; this link and redis-py let go of it."""
+        sock, self._made._sock = self.sock, None
+        return sock
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.

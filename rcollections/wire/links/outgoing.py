@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["WOULD_WAIT", "Outgoing"]
 
 WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+SMALL = 1 << 12  # bytes of one caller up to which nobody counts them before they are sent
 HIGH, LOW = 1 << 20, 1 << 18  # bytes to be sent: from HIGH on callers wait, until there are fewer than LOW
 PIECE = 1 << 18  # bytes that are joined for one write, where the socket takes no more at once
 WRITES = 16  # how many writes a turn, so that a large value does not hold up the loop
@@ -56,17 +57,10 @@ class Outgoing:
         """How many callers there are of whose bytes nothing was sent: the last ones in ``waiting``."""
         return len(self._out) + len(self._rest) - self._partly
 
-    def _send(self, data: bytes, now: float) -> None:
-        """Send at once where nothing is in flight, else at the end of this turn; ``waiting`` has the entry already."""
-        self._held += len(data)
-        if len(self.waiting) == 1 and not self._rest:
-            self._push([data])
-            return
-        self._out.append(data)
-        if not self._scheduled:
-            self._scheduled, self._since = True, now
-            self._soon(self._flush)
-        if self._held > HIGH:
+    def _count(self, size: int) -> None:
+        """So many bytes more are held until the end of the turn: too many are too many."""
+        self._held += size
+        if self._held > HIGH and not self.full:
             self._fill()
 
     def _flush(self) -> None:
@@ -80,6 +74,7 @@ class Outgoing:
             self.waiting.extend((future, start + late, end, count) for future, start, end, count in reversed(last))
         if self._rest:
             self._rest.extend(out)
+            self._held = sum(map(len, self._rest))
         else:
             self._push(out)
 
@@ -93,11 +88,12 @@ class Outgoing:
             self._rest.extend(out)
             self._end(error)
             return
-        self._held -= sent
         if sent == len(data):
-            if self.full and not self._out:
+            self._held = 0
+            if self.full:
                 self._empty()
             return
+        self._held = len(data) - sent
         for piece in out:
             if sent >= len(piece):
                 sent -= len(piece)
