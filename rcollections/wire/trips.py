@@ -19,7 +19,7 @@ from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
 from .due import deliver
-from .failures import Broken, ErrorReply, NotConnected
+from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
 from .translate import is_loading, is_read_only, is_unknown_script, translate
@@ -144,7 +144,7 @@ def trip(
             except (Broken, OSError) as error:
                 _discard(link)
                 road.doubt()
-                failed, again = error, not begun or _is_safe(steps, atomic)
+                failed, again = error, not begun or type(error) is Unsent or _is_safe(steps, atomic)
             except BaseException:  # cancelled or interrupted
                 _discard(link)
                 raise

@@ -15,7 +15,7 @@ from ...plans.effects import Command, Script, Seen
 from ...plans.steps import CHANGES_NOTHING, empty_reply
 from ...wire.asked import Asked
 from ...wire.clock import instant
-from ...wire.failures import Broken, ErrorReply, Late, NotConnected
+from ...wire.failures import Broken, ErrorReply, Late
 from ...wire.large import LARGE, LargeReplies
 from ...wire.links.lane import Lane
 from ...wire.packing import pack
@@ -94,7 +94,7 @@ async def aone(road: Routed, step: Step) -> Any:
         return (await _planned(road, (step,)))[0]
     try:
         found = await asked
-    except (Late, Broken, NotConnected) as error:
+    except (Late, Broken) as error:
         seen: object = error
     except BaseException:  # cancelled
         road.wrote((step,))

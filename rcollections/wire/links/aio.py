@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from ..failures import Broken, NotConnected
+from ..failures import Broken, Unsent
 from ..large import LARGE, LargeReplies
 from .link import INCOMPLETE, reply_reader
 from .outgoing import SMALL, WOULD_WAIT
@@ -74,8 +74,8 @@ class AsyncLink(Watched):
         """Send, and give a future of the reply, or of the list of ``count`` replies; None if the connection has ended.
 
         The caller's time counts from ``start``, and is over at ``end``, or else (0.0) when the link's timeout has
-        passed. Error replies are results; a large result is ``LargeReplies``. The future raises Late, Broken, OSError,
-        or NotConnected if nothing was sent.
+        passed. Error replies are results; a large result is ``LargeReplies``. The future raises Late, Broken, or
+        Unsent.
         """
         waiting = self.waiting
         if not waiting and start - self.moved > STILL:
@@ -195,7 +195,7 @@ class AsyncLink(Watched):
         self.close()
         for n, (future, _, _, _) in enumerate(waiting):
             if not future.done():
-                future.set_exception(Broken(str(error)) if n < sent else NotConnected("lost", error))
+                future.set_exception((Broken if n < sent else Unsent)(str(error)))
 
     def retire(self) -> None:
         """Take no new callers; close the connection as soon as nobody waits for a reply."""

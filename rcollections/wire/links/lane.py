@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..clock import instant
-from ..failures import Late, NotConnected
+from ..failures import Late, Unsent
 from ..large import LargeReplies
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Lane:
             await link.room(start, end)
         asked = link.ask(data, start, end, count)
         if asked is None:
-            raise NotConnected("lost", link.failure or OSError())
+            raise Unsent(str(link.failure))
         reply = await asked
         self._left = False
         return reply if count != 1 or type(reply) is LargeReplies else [reply]

@@ -7,7 +7,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..failures import NotConnected
+from ..failures import Unsent
 
 if TYPE_CHECKING:
     import asyncio
@@ -159,14 +159,14 @@ class Outgoing:
                 future.set_result(None)
 
     async def room(self, start: float, end: float) -> None:
-        """Wait until there is room for more bytes. NotConnected if the connection ended: nothing was sent."""
+        """Wait until there is room for more bytes. Unsent if the connection ended."""
         while self.full and self.failure is None:
             future: asyncio.Future[None] = self._loop.create_future()
             self._rooms.append((future, start, end))
             self._watch(end)
             await future
         if self.failure is not None:
-            raise NotConnected("lost", self.failure)
+            raise Unsent(str(self.failure))
 
     # -- of the receiving half ---------------------------------------------------------------------
 
