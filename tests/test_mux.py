@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import random
+import signal
 import ssl
 import threading
 import time
@@ -588,3 +589,48 @@ def test_what_was_renewed_while_calls_are_in_flight(server: Server, run: Any) ->
             await until(lambda: len(bare.client_list()) == 2)
 
     run(main())
+
+
+class Stop(BaseException):
+    """What a signal handler raises."""
+
+
+def test_a_signal_handler_that_raises_lets_no_reply_go_astray(server: Server) -> None:
+    """Wherever it comes while bytes are sent or read: the connection is given up."""
+    armed = threading.Event()
+
+    def raises(*_: object) -> None:
+        if armed.is_set():
+            raise Stop
+
+    async def main() -> None:
+        while True:
+            words = [f"{dice.random()}" for _ in range(30)]
+            assert await asyncio.gather(*(ask("ECHO", word) for word in words)) == [word.encode() for word in words]
+
+    dice, before = random.Random(1), signal.signal(signal.SIGALRM, raises)
+    stopped = 0
+    try:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(main())
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            armed.set()
+            signal.setitimer(signal.ITIMER_REAL, 0.002 + dice.random() / 500)
+            try:
+                loop.run_until_complete(task)
+            except (Stop, CacheConnectionError, RuntimeError):
+                stopped += 1
+            finally:
+                armed.clear()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            if task.done():
+                assert isinstance(task.exception(), (Stop, CacheConnectionError))
+                task = loop.create_task(main())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert stopped > 10

@@ -83,16 +83,20 @@ class AsyncLink(Watched):
         if self.failure is not None:
             return None
         future: asyncio.Future[Any] = Future(loop=self._loop)
-        waiting.append((future, start, end, count))
-        if len(waiting) == 1 and not self._rest:
-            self._push([data])
-        else:
-            self._out.append(data)
-            if not self._scheduled:
-                self._scheduled, self._since = True, start
-                self._soon(self._flush)
-            if len(data) > SMALL:
-                self._count(len(data))
+        try:
+            waiting.append((future, start, end, count))
+            if len(waiting) == 1 and not self._rest:
+                self._push([data])
+            else:
+                self._out.append(data)
+                if not self._scheduled:
+                    self._scheduled, self._since = True, start
+                    self._soon(self._flush)
+                if len(data) > SMALL:
+                    self._count(len(data))
+        except BaseException:  # of a signal handler: nobody knows which bytes belong to whom
+            self._interrupted()
+            raise
         if self._timer is None or 0.0 < end < self._due:
             self._watch(end)
         return future
@@ -128,15 +132,21 @@ class AsyncLink(Watched):
                     self._soon(self._more)
         except WOULD_WAIT:
             pass
-        except Exception as error:  # after any error the connection is lost
+        except (Broken, OSError) as error:  # after any error the connection is lost
             failure = error
+        except BaseException:
+            self._interrupted()
+            raise
         if came:
             self.moved = monotonic()
             self._size += came
             try:
                 self._take()
-            except Exception as error:
+            except Broken as error:
                 failure = error
+            except BaseException:
+                self._interrupted()
+                raise
         if failure is not None:
             self._end(failure)
 

@@ -7,7 +7,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..failures import Unsent
+from ..failures import Broken, Unsent
 
 if TYPE_CHECKING:
     import asyncio
@@ -64,6 +64,13 @@ class Outgoing:
             self._fill()
 
     def _flush(self) -> None:
+        try:
+            self._send_out()
+        except BaseException:
+            self._interrupted()
+            raise
+
+    def _send_out(self) -> None:
         self._scheduled = False
         out, self._out = self._out, []
         if not out:
@@ -105,6 +112,13 @@ class Outgoing:
             self._fill()
 
     def _writable(self) -> None:
+        try:
+            self._send_rest()
+        except BaseException:
+            self._interrupted()
+            raise
+
+    def _send_rest(self) -> None:
         rest = self._rest
         for _ in range(WRITES):
             try:
@@ -167,6 +181,10 @@ class Outgoing:
             await future
         if self.failure is not None:
             raise Unsent(str(self.failure))
+
+    def _interrupted(self) -> None:
+        """The exception of a signal handler came in the middle: a reply could go to the wrong caller."""
+        self._end(Broken("interrupted while bytes were sent or read"))
 
     # -- of the receiving half ---------------------------------------------------------------------
 
