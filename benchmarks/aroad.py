@@ -112,11 +112,12 @@ async def memory() -> None:
     pool = pool_of(links)
     await aone(connection(), Command(("PING",)))
     before = resident()
-    opened = [await asyncio.to_thread(links.open, float("inf")) for _ in range(300)]
     from rcollections.wire.links.aio import AsyncLink
 
-    used = [AsyncLink(one, pool.loop, 5.0, pool._buffer, lambda _: None) for one in opened]  # type: ignore[arg-type]
-    opened.clear()
+    used: list[AsyncLink] = []
+    for _ in range(300):
+        opened: Any = links.open(float("inf"))
+        used.append(AsyncLink(opened, pool.loop, 5.0, pool._buffer, lambda _: None))
     for link in used:
         await link.ask(b"*1\r\n$4\r\nPING\r\n", time.monotonic())  # type: ignore[misc]
     print(f"an idle connection of an event loop: {(resident() - before) / 300 / 1024:.1f} kB")
