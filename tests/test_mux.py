@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.util
 import random
-import signal
 import ssl
 import threading
 import time
@@ -590,47 +588,3 @@ def test_what_was_renewed_while_calls_are_in_flight(server: Server, run: Any) ->
             await until(lambda: len(bare.client_list()) == 2)
 
     run(main())
-
-
-class Stop(BaseException):
-    """What a signal handler raises."""
-
-
-@pytest.mark.filterwarnings("ignore")  # of what the interrupted program leaves
-def test_a_signal_handler_that_raises_lets_no_reply_go_astray(own: Server, monkeypatch: Any) -> None:
-    """Wherever it comes while bytes are sent or read: who asks next on that loop gets its own replies."""
-    monkeypatch.setattr("sys.unraisablehook", lambda _: None)
-    dice, armed = random.Random(1), threading.Event()
-
-    def raises(*_: object) -> None:
-        if armed.is_set():
-            raise Stop
-
-    async def echoes(rounds: int) -> None:
-        for _ in range(rounds):
-            words = [f"{dice.random()}" for _ in range(30)]
-            assert await asyncio.gather(*(ask("ECHO", word) for word in words)) == [word.encode() for word in words]
-
-    before, loop = signal.signal(signal.SIGALRM, raises), asyncio.new_event_loop()
-    stopped = 0
-    try:
-        for _ in range(150):
-            armed.set()
-            signal.setitimer(signal.ITIMER_REAL, 0.001 + dice.random() / 500, 0.05)  # again, if it was swallowed
-            try:
-                loop.run_until_complete(echoes(1000))
-            except (Stop, CacheConnectionError):
-                stopped += 1
-            finally:
-                armed.clear()
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            try:
-                loop.run_until_complete(asyncio.wait_for(echoes(2), 20))
-            except (CacheTimeout, CacheConnectionError):  # the loop lost what it was about to do: that is asyncio's
-                loop.close()
-                loop = asyncio.new_event_loop()
-    finally:
-        loop.close()
-        signal.signal(signal.SIGALRM, before)
-        gc.collect()  # while nobody minds coroutines that were never awaited
-    assert stopped > 100
