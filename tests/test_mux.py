@@ -433,7 +433,7 @@ def test_whoever_sends_much_waits_for_room(run: Any) -> None:
 
 def test_waiting_for_room_ends_in_time(run: Any) -> None:
     """By the deadline, or by the timeout."""
-    with Server(one_server()) as server, isolated(server.dsn + "?timeout=0.6&connect_timeout=0.3&max_connections=1"):
+    with Server(one_server()) as server, isolated(server.dsn + "?timeout=1.5&connect_timeout=1&max_connections=1"):
 
         async def main() -> None:
             await ask("PING")
@@ -444,7 +444,7 @@ def test_waiting_for_room_ends_in_time(run: Any) -> None:
                 began = time.monotonic()
                 with deadline(0.1), pytest.raises(CacheTimeout):
                     await ask("GET", "k")
-                assert 0.1 <= time.monotonic() - began < 0.4
+                assert 0.1 <= time.monotonic() - began < 1
                 with pytest.raises(CacheTimeout):
                     await ask("GET", "k")
                 with pytest.raises(CacheTimeout):
