@@ -14,11 +14,11 @@ from .scripts import original, source
 if TYPE_CHECKING:
     from .effects import Step
 
-__all__ = ["decides", "empty_reply", "repeatable", "written"]
+__all__ = ["CHANGES_NOTHING", "decides", "empty_reply", "repeatable", "written"]
 
 # Every trip asks for these facts, so each is one look into a set.
 _REPEATED = frozenset(name for name, facts in COMMANDS.items() if facts.repeat)
-_CHANGES_NOTHING = frozenset(name for name, facts in COMMANDS.items() if not facts.writes)
+CHANGES_NOTHING = frozenset(name for name, facts in COMMANDS.items() if not facts.writes)
 
 
 def repeatable(step: Step) -> bool:
@@ -52,7 +52,7 @@ def written(step: Step, apart: tuple[str, ...]) -> tuple[Any, ...] | None:
         if not script.guarded:
             return writes.keys(step)
         return tuple(key for key in step.keys if not key.startswith(apart))  # the keys of guards stay in
-    if step.args[0] in _CHANGES_NOTHING:
+    if step.args[0] in CHANGES_NOTHING:
         return ()
     facts = COMMANDS.get(step.args[0])
     return None if facts is None else facts.keys(step.args)

@@ -45,12 +45,14 @@ class Links:
         self._limit = dsn.max_connections if dsn.kind != "memory" else ANY
         self.pool: Pool | None = None  # of all threads, made on first use
         self._pools: WeakSet[AsyncPool] = WeakSet()  # one pool per event loop, held by ``loops``
+        self.lately: Callable[[], AsyncPool | None] = _none  # the pool that was used last: most processes have one loop
         self._lock = threading.RLock()
         after_fork(self._after_fork)
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()
         self._pools = WeakSet()  # the old pools belong to loops of the parent
+        self.lately = _none
 
     def place(self) -> Dsn:
         """The server that the links really lead to: an embedded server is started if needed, and is a unix socket."""
@@ -90,11 +92,11 @@ class Links:
                 self.pool = Pool(self._open_quick, self._limit, self._dsn.shown)
             return self.pool
 
-    def open_async_pool(self) -> AsyncPool:
-        """A pool for the running event loop. The caller keeps the pool as long as the loop."""
+    def open_async_pool(self, buffer: bytearray) -> AsyncPool:
+        """A pool for the running loop; its links read into ``buffer``. The caller keeps it with the loop."""
         from ..wire.aio_pool import AsyncPool
 
-        pool = AsyncPool(self.open, self._limit, self._dsn.shown)
+        pool = AsyncPool(self.open, self._limit, self._dsn.timeout, buffer)
         self._pools.add(pool)
         return pool
 
@@ -118,7 +120,7 @@ class Links:
             pool.close()
         for each in list(self._pools):
             each.close_soon()
-        self._pools = WeakSet()
+        self._pools, self.lately = WeakSet(), _none
 
     def close(self) -> None:
         """Close all links, also of event loops; the next use opens new links. Gives the embedded server back."""
@@ -127,3 +129,7 @@ class Links:
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
             embedded.close()
+
+
+def _none() -> None:
+    """No pool."""

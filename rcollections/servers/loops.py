@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from ..forks import at_fork
 from ..plans.flights import Flights
@@ -26,16 +26,18 @@ __all__ = ["aclose", "all_of", "as_task", "flights_of", "mark_coroutine_function
 
 T = TypeVar("T")
 
+BUFFER = 1 << 16  # bytes
 RING = 86_400.0  # seconds after which the timer is set again
 
 
 class _Own:
     """The links and flights of one loop."""
 
-    __slots__ = ("__weakref__", "flights", "loop", "pools")
+    __slots__ = ("__weakref__", "buffer", "flights", "loop", "pools")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.buffer = bytearray(BUFFER)  # what all links of the loop read into: an idle link is small
         self.pools: dict[Links, AsyncPool] = {}
         self.flights: WeakKeyDictionary[Connection, Flights] = WeakKeyDictionary()
         self.stay()
@@ -63,10 +65,14 @@ def _own() -> _Own:
 
 def pool_of(links: Links) -> AsyncPool:
     """The links of the running event loop on this connection."""
-    pools = _own().pools
-    pool = pools.get(links)
+    pool = links.lately()
+    if pool is not None and pool.loop is asyncio.get_running_loop() and not pool.closed:
+        return pool
+    own = _own()
+    pool = own.pools.get(links)
     if pool is None or pool.closed:
-        pool = pools[links] = links.open_async_pool()
+        pool = own.pools[links] = links.open_async_pool(own.buffer)
+    links.lately = ref(pool)  # the loop holds it, and nothing else
     return pool
 
 

@@ -1,31 +1,28 @@
-"""A bounded free list of links for one event loop: a caller that finds no free link waits its turn."""
+"""The links of one event loop to one server: usually one, which all tasks share; more where a large reply travels."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..forks import at_fork
-from .clock import until as until_
+from .failures import Late, NotConnected, is_silence
 from .links.aio import AsyncLink
-from .pool import busy
+from .links.lane import Lane
+from .reasons import TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ..errors import CacheTimeout
+    from concurrent.futures import Future
 
 __all__ = ["AsyncPool"]
 
 CONNECTING = 8  # links that are opened at once; connecting blocks, so threads do it
-
-LAST_LOOK = 0.05  # seconds that a caller whose time is up waits for a loop that was late
-LONGEST = 10  # how many times its time a caller waits at most while links keep coming back
+ALIVE = 0.1  # seconds: a link on which a byte came since is trusted
 
 _threads: ThreadPoolExecutor | None = None
 
@@ -47,178 +44,139 @@ def _executor() -> ThreadPoolExecutor:
 
 
 class AsyncPool:
-    """At most ``limit`` links of one event loop. ``connect`` opens a link, and blocks; the pool calls it in a thread.
+    """At most ``limit`` links that take new callers. ``connect`` opens a link, and blocks; a thread calls it.
 
-    The pool serves waiting callers in their order. A caller that is not served by its instant gets CacheTimeout.
-    Without a deadline around the call it waits on while links keep coming back: then the queue is long, and the server
-    answers.
+    All tasks share the first link. Another one is opened while a large reply travels on it, while its callers wait
+    for room to send, or while the server has owed a reply for long: so nobody waits behind what may take long. A link
+    that is given up stays open until its last reply has come, and does not count meanwhile.
     """
 
-    def __init__(self, connect: Callable[[float], Any], limit: int, where: str) -> None:
+    def __init__(self, connect: Callable[[float], Any], limit: int, timeout: float, buffer: bytearray) -> None:
         self._connect = connect
         self._limit = limit
-        self._where = where
-        self._loop = asyncio.get_running_loop()
-        self._free: list[AsyncLink] = []
-        self._links: set[AsyncLink] = set()
-        self._opening = 0
-        self._queue: deque[asyncio.Future[AsyncLink | None]] = deque()
-        self._ahead: deque[asyncio.Future[AsyncLink | None]] = deque()  # callers that go before the queue
-        self._served = 0  # links that came back to callers that waited
+        self._timeout = timeout
+        self._buffer = buffer
+        self.loop = asyncio.get_running_loop()
+        self.links: list[AsyncLink] = []  # those that take new callers
+        self.first: AsyncLink | None = None  # of them
+        self._leaving: set[AsyncLink] = set()
+        self._opening: Future[Any] | None = None
+        self._waiting: list[asyncio.Future[AsyncLink]] = []  # for the link that is being opened
         self.closed = False
 
-    async def acquire(self, until: float, first: bool = False) -> AsyncLink:
-        """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``.
+    async def acquire(self, until: float) -> Lane:
+        """The use of a link, by that instant."""
+        for link in tuple(self.links):
+            if link.ready and link.looks_open():
+                return Lane(link)
+        if len(self.links) >= self._limit:
+            return Lane(self._least_loaded())
+        return Lane(await self._opened(until), waited=True)
 
-        ``first``: before the callers that wait, behind those that came with ``first``.
-        """
-        while True:
-            while self._free:
-                link = self._free.pop()
-                if link.idle:
-                    return link
-                self._drop(link)
-            if len(self._links) + self._opening < self._limit:
-                return await self._open(until)
-            began = time.monotonic()
-            given = await self._turn(until, first)
-            if given is not None:
-                return given
-            if math.isinf(until_(math.inf)):  # leave to open a link: that has its own time
-                until = max(until, time.monotonic() + until - began)
+    def _least_loaded(self) -> AsyncLink:
+        return min(self.links, key=lambda link: link.load)
 
-    async def _open(self, until: float) -> AsyncLink:
-        self._opening += 1
-        opening = _executor().submit(self._connect, until)
+    async def _opened(self, until: float) -> AsyncLink:
+        """The next link that is opened; one that is open already if no other can be opened."""
+        if self._opening is None:
+            self._opening = _executor().submit(self._connect, math.inf)
+            self._opening.add_done_callback(self._came)
+        turn: asyncio.Future[AsyncLink] = self.loop.create_future()
+        self._waiting.append(turn)
+        began = monotonic()
+        timer = self.loop.call_later(max(0.0, until - began), self._late, turn, began)
         try:
-            link = AsyncLink(await asyncio.wrap_future(opening), self._loop)
-        except BaseException:
-            if not opening.cancel():  # the caller went away, and the thread is opening its link: close that link
-                opening.add_done_callback(_close_late)
-            self._opening -= 1
-            self._wake()
-            raise
-        self._opening -= 1
-        self._links.add(link)
-        link.home, link.waited = self, True
-        return link
-
-    async def _turn(self, until: float, first: bool) -> AsyncLink | None:
-        """Wait for a link to come back; None: there is room to open another link."""
-        turn: asyncio.Future[AsyncLink | None] = self._loop.create_future()
-        (self._ahead if first else self._queue).append(turn)
-        patience = _Patience(self, turn, until)
-        try:
-            given = await turn
-            if given is not None:
-                given.waited = True
-            return given
-        except BaseException:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                given = turn.result()
-                self._wake() if given is None else self.release(given)
-            raise
+            return await turn
+        except Exception:
+            if not self.links:
+                raise
+            return self._least_loaded()
         finally:
-            patience.timer.cancel()
+            timer.cancel()
 
-    def later(self, seconds: float, fn: Callable[[], None]) -> asyncio.TimerHandle:
-        """Call this function in the loop after that time."""
-        return self._loop.call_later(max(0.0, seconds), fn)
+    def _late(self, turn: asyncio.Future[AsyncLink], began: float) -> None:
+        if not turn.done():
+            turn.set_exception(Late(is_silence(monotonic() - began, self._timeout), 0, TIMED_OUT))
 
-    @property
-    def served(self) -> int:
-        """How many callers that waited have got a link."""
-        return self._served
+    def _came(self, opened: Future[Any]) -> None:
+        """In the thread that has opened a link, or has failed."""
+        try:
+            self.loop.call_soon_threadsafe(self._take, opened)
+        except RuntimeError:  # the loop was closed
+            _close(opened)
 
-    def busy(self) -> CacheTimeout:
-        """The error of a caller for whom no link came back in time."""
-        return busy(self._limit, self._where)
-
-    def _wake(self, link: AsyncLink | None = None) -> bool:
-        """Serve the caller that waits longest: by this link, or (None) by leave to open one."""
-        while self._ahead or self._queue:
-            turn = (self._ahead or self._queue).popleft()
+    def _take(self, opened: Future[Any]) -> None:
+        self._opening = None
+        waiting, self._waiting = self._waiting, []
+        error = opened.exception()
+        if error is not None:
+            for turn in waiting:
+                if not turn.done():
+                    turn.set_exception(_own(error))
+            return
+        link = AsyncLink(opened.result(), self.loop, self._timeout, self._buffer, self._gone)
+        self.links.append(link)
+        self.first = self.links[0]
+        for turn in waiting:
             if not turn.done():
-                self._served += 1
                 turn.set_result(link)
-                return True
-        return False
+        if self.closed:
+            self.loop.call_soon(link.retire)  # after those that have waited for it have asked
 
-    def release(self, link: AsyncLink) -> None:
-        """Give back a link with no reply outstanding."""
-        if self.closed or not link.idle:
-            self.discard(link)
-        elif not self._wake(link):
-            self._free.append(link)
-
-    def discard(self, link: AsyncLink) -> None:
-        """Give back a link whose replies cannot be trusted any more: it is closed."""
-        self._drop(link)
-        self._wake()
-
-    def _drop(self, link: AsyncLink) -> None:
-        self._links.discard(link)
-        link.close()
+    def _gone(self, link: AsyncLink) -> None:
+        """This link takes no new callers any more."""
+        if link in self.links:
+            self.links.remove(link)
+        self.first = self.links[0] if self.links else None
+        self._leaving = {each for each in self._leaving if each.failure is None}
+        if link.failure is None:
+            self._leaving.add(link)
 
     def close(self) -> None:
-        """Close idle links now, and used links when they come back. In the loop, or after its end."""
+        """Close each link as soon as nobody waits for a reply on it. In the loop, or after its end."""
         self.closed = True
-        self.drop_idle()
+        for link in tuple(self.links):
+            link.retire()
 
     def drop_idle(self) -> None:
-        """Close idle links now; the links that are in use stay. In the loop, or after its end."""
-        while self._free:
-            self._drop(self._free.pop())
+        """Give up the links on which no byte came just now: they may lead nowhere. In the loop, or after its end."""
+        now = monotonic()
+        for link in tuple(self.links):
+            if now - max(link.moved, link.opened) > ALIVE:
+                link.retire()
 
     def drop_idle_soon(self) -> None:
         """``drop_idle``, from any thread."""
         with suppress(RuntimeError):  # the loop was closed, and its links with it
-            self._loop.call_soon_threadsafe(self.drop_idle)
+            self.loop.call_soon_threadsafe(self.drop_idle)
 
     def end(self) -> None:
         """The loop is over: close all links, also used ones."""
         self.closed = True
-        for link in self._links:
+        for link in (*self.links, *self._leaving):
             link.close()
+        if self._opening is not None:
+            self._opening.add_done_callback(_close)
 
     def close_soon(self) -> None:
         """``close``, from any thread."""
-        if self._loop.is_running():
+        if self.loop.is_running():
             self.closed = True
             try:
-                self._loop.call_soon_threadsafe(self.close)
+                self.loop.call_soon_threadsafe(self.close)
             except RuntimeError:  # the loop was closed just now, and its links with it
                 return
         else:
             self.close()
 
 
-class _Patience:
-    """How long one caller waits for its turn."""
-
-    def __init__(self, pool: AsyncPool, turn: asyncio.Future[AsyncLink | None], until: float) -> None:
-        self._pool = pool
-        self._turn = turn
-        self._time = until - time.monotonic()
-        self._longest = until + (0.0 if until_(math.inf) < math.inf else LONGEST * self._time)
-        self._seen = pool.served
-        self._looked = False
-        self.timer = pool.later(self._time, self._over)
-
-    def _over(self) -> None:
-        if self._turn.done():
-            return
-        pool, bounded = self._pool, time.monotonic() >= self._longest
-        if not bounded and not self._looked:  # the loop may have been late: links that came back are to be seen first
-            self._looked = True
-            self.timer = pool.later(LAST_LOOK, self._over)
-        elif not bounded and pool.served != self._seen:
-            self._seen, self._looked = pool.served, False
-            self.timer = pool.later(self._time, self._over)
-        else:
-            self._turn.set_exception(pool.busy())
+def _close(opened: Future[Any]) -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        opened.result().close()
 
 
-def _close_late(opening: Any) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+def _own(error: BaseException) -> BaseException:
+    """The same error, for one of several callers: each gets a traceback of its own."""
+    if isinstance(error, NotConnected):
+        return NotConnected(error.why, error.error, str(error))
+    return Late(error.silent, error.size, str(error)) if isinstance(error, Late) else error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["around", "deadline", "no_deadline", "passed", "until"]
+__all__ = ["around", "deadline", "instant", "no_deadline", "passed", "until"]
 
 _deadline: ContextVar[_Bound | None] = ContextVar("rcollections_deadline", default=None)
 
@@ -63,6 +63,11 @@ def _instant() -> float | None:
             nearest = bound.instant
         bound = bound.outer
     return nearest
+
+
+def instant() -> float:
+    """The deadline around this call (monotonic); 0.0: there is none."""
+    return 0.0 if _deadline.get() is None else _instant() or 0.0
 
 
 def until(timeout: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Broken", "ErrorReply", "Late", "NotConnected", "Why", "is_silence"]
+__all__ = ["Broken", "ErrorReply", "Late", "NotConnected", "Unsent", "Why", "is_silence"]
 
 Why = Literal["lost", "login", "given", "no login", "loading", "answer"]
 
@@ -15,6 +15,10 @@ class ErrorReply(Exception):
 
 class Broken(Exception):
     """The connection ended, or bytes came that are no reply: the server may have carried out the steps."""
+
+
+class Unsent(Broken):
+    """The connection ended before a byte of the steps was sent: any step may be tried again."""
 
 
 class Late(TimeoutError):

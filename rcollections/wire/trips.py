@@ -19,7 +19,7 @@ from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .clock import until as until_
 from .due import deliver
-from .failures import Broken, ErrorReply, NotConnected
+from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
 from .requests import is_safe, packed, unwrapped
@@ -108,14 +108,19 @@ class Road(Protocol):
 
 
 def trip(
-    road: Road, steps: Sequence[Step], atomic: bool = False, asked: Asked | None = None, tried: Tried | None = None
+    road: Road,
+    steps: Sequence[Step],
+    atomic: bool = False,
+    asked: Asked | None = None,
+    tried: Tried | None = None,
+    until: float = 0.0,
 ) -> Trip:
     """Send all steps, ``atomic`` in MULTI/EXEC, and give one reply each; error replies stand in the list.
 
     ``asked`` makes it a trip of reads whose replies may be held. ``tried``: they were sent over a link that had been
-    idle, and this was seen. Raises our errors only.
+    idle, and this was seen. ``until``: the time of the trip began before it. Raises our errors only.
     """
-    until = until_(road.timeout) if tried is None else tried.until
+    until = until or (until_(road.timeout) if tried is None else tried.until)
     tries = 0
     refused = False  # once, because the server is a replica
     try:
@@ -151,7 +156,7 @@ def trip(
             except (Broken, OSError) as error:
                 _discard(link)
                 road.doubt()
-                failed, again = error, not begun or is_safe(steps, atomic)
+                failed, again = error, not begun or type(error) is Unsent or is_safe(steps, atomic)
                 if seen is not None and again and monotonic() < until:
                     continue  # most likely the link had died while it was idle
             except BaseException:  # cancelled or interrupted

@@ -272,6 +272,6 @@ def test_tasks_wait_their_turn_for_a_link(server: Server) -> None:
         words = [f"word {n}" for n in range(50)]
         assert await asyncio.gather(*map(echo, words)) == [word.encode() for word in words]
         with server.client() as bare:
-            assert len(bare.client_list()) == 3
+            assert len(bare.client_list()) <= 3
 
     asyncio.run(main())

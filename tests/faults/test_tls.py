@@ -88,11 +88,11 @@ def test_idle_links_of_a_loop_that_ended_are_replaced(tls: Tls) -> None:
 
     async def main() -> None:
         assert await adrive(increment(), connection()) == 1
-        free = pool_of(connection().links)._free
-        assert [link.idle for link in free] == [True]
+        (link,) = pool_of(connection().links).links
+        assert link.ready
         tls.cut()
         async with asyncio.timeout(5):
-            while free[0].idle:  # until the loop has read the end of the connection
+            while link.failure is None:  # until the loop has read the end of the connection
                 await asyncio.sleep(0)
         assert await adrive(increment(), connection()) == 2
 

@@ -30,7 +30,7 @@ from ...wire.aio_signals import AsyncSignal
 from ...wire.clock import no_deadline, until
 from ..aio_background import AsyncHandle
 from ..leases import hold
-from .aio_trips import amany, aread_to_hold, aturns
+from .aio_trips import amany, aone, aread_to_hold, aturns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ async def adrive(plan: Plan[T], connection: Connection) -> T:
 async def _do(effect: Any, connection: Connection) -> Any:
     kind: Any = type(effect)
     if kind is Command or kind is Script:
-        return (await amany(connection, (effect,), False, False))[0]
+        return await aone(connection, effect)
     if kind is Batch:
         return await amany(connection, *effect)
     if kind is InTurn:

@@ -1,180 +1,235 @@
-"""``AsyncLink``: one connection of an event loop: the socket of a ``Link``, read whenever it is readable.
+"""``AsyncLink``: one connection of an event loop, shared by all its tasks: replies come in the order of the questions.
 
-The loop calls the link when bytes came, and the link wakes its caller once, with all replies. In the same way the
-link notices that the server closed an idle connection. It makes no task and no timeout object: one timer an exchange.
+What one turn of the loop asks leaves in one write; where nothing is in flight it leaves at once. The reply of a caller
+that went away (cancelled, or out of time) is read and dropped, so the link stays good. One timer a link watches the
+time of all callers: a call makes no timeout object and no task.
 """
 
 from __future__ import annotations
 
 import ssl
+from asyncio import Future
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..clock import until as until_
-from ..failures import Broken, Late, is_silence
+import hiredis
+
+from ..failures import Broken, Unsent
 from ..large import LARGE, LargeReplies
-from .lent import Lent
-from .link import INCOMPLETE, READ, reply_reader
+from .link import INCOMPLETE, reply_reader
+from .outgoing import SMALL, WOULD_WAIT
+from .watched import STILL, Watched
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from .link import Link
 
 __all__ = ["AsyncLink"]
 
-WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+READS = 16  # how many pieces are read a turn, so that a large reply does not hold up the loop
+CLOGS = 1 << 18  # bytes of one reply from which on new callers take another link
+
+_pushed: object = hiredis.PushNotification
 
 
-class AsyncLink(Lent):
-    """Takes over a ``Link`` that is connected and logged in. The socket belongs to this loop from then on."""
+class AsyncLink(Watched):
+    """Takes over a ``Link`` that is connected and logged in. The socket belongs to this loop from then on.
+
+    ``timeout``: seconds that a reply may take. ``buffer``: one for all links of the loop.
+    ``left`` is called when the link takes no new callers any more.
+    """
 
     __slots__ = (
-        "_buffer", "_came", "_count", "_fd", "_loop", "_moved", "_reader", "_replies", "_timed", "_timeout", "_timer",
-        "_under", "_waiter", "idle", "opened", "server", "sock", "waited",
+        "_buffer", "_clogged", "_feed", "_gets", "_left", "_replies", "_tls", "open", "opened", "ready",
+        "server",
     )  # fmt: skip
 
-    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
-        self._under = link
-        self._loop = loop
-        self.sock = link.sock
-        super().__init__()
-        self.server: bytes | None = None
-        self.waited = False  # whether its caller had to wait for it: the reply has its own time then
+    def __init__(
+        self,
+        link: Link,
+        loop: asyncio.AbstractEventLoop,
+        timeout: float,
+        buffer: bytearray,
+        left: Callable[[AsyncLink], None],
+    ) -> None:
+        super().__init__(link.hand_over(), loop, timeout)
+        self._buffer = buffer
+        self._left = left
+        self._tls = isinstance(self.sock, ssl.SSLSocket)
+        self.server: bytes | None = None  # the run_id of the server; None: not asked yet
         self.opened = link.opened
-        self.idle = True  # False once bytes came that no caller asked for, or the connection ended
-        self._reader = reply_reader()
-        self._buffer = bytearray(READ)
-        self._replies: list[object] = []
-        self._count = 0
-        self._came = 0  # bytes of this exchange
-        self._moved = 0.0  # when bytes were last seen to move
-        self._timed = 0
-        self._timeout = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiter: asyncio.Future[list[object]] | None = None
+        self.open = True  # whether it takes new callers
+        self.ready = True  # whether new callers are served at once: if not, another link may be better
+        reader = reply_reader()
+        self._feed, self._gets = reader.feed, reader.gets
+        self._replies: list[object] = []  # of the first caller in ``waiting``, if it waits for several
+        self._clogged = False  # whether a large reply is arriving
         self.sock.setblocking(False)
-        self._fd = self.sock.fileno()
         loop.add_reader(self._fd, self._readable)
 
-    async def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
-        """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
+    def ask(self, data: bytes, start: float, end: float = 0.0, count: int = 1) -> asyncio.Future[Any] | None:
+        """Send, and give a future of the reply, or of the list of ``count`` replies; None if the connection has ended.
 
-        Error replies stand in the list. After Late, OSError, Broken or a cancellation the link is useless.
+        The caller's time counts from ``start``, and is over at ``end``, or else (0.0) when the link's timeout has
+        passed. Error replies are results; a large result is ``LargeReplies``. The future raises Late, Broken, or
+        Unsent.
         """
-        self._moved = monotonic()
-        if self.waited:
-            self.waited = False
-            until = max(until, until_(timeout))  # a deadline stays what it is
-        left = until - self._moved
-        if left <= 0:
-            raise Late(silent=False)
-        self._came = 0
-        waiter: asyncio.Future[list[object]] = self._loop.create_future()
-        self._waiter, self._replies, self._count, self._timed, self._timeout = waiter, [], count, 0, timeout
-        self._timer = self._loop.call_later(left, self._late)
+        waiting = self.waiting
+        if not waiting and start - self.moved > STILL:
+            self._readable()
+        if self.failure is not None:
+            return None
+        future: asyncio.Future[Any] = Future(loop=self._loop)
         try:
-            await self._send(data)
-            return await waiter
-        finally:
-            self._waiter = None
-            self._timer.cancel()
+            waiting.append((future, start, end, count))
+            if len(waiting) == 1 and not self._rest:
+                self._push([data])
+            else:
+                self._out.append(data)
+                if not self._scheduled:
+                    self._scheduled, self._since = True, start
+                    self._soon(self._flush)
+                if len(data) > SMALL:
+                    self._count(len(data))
+        except BaseException:  # of a signal handler: nobody knows which bytes belong to whom
+            self._interrupted()
+            raise
+        if self._timer is None or 0.0 < end < self._due:
+            self._watch(end)
+        return future
 
-    async def _send(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self.sock.send(view) :]
-            except WOULD_WAIT:
-                await self._writable()
-                self._moved = monotonic()
+    def looks_open(self) -> bool:
+        """Whether the connection is there, as far as its socket knows."""
+        if not self.waiting and monotonic() - self.moved > STILL:
+            self._readable()
+        return self.failure is None
 
-    async def _writable(self) -> None:
-        """Wait until the socket takes more bytes, or the exchange has ended: by its timer, or by a lost connection."""
-        room: asyncio.Future[None] = self._loop.create_future()
-        waiter = self._waiter
-        self._loop.add_writer(self._fd, _finish, room)
-        if waiter is not None:
-            waiter.add_done_callback(lambda _: _finish(room))
-        try:
-            await room
-        finally:
-            with suppress(RuntimeError):  # the loop was closed
-                self._loop.remove_writer(self._fd)
-        if waiter is not None and waiter.done():
-            waiter.result()  # raises
+    @property
+    def load(self) -> tuple[bool, int]:
+        """The less, the better for a new caller."""
+        return self._clogged or self.full, len(self.waiting)
+
+    # -- reading -----------------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        failure: Exception | None = None
+        sock, buffer = self.sock, self._buffer
+        came = 0
         try:
-            while True:
-                size = self.sock.recv_into(self._buffer)
+            for _ in range(READS):
+                size = sock.recv_into(buffer)
                 if not size:
                     raise Broken("Connection closed by server.")
-                self._came += size
-                self._reader.feed(self._buffer, 0, size)
-                if size < READ and not self._pending():
+                came += size
+                self._feed(buffer, 0, size)
+                if size < len(buffer) and not (self._tls and sock.pending()):
                     break
+            else:
+                if self._tls:  # TLS may hold more than the socket shows
+                    self._soon(self._more)
         except WOULD_WAIT:
             pass
-        except Exception as error:  # after any error the connection is lost
-            self._end(error)
-            return
-        self._take()
+        except (Broken, OSError) as error:  # after any error the connection is lost
+            failure = error
+        except BaseException:
+            self._interrupted()
+            raise
+        if came:
+            self.moved = monotonic()
+            self._size += came
+            try:
+                self._take()
+            except Broken as error:
+                failure = error
+            except BaseException:
+                self._interrupted()
+                raise
+        if failure is not None:
+            self._end(failure)
 
-    def _pending(self) -> bool:
-        return isinstance(self.sock, ssl.SSLSocket) and bool(self.sock.pending())
+    def _more(self) -> None:
+        if self.failure is None:
+            self._readable()
 
     def _take(self) -> None:
-        """Take the complete replies, and wake the caller when all are there."""
+        """Hand the complete replies to their callers."""
+        waiting, gets = self.waiting, self._gets
+        unsent = [waiting.pop() for _ in range(self.unsent)]  # nobody can have answered these
+        size = self._size
         try:
-            while (reply := self._reader.gets()) is not INCOMPLETE:
-                if type(reply).__name__ == "PushNotification":
+            while (reply := gets()) is not INCOMPLETE:
+                if type(reply) is _pushed:
                     continue
-                if self._waiter is None or len(self._replies) == self._count:
+                if not waiting:
                     raise Broken("something came that nobody had asked for")
-                self._replies.append(reply)
-        except Exception as error:
-            self._end(error)
-            return
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        if len(self._replies) == self._count:
-            waiter.set_result(self._replies if self._came <= LARGE else LargeReplies(self._replies))
-        else:
-            self._moved = monotonic()
+                future, _, _, count = waiting[0]
+                if count != 1:
+                    self._replies.append(reply)
+                    self._answered = self.moved
+                    if len(self._replies) < count:
+                        continue
+                    reply, self._replies = self._replies, []
+                    if size > LARGE:
+                        reply = LargeReplies(reply)
+                elif size > LARGE:
+                    reply = LargeReplies((reply,))
+                size = 0
+                waiting.popleft()
+                if not future.done():
+                    future.set_result(reply)
+        finally:
+            if size != self._size:
+                self._size, self._answered = size, self.moved
+            waiting.extend(reversed(unsent))
+        clogged = self._size > CLOGS
+        if clogged is not self._clogged or self._old:
+            self._clogged, self._old = clogged, False
+            self._assess()
+        if not (self.open or waiting):
+            self.close()
 
-    def _late(self) -> None:
-        if len(self._replies) > self._timed:  # a reply came meanwhile: the next reply has its own time
-            self._timed = len(self._replies)
-            left = until_(self._timeout) - monotonic()
-            if left > 0:
-                self._timer = self._loop.call_later(left, self._late)
-                return
-        if self._waiter is None or self._waiter.done():
-            return
-        quiet = is_silence(monotonic() - self._moved, self._timeout)
-        before = self._came
-        if self.idle:
-            self._readable()  # the loop may have been late, and not the server: look once more
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(Late(quiet and self._came == before, self._came))
+    def _assess(self) -> None:
+        self.ready = self.open and not (self.full or self._clogged or self._old)
+
+    # -- the end -----------------------------------------------------------------------------------
 
     def _end(self, error: Exception) -> None:
-        self.idle = False
-        self._loop.remove_reader(self._fd)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
+        """The connection is lost: whoever's bytes were not sent may try again."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        waiting, sent = list(self.waiting), len(self.waiting) - self.unsent
+        self.close()
+        for n, (future, _, _, _) in enumerate(waiting):
+            if not future.done():
+                future.set_exception((Broken if n < sent else Unsent)(str(error)))
+
+    def retire(self) -> None:
+        """Take no new callers; close the connection as soon as nobody waits for a reply."""
+        if self.open:
+            self.open = self.ready = False
+            self._left(self)
+        if all(each[0].done() for each in self.waiting):
+            self.close()
 
     def close(self) -> None:
-        """Close the connection, in its loop or after the end of the loop."""
-        self.idle = False
+        """Close the connection, in its loop or after the end of the loop. Nobody is told."""
+        if self.failure is None:
+            self.failure = Broken("the connection was closed")
         if not self._loop.is_closed():
             self._loop.remove_reader(self._fd)
-        self._under.close()
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+            self._loop.remove_writer(self._fd)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._let_in()
+        self.waiting.clear()
+        self._out.clear()
+        self._rest.clear()
+        if self.open:
+            self.open = self.ready = False
+            self._left(self)
+        with suppress(OSError):
+            self.sock.close()

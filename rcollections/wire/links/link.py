@@ -122,6 +122,11 @@ class Link(Lent):
             self.used = 0.0  # more came than was asked for: the next caller looks at the link, and takes another one
         return found
 
+    def hand_over(self) -> Any:
+        """The socket, for somebody who uses and closes it from now on; this link and redis-py let go of it."""
+        sock, self._made._sock = self.sock, None
+        return sock
+
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
         """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
 

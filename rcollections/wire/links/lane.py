@@ -1,0 +1,82 @@
+"""``Lane``: the use that one trip makes of a link that it shares with others."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ..clock import instant
+from ..failures import Late, Unsent
+from ..large import LargeReplies
+
+if TYPE_CHECKING:
+    from .aio import AsyncLink
+
+__all__ = ["Lane"]
+
+
+class Lane:
+    """What a trip takes for its link. ``waited``: the trip had to wait for it, so the reply has its own time.
+
+    ``seen`` is what became of a first try that was made without a plan: the bytes, and the replies or the error.
+    """
+
+    __slots__ = ("_left", "_link", "_seen", "_server", "_waited")
+
+    def __init__(self, link: AsyncLink, waited: bool = False, seen: tuple[bytes, Any] | None = None) -> None:
+        self._link = link
+        self._waited = waited
+        self._seen = seen
+        self._server = link.server
+        self._left = False  # whether the trip goes away from a reply that the link is waiting for
+
+    @property
+    def server(self) -> bytes | None:
+        """The run_id of the server; None: this trip has not been told. Another trip may ask at the same time."""
+        return self._server
+
+    @server.setter
+    def server(self, name: bytes | None) -> None:
+        self._server = self._link.server = name
+
+    @property
+    def opened(self) -> float:
+        """When the connection was opened (monotonic)."""
+        return self._link.opened
+
+    async def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:
+        """Send, and read that many replies: the first by ``until``, each further one within ``timeout`` seconds.
+
+        Error replies stand in the list.
+        """
+        seen, self._seen = self._seen, None
+        if seen is not None and seen[0] == data:
+            if isinstance(seen[1], Exception):
+                self._left = True
+                raise seen[1]
+            replies: list[object] = seen[1]
+            return replies
+        now, end, link = monotonic(), instant(), self._link
+        if self._waited:
+            self._waited = False
+            until = max(until, end or now + timeout)  # a deadline stays what it is
+        if until <= now:
+            raise Late(silent=False)
+        start = now if end else until - timeout
+        self._left = True
+        if link.full:
+            await link.room(start, end)
+        asked = link.ask(data, start, end, count)
+        if asked is None:
+            raise Unsent(str(link.failure))
+        reply = await asked
+        self._left = False
+        return reply if count != 1 or type(reply) is LargeReplies else [reply]
+
+    def release(self) -> None:
+        """The trip has ended."""
+
+    def discard(self) -> None:
+        """The trip has ended and does not trust the link; nothing to do for one that went away from its reply."""
+        if not self._left:
+            self._link.retire()
