@@ -20,7 +20,7 @@ from ..plans.functions.refresh import recompute
 from ..plans.purpose import change
 from ..plans.settling import settled
 from ..servers.drivers.aio import adrive
-from ..servers.drivers.aio_trips import amany
+from ..servers.drivers.aio_trips import aone
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
 from .aio_writing import AsyncWriting
@@ -85,14 +85,14 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
             alone = way.allows() and way.place(key, lone) is lone
             if alone:
                 try:
-                    replies: list[Any] = await amany(connection, (Command(("MGET", key, *tags)),), False, False)
+                    words: list[Any] = await aone(connection, Command(("MGET", key, *tags)))
                 except CacheError as error:
                     lone.error = error
                 else:
-                    value: R = way.hit(key, lone, replies[0])
+                    value: R = way.hit(key, lone, words)
                     if value is not ABSENT:
                         return value
-                    lone.words = replies[0]
+                    lone.words = words
             plan: Plan[R] = call(function.made(binding, key, tags, given, kwargs), lone if alone else None)
             return await adrive(plan, connection)
         except BaseException:

@@ -18,7 +18,7 @@ from ...plans.tallies import tally
 from ...plans.through import through
 from ...servers.drivers.aio import adrive
 from ...servers.drivers.aio_pieces import aiterate
-from ...servers.drivers.aio_trips import amany
+from ...servers.drivers.aio_trips import amany, aone
 from ...servers.loops import flights_of
 from ..filling import Fillable, Threads
 from ..held import Nearby
@@ -107,7 +107,7 @@ class AsyncRunning(Fillable, Nearby):
             return op.decode(await adrive(through(_asked(op.step)), t.connection))
         if op.beside is not None:
             return op.decode((await amany(t.connection, (op.step, op.beside), True, False))[0])
-        return op.decode((await amany(t.connection, (op.step,), False, False))[0])
+        return op.decode(await aone(t.connection, op.step))
 
     async def _first(self, t: Target, op: Op[T]) -> Any:
         """What L1 holds, or what the first reply says: the value, MISSING, or More."""
