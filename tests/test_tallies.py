@@ -203,7 +203,7 @@ def test_every_read_stands_in_the_table() -> None:
         intersection_update isdisjoint issuperset iteritems iterkeys itervalues key lock mutate pipeline
         remove remove_range_by_rank remove_range_by_score renew set set_many since stats subtract
         symmetric_difference symmetric_difference_update touch union union_update update writing
-        l1_prefixes
+        l1_prefixes equals combine
         """.split()
     )
     rows = {name.partition("(")[0] for _, name, *_ in ROWS}
