@@ -1,11 +1,12 @@
 """The one choice of who hears: the compiled loop of ``_ear.pyx``, or the thread of the ear, in Python.
 
 The loop needs the compiled tiers, whose counters it moves, and a plain socket: over TLS the thread hears. It also
-hears where nothing was compiled, or on a system without POSIX's sockets.
+hears where nothing was compiled, on a system without POSIX's sockets, and under gevent.
 """
 
 from __future__ import annotations
 
+import _socket
 import socket
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ __all__ = ["confirmation", "loop_class"]
 
 def loop_class(sock: object) -> type[Loop] | None:
     """The loop that can hear on this socket, or None."""
-    if not COMPILED or type(sock) is not socket.socket:
-        return None
+    if not COMPILED or type(sock) is not socket.socket or not isinstance(sock, _socket.socket):
+        return None  # gevent's sockets are of a class of its own: waiting in C would hold up all greenlets
     try:
         found: type[Loop] = import_module("rcollections.coherence._ear").Loop
     except ImportError:

@@ -66,11 +66,11 @@ def source(name: str) -> Source:
     path = lua_dir() / f"{name}.lua"
     if not path.is_file():
         raise CacheError(f"there is no script {name!r} in rcollections")
-    return parse(name, path.read_text(encoding="ascii"))
+    return parse(name, path.read_text(encoding="utf-8"))
 
 
 def _guarded(name: str, plain: Source) -> Source:
-    library = (lua_dir() / "lib" / "guard.lua").read_text(encoding="ascii").splitlines()
+    library = (lua_dir() / "lib" / "guard.lua").read_text(encoding="utf-8").splitlines()
     text = "\n".join([*_resolve(library), "local function op()", plain.text + "end", "return guarded(op)", ""])
     words = (*plain.words, "unloaded", "refused")
     return Source(name, text, _sha(text), plain.header, plain.keys + 1, True, plain.args + 5, True, words, True)
@@ -104,7 +104,7 @@ def _resolve(lines: list[str]) -> list[str]:
     for line in lines:
         if line.startswith("-- @include "):
             part = lua_dir() / f"{line.removeprefix('-- @include ').strip()}.lua"
-            out += _resolve(part.read_text(encoding="ascii").splitlines())
+            out += _resolve(part.read_text(encoding="utf-8").splitlines())
         elif line.strip() and not line.lstrip().startswith("--"):
             out.append(line)
     return out

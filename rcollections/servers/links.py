@@ -21,6 +21,7 @@ __all__ = ["Links"]
 
 # What calls import when they need it first: loaded before the first link is opened, since calls may be interrupted.
 BEFORE = (
+    "encodings.idna",  # socket.getaddrinfo does, for each name; stopped there, no thread could open a link any more
     "hashlib",
     "json",
     "rcollections.servers.background",
