@@ -55,7 +55,7 @@ class Signal:
         return self._set
 
     def _sleep(self, lock: Any, end: float | None) -> None:
-        # A function of its own: of a loop between try and finally CPython 3.12 and 3.13 may leave out the end, see
+        # A function of its own: of a loop between try and finally CPython 3.13.0 may leave out the end, see
         # ``wire/pool.py``.
         while not self._set:  # it may have come before this lock was in the deque
             left = LOOK if end is None else min(LOOK, end - monotonic())
