@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from rcollections.testing import Server, available_kinds
+from tests.kinds import one_server
 
 PROGRAM = """
 import signal, sys, threading
@@ -45,3 +46,59 @@ def test_a_first_call_may_be_broken_off_while_it_imports(kind: str, milliseconds
     with Server(kind) as server:
         words = [sys.executable, "-c", PROGRAM, server.dsn, str(milliseconds / 1000)]
         subprocess.run(words, check=True, timeout=60)
+
+
+WATCHED = """
+import importlib._bootstrap as bootstrap, signal, sys, threading
+from rcollections import *
+
+@cached(ttl=60)
+def double(n):
+    return 2 * n
+
+@cached(ttl=60, tags=lambda n: (f"n:{n}",), l1=False)
+def tagged(n):
+    return n
+
+class Limit(Exception):
+    pass
+
+def limit(*_):
+    raise Limit
+
+signal.signal(signal.SIGALRM, limit)
+configure(sys.argv[1])
+found, main, real = [], threading.get_ident(), bootstrap._find_and_load
+
+def noted(name, *args):
+    if threading.get_ident() == main:
+        found.append(name)
+    return real(name, *args)
+
+bootstrap._find_and_load = noted  # Python's import statement, too, asks it for what is not loaded
+
+KeyCache("k").set("v"), KeyCache("k").get(), KeyCache("n").increment(), KeyCache("f", data=1.5).increment(0.5)
+d = DictCache("d", data={"a": 1, (1, 2): [3]})
+d.update(b=2), d["a"], dict(d), d.pop("b"), d.increment("a")
+s = SetCache("s", data={1, "x"})
+s.add(2), 2 in s, s | {3}
+z = SortedSetCache("z", data={"a": 1.0})
+z.add("b", 2), z[0:1]
+c = CounterCache("c")
+c["x"] += 1
+with d.pipeline() as p:
+    p["q"] = 1
+double(2), double(2), tagged(3), tagged(3), invalidate_tags("n:3"), tagged(3), double.refresh(2)
+with no_l1():
+    double(2)
+assert not found, found
+"""
+
+
+@pytest.mark.parametrize("tcp", [True, False], ids=["tcp", "unix"])
+def test_no_call_imports_on_the_main_thread(tcp: bool) -> None:
+    """Where handlers may raise, an import is carried out by another thread, or was before: none may be cut there."""
+    with Server(one_server(), tcp=tcp) as server:
+        words = [sys.executable, "-c", WATCHED, server.dsn.replace("127.0.0.1", "localhost") + "?timeout=10"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
