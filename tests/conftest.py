@@ -34,6 +34,9 @@ def _server(running: dict[str, Server], kind: str) -> Server:
     return running[kind]
 
 
+PATIENT = "?connect_timeout=5"  # a machine that stands still for a second fails no test that is about something else
+
+
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
@@ -44,7 +47,7 @@ def store(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterato
     server = _server(servers, request.param)
     with server.client() as bare:
         bare.flushall()
-    with isolated(server.dsn) as connection:
+    with isolated(server.dsn + PATIENT) as connection:
         yield connection
 
 
@@ -54,7 +57,7 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterat
     running = _server(servers, request.param)
     with running.client() as bare:
         bare.flushall()
-    with isolated(running.dsn):
+    with isolated(running.dsn + PATIENT):
         yield running
 
 

@@ -100,6 +100,6 @@ assert not found, found
 def test_no_call_imports_on_the_main_thread(road: str) -> None:
     """Where handlers may raise, an import is carried out by another thread, or was before: none may be cut there."""
     with Server(one_server(), tcp=True) as server, road_to(server, road) as (_, dsn):
-        words = [sys.executable, "-c", WATCHED, dsn + "timeout=10"]
+        words = [sys.executable, "-c", WATCHED, dsn.replace("127.0.0.1", "localhost") + "timeout=10"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

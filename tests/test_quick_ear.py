@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from statistics import median
@@ -11,6 +12,7 @@ import pytest
 
 from rcollections import cached, configure, connection, invalidate_tags, l1_info
 from rcollections.coherence import ear as ears
+from rcollections.coherence import loops
 from rcollections.l1 import COMPILED
 from rcollections.testing import Process, Proxy, Server, isolated, wait_until
 from tests.kinds import SERVERS, one_server
@@ -208,3 +210,13 @@ def test_a_frozen_server_is_served_from_for_staleness_at_most() -> None:
         assert time.monotonic() - began < 2.5
         proxy.heal()
         wait_until(lambda: reader("hit()"), 20, "it is heard again")
+
+
+def test_sockets_that_another_library_put_in_place_are_heard_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gevent's are of a class of its own: a wait in C would hold up all greenlets."""
+
+    class Cooperative:
+        """In the place of ``socket.socket``."""
+
+    monkeypatch.setattr(socket, "socket", Cooperative)
+    assert loops.loop_class(Cooperative()) is None

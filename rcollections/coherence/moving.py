@@ -92,7 +92,7 @@ class Moving(Telling):
     def leave(self) -> None:
         """At the end of the process: hold nothing any more, and tell so, so that nobody waits for this process."""
         with self._lock:
-            ears = [each for each in (self._ear, self._next) if each is not None]
+            ears = _present(self._ear, self._next)
             for ear in ears:
                 ear.stop_telling()
             self._empty()
@@ -111,3 +111,7 @@ class Moving(Telling):
         if self._heard not in (b"", ear.server):
             self._renew()
         self._heard = ear.server
+
+
+def _present(*ears: Ear | None) -> list[Ear]:  # a loop of its own: see ``wire/pool.py``
+    return [each for each in ears if each is not None]

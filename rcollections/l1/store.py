@@ -518,9 +518,7 @@ class Store(Generic[K, V]):
                             queue = MAIN if self._recall(hash_) else SMALL
                         if self._timed and self._lacks_room(size):
                             self._take_expired(now, dead)
-                        while len(dead) < BATCH and self._lacks_room(size):
-                            self._evict(dead)
-                            evicted = True
+                        evicted = self._make_room(size, dead) or evicted
                         if not self._lacks_room(size):
                             self._insert(key, value, hash_, size, queue, uses, expires, now)
                             if not evicted:
@@ -534,6 +532,14 @@ class Store(Generic[K, V]):
             self._bury(dead)
             if done:
                 return not there
+
+    def _make_room(self, size: int, dead: Dead) -> bool:
+        """In a step: evict at most a batch. Whether any entry went. (A loop of its own: see ``wire/pool.py``.)"""
+        evicted = False
+        while len(dead) < BATCH and self._lacks_room(size):
+            self._evict(dead)
+            evicted = True
+        return evicted
 
     def _refuses(self, _value: Any) -> bool:
         """For the tier, in a step: whether this value became void before it was stored."""

@@ -67,14 +67,18 @@ class _Collector(Observer):
 
     def after(self, event: Event) -> None:
         with self.lock:
-            for slot in ((event.name, ""), (event.name, event.operation)):
-                entry = self.table.get(slot)
-                if entry is None:
-                    entry = self.table[slot] = Stats()
-                if event.part and not slot[1]:
-                    entry.count_answer(event)
-                else:
-                    entry.count(event)
+            for operation in ("", event.operation):
+                self._count(event, operation)
+
+    def _count(self, event: Event, operation: str) -> None:
+        slot = event.name, operation
+        entry = self.table.get(slot)
+        if entry is None:
+            entry = self.table[slot] = Stats()
+        if event.part and not operation:
+            entry.count_answer(event)
+        else:
+            entry.count(event)
 
 
 _collector: _Collector | None = None

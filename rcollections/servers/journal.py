@@ -80,17 +80,20 @@ class Journal:
             return
         with self._lock:
             for due in dues:
-                self.number += 1
-                known = self._names.get(due.key)
-                if known is None and len(self._names) >= MOST:
-                    self._condense()
-                    if len(self._names) >= MOST:
-                        self._turned_away(due)
-                        continue
-                self._names[due.key] = due, self.number, time.monotonic() if known is None else known[2]
+                self._keep(due)
             self.holds = bool(self._names or self._wholes)
         # L1 must not serve what it covers. After that no read fills it with an old value: each trip sends this first.
         wrote([due.key for due in dues])
+
+    def _keep(self, due: Due) -> None:
+        self.number += 1
+        known = self._names.get(due.key)
+        if known is None and len(self._names) >= MOST:
+            self._condense()
+            if len(self._names) >= MOST:
+                self._turned_away(due)
+                return
+        self._names[due.key] = due, self.number, time.monotonic() if known is None else known[2]
 
     def keep_whole(self, whole: Whole) -> None:
         """The same for all keys of one function, or of all tags."""

@@ -178,8 +178,7 @@ class Workers:
                     return
                 over = runner.began and self._runners > self.limit + self._waiting + self._extra
                 runner.began = True
-                while self.tasks and self.tasks[0].begun:
-                    self.tasks.popleft()
+                self._drop_begun()
                 if over or not self.tasks:
                     self._runners -= 1
                     if not self.tasks:
@@ -189,6 +188,10 @@ class Workers:
                 self._begun += 1
             task()
             del task
+
+    def _drop_begun(self) -> None:  # a loop of its own: see ``wire/pool.py``
+        while self.tasks and self.tasks[0].begun:
+            self.tasks.popleft()
 
     def _watch(self) -> None:
         """While tasks wait: let one thread more run for each ``STALL`` in which no task began."""

@@ -43,8 +43,8 @@ class _Seat:
 
 
 def _taken(seats: list[ref[_Seat]]) -> list[ref[_Seat]]:
-    # Not where the lock is held: CPython 3.12 and 3.13 leave a `with` block without its end when a signal handler
-    # raises as a loop in it goes on after a condition.
+    # Not where the lock is held: CPython 3.13.0 leaves a `with` block without its end when a signal handler raises
+    # as a loop in it goes on after a condition.
     return [each for each in seats if (one := each()) is not None and one.taken]
 
 

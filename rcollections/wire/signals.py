@@ -45,10 +45,7 @@ class Signal:
         end = None if seconds is None else monotonic() + seconds
         try:
             self._waiting.append(lock)
-            while not self._set:  # it may have come before this lock was in the deque
-                left = LOOK if end is None else min(LOOK, end - monotonic())
-                if left <= 0 or lock.acquire(True, left):
-                    break
+            self._sleep(lock, end)
         finally:
             try:
                 self._leave(lock)
@@ -56,6 +53,14 @@ class Signal:
                 self._leave(lock)
                 raise
         return self._set
+
+    def _sleep(self, lock: Any, end: float | None) -> None:
+        # A function of its own: of a loop between try and finally CPython 3.13.0 may leave out the end, see
+        # ``wire/pool.py``.
+        while not self._set:  # it may have come before this lock was in the deque
+            left = LOOK if end is None else min(LOOK, end - monotonic())
+            if left <= 0 or lock.acquire(True, left):
+                break
 
     def _leave(self, lock: Any) -> None:
         """This thread waits no more. A lock that stayed could be taken for a thread that hands the wake-up on."""
