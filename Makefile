@@ -2,14 +2,18 @@
 # make servers: all tests, the long ones too, compiled and not, on all servers.  make explore: larger races than make test takes.
 # make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture).
 # PYTHON=python3.13 make test  uses another interpreter (VENV=.venv-3.13 to keep the first one).
+# RERUNS=0 make test  tries nothing twice.
 
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 60
+RERUNS ?= 2
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests wait for servers, processes and clocks for a third of their time: half as many workers again as there are cores.
-PYTEST = $(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
+# A loaded machine can stand still for longer than a test allows: what fails is tried again, and is named at the end.
+PYTEST = $(BIN)/python -m pytest -q --reruns $(RERUNS) --reruns-delay 2 \
+	-n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
 # The kinds of servers that this machine has: all of them, memory with the first real one, and that one alone.
 ALL = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds())')
@@ -27,7 +31,7 @@ NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py

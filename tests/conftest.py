@@ -34,7 +34,8 @@ def _server(running: dict[str, Server], kind: str) -> Server:
     return running[kind]
 
 
-PATIENT = "?connect_timeout=5"  # a machine that stands still for a second fails no test that is about something else
+# Where a machine stands still for a second, no test fails that is about something else.
+PATIENT = "?timeout=5&connect_timeout=5"
 
 
 @pytest.fixture(params=STORES)

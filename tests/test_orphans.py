@@ -448,7 +448,7 @@ def test_what_nobody_refers_to_is_renewed_no_more(store: Any) -> None:
 def test_a_blocked_loop_loses_no_lease(store: Any) -> None:
     """Another task keeps the loop busy for longer than the lease."""
 
-    @cached(Slow, key="{n}", lease=0.4)
+    @cached(Slow, key="{n}", lease=1)
     async def f(n: int) -> int:
         await asyncio.sleep(0.1)
         return n
@@ -457,7 +457,7 @@ def test_a_blocked_loop_loses_no_lease(store: Any) -> None:
         task = asyncio.ensure_future(f(1))
         while free():
             await asyncio.sleep(0.01)
-        time.sleep(1)
+        time.sleep(1.5)
         await task
 
     asyncio.run(main())
