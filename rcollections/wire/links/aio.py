@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncLink"]
 
-READS = 16  # how many pieces are read a turn, so that a large reply does not hold up the loop
+PIECES = 16  # how many pieces are read a turn, so that a large reply does not hold up the loop
 CLOGS = 1 << 18  # bytes of one reply from which on new callers take another link
 
 _pushed: object = hiredis.PushNotification
@@ -119,7 +119,7 @@ class AsyncLink(Watched):
         sock, buffer = self.sock, self._buffer
         came = 0
         try:
-            for _ in range(READS):
+            for _ in range(PIECES):
                 size = sock.recv_into(buffer)
                 if not size:
                     raise Broken("Connection closed by server.")
