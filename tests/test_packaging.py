@@ -292,6 +292,7 @@ def test_pure_and_compiled_at_once_is_an_error(checkout: Path, tmp_path: Path) -
     assert "RCOLLECTIONS_REQUIRE_COMPILED is set, but so is RCOLLECTIONS_PURE" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_an_install_from_a_git_url(checkout: Path, tmp_path: Path) -> None:
     """``pip install git+https://…`` gets everything that is committed."""
