@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from ..forks import at_fork
 from ..plans.flights import Flights
 from ..wire.aio_signals import AsyncSignal
+from .turning import Turning
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -32,10 +33,11 @@ RING = 86_400.0  # seconds after which the timer is set again
 class _Own:
     """The links and flights of one loop."""
 
-    __slots__ = ("__weakref__", "flights", "loop", "pools")
+    __slots__ = ("__weakref__", "flights", "loop", "pools", "turning")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.turning = Turning(loop)
         self.pools: dict[Links, AsyncPool] = {}
         self.flights: WeakKeyDictionary[Connection, Flights] = WeakKeyDictionary()
         self.stay()
@@ -72,10 +74,10 @@ def pool_of(links: Links) -> AsyncPool:
 
 def flights_of(connection: Connection) -> Flights:
     """The flights of the running event loop's tasks on this connection."""
-    mine = _own().flights
-    flights = mine.get(connection)
+    own = _own()
+    flights = own.flights.get(connection)
     if flights is None:
-        flights = mine[connection] = Flights(AsyncSignal, connection.flights)
+        flights = own.flights[connection] = Flights(AsyncSignal, connection.flights, home=own.turning)
     return flights
 
 
