@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from .rounds import Signal
@@ -29,6 +28,14 @@ class Home(Protocol):
 
     def is_stuck(self) -> bool:
         """Whether the loop has stopped, or has not turned for a while. The first look only begins to measure."""
+
+
+class Kind(Protocol):
+    """Callers that can wait on one signal: the threads, or the tasks of one event loop."""
+
+    @property
+    def home(self) -> Home | None: ...
+    def signal(self) -> Signal: ...
 
 
 class Changes:
@@ -62,11 +69,11 @@ class Unserved:
         self.trace: TracebackType | None = None
         self.alone = False  # the value is not for others: each computes for itself
         self.over = False  # who waits for it goes on
-        self._signals: dict[object, Signal] = {}
+        self._signals: dict[Kind, Signal] = {}
 
-    def signal(self, kind: object, make: Callable[[], Signal]) -> Signal:
-        """Set when it has ended: one signal for all waiting callers of this kind."""
-        signal = self._signals.get(kind) or self._signals.setdefault(kind, make())  # one step in memory
+    def signal(self, kind: Kind) -> Signal:
+        """Set when it has ended, or is given up: one signal for all waiting callers of this kind."""
+        signal = self._signals.get(kind) or self._signals.setdefault(kind, kind.signal())  # one step in memory
         if self.over:  # perhaps before the signal was in the table
             signal.set()
         return signal
@@ -76,3 +83,9 @@ class Unserved:
         self.over = True
         for signal in list(self._signals.values()):
             signal.set()
+
+    def give_up(self) -> None:
+        """Its event loop does not go on: wake all who wait elsewhere. The tasks of that loop cannot do better."""
+        for kind, signal in list(self._signals.items()):
+            if kind.home is not self.home:
+                signal.set()

@@ -114,14 +114,15 @@ def wait_unserved(job: Job[object], there: Unserved) -> Plan[None]:
     job.guard()
     job.note("wait")
     flights = job.recipe.flights
-    signal, home = there.signal(flights, flights.signal), there.home
+    signal, home = there.signal(flights), there.home
     with waiting_for(job):
         if home is None or home is flights.home:
             yield Wait(signal)
         else:
             yield from _watch(signal, home)  # a loop of its own: see ``wire/pool.py``
     if not there.over:
-        flights.unshare(job.key, there)  # one of those who waited computes, for all that come now
+        flights.unshare(job.key, there)
+        there.give_up()  # one of those who waited computes, for all of them and for all that come now
     if there.error is not None:  # raised while this caller waited for that computation (W3)
         raise carried(there.error.with_traceback(there.trace))
 
