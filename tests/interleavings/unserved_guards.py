@@ -1,13 +1,13 @@
-"""Rule W7 in every order: one computation for threads and tasks, nobody waits for ever; and each guard is needed."""
+"""The stories of callers without a server, and the guards of rule W7: how the plan looks without each."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.interleavings.mutants import changed
-from tests.interleavings.unserved_world import Harm, Story, explore
+from tests.interleavings.unserved_world import Story
+
+__all__ = ["STORIES", "UNSERVED_GUARDS"]
 
 ALL = ("thread", "A", "B")
 STORIES = {
@@ -34,36 +34,25 @@ def table(*changes: tuple[str, str]) -> Any:
     return changed("plans.flights", *changes)
 
 
-MUTANTS = {
-    "the table is that of all": STORIES["a thread and two loops"]._replace(
+UNSERVED_GUARDS = {
+    "unserved: the table is that of all": STORIES["a thread and two loops"]._replace(
         flights=table(("{} if like is None else like.unserved", "{}"))
     ),
-    "a change ends the sharing": STORIES["a change"]._replace(
+    "unserved: a change ends the sharing": STORIES["a change"]._replace(
         flights=table(("there is not mine and there.begun != self.changes.count", "False"))
     ),
-    "its end is told": STORIES["one goes away"]._replace(
+    "unserved: its end is told": STORIES["one goes away"]._replace(
         plan=plan(("    try:\n        job.recipe.flights.unshare(job.key, mine)\n        mine.end()\n",
                    "    try:\n        job.recipe.flights.unshare(job.key, mine)\n"))
     ),
-    "nobody finds it after its end": STORIES["a change, and a computation fails"]._replace(
+    "unserved: nobody finds it after its end": STORIES["a change, and a computation fails"]._replace(
         flights=table(("            del self.unserved[key]\n", "            pass\n"),
                       ("there is not mine and there.begun != self.changes.count", "False"))
     ),
-    "a loop is looked at": STORIES["a loop stops"]._replace(
+    "unserved: a loop is looked at": STORIES["a loop stops"]._replace(
         plan=plan(("            yield from _watch(signal, home)", "            yield Wait(signal)"))
     ),
-    "a loop is not waited for inside of it": STORIES["a def inside of a loop"]._replace(
+    "unserved: a loop is not waited for inside of it": STORIES["a def inside of a loop"]._replace(
         plan=plan(("home is not job.recipe.flights.home and home.is_here()", "False"))
     ),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", STORIES)
-def test_one_computes_and_all_have_it(name: str) -> None:
-    assert explore(STORIES[name]) > 10
-
-
-@pytest.mark.parametrize("name", MUTANTS)
-def test_each_guard_is_needed(name: str) -> None:
-    with pytest.raises(Harm):
-        explore(MUTANTS[name])
