@@ -355,6 +355,36 @@ def test_a_def_inside_of_another_loop(loops: Callable[[], Loop]) -> None:
     assert source.runs == ["task"]
 
 
+def test_two_loops_do_not_block_each_other(loops: Callable[[], Loop]) -> None:
+    """In each a def waits for what a task of the other one computes: one of them computes for itself, at once."""
+    go = threading.Event()
+    runs: list[str] = []
+
+    @cached(key="{name}", ttl=60)
+    async def by_task(name: str) -> str:
+        runs.append(name)
+        while not go.is_set():
+            await asyncio.sleep(0.005)
+        return name
+
+    @cached(key="{name}", ttl=60)
+    def by_thread(name: str) -> str:
+        go.set()
+        return name
+
+    async def blocking(name: str) -> str:
+        return by_thread(name)
+
+    one, two = loops(), loops()
+    found = [one.start(by_task("a")), two.start(by_task("b"))]
+    wait_until(lambda: len(runs) == 2, what="both compute")
+    found += [one.start(blocking("b"))]
+    wait_until(lambda: by_thread.cache_info().waits, what="one loop is blocked")
+    found += [two.start(blocking("a"))]
+    assert [each.result(QUICK) for each in found] == ["a", "b", "b", "a"]
+    assert by_thread.cache_info().computes == 1
+
+
 def test_many_ids_inside_of_the_loop(loops: Callable[[], Loop], pool: ThreadPoolExecutor) -> None:
     """Ids that a task of the same loop computes are computed again; those of other threads are shared."""
     runs: list[tuple[str, list[int]]] = []

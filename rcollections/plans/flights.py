@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["Alone", "Flights"]
 
 
+def _nowhere() -> None:
+    """``here`` of flights whose callers block no event loop."""
+
+
 class Alone:
     """A caller. Its read may begin while no other caller is at its key: then it stands in the table itself."""
 
@@ -44,7 +48,7 @@ class Flights:
     """All flights of one connection, for its threads or for the tasks of one event loop.
 
     The flights of threads and those of event loops share ``waits``, ``orphans``, ``lines``, and what they compute
-    without the server. ``home`` is their event loop.
+    without the server. ``home`` is their event loop; for threads ``here`` gives the loop that the calling thread runs.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Flights:
         orphans: Orphans | None = None,
         listeners: Listeners | None = None,
         home: Home | None = None,
+        here: Callable[[], Home | None] = _nowhere,
     ) -> None:
         self.signal = signal
         self.settling: Settling = Settling(signal, listeners if like is None else like.settling.listeners)
@@ -64,6 +69,7 @@ class Flights:
         self.orphans: Orphans = (Orphans() if orphans is None else orphans) if like is None else like.orphans
         self.lines: Lines = Lines() if like is None else like.lines
         self.home = home
+        self.here = here
         self.unserved: dict[str, Unserved] = {} if like is None else like.unserved
         self.changes: Changes = Changes() if like is None else like.changes
 

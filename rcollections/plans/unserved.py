@@ -23,8 +23,7 @@ __all__ = ["Changes", "Home", "Unserved"]
 class Home(Protocol):
     """The event loop in which a computation runs."""
 
-    def is_here(self) -> bool:
-        """Whether the calling thread runs this loop: then the loop stands still while the thread waits."""
+    waits_for: Unserved | None  # a call that is no task waits for it, and the loop stands still meanwhile
 
     def is_stuck(self) -> bool:
         """Whether the loop has stopped, or has not turned for a while. The first look only begins to measure."""
@@ -70,6 +69,16 @@ class Unserved:
         self.alone = False  # the value is not for others: each computes for itself
         self.over = False  # who waits for it goes on
         self._signals: dict[Kind, Signal] = {}
+
+    def needs(self, home: Home) -> bool:
+        """Whether it can go on only if that loop turns: it runs there, or in one that stands still for such a one."""
+        seen: list[Home] = []
+        mine = self.home
+        while mine is not None and mine is not home and mine not in seen:
+            seen.append(mine)
+            ahead = mine.waits_for
+            mine = None if ahead is None else ahead.home
+        return mine is home
 
     def signal(self, kind: Kind) -> Signal:
         """Set when it has ended, or is given up: one signal for all waiting callers of this kind."""

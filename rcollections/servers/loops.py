@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .links import Links
 
-__all__ = ["aclose", "all_of", "as_task", "flights_of", "mark_coroutine_function", "pool_of", "running_loop"]
+__all__ = [
+    "aclose",
+    "all_of",
+    "as_task",
+    "flights_of",
+    "mark_coroutine_function",
+    "pool_of",
+    "running_loop",
+    "turning_here",
+]
 
 T = TypeVar("T")
 
@@ -79,6 +88,14 @@ def flights_of(connection: Connection) -> Flights:
     if flights is None:
         flights = own.flights[connection] = Flights(AsyncSignal, connection.flights, home=own.turning)
     return flights
+
+
+def turning_here() -> Turning | None:
+    """The event loop that the calling thread runs, if any: it stands still while the thread waits."""
+    try:
+        return _own().turning
+    except RuntimeError:
+        return None
 
 
 async def aclose(connection: Connection) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
+from typing import TYPE_CHECKING
 from weakref import ref
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ..plans.unserved import Unserved
 
 __all__ = ["Turning"]
 
@@ -14,18 +19,12 @@ STUCK = 2.0  # seconds without an answer of the loop
 class Turning:
     """One event loop, which this object does not keep alive."""
 
-    __slots__ = ("_asked", "_loop")
+    __slots__ = ("_asked", "_loop", "waits_for")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = ref(loop)
+        self.waits_for: Unserved | None = None
         self._asked: float | None = None  # since when the loop owes an answer
-
-    def is_here(self) -> bool:
-        """Whether the calling thread runs this loop."""
-        try:
-            return asyncio.get_running_loop() is self._loop()
-        except RuntimeError:
-            return False
 
     def is_stuck(self) -> bool:
         """Whether the loop does not run, or has owed an answer for ``STUCK`` seconds. Asks it for one."""

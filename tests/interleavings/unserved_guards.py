@@ -53,6 +53,6 @@ UNSERVED_GUARDS = {
         plan=plan(("            yield from _watch(signal, home)", "            yield Wait(signal)"))
     ),
     "unserved: a loop is not waited for inside of it": STORIES["a def inside of a loop"]._replace(
-        plan=plan(("home is not job.recipe.flights.home and home.is_here()", "False"))
+        plan=plan(("there.needs(here)", "False"))
     ),
 }  # fmt: skip

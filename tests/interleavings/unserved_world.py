@@ -42,9 +42,7 @@ class _Loop:
     def __init__(self, world: _World, name: str) -> None:
         self.world, self.name = world, name
         self.stopped = False
-
-    def is_here(self) -> bool:
-        return self.world.callers[self.world.current].kind == f"in {self.name}"
+        self.waits_for: Any = None
 
     def is_stuck(self) -> bool:
         return self.stopped
@@ -65,7 +63,7 @@ class _World:
         self.source = self.left = self.failed = 0
         self.current = 0
         self.loops = {name: _Loop(self, name) for name in "AB"}
-        self.threads = story.flights.Flights(Signal)
+        self.threads = story.flights.Flights(Signal, here=self.here)
         self.tasks = {name: story.flights.Flights(Signal, self.threads, home=loop) for name, loop in self.loops.items()}
         self.callers = [_Caller(kind, self.plan(kind)) for kind in story.callers]
 
@@ -78,6 +76,9 @@ class _World:
         breaker: Any = FakeBreaker()
         recipe = Recipe("f", target, self.tasks.get(kind, self.threads), breaker, ttl=ttl)
         return self.story.plan.compute_unserved(Job(recipe, KEY, (), lambda: None))
+
+    def here(self) -> _Loop | None:
+        return self.loops.get(self.callers[self.current].kind.removeprefix("in "))
 
     def choices(self) -> list[tuple[str, int]]:
         found = []

@@ -13,7 +13,7 @@ from .ended import raised_by, spread
 from .found import ServerFailed, asked
 from .many_leases import Own, compute_all, compute_owned, leases
 from .many_reads import entries_in, read_cached
-from .unserved import answer, begin, blocked_by, end, over, wait_unserved
+from .unserved import answer, begin, end, over, wait_unserved
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -109,10 +109,9 @@ def _unserved(jobs: Jobs, wanted: list[Hashable], found: Values, compute: Comput
                 over(jobs[each], one)
         left = []
         for each, other in theirs.items():
-            if blocked_by(jobs[each], other):
+            if not (yield from wait_unserved(jobs[each], other)):
                 alone.append(each)
                 continue
-            yield from wait_unserved(jobs[each], other)
             usable, value = answer(jobs[each], other) if other.valued else (False, None)
             if usable:
                 found[each] = value

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..unserved import Home
     from .job import Job
 
-__all__ = ["answer", "begin", "blocked_by", "compute_unserved", "end", "over", "wait_unserved"]
+__all__ = ["answer", "begin", "compute_unserved", "end", "over", "wait_unserved"]
 
 R = TypeVar("R")
 
@@ -34,9 +34,8 @@ def compute_unserved(job: Job[R]) -> Plan[R]:
                 return (yield from _compute(job, mine))
         finally:
             over(job, mine)
-        if blocked_by(job, there):
+        if not (yield from wait_unserved(job, there)):
             return (yield from job.compute())
-        yield from wait_unserved(job, there)
         if there.valued:
             usable, shared = answer(job, there)
             if usable:
@@ -95,18 +94,29 @@ def end(job: Job[R], mine: Unserved, value: R) -> bytes | None:
     return data
 
 
-def blocked_by(job: Job[object], there: Unserved) -> bool:
-    """Whether that computation stands still for as long as this caller waits.
-
-    So it is where a function that is no ``async def`` is called inside of an event loop, and a task of the same loop
-    computes. The caller computes for itself then.
-    """
-    home = there.home
-    return home is not None and home is not job.recipe.flights.home and home.is_here()
-
-
-def wait_unserved(job: Job[object], there: Unserved) -> Plan[None]:
+def wait_unserved(job: Job[object], there: Unserved) -> Plan[bool]:
     """Wait for the end of a computation that another caller began; raises its error.
+
+    False, without a wait: it cannot go on while this caller waits, so the caller computes for itself. That is so where
+    a function that is no ``async def`` is called inside of an event loop, and a task of the same loop computes, or one
+    of a loop that stands still in the same way for a task of this loop.
+    """
+    here = None if there.home is None else job.recipe.flights.here()
+    if here is None:
+        yield from _wait(job, there)
+        return True
+    try:
+        here.waits_for = there  # first: of two that begin to wait for each other one sees it
+        if there.needs(here):
+            return False
+        yield from _wait(job, there)
+    finally:
+        here.waits_for = None
+    return True
+
+
+def _wait(job: Job[object], there: Unserved) -> Plan[None]:
+    """Wait for its end.
 
     A computation in an event loop that has stopped, or stands still, is waited for no longer: as if its caller had
     left.
