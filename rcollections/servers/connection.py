@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from .drivers.trips import many, one, read_to_hold, turns
 from .hearing import Hearing
 from .links import Links
 from .resending import Kept, sender_of
+from .turning import turning_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ..plans.effects import Arg, Seen, Step
     from ..values.signing import Keyring
     from ..wire.dsn.dsn import Dsn
-    from .turning import Turning
 
 __all__ = ["Connection"]
 
@@ -67,7 +66,7 @@ class Connection:
         self.journal = self._sender.journal
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
         # Of all threads; each event loop has its own.
-        self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners(), here=_here)
+        self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners(), here=turning_here)
         self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         self.kept = Kept(self._sender, self)  # last: where something is kept, a thread sends over this at once
@@ -200,15 +199,6 @@ class Connection:
         self._sender.left(self)
         self.hearing.close()
         self.links.close()
-
-
-def _here() -> Turning | None:
-    """The event loop that stands still while the calling thread waits."""
-    if "asyncio" not in sys.modules:
-        return None
-    from .loops import turning_here  # with asyncio: `import rcollections` shall be quick
-
-    return turning_here()
 
 
 def _start(probe: Callable[[], None]) -> bool:

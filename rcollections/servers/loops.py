@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from ..forks import at_fork
 from ..plans.flights import Flights
 from ..wire.aio_signals import AsyncSignal
-from .turning import Turning
+from .turning import turning_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .links import Links
 
-__all__ = [
-    "aclose",
-    "all_of",
-    "as_task",
-    "flights_of",
-    "mark_coroutine_function",
-    "pool_of",
-    "running_loop",
-    "turning_here",
-]
+__all__ = ["aclose", "all_of", "as_task", "flights_of", "mark_coroutine_function", "pool_of", "running_loop"]
 
 T = TypeVar("T")
 
@@ -42,11 +33,10 @@ RING = 86_400.0  # seconds after which the timer is set again
 class _Own:
     """The links and flights of one loop."""
 
-    __slots__ = ("__weakref__", "flights", "loop", "pools", "turning")
+    __slots__ = ("__weakref__", "flights", "loop", "pools")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.turning = Turning(loop)
         self.pools: dict[Links, AsyncPool] = {}
         self.flights: WeakKeyDictionary[Connection, Flights] = WeakKeyDictionary()
         self.stay()
@@ -86,16 +76,9 @@ def flights_of(connection: Connection) -> Flights:
     own = _own()
     flights = own.flights.get(connection)
     if flights is None:
-        flights = own.flights[connection] = Flights(AsyncSignal, connection.flights, home=own.turning)
+        flights = Flights(AsyncSignal, connection.flights, home=turning_of(own.loop))
+        own.flights[connection] = flights
     return flights
-
-
-def turning_here() -> Turning | None:
-    """The event loop that the calling thread runs, if any: it stands still while the thread waits."""
-    try:
-        return _own().turning
-    except RuntimeError:
-        return None
 
 
 async def aclose(connection: Connection) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from time import monotonic
 from typing import TYPE_CHECKING
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 if TYPE_CHECKING:
     import asyncio
 
     from ..plans.unserved import Unserved
 
-__all__ = ["Turning"]
+__all__ = ["Turning", "turning_here", "turning_of"]
 
 STUCK = 2.0  # seconds without an answer of the loop
 
@@ -42,3 +43,21 @@ class Turning:
 
     def _answer(self) -> None:
         self._asked = None
+
+
+_turning: WeakKeyDictionary[asyncio.AbstractEventLoop, Turning] = WeakKeyDictionary()
+
+
+def turning_of(loop: asyncio.AbstractEventLoop) -> Turning:
+    """The one object for this loop."""
+    turning = _turning.get(loop)
+    return _turning.setdefault(loop, Turning(loop)) if turning is None else turning
+
+
+def turning_here() -> Turning | None:
+    """The event loop that the calling thread runs, if any: it stands still while the thread waits."""
+    loops = sys.modules.get("asyncio")  # without it no thread runs one
+    try:
+        return None if loops is None else turning_of(loops.get_running_loop())
+    except (RuntimeError, AttributeError):  # no loop; or another thread imports asyncio at this moment
+        return None
