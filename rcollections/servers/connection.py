@@ -30,6 +30,7 @@ from .drivers.trips import many, one, read_to_hold, turns
 from .hearing import Hearing
 from .links import Links
 from .resending import Kept, sender_of
+from .turning import turning_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ class Connection:
         self.journal = self._sender.journal
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
         # Of all threads; each event loop has its own.
-        self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners())
+        self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners(), here=turning_here)
         self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         self.kept = Kept(self._sender, self)  # last: where something is kept, a thread sends over this at once

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 from ..forks import at_fork
 from ..plans.flights import Flights
 from ..wire.aio_signals import AsyncSignal
+from .turning import turning_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -78,10 +79,11 @@ def pool_of(links: Links) -> AsyncPool:
 
 def flights_of(connection: Connection) -> Flights:
     """The flights of the running event loop's tasks on this connection."""
-    mine = _own().flights
-    flights = mine.get(connection)
+    own = _own()
+    flights = own.flights.get(connection)
     if flights is None:
-        flights = mine[connection] = Flights(AsyncSignal, connection.flights)
+        flights = Flights(AsyncSignal, connection.flights, home=turning_of(own.loop))
+        own.flights[connection] = flights
     return flights
 
 
