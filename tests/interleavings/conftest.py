@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections.plans import draws
+from rcollections.plans import draws, flight
 from tests.interleavings.explorer import Explored, explore_all
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ def _draws() -> Iterator[None]:
     before = draws.source[0]
     yield
     draws.source[0] = before
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a driving caller may look at any moment, so that every such order is explored."""
+    monkeypatch.setattr(flight, "NET", flight.FIRST_GATHER)
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from ..effects import Now, Plan, Spawn, Subscribe, Wait, carried, original
-from ..flight import Landing
 from ..marks import ALONE, read_mark
+from ..rounds import Landing
 from ..waiting import waiting_for
 from .ended import raised_by, spread
-from .found import ServerFailed
+from .found import Found, ServerFailed
 from .lease import Failed, compute_and_store, fetch
 from .reads import in_window, valid, waiters_check, waiters_first_check
 from .sharing import queue_read
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from ..entries import Entry
     from ..flight import Flight
     from ..flights import Alone
     from ..marks import Mark
     from ..rounds import Ticket
-    from .found import Found
     from .job import Job
     from .lease import Answer
 
@@ -41,11 +41,21 @@ def drive_flight(
 ) -> Plan[tuple[tuple[R] | None, Found | None]]:
     """Settle a miss with the server, for all callers in the queue: ((the answer,), …), or (None, what was read)."""
     landing = Landing(caller)
+
+    def storing(entry: Entry, done: bool) -> None:
+        if done:
+            flight.stored(landing, Found(entry, None, 0.0))
+        else:
+            flight.storing(landing)
+
     before = job.number
     failure: BaseException | None = None
     try:
         try:
-            loaded, waited = yield from _settle(job, flight, landing)
+            # W2: what counts because of its tags is read after it is stored, and so is what L1 may hold.
+            plain = not (job.tags or job.recipe.needs_ttl or job.recipe.tiering is not None)
+            loaded, waited = yield from _settle(job, flight, landing, storing if plain else None)
+            flight.unstored(landing)
         except Failed as failed:
             failure, shared, stored, found = failed.error, failed.shared, failed.stored, failed.seen or found
         if failure is not None:
@@ -68,10 +78,12 @@ def drive_flight(
     except ServerFailed as unserved:
         if not landing.landed and landing.ticket is None and not job.recipe.late():
             landing.landed = True  # late: only this caller's deadline has passed
+            flight.unstored(landing, unserved.error)
             flight.land(failed=unserved.error)
         raise
     finally:
         flight.close(landing)
+        flight.unstored(landing)
         if landing.landed:
             pass
         elif landing.ticket is not None:
@@ -80,7 +92,9 @@ def drive_flight(
             flight.land(alone=job.unkept, cool=landing.cool)
 
 
-def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tuple[object] | None, bytes]]:
+def _settle(
+    job: Job[object], flight: Flight, landing: Landing, storing: Callable[[Entry, bool], None] | None
+) -> Plan[tuple[tuple[object] | None, bytes]]:
     """Compute under the lease, and give (what ``give`` takes,); or wait for the owner of the lease, and give None.
 
     Gives the token that was waited for as well.
@@ -110,7 +124,7 @@ def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tu
         return ((yield from job.compute()),), b""
     if answer.word == b"lease":
         try:
-            return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing))),), b""
+            return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing), storing)),), b""
         except Failed as failed:
             failed.seen = seen
             raise
@@ -122,16 +136,17 @@ def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tu
             job.note("stale")
             return (result,), b""
     with waiting_for(job):  # the owner may be in this process, in an event loop or in ``multi_cached``
-        return None, (yield from _await_other(job, answer.owner, answer.number))
+        return None, (yield from _await_other(job, answer.owner))
 
 
-def _await_other(job: Job[object], owner: bytes, lease_left: int) -> Plan[bytes]:
+def _await_other(job: Job[object], owner: bytes) -> Plan[bytes]:
     """W1: subscribe first, then look; then wait until woken, until the lease's end, or for ``NET`` and look again.
 
     Only a token is waited for: a mark says that its computation has ended. Gives the token that was waited for.
     """
     heard = yield Subscribe(job.channel)
     pause = FIRST_LOOK if heard.deaf else NET
+    lease_left = job.recipe.lease_ms  # until a look tells
     held = yield from waiters_first_check(job)
     while held is not None and read_mark(held) is None:
         owner = held
@@ -147,10 +162,16 @@ def _await_other(job: Job[object], owner: bytes, lease_left: int) -> Plan[bytes]
     return owner
 
 
-def _own(job: Job[R], answer: Answer, seen: Found | None, ending: Callable[[], None]) -> Plan[R]:
+def _own(
+    job: Job[R],
+    answer: Answer,
+    seen: Found | None,
+    ending: Callable[[], None],
+    storing: Callable[[Entry, bool], None] | None,
+) -> Plan[R]:
     """Compute as the owner of the lease. With ``soft_timeout`` and a stale value at hand, wait only that long."""
     recipe = job.recipe
-    given = answer.token, answer.stamps, answer.number, ending
+    given = answer.token, answer.stamps, answer.number, ending, storing
     if recipe.soft_timeout is None or seen is None:
         job.note("miss")
         return (yield from compute_and_store(job, *given))
