@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rcollections.plans import draws, flight
+from rcollections.plans.functions import driving
 from tests.interleavings.explorer import Explored, explore_all
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ def _draws() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for a driving caller may look at any moment, so that every such order is explored."""
+    """Who waits for a driving caller may look at any moment, and two are a crowd, so that all this is explored."""
     monkeypatch.setattr(flight, "NET", flight.FIRST_GATHER)
+    monkeypatch.setattr(driving, "CROWD", 2)
 
 
 @pytest.fixture

@@ -74,7 +74,8 @@ WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": T
 GUARDS: dict[str, Guard] = {
     "join-validates": Guard(
         lambda: plans(
-            ("driving", "return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing), storing)),), b\"\"\n",
+            ("driving", "return ((yield from "
+             "_own(job, answer, seen, lambda: flight.land_failing(landing), storing)),), b\"\"\n",
              "job.recipe.flights.result = yield from _own(job, answer, seen, lambda: None, None)\n"
              "            return (job.recipe.flights.result,), b\"\"\n"),
             ("call", "            found = ticket.reply if ticket.read else",
@@ -129,8 +130,9 @@ GUARDS: dict[str, Guard] = {
         lambda: plans(
             ("sharing", "        flight.answer(caller, ticket, valid=False)\n        raise\n    if ticket.mark is not",
              "        raise\n    if ticket.mark is not"),
-            ("flight", "            if caller.owes is not None:\n                self.answer(caller, caller.owes, valid=False)\n"
-             "            if self.refreshing", "            if self.refreshing"),
+            ("flight", "            if caller.owes is not None:\n"
+             "                self.answer(caller, caller.owes, valid=False)\n            if self.refreshing",
+             "            if self.refreshing"),
         ),
         case((CALL, CALL), cancels=1, may_cancel=(0, 1)),
     ),
@@ -236,12 +238,22 @@ GUARDS: dict[str, Guard] = {
     ),
     "register-first": Guard(
         lambda: plans(
-            ("driving", "    heard = yield Subscribe(job.channel)\n", "    heard = None\n"),
+            ("driving", "        heard = yield from _hear(job)\n        held", "        held"),
             ("driving", "    pause = FIRST_LOOK if heard.deaf else NET\n", "    pause = NET\n"),
             ("driving", "        seconds = pause * job.jitter()\n",
              "        seconds = pause * job.jitter()\n        heard = heard or (yield Subscribe(job.channel))\n"),
         ),
         case((CALL,), (CALL,), prompt=True),
+    ),
+    "register-first, in a crowd": Guard(
+        lambda: plans(
+            ("driving", "heard = yield from _hear(job)  # W1: then FETCH is the look that follows\n", "pass\n"),
+            ("driving", "    seen = valid(job, answer.data, answer.stamps, answer.ttl, sent)\n",
+             "    seen = valid(job, answer.data, answer.stamps, answer.ttl, sent)\n"
+             "    if answer.word == b\"wait\" and len(flight.users) >= CROWD:\n"
+             "        heard = yield from _hear(job)\n"),
+        ),
+        case((CALL, CALL), (CALL,), prompt=True),
     ),
     "net": Guard(
         lambda: plans(("driving", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),

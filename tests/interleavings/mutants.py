@@ -9,6 +9,7 @@ from importlib.util import module_from_spec
 from typing import TYPE_CHECKING, Any
 
 from rcollections.plans import flight
+from rcollections.plans.functions import driving
 from tests.interleavings import guarded_scripts
 from tests.interleavings.scenario import Parts
 from tests.interleavings.scripts import SCRIPTS
@@ -35,6 +36,7 @@ MODULES = {
     "ended": "functions.ended",
     "reads": "functions.reads",
     "sharing": "functions.sharing",
+    "stale": "functions.stale",
     "lease": "functions.lease",
     "invalidate": "functions.invalidate",
     "writing": "functions.writing",
@@ -75,6 +77,8 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
             exec(compile(texts[name], f"<mutant of {name}>", "exec"), module.__dict__)  # noqa: S102 - our own text
             if name == "flight":
                 module.__dict__["NET"] = flight.NET  # as the tests have set it
+            elif name == "driving":
+                module.__dict__["CROWD"] = driving.CROWD
     finally:
         for name, module in before.items():
             sys.modules[f"{PACKAGE}.{MODULES[name]}"] = module

@@ -14,7 +14,6 @@ from tests.interleavings.scenario import TAG, Scenario
 from tests.interleavings.stepping import about_to_compute, queue_behind_the_owner, until
 from tests.interleavings.world import World
 
-
 READ = Command(("MGET", KEY, TAG))
 
 
