@@ -58,8 +58,8 @@ class Tally:
 class Way:
     """The way of one function's calls, bound once.
 
-    If the ``breaker`` allows it and ``place(key, lone) is lone``, the caller reads now, alone at its key. The reply goes to ``hit``.
-    Where anything raises, ``gone`` is called.
+    If the ``breaker`` allows it and ``place(key, lone) is lone``, the caller reads now, alone at its key. The reply
+    goes to ``hit``. Where anything raises, ``gone`` is called.
     """
 
     __slots__ = ("_flights", "_load", "_native", "_tally", "_trouble", "breaker", "gone", "place")
