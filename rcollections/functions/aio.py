@@ -82,7 +82,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         if tags is None:
             tags = names.tags(given, kwargs)
         try:
-            alone = way.allows() and way.place(key, lone) is lone
+            alone = way.breaker.allows() and way.place(key, lone) is lone
             if alone:
                 try:
                     words: list[Any] = await aone(connection, Command(("MGET", key, *tags)))

@@ -65,6 +65,7 @@ class Flights:
         self.settling: Settling = Settling(signal, listeners if like is None else like.settling.listeners)
         self.lock = threading.RLock()
         self.table: dict[str, Flight | Alone] = {}
+        self.deaf = False  # whether the last one that wanted to be woken by the server could not be
         self.waits: Waits = Waits() if like is None else like.waits
         self.orphans: Orphans = (Orphans() if orphans is None else orphans) if like is None else like.orphans
         self.lines: Lines = Lines() if like is None else like.lines
@@ -77,6 +78,7 @@ class Flights:
         """Forget all flights, in the child of a fork: the callers that drive or wait here are in the parent."""
         self.lock = threading.RLock()
         self.table.clear()
+        self.deaf = False
         self.unserved.clear()
         self.changes.running.clear()
         self.waits.forget()

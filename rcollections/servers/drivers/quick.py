@@ -26,12 +26,14 @@ __all__ = ["ask"]
 MOST = 1 << 16  # bytes; more are sent piece by piece
 # Seconds after which an idle link is looked at before it is used. That a fresher one has died, its use tells.
 LOOK = 0.05
+# The same before a write, which is not sent twice: so fresh a link dies as one does that waits for its reply.
+LOOK_TO_WRITE = 1e-4
 
 
 def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
     """Send these commands over an idle link, and give their reply, or the list of their ``count`` replies.
 
-    ``reads``: they may be sent twice, so that the link need not be looked at. UNSENT: nothing was sent. A ``Tried``:
+    ``reads``: they may be sent twice, so that the link is seldom looked at. UNSENT: nothing was sent. A ``Tried``:
     the plan has to go on with what was seen.
     """
     pool, timeout = road.links.pool, road.timeout
@@ -53,7 +55,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         except IndexError:
             return UNSENT
         link.lent = until
-        reply = link.ask(data, count, wait, timeout, not reads or began - link.used > LOOK)
+        reply = link.ask(data, count, wait, timeout, began - link.used > (LOOK if reads else LOOK_TO_WRITE))
         if reply is GONE:
             link.discard()
             return UNSENT
