@@ -9,7 +9,7 @@ import hiredis
 
 from rcollections import connection
 from rcollections.plans.op import UNSENT
-from rcollections.servers.drivers import aio_trips
+from rcollections.servers.drivers import aio_quick
 from rcollections.wire import trips as plan
 from rcollections.wire import turns
 
@@ -53,14 +53,14 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
 
     plan.exchange = turns.exchange = noted
     target.ask = tried
-    at_hand = aio_trips.at_hand
-    aio_trips.at_hand = lambda _road: None  # no direct try: all trips are made by the plan
+    at_hand = aio_quick.at_hand
+    aio_quick.at_hand = lambda _road: None  # no quick try: all trips of event loops are made by the plan
     try:
         yield seen
     finally:
         del target.ask
         plan.exchange = turns.exchange = exchange
-        aio_trips.at_hand = at_hand
+        aio_quick.at_hand = at_hand
 
 
 def _names(data: bytes) -> list[str]:

@@ -8,7 +8,6 @@ from ..handles.base import BaseCache
 from ..plans.effects import Command
 from ..plans.entries import wrapped
 from ..plans.naming import channel, guard, lease, tag
-from ..plans.op import UNSENT
 from ..plans.tags import tag_ms
 from ..plans.target import Place, Put, milliseconds
 from ..wire.packing import around_value
@@ -52,11 +51,11 @@ class KeyBinding(BaseCache):
     def _ask_to_put(self, t: Target, value: object, ttl: float | timedelta | None) -> Any:
         """The quick try of a plain write with a ttl."""
         if t.place is not None or (ttl is None and t.mode == "first"):
-            return UNSENT
+            return self._unsent()
         put = t.put
         if put is None:
             put = t.put = Put(*around_value(t.key, t.lease), (Command(("SET", t.key)),))
         data, ms = wrapped(t.dumps(value)), t.ms(ttl)
         if not ms:
-            return UNSENT
+            return self._unsent()
         return self._ask(t, PUT % (put.before, len(data), data, len(str(ms)), ms, put.after), put)

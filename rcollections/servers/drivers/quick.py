@@ -21,7 +21,7 @@ from .blocking import SLOW, took
 if TYPE_CHECKING:
     from .trips import Routed
 
-__all__ = ["ask"]
+__all__ = ["ask", "failed"]
 
 MOST = 1 << 16  # bytes; more are sent piece by piece
 # Seconds after which an idle link is looked at before it is used. That a fresher one has died, its use tells.
@@ -61,7 +61,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         link.used = began
         if reply is INCOMPLETE:
             replies = link.rest(count, until, timeout, began)
-            if type(replies) is LargeReplies or _failed(replies):
+            if type(replies) is LargeReplies or failed(replies):
                 return Tried(link, until, replies)
             reply = replies[0] if count == 1 else replies
         # No call lies between these two: a signal handler runs before or after both.
@@ -78,7 +78,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         return Tried(link, until, error)
 
 
-def _failed(replies: list[Any]) -> bool:
+def failed(replies: list[Any]) -> bool:
     """Whether there is an error among these replies, or inside the last one, as of EXEC."""
     last = replies[-1]
     return ErrorReply in map(type, replies) or (type(last) is list and ErrorReply in map(type, last))

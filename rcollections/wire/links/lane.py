@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..clock import instant
 from ..failures import Late, Unsent
@@ -18,17 +18,16 @@ __all__ = ["Lane"]
 class Lane:
     """What a trip takes for its link. ``waited``: the trip had to wait for it, so the reply has its own time.
 
-    ``seen`` is what became of a first try that was made without a plan: the bytes, and the replies or the error.
+    ``left``: the trip has gone away from a reply that the link is waiting for.
     """
 
-    __slots__ = ("_left", "_link", "_seen", "_server", "_waited")
+    __slots__ = ("_left", "_link", "_server", "_waited")
 
-    def __init__(self, link: AsyncLink, waited: bool = False, seen: tuple[bytes, Any] | None = None) -> None:
+    def __init__(self, link: AsyncLink, waited: bool = False, left: bool = False) -> None:
         self._link = link
         self._waited = waited
-        self._seen = seen
         self._server = link.server
-        self._left = False  # whether the trip goes away from a reply that the link is waiting for
+        self._left = left
 
     @property
     def server(self) -> bytes | None:
@@ -49,13 +48,6 @@ class Lane:
 
         Error replies stand in the list.
         """
-        seen, self._seen = self._seen, None
-        if seen is not None and seen[0] == data:
-            if isinstance(seen[1], Exception):
-                self._left = True
-                raise seen[1]
-            replies: list[object] = seen[1]
-            return replies
         now, end, link = monotonic(), instant(), self._link
         if self._waited:
             self._waited = False
