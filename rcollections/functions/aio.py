@@ -18,6 +18,7 @@ from ..plans.functions.lone import Lone
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
+from ..plans.op import UNSENT
 from ..plans.purpose import change
 from ..plans.settling import settled
 from ..servers import registry
@@ -95,7 +96,8 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
             alone = way.allows() and way.place(key, lone) is lone
             if alone:
                 try:
-                    words = await aask(connection, names.read(key, tags), 1)
+                    asked = aask(connection, names.read(key, tags), 1)
+                    words = UNSENT if asked is None else await asked
                     if type(words) is not list:  # the plan of the trip goes on with what was seen
                         words = await aone(connection, Command(("MGET", key, *tags)), words)
                 except CacheError as error:

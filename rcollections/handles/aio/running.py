@@ -94,7 +94,9 @@ class AsyncRunning(Fillable, Nearby):
         connection = t.connection
         if data is None or events.observers or connection.breaker.failure is not None or self.l1:
             return _unsent()
-        return aask(connection, data, 1) if put is None else awrote(connection, put.steps, data, put.replies)
+        if put is None:
+            return aask(connection, data, 1) or _unsent()
+        return awrote(connection, put.steps, data, put.replies)
 
     def _unsent(self) -> Awaitable[Any]:
         return _unsent()

@@ -15,7 +15,7 @@ from ...wire.requests import Tried, packed
 from ...wire.trips import Acquire, Exchange, Heal, translated, trip
 from ...wire.turns import in_turn
 from ..loops import pool_of
-from .aio_quick import aask, at_hand
+from .aio_quick import aask
 from .trips import travel
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ async def aone(road: Routed, step: Step, seen: Any = UNSENT) -> Any:
         if type(step) is Command:
             data = pack(step.args)
             if step.args[0] in CHANGES_NOTHING:
-                seen = await aask(road, data, 1)
+                asked = aask(road, data, 1)
+                seen = UNSENT if asked is None else await asked
             else:
                 seen = await awrote(road, (step,), data, 1)
         else:
@@ -102,13 +103,14 @@ async def amany(
 
 async def awrote(road: Routed, steps: Sequence[Step], data: bytes, count: int) -> Any:
     """A quick try of steps that may change something: the process is told, whatever becomes of the caller."""
-    seen: Any = None
+    asked = aask(road, data, count)
+    if asked is None:
+        return UNSENT
     try:
-        seen = await aask(road, data, count)
+        seen = await asked
     finally:
-        if seen is not UNSENT:
-            road.wrote(steps)
-    if type(seen) is not Tried and seen is not UNSENT:
+        road.wrote(steps)
+    if type(seen) is not Tried:
         for step in steps:
             if type(step) is Script:
                 road.known.add(step.name)
@@ -133,11 +135,22 @@ async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_erro
     """The replies of reads that may be held, the ttl that the key had before them, and the server that answered."""
     if road.disabled:
         return Seen([empty_reply(step) for step in steps], None, b"")
-    asked, seen = Asked(key), UNSENT
-    link = at_hand(road)
-    if link is not None and link.server is not None:  # else the plan asks for it, and compares it
-        seen = await aask(road, *packed(road.known, steps, ahead=asked.questions(link)))
-        if type(seen) is not Tried and seen is not UNSENT:
-            return Seen(asked.answers(link, seen), asked.ms, asked.server)
+    asked, seen = Asked(key), await _held(road, key, steps)
+    if type(seen) is Seen:
+        return seen
     replies = translated(road, steps, await _way(road, steps, False, seen, asked), keep_errors)
     return Seen(replies, asked.ms, asked.server)
+
+
+async def _held(road: Routed, key: str, steps: Sequence[Step]) -> Any:
+    """A quick try of reads that may be held, over a link whose server is known: else the plan asks, and compares."""
+    pool = road.links.lately()
+    link = None if pool is None else pool.first
+    if link is None or link.server is None:
+        return UNSENT
+    asked = Asked(key)
+    found = aask(road, *packed(road.known, steps, ahead=asked.questions(link)))
+    seen: Any = UNSENT if found is None else await found
+    if type(seen) is Tried or seen is UNSENT:
+        return seen
+    return Seen(asked.answers(link, seen), asked.ms, asked.server)

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 from ...plans.op import UNSENT
 from ...wire.clock import around
 from ...wire.clock import until as until_
-from ...wire.failures import ErrorReply
 from ...wire.large import LargeReplies
 from ...wire.links.marks import GONE, INCOMPLETE
-from ...wire.requests import Tried
+from ...wire.requests import Tried, has_error
 from .blocking import SLOW, took
 
 if TYPE_CHECKING:
     from .trips import Routed
 
-__all__ = ["ask", "failed"]
+__all__ = ["ask"]
 
 MOST = 1 << 16  # bytes; more are sent piece by piece
 # Seconds after which an idle link is looked at before it is used. That a fresher one has died, its use tells.
@@ -61,7 +60,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         link.used = began
         if reply is INCOMPLETE:
             replies = link.rest(count, until, timeout, began)
-            if type(replies) is LargeReplies or failed(replies):
+            if type(replies) is LargeReplies or has_error(replies):
                 return Tried(link, until, replies)
             reply = replies[0] if count == 1 else replies
         # No call lies between these two: a signal handler runs before or after both.
@@ -76,9 +75,3 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         if link is None or link.lent is not until:
             raise  # of a signal handler, before or behind all that
         return Tried(link, until, error)
-
-
-def failed(replies: list[Any]) -> bool:
-    """Whether there is an error among these replies, or inside the last one, as of EXEC."""
-    last = replies[-1]
-    return ErrorReply in map(type, replies) or (type(last) is list and ErrorReply in map(type, last))

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import instant
 from ..failures import Late, Unsent
-from ..large import LargeReplies
+from ..requests import Tried
 
 if TYPE_CHECKING:
-    from .aio import AsyncLink
+    from asyncio import Future
 
 __all__ = ["Lane"]
+
+
+class Shared(Protocol):
+    """A link, as one trip sees it."""
+
+    server: bytes | None
+    opened: float
+    full: bool
+    failure: Exception | None
+
+    def ask(self, data: bytes, start: float, end: float, count: int) -> Future[Any] | None: ...
+    async def room(self, start: float, end: float) -> None: ...
+    def retire(self) -> None: ...
 
 
 class Lane:
@@ -23,7 +36,7 @@ class Lane:
 
     __slots__ = ("_left", "_link", "_server", "_waited")
 
-    def __init__(self, link: AsyncLink, waited: bool = False, left: bool = False) -> None:
+    def __init__(self, link: Shared, waited: bool = False, left: bool = False) -> None:
         self._link = link
         self._waited = waited
         self._server = link.server
@@ -62,8 +75,14 @@ class Lane:
         if asked is None:
             raise Unsent(str(link.failure))
         reply = await asked
+        if type(reply) is Tried:
+            if isinstance(reply.outcome, BaseException):
+                raise reply.outcome
+            reply = reply.outcome
+        elif count == 1:
+            reply = [reply]
         self._left = False
-        return reply if count != 1 or type(reply) is LargeReplies else [reply]
+        return reply  # type: ignore[no-any-return]
 
     def release(self) -> None:
         """The trip has ended."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..failures import Broken, Unsent
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-__all__ = ["WOULD_WAIT", "Outgoing"]
+__all__ = ["WOULD_WAIT", "Entry", "Outgoing"]
+
+Entry: TypeAlias = "tuple[asyncio.Future[Any], float, float, int]"  # see ``Outgoing``
 
 WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 SMALL = 1 << 12  # bytes of one caller up to which nobody counts them before they are sent
@@ -40,7 +42,7 @@ class Outgoing:
         self._loop = loop
         self._soon: Callable[[Callable[[], None]], object] = loop.call_soon
         self._fd: int = sock.fileno()
-        self.waiting: deque[tuple[asyncio.Future[Any], float, float, int]] = deque()
+        self.waiting: deque[Entry] = deque()
         self.failure: Exception | None = None  # why the connection ended
         self.full = False  # whether callers have to wait for ``room``
         self.moved = monotonic()  # when bytes were last seen to move
