@@ -87,13 +87,13 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         way = binding.way
         if way is None or events.observers:
             return await self._long(args, kwargs)
-        given = (*self._bound, *args)
+        given = (*self._bound, *args) if self._bound else args
         names, connection = binding.names, binding.connection
         key, tags, lone = names.key(given, kwargs), names.fixed_tags, Lone()
         if tags is None:
             tags = names.tags(given, kwargs)
         try:
-            alone = way.allows() and way.place(key, lone) is lone
+            alone = (connection.breaker.failure is None or way.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
                     asked = aask(connection, names.read(key, tags), 1)
