@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEYS = 500
 SIZES = (100, 10_000)  # bytes of a value
-TASKS = ((1, 800), (50, 30), (500, 10))  # how many, and calls of each
+TASKS = ((1, 800), (50, 60), (500, 20))  # how many, and calls of each
 ROUNDS = 9
 
 

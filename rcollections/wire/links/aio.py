@@ -1,8 +1,8 @@
 """``AsyncLink``: one connection of an event loop, shared by all its tasks: replies come in the order of the questions.
 
-What one turn of the loop asks leaves in one write; where nothing is in flight it leaves at once. The reply of a caller
-that went away (cancelled, or out of time) is read and dropped, so the link stays good. One timer a link watches the
-time of all callers: a call makes no timeout object and no task.
+What one turn of the loop asks leaves in one write; at once where nothing is in flight, and the last turn had only one
+question. The reply of a caller that went away (cancelled, or out of time) is read and dropped, so the link stays good.
+One timer a link watches the time of all callers: a call makes no timeout object and no task.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class AsyncLink(Watched):
         future: asyncio.Future[Any] = Future(loop=self._loop)
         try:
             waiting.append((future, start, end, count))
-            if len(waiting) == 1 and not self._rest:
+            if self._alone and len(waiting) == 1 and not self._rest:
                 self._push([data])
             else:
                 self._out.append(data)

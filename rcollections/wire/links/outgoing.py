@@ -33,8 +33,8 @@ class Outgoing:
     """
 
     __slots__ = (
-        "_fd", "_held", "_loop", "_out", "_partly", "_rest", "_rooms", "_scheduled", "_since", "_soon", "failure",
-        "full", "moved", "sock", "waiting",
+        "_alone", "_fd", "_held", "_loop", "_out", "_partly", "_rest", "_rooms", "_scheduled", "_since", "_soon",
+        "failure", "full", "moved", "sock", "waiting",
     )  # fmt: skip
 
     def __init__(self, sock: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -47,6 +47,7 @@ class Outgoing:
         self.full = False  # whether callers have to wait for ``room``
         self.moved = monotonic()  # when bytes were last seen to move
         self._out: list[bytes] = []  # what this turn of the loop asks, a piece for each caller
+        self._alone = True  # whether the last turn asked one thing: then the next question is not kept for others
         self._scheduled = False
         self._since = 0.0
         self._rest: deque[bytes | memoryview] = deque()  # what the socket did not take yet, a piece for each caller
@@ -77,6 +78,7 @@ class Outgoing:
         out, self._out = self._out, []
         if not out:
             return
+        self._alone = len(out) == 1
         late = monotonic() - self._since
         if late > LATE:  # something blocked the loop: the server has its whole time all the same
             last = [self.waiting.pop() for _ in out]
