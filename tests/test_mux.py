@@ -19,6 +19,7 @@ from rcollections.servers.drivers.aio import adrive
 from rcollections.servers.drivers.aio_trips import aone
 from rcollections.servers.loops import pool_of
 from rcollections.testing import Proxy, Server, isolated, wait_until
+from tests.clients import NAME, named
 from tests.kinds import one_server
 from tests.tls import Tls
 
@@ -39,6 +40,13 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
     import uvloop
 
     return uvloop.run  # type: ignore[no-any-return, unused-ignore]
+
+
+@pytest.fixture
+def server(server: Server) -> Iterator[Server]:
+    """The default connection has a name, by which its connections are counted."""
+    with isolated(f"{server.dsn}?timeout=5&connect_timeout=5&{NAME}"):
+        yield server
 
 
 @pytest.fixture
@@ -90,7 +98,7 @@ def test_tasks_share_a_connection_and_each_gets_its_own_reply(server: Server, ru
             words = [f"word {n}" for n in range(2000)]
             assert await asyncio.gather(*(ask("ECHO", word) for word in words)) == [word.encode() for word in words]
             assert bare.info("stats")["total_reads_processed"] - before < 50
-            assert len(bare.client_list()) == 2
+            assert named(bare) == 1
         assert len(links()) == 1
 
     run(main())
@@ -233,7 +241,7 @@ def test_replies_never_cross(server: Server, run: Any) -> None:
                 found = await asyncio.gather(*tasks, return_exceptions=True)
                 wrong = [each for each in found if each is not None and type(each) is not asyncio.CancelledError]
                 assert not wrong, wrong[:3]
-            await until(lambda: len(bare.client_list()) <= 2)
+            await until(lambda: named(bare) <= 1)
 
     run(main())
 
@@ -556,7 +564,7 @@ def test_each_loop_has_connections_of_its_own(server: Server, run: Any) -> None:
         thread.join(30)
     assert not wrong
     with server.client() as bare:
-        wait_until(lambda: len(bare.client_list()) <= 3, 5, "the loops' connections are closed")
+        wait_until(lambda: named(bare) <= 2, 5, "the loops' connections are closed")
 
 
 def test_a_loop_that_ends_in_the_middle_leaves_nothing(server: Server, run: Any, recwarn: Any) -> None:
@@ -571,7 +579,7 @@ def test_a_loop_that_ends_in_the_middle_leaves_nothing(server: Server, run: Any,
     for turns in (0, 1, 2, 5, 20, 100):
         run(main(turns))
     with server.client() as bare:
-        wait_until(lambda: len(bare.client_list()) == 1, 5, "the connections are closed")
+        wait_until(lambda: named(bare) == 0, 5, "the connections are closed")
     assert not [each for each in recwarn if "rcollections" in str(each)]
 
 
@@ -586,6 +594,6 @@ def test_what_was_renewed_while_calls_are_in_flight(server: Server, run: Any) ->
         assert await asyncio.gather(*tasks) == [b"%d" % n for n in range(50)]
         assert await ask("ECHO", "next") == b"next"
         with server.client() as bare:
-            await until(lambda: len(bare.client_list()) == 2)
+            await until(lambda: named(bare) == 1)
 
     run(main())
