@@ -16,9 +16,11 @@ import pytest
 from rcollections import CacheConnectionError, CacheTimeout, WrongTypeError, connection, deadline
 from rcollections.plans.effects import Batch, Command, InTurn, Plan, ReadToHold, Script
 from rcollections.servers.drivers.aio import adrive
+from rcollections.servers.drivers.aio_quick import aask
 from rcollections.servers.drivers.aio_trips import aone
 from rcollections.servers.loops import pool_of
 from rcollections.testing import Proxy, Server, isolated, wait_until
+from rcollections.wire.links.aio import AsyncLink
 from tests.clients import NAME, named
 from tests.kinds import one_server
 from tests.tls import Tls
@@ -26,8 +28,6 @@ from tests.tls import Tls
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
-
-    from rcollections.wire.links.aio import AsyncLink
 
 LOOPS = ("asyncio", "uvloop") if importlib.util.find_spec("uvloop") else ("asyncio",)
 
@@ -438,6 +438,40 @@ def test_whoever_sends_much_waits_for_room(run: Any) -> None:
             assert links() == [link]
 
         run(main())
+
+
+def test_who_waits_for_room_is_not_overtaken(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the moment in which there is room again, nobody has asked yet: who comes now stands behind all who wait."""
+    with Server(one_server()) as server, isolated(server.dsn + "?timeout=20&max_connections=1"):
+        served: list[str] = []
+
+        async def call(name: str, size: int) -> None:
+            await ask("SET", name, b"x" * size)
+            served.append(name)
+
+        async def main() -> None:
+            await ask("PING")
+            (link,) = links()
+            server.freeze()
+            tasks = [asyncio.ensure_future(call("large", 6_000_000))]
+            await until(lambda: link.full)
+            tasks += [asyncio.ensure_future(call(name, 900_000)) for name in "abcde"]
+            await until(lambda: len(link._rooms) == 5)
+            empty = AsyncLink._empty
+
+            def emptied(this: AsyncLink) -> None:
+                empty(this)
+                if len(tasks) == 6:  # a task that runs in this very moment, by the quick try and in all
+                    assert aask(connection(), b"*1\r\n$4\r\nPING\r\n", 1) is None
+                    tasks.append(asyncio.ensure_future(call("new", 10)))
+
+            monkeypatch.setattr(AsyncLink, "_empty", emptied)
+            server.thaw()
+            await asyncio.gather(*tasks[:6])
+            await tasks[6]
+
+        run(main())
+    assert served == ["large", *"abcde", "new"]
 
 
 def test_waiting_for_room_ends_in_time(run: Any) -> None:

@@ -184,7 +184,7 @@ class AsyncLink(Watched):
             self.close()
 
     def _assess(self) -> None:
-        self.ready = self.open and not (self.full or self._clogged or self._old)
+        self.ready = self.open and not (self.full or self._clogged or self._old or self._rooms)
 
     # -- the end -----------------------------------------------------------------------------------
 

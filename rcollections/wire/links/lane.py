@@ -20,7 +20,7 @@ class Shared(Protocol):
 
     server: bytes | None
     opened: float
-    full: bool
+    ready: bool
     failure: Exception | None
 
     def ask(self, data: bytes, start: float, end: float, count: int) -> Future[Any] | None: ...
@@ -69,7 +69,7 @@ class Lane:
             raise Late(silent=False)
         start = now if end else until - timeout
         self._left = True
-        if link.full:
+        if not link.ready:
             await link.room(start, end)
         asked = link.ask(data, start, end, count)
         if asked is None:

@@ -171,18 +171,30 @@ class Outgoing:
         self._let_in()
 
     def _let_in(self) -> None:
-        rooms, self._rooms = self._rooms, deque()
-        for future, _, _ in rooms:
+        """Wake the first that waits for room, if there is some; all of them if the connection has ended."""
+        for future, _, _ in self._rooms:
+            if self.full and self.failure is None:
+                return
             if not future.done():
                 future.set_result(None)
+            if self.failure is None:
+                return  # the next one when this one has asked
 
     async def room(self, start: float, end: float) -> None:
-        """Wait until there is room for more bytes. Unsent if the connection ended."""
-        while self.full and self.failure is None:
+        """Wait in turn until there is room for more bytes. Unsent if the connection ended."""
+        if self.failure is None and (self.full or self._rooms):
             future: asyncio.Future[None] = self._loop.create_future()
-            self._rooms.append((future, start, end))
+            here = future, start, end
+            self._rooms.append(here)
             self._watch(end)
-            await future
+            try:
+                await future
+            finally:
+                self._rooms.remove(here)
+                if not self._rooms:
+                    self._assess()
+                elif not self._loop.is_closed():
+                    self._soon(self._let_in)
         if self.failure is not None:
             raise Unsent(str(self.failure))
 
