@@ -8,7 +8,6 @@ from ..handles.base import BaseCache
 from ..plans.effects import Command
 from ..plans.entries import MARKED, wrapped
 from ..plans.naming import channel, guard, lease, tag
-from ..plans.op import UNSENT
 from ..plans.tags import tag_ms
 from ..plans.target import Place, Put, milliseconds
 from ..wire.packing import around_value
@@ -53,7 +52,7 @@ class KeyBinding(BaseCache):
     def _ask_to_put(self, t: Target, value: object, ttl: float | timedelta | None) -> Any:
         """The quick try of a plain write with a ttl."""
         if t.place is not None or (ttl is None and t.mode == "first"):
-            return UNSENT
+            return self._unsent()
         put = t.put or self._make_put(t)
         data = t.dumps(value)
         if data[:1] == MARKED:
@@ -62,7 +61,7 @@ class KeyBinding(BaseCache):
         if not after:
             ms = t.ms(ttl)
             if not ms:
-                return UNSENT
+                return self._unsent()
             after = LIFE % (len(str(ms)), ms, put.after)
         return self._ask(t, PUT % (put.before, len(data), data, after), put)
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ...plans.op import UNSENT
 from ...wire.clock import around
 from ...wire.clock import until as until_
-from ...wire.failures import ErrorReply
 from ...wire.large import LargeReplies
 from ...wire.links.marks import GONE, INCOMPLETE
-from ...wire.requests import Tried
+from ...wire.requests import Tried, has_error
 from .blocking import SLOW, took
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
     the plan has to go on with what was seen.
     """
     pool, timeout = road.links.pool, road.timeout
-    if pool is None or road.out or road.journal.holds or len(data) >= MOST:
+    if pool is None or road.out or road.journal.holds or len(data) >= MOST or pool._waiting:
         return UNSENT
     began = monotonic()
     if around() is None:
@@ -63,7 +62,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         link.used = began
         if reply is INCOMPLETE:
             replies = link.rest(count, until, timeout, began)
-            if type(replies) is LargeReplies or _failed(replies):
+            if type(replies) is LargeReplies or has_error(replies):
                 return Tried(link, until, replies)
             reply = replies[0] if count == 1 else replies
         # No call lies between these two: a signal handler runs before or after both.
@@ -78,9 +77,3 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         if link is None or link.lent is not until:
             raise  # of a signal handler, before or behind all that
         return Tried(link, until, error)
-
-
-def _failed(replies: list[Any]) -> bool:
-    """Whether there is an error among these replies, or inside the last one, as of EXEC."""
-    last = replies[-1]
-    return ErrorReply in map(type, replies) or (type(last) is list and ErrorReply in map(type, last))
