@@ -158,41 +158,14 @@ class Flight:
             if ticket is None:
                 return None
             if ticket.queued:
-                self._take(ticket, caller)
+                turn, self.last = self.current, ticket
+                if turn is not None and turn.behind is ticket and not turn.sent:
+                    turn.sent, turn.leader, ticket.turn = True, caller, turn
                 return ticket
         ticket.signal.set()
         if caller is not None:
             caller.owes = None
         return None
-
-    def storing(self, landing: Landing) -> None:
-        """The driving caller stores its value now. What the server takes answers all that are here, like a read.
-
-        A caller that comes from here on has no part in this. ``stored`` or ``unstored`` follows.
-        """
-        with self._flights.lock:
-            caller = landing.caller
-            if landing.over or landing.storing is not None or self.driver is not caller or len(self.users) == 1:
-                return
-            ticket = landing.storing = self._queue()
-            ticket.queued = True  # also for callers that have not queued yet
-            self._landed()
-            self.driver = caller
-            self._take(ticket, caller)
-
-    def stored(self, landing: Landing, reply: object) -> None:
-        """The server has the value: wake those for whom it is."""
-        ticket = landing.storing
-        if ticket is not None:
-            self.answer(landing.caller, ticket, reply)
-            landing.storing = None
-
-    def unstored(self, landing: Landing, error: CacheError | None = None) -> None:
-        """The value was not stored, or nobody knows: they look for themselves, or get the error."""
-        ticket = landing.storing
-        if ticket is not None:
-            self.answer(landing.caller, ticket, error=error, valid=error is not None)
-            landing.storing = None
 
     def land_failing(self, landing: Landing) -> None:
         """The computation has failed. The driving caller asks the server now whether callers in the queue may have its
@@ -263,8 +236,6 @@ class Flight:
         with self._flights.lock:
             self._end_turns(caller)  # a loop of its own: see ``wire/pool.py``
             if self.driver is caller:
-                if caller.owes is not None:  # it was storing
-                    self.answer(caller, caller.owes, valid=False)
                 self.land()
             if caller.owes is not None:
                 self.answer(caller, caller.owes, valid=False)
@@ -275,12 +246,6 @@ class Flight:
         for turn in (self.current, self.following):
             if turn is not None and turn.leader is caller:
                 self.end(turn, valid=False)
-
-    def _take(self, ticket: Ticket, caller: object) -> None:
-        """What the driving caller sends now is for its queue, and for the round that gathers meanwhile."""
-        turn, self.last = self.current, ticket
-        if turn is not None and turn.behind is ticket and not turn.sent:
-            turn.sent, turn.leader, ticket.turn = True, caller, turn
 
     def _landed(self) -> Ticket | None:
         # No call lies between these lines: a signal handler runs before or after all of them.

@@ -69,7 +69,7 @@ class Caller(Protocol):
 class Landing:
     """The end of one driving caller."""
 
-    __slots__ = ("caller", "cool", "landed", "over", "storing", "ticket")
+    __slots__ = ("caller", "cool", "landed", "over", "ticket")
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
@@ -77,4 +77,3 @@ class Landing:
         self.over = False  # the driving caller has gone
         self.cool = False  # the source is not to be asked again yet, so a stale value serves
         self.ticket: Ticket | None = None  # of the queue whose computation has failed
-        self.storing: Ticket | None = None  # of those for whom the value that is being stored will be

@@ -9,7 +9,7 @@ from ..marks import ALONE, read_mark
 from ..rounds import Landing
 from ..waiting import waiting_for
 from .ended import raised_by, spread
-from .found import Found, ServerFailed
+from .found import ServerFailed
 from .lease import Failed, compute_and_store, fetch
 from .reads import in_window, valid, waiters_check, waiters_first_check
 from .sharing import queue_read
@@ -19,11 +19,11 @@ from .values import give, load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..entries import Entry
     from ..flight import Flight
     from ..flights import Alone
     from ..marks import Mark
     from ..rounds import Ticket
+    from .found import Found
     from .job import Job
     from .lease import Answer
 
@@ -43,21 +43,11 @@ def drive_flight(
 ) -> Plan[tuple[tuple[R] | None, Found | None]]:
     """Settle a miss with the server, for all callers in the queue: ((the answer,), …), or (None, what was read)."""
     landing = Landing(caller)
-
-    def storing(entry: Entry, done: bool) -> None:
-        if done:
-            flight.stored(landing, Found(entry, None, 0.0))
-        else:
-            flight.storing(landing)
-
     before = job.number
     failure: BaseException | None = None
     try:
         try:
-            # W2: what counts because of its tags is read after it is stored, and so is what L1 may hold.
-            plain = not (job.tags or job.recipe.needs_ttl or job.recipe.tiering is not None)
-            loaded, waited = yield from _settle(job, flight, landing, storing if plain else None)
-            flight.unstored(landing)
+            loaded, waited = yield from _settle(job, flight, landing)
         except Failed as failed:
             failure, shared, stored, found = failed.error, failed.shared, failed.stored, failed.seen or found
         if failure is not None:
@@ -80,12 +70,10 @@ def drive_flight(
     except ServerFailed as unserved:
         if not landing.landed and landing.ticket is None and not job.recipe.late():
             landing.landed = True  # late: only this caller's deadline has passed
-            flight.unstored(landing, unserved.error)
             flight.land(failed=unserved.error)
         raise
     finally:
         flight.close(landing)
-        flight.unstored(landing)
         if landing.landed:
             pass
         elif landing.ticket is not None:
@@ -94,9 +82,7 @@ def drive_flight(
             flight.land(alone=job.unkept, cool=landing.cool)
 
 
-def _settle(
-    job: Job[object], flight: Flight, landing: Landing, storing: Callable[[Entry, bool], None] | None
-) -> Plan[tuple[tuple[object] | None, bytes]]:
+def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tuple[object] | None, bytes]]:
     """Compute under the lease, and give (what ``give`` takes,); or wait for the owner of the lease, and give None.
 
     Gives the token that was waited for as well.
@@ -129,7 +115,7 @@ def _settle(
         return ((yield from job.compute()),), b""
     if answer.word == b"lease":
         try:
-            return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing), storing)),), b""
+            return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing))),), b""
         except Failed as failed:
             failed.seen = seen
             raise
@@ -177,16 +163,10 @@ def _await_other(job: Job[object], owner: bytes, heard: Any) -> Plan[bytes]:
     return owner
 
 
-def _own(
-    job: Job[R],
-    answer: Answer,
-    seen: Found | None,
-    ending: Callable[[], None],
-    storing: Callable[[Entry, bool], None] | None,
-) -> Plan[R]:
+def _own(job: Job[R], answer: Answer, seen: Found | None, ending: Callable[[], None]) -> Plan[R]:
     """Compute as the owner of the lease. With ``soft_timeout`` and a stale value at hand, wait only that long."""
     recipe = job.recipe
-    given = answer.token, answer.stamps, answer.number, ending, storing
+    given = answer.token, answer.stamps, answer.number, ending
     if recipe.soft_timeout is None or seen is None:
         job.note("miss")
         return (yield from compute_and_store(job, *given))
