@@ -121,7 +121,7 @@ def fleet(server: Server, tmp_path: Path) -> Iterator[Any]:
 
 
 def test_four_processes_of_fifty_threads(fleet: Any) -> None:
-    """200 callers of one cold key: one computation, soon with all of them, at most 10 commands a process."""
+    """200 callers of one cold key: one computation, soon with all of them, and 6 commands a process."""
     four = fleet(4, threads=50)
     four.go()
     answers = four.answers()
@@ -129,7 +129,7 @@ def test_four_processes_of_fifty_threads(fleet: Any) -> None:
     assert len(four.computed()) == 1
     assert len({json.dumps(value) for _, value, _ in answers}) == 1
     commands = four.commands()
-    assert sum(commands.values()) <= 40, commands
+    assert sum(commands.values()) <= 28, commands  # on a busy machine some callers come late, and look again
     late = sorted(arrived - value[1] for _, value, arrived in answers)
     assert late[len(late) // 2] < 0.25, "they are woken, they do not find out by looking"
 
