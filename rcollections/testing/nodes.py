@@ -53,6 +53,7 @@ class Node(Placed):
             "repl-diskless-load": "on-empty-db",  # Valkey looks once a second whether a load from disk has ended
             **({"enable-debug-command": "yes"} if version(self._binary) >= (7, 0) else {}),
             **({"requirepass": password, "masterauth": password} if password else {}),
+            **(_seen_elsewhere(place) if place.behind else {}),
             **settings,
         }
         self._changed: dict[str, str] = {}
@@ -99,3 +100,12 @@ class Node(Placed):
         for name, value in self._settings.items():
             command += [f"--{name}", *str(value).split(" ")] if name == "replicaof" else [f"--{name}", str(value)]
         return command
+
+
+def _seen_elsewhere(place: Place) -> dict[str, object]:
+    return {
+        "bind-source-addr": place.host,  # the network knows by it who speaks
+        "protected-mode": "no",
+        "replica-announce-ip": place.host,
+        "replica-announce-port": place.port,
+    }
