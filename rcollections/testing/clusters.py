@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal, Self
+
+import redis
 
 from ..wire.hash_slot import SLOTS, hash_slot
 from .ground import Ground
@@ -91,7 +93,7 @@ class Cluster:
     @property
     def dsn(self) -> str:
         """For ``configure()``: all nodes, with the password, and with the certificate of TLS."""
-        return self._ground.dsn("cluster", self.password, self.nodes, "", {})
+        return self._ground.dsn("cluster", self.password, self.nodes)
 
     @property
     def network(self) -> Switchboard:
@@ -166,8 +168,9 @@ class Cluster:
             if chosen.role() == "primary":
                 return True
             if time.monotonic() > asked + AGAIN:
-                asked = time.monotonic()
-                chosen.ask("CLUSTER", "FAILOVER", *_WORDS[mode])
+                with suppress(redis.ResponseError):  # it has not found its primary yet
+                    chosen.ask("CLUSTER", "FAILOVER", *_WORDS[mode])
+                    asked = time.monotonic()
             return False
 
         wait_until(promoted, PATIENCE, f"the promotion of {chosen.name}")

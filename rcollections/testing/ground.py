@@ -73,12 +73,12 @@ class Ground:
         if self._board is not None:
             self._board.heal()
 
-    def dsn(self, kind: str, password: str | None, servers: Iterable[Placed], path: str, options: dict[str, str]) -> str:
+    def dsn(self, kind: str, password: str | None, servers: Iterable[Placed], path: str = "", **options: str) -> str:
         """The DSN of these servers together."""
         login = f":{quote(password, safe='')}@" if password else ""
         hosts = ",".join(f"{each.host}:{each.port}" for each in servers)
         if self._directory is not None:
-            options = {**options, "ssl_ca_certs": os.path.join(self._directory, "authority.pem")}
+            options["ssl_ca_certs"] = os.path.join(self._directory, "authority.pem")
         query = "&".join(f"{name}={quote(value, safe='/')}" for name, value in options.items())
         return f"{'rediss' if self.tls else 'redis'}+{kind}://{login}{hosts}{path}" + (f"?{query}" if query else "")
 

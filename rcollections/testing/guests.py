@@ -28,5 +28,5 @@ def speak_from(address: str) -> None:
         bound(end)
         return connect_ex(end, to)
 
-    socket.socket.connect = connect_from  # type: ignore[method-assign]
-    socket.socket.connect_ex = connect_ex_from  # type: ignore[method-assign]
+    own: Any = socket.socket
+    own.connect, own.connect_ex = connect_from, connect_ex_from

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .places import Place
     from .resharding import Resharding
 
+    Reshard = Callable[[set[int], Node, Node], int]
+
 __all__ = ["Members"]
 
 AGREEING = 1.0  # seconds until it is quicker to begin again than to wait on
@@ -61,6 +63,7 @@ class Members:
                 node.stop()
         self.nodes[:] = self._first
         for node, me in zip(self._first, self._layout, strict=True):
+            node.forget()
             node.write("nodes.conf", node_file(me, self._layout))
             node.launch()
 
@@ -200,7 +203,7 @@ class Members:
             node.stop()
         self.agree(seconds)
 
-    def mend(self, failover: Callable[[Node], Node], reshard: Callable[[set[int], Node, Node], int], seconds: float) -> bool:
+    def mend(self, failover: Callable[[Node], Node], reshard: Reshard, seconds: float) -> bool:
         """Give back settings, roles and slots; False: that would take longer than to begin again."""
         if self.nodes != self._first or not all(node.answers for node in self.nodes):
             return False
@@ -233,7 +236,7 @@ class Members:
             if me.slots and not seen.is_primary:
                 failover(node)
 
-    def _mend_slots(self, reshard: Callable[[set[int], Node, Node], int]) -> bool:
+    def _mend_slots(self, reshard: Reshard) -> bool:
         now = self.selves()
         if all(now[node].ranges == ranges(me.slots) for node, me in self._began() if me.slots):
             return True
