@@ -109,7 +109,7 @@ class Members:
         def agreed() -> bool:
             told = set()
             for node in self.answering():
-                if b"cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
+                if b"cluster_state:ok" not in node.look("CLUSTER", "INFO"):
                     return False
                 view = _view(node)
                 told.add(frozenset((each.id, each.ranges) for each in view.values() if each.ranges))
@@ -254,7 +254,7 @@ class Members:
 
 
 def _view(node: Node) -> dict[str, Seen]:
-    return read_nodes(node.ask("CLUSTER", "NODES"))
+    return read_nodes(node.look("CLUSTER", "NODES"))
 
 
 def _seen_elsewhere(place: Place) -> dict[str, object]:
