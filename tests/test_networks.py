@@ -8,6 +8,8 @@ import time
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rcollections.testing import Cluster, Process, SentinelTrio, Server, wait_until
 from tests.kinds import one_server
@@ -32,14 +34,9 @@ class Client:
     """A client that comes over the network, as users do."""
 
     def __init__(self, node, timeout=0.3, **options):
-        self._redis = redis.Redis(
-            host=node.host,
-            port=node.port,
-            protocol=2,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            **options,
-        )
+        times = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+        once = Retry(NoBackoff(), 0)
+        self._redis = redis.Redis(host=node.host, port=node.port, protocol=2, retry=once, **times, **options)
 
     def __enter__(self):
         return self._redis
@@ -185,7 +182,7 @@ def test_a_guest_is_on_a_side_of_its_own(cluster):
     program = (
         "import redis\nfrom rcollections.testing import speak_from\n"
         f"speak_from({address!r})\n"
-        f"client = redis.Redis(host={node.host!r}, port={node.port}, socket_timeout=0.2, socket_connect_timeout=0.2)\n"
+        f"client = redis.Redis(host={node.host!r}, port={node.port}, socket_timeout=0.2, retry=None)\n"
     )
     with Process(program, "memory://") as writer, Client(node) as client:
         assert writer("client.ping()") is True
