@@ -18,12 +18,19 @@ from tests.kinds import SERVERS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["TOGETHER", "Kits"]
+__all__ = ["TOGETHER", "Kits", "one_together"]
 
 # The kinds that run as clusters and behind sentinels. Redis 6.2 needs ten times as long for some failovers.
 TOGETHER = tuple(kind for kind in SERVERS if kind != "redis62")
 
 MAKERS = {"cluster": Cluster, "sentinels": SentinelTrio}
+
+
+def one_together() -> str:
+    """The first of these kinds, for tests to which the kind does not matter; skips the test without any."""
+    if not TOGETHER:
+        pytest.skip("this run has no server that is tested as a cluster")
+    return TOGETHER[0]
 
 
 class Kits:
@@ -39,7 +46,7 @@ class Kits:
         for item in items:
             for name in MAKERS:
                 kind = getattr(item, "callspec", None) and item.callspec.params.get(name)
-                if kind:
+                if kind in TOGETHER:
                     self._start(name, kind)
 
     def get(self, name: str, kind: str) -> Cluster | SentinelTrio:

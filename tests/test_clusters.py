@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 
@@ -9,7 +10,7 @@ import pytest
 import redis
 
 from rcollections.testing import Cluster, SentinelTrio, wait_until
-from tests.kinds import one_server
+from tests.kits import one_together
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="several servers together are tested on Linux")
 
@@ -148,7 +149,7 @@ def test_settings_of_a_test_are_given_back(cluster):
 
 def test_a_small_cluster_with_a_password_is_up_in_seconds():
     start = time.monotonic()
-    with Cluster(one_server(), primaries=2, replicas=0, node_timeout=0.5, password="p@ss/word") as cluster:
+    with Cluster(one_together(), primaries=2, replicas=0, node_timeout=0.5, password="p@ss/word") as cluster:
         assert time.monotonic() - start < 8  # 2.1 s where nothing else runs
         assert cluster.dsn.startswith("redis+cluster://:p%40ss%2Fword@127.0.0.1:")
         first, second = cluster.primaries
@@ -165,7 +166,20 @@ def test_a_small_cluster_with_a_password_is_up_in_seconds():
 )
 def test_what_makes_no_cluster_is_refused(options, said):
     with pytest.raises(ValueError, match=said):
-        Cluster(one_server(), **options)
+        Cluster(one_together(), **options)
+
+
+def test_a_forked_child_leaves_the_cluster_of_its_parent_alone():
+    code = (
+        "import os, sys; from rcollections.testing import Cluster\n"
+        f"with Cluster({one_together()!r}, primaries=1, replicas=0, network=True) as cluster:\n"
+        "    child = os.fork()\n"
+        "    if not child: sys.exit()\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    assert cluster.nodes[0].alive and cluster.owner(0).client().ping()\n"
+        "    cluster.network.heal()\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
 # -- sentinels -----------------------------------------------------------------------------------------
@@ -212,7 +226,7 @@ def test_two_sentinels_are_a_majority_and_one_is_none(sentinels):
 
 
 def test_sentinels_with_logins_of_their_own():
-    with SentinelTrio(one_server(), password="pass word", sentinel_user="sam", sentinel_password="x/y") as sentinels:
+    with SentinelTrio(one_together(), password="pass word", sentinel_user="sam", sentinel_password="x/y") as sentinels:
         assert sentinels.dsn.endswith("/mymaster/0?sentinel_user=sam&sentinel_password=x/y")
         assert sentinels.dsn.startswith("redis+sentinel://:pass%20word@127.0.0.1:")
         assert sentinels.failover() is sentinels.nodes[1]
@@ -221,7 +235,7 @@ def test_sentinels_with_logins_of_their_own():
 
 
 def test_sentinels_of_two_replicas_at_their_own_periods():
-    with SentinelTrio(one_server(), replicas=2, fast=False, sentinel_password="abc", down_after=0.5) as sentinels:
+    with SentinelTrio(one_together(), replicas=2, fast=False, sentinel_password="abc", down_after=0.5) as sentinels:
         first = sentinels.primary
         assert len(sentinels.replicas) == 2
         first.kill()
@@ -230,4 +244,4 @@ def test_sentinels_of_two_replicas_at_their_own_periods():
 
 def test_a_user_without_a_password_is_refused():
     with pytest.raises(ValueError, match="needs a sentinel_password"):
-        SentinelTrio(one_server(), sentinel_user="sam")
+        SentinelTrio(one_together(), sentinel_user="sam")

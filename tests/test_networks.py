@@ -12,8 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rcollections.testing import Cluster, Process, SentinelTrio, Server, wait_until
-from tests.kinds import one_server
-from tests.kits import TOGETHER
+from tests.kits import TOGETHER, one_together
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has many addresses of its own")
 
@@ -207,14 +206,14 @@ def test_names_that_nobody_has_are_refused(cluster):
 
 
 def test_a_network_that_was_stopped_says_so():
-    with Cluster(one_server(), primaries=1, replicas=0, network=True) as cluster:
+    with Cluster(one_together(), primaries=1, replicas=0, network=True) as cluster:
         pass
     with pytest.raises(RuntimeError, match="was stopped"):
         cluster.network.heal()
 
 
 def test_tls_is_for_clients_and_nodes_do_without():
-    with Cluster(one_server(), tls=True, password="pw") as cluster:
+    with Cluster(one_together(), tls=True, password="pw") as cluster:
         node = cluster.nodes[0]
         assert cluster.dsn.startswith("rediss+cluster://:pw@127.0.1.1:")
         authority = cluster.dsn.rpartition("?ssl_ca_certs=")[2]
@@ -252,7 +251,7 @@ def test_a_primary_cut_off_with_one_sentinel_and_the_client_does_not_know(kind):
 
 
 def test_sentinels_behind_tls():
-    with SentinelTrio(one_server(), tls=True, password="pw", sentinel_password="own") as sentinels:
+    with SentinelTrio(one_together(), tls=True, password="pw", sentinel_password="own") as sentinels:
         assert sentinels.dsn.startswith("rediss+sentinel://:pw@127.0.1.3:")
         authority = sentinels.dsn.rpartition("ssl_ca_certs=")[2]
         with Client(sentinels.sentinels[0], 5.0, password="own", ssl=True, ssl_ca_certs=authority) as client:
@@ -261,7 +260,7 @@ def test_sentinels_behind_tls():
 
 
 def test_old_servers_have_no_network(monkeypatch):
-    kind = one_server()
+    kind = one_together()
     monkeypatch.setattr("rcollections.testing.ground.version", lambda _: (6, 2))
     with pytest.raises(RuntimeError, match="servers from 7.0 on"):
         Cluster(kind, network=True)

@@ -156,8 +156,8 @@ class Daemon(ABC):
         return False
 
     def _end(self, with_signal: signal.Signals) -> None:
-        if self._process is None:
-            return
+        if self._process is None or self._owner != os.getpid():
+            return  # a forked child leaves the servers of its parent alone
         if self._process.poll() is None:
             if with_signal is not signal.SIGKILL:
                 with contextlib.suppress(ProcessLookupError):

@@ -33,6 +33,7 @@ class Ground:
         self._board: Switchboard | None = None
         self._next = 1
         self._directory: str | None = None
+        self._owner = os.getpid()
         if not (network or tls):
             return
         if sys.platform != "linux":
@@ -83,7 +84,9 @@ class Ground:
         return f"{'rediss' if self.tls else 'redis'}+{kind}://{login}{hosts}{path}" + (f"?{query}" if query else "")
 
     def stop(self) -> None:
-        """End the network."""
+        """End the network; not in a forked child, which has none of its threads."""
+        if self._owner != os.getpid():
+            return
         if self._board is not None:
             self._board.stop()
         if self._directory is not None:
