@@ -10,9 +10,14 @@ import rcollections
 from rcollections.testing import Server, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
 from tests.kinds import SERVERS, STORES, check
+from tests.kits import TOGETHER, Kits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rcollections.testing import Cluster, SentinelTrio
+
+KITS = Kits()
 
 
 def pytest_configure() -> None:
@@ -60,6 +65,27 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterat
         bare.flushall()
     with isolated(running.dsn + PATIENT):
         yield running
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not session.config.option.collectonly:
+        KITS.begin(session.items)
+
+
+def pytest_unconfigure() -> None:
+    KITS.stop()
+
+
+@pytest.fixture(params=TOGETHER)
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """A real cluster of each kind, whole and empty; it is no connection yet: ``isolated(cluster.dsn)``."""
+    return KITS.get("cluster", request.param)
+
+
+@pytest.fixture(params=TOGETHER)
+def sentinels(request: pytest.FixtureRequest) -> SentinelTrio:
+    """Three real sentinels with a primary and its replica of each kind, all well and empty, like ``cluster``."""
+    return KITS.get("sentinels", request.param)
 
 
 @pytest.fixture(autouse=True)
