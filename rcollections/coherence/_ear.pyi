@@ -4,7 +4,14 @@ from ..l1 import Words
 
 class Loop:
     def __init__(
-        self, words: Words, number: int, fd: int, timeout: float, proves: bool = ..., channel: bytes = ...
+        self,
+        words: Words,
+        number: int,
+        fd: int,
+        timeout: float,
+        proves: bool = ...,
+        channel: bytes = ...,
+        node: int = ...,
     ) -> None: ...
     def wait(self, seconds: float) -> tuple[list[tuple[Any, ...]], str | None]: ...
     def fileno(self) -> int: ...

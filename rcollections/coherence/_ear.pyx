@@ -166,6 +166,7 @@ cdef struct State:
     int64_t refs
     rc_words *words
     int64_t number          # of this ear, for the proof
+    int node                # that it hears
     bint proves
     int fd
     int own, its            # two ends: a byte wakes the loop or the thread of Python
@@ -328,7 +329,7 @@ cdef void unsure(State *s) noexcept nogil:
     s.asked = s.before = 0
     s.pong = s.confirmed = False
     s.erred = True
-    rc_end(s.words, s.number)
+    rc_end(s.words, s.node, s.number)
     note(s, b'u', b"", 0, b"", 0, b"", 0)
 
 
@@ -348,7 +349,7 @@ cdef void announced(State *s, const char *name, size_t n) noexcept nogil:
 
 
 cdef void flushed(State *s) noexcept nogil:
-    rc_void(s.words)
+    rc_void(s.words, s.node)
     set_flag(s, FLUSHED)
 
 
@@ -630,7 +631,7 @@ cdef bint applied(State *s) noexcept nogil:
             s.confirmed = True
             note(s, b'c', b"", 0, b"", 0, b"", 0)
         if s.proves:
-            rc_publish(s.words, s.number, s.before, s.before_wall)
+            rc_publish(s.words, s.node, s.number, s.before, s.before_wall)
         s.last, s.last_wall = s.before, s.before_wall
         rc_store(&s.proven_wall, s.before_wall)
         rc_store(&s.proven, s.before)
@@ -710,7 +711,7 @@ cdef void run(void *about) noexcept nogil:
     cdef int64_t ended = 0
     while ended == 0:
         ended = turn(s)
-    rc_end(s.words, s.number)       # nothing is heard any more
+    rc_end(s.words, s.node, s.number)       # nothing is heard any more
     rc_store(&s.ended, ended)
     rc_swap(&s.signalled, 0)
     wake(s)
@@ -739,7 +740,8 @@ cdef class Loop:
 
     ``timeout``: seconds that a PING may be without an answer, where twice the staleness is less. ``proves=False``:
     words move and what is wrong ends the proof, but who takes the notes decides what is proven, and publishes it.
-    ``channel``: where rounds of settling are asked for. Then nothing is proven before ``answer`` was called.
+    ``channel``: where rounds of settling are asked for. Then nothing is proven before ``answer`` was called. ``node``:
+    which of the servers behind one connection this is.
     """
 
     cdef State *state
@@ -747,7 +749,8 @@ cdef class Loop:
     cdef bint running
     cdef int pid
 
-    def __cinit__(self, Words words not None, int number, int fd, double timeout, bint proves=True, bytes channel=b""):
+    def __cinit__(self, Words words not None, int number, int fd, double timeout, bint proves=True, bytes channel=b"",
+                  int node=0):
         cdef int ends[2]
         cdef State *s = <State *>calloc(1, sizeof(State))
         self.out = -1
@@ -759,6 +762,7 @@ cdef class Loop:
         s.words = words.words
         rc_words_keep(s.words)
         s.number = number
+        s.node = node
         s.proves = proves
         s.timeout = <int64_t>(timeout * 1e9)
         s.keys = <uint64_t *>malloc(KEYS * sizeof(uint64_t))
