@@ -156,7 +156,7 @@ cdef class Tier(Store):
         return self.clock_now(), self.wall_now()
 
     def begin(self, *, local=False, int node=0):
-        """From now on changes of this node are heard (F5). ``local``: every writer of the server tells the tier itself."""
+        """From now on changes of this node are heard (F5). ``local``: every writer tells the tier itself."""
         cdef bint is_local = local
         rc_lock(&self.mutex)
         rc_write(&self.local, is_local)
@@ -274,7 +274,7 @@ cdef class Tier(Store):
     def token(self, key, watched=(), uint64_t nodes=1, slots=()):
         """A token for a reader, before it sends its read; None while changes are not heard (F1).
 
-        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: theirs, where there are any.
+        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of these keys, in a cluster.
         """
         cdef Token token
         cdef tuple names, places

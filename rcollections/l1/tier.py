@@ -143,7 +143,7 @@ class Tier(Store[Any, Any]):
         return self._now(), self._wall_now()
 
     def begin(self, *, local: bool = False, node: int = 0) -> None:
-        """From now on changes of this node are heard (F5). ``local``: every writer of the server tells the tier itself."""
+        """From now on changes of this node are heard (F5). ``local``: every writer tells the tier itself."""
         with self._lock:
             if not self._hears & 1 << node:
                 self._until[node] = 0  # drops a proof that came between the parts of ``lost``
@@ -220,12 +220,10 @@ class Tier(Store[Any, Any]):
 
     # -- the fence
 
-    def token(
-        self, key: str, watched: Iterable[str] = (), nodes: int = 1, slots: tuple[int, ...] = ()
-    ) -> Token | None:
+    def token(self, key: str, watched: Iterable[str] = (), nodes: int = 1, slots: tuple[int, ...] = ()) -> Token | None:
         """A token for a reader, before it sends its read; None while changes are not heard (F1).
 
-        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: theirs, where there are any.
+        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of these keys, in a cluster.
         """
         epoch = self._epoch  # read before ``_hears``: a loss after that makes the token void
         if nodes & ~self._hears:

@@ -33,8 +33,8 @@ DONE = "                    self._busy = False\n"  # the end of a step of the ti
 
 GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "token-only-live": (tier(("        if nodes & ~self._hears:\n            return None\n", "")), "cut while filling"),
-    "not live after a loss": (tier(("            self._hears = 0 if node is None else self._hears & ~(1 << node)\n", "")),
-                              "cut while filling"),
+    "not live after a loss": (
+        tier(("            self._hears = 0 if node is None else self._hears & ~(1 << node)\n", "")), "cut while filling"),
     "token-before-read": (
         lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        mine = token(job)\n")), "fill | delete"),
     "fence-seq": (tier(("            or token.seq != self._seqs[hash(token.key) % SEQS]\n", "")), "fill | delete"),
@@ -52,7 +52,8 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "messages drop": (tier(("        for each in list(self._origins.get(key, ())):\n", "        for each in ():\n")),
                       "held a while"),
     "flush drops": (tier((f"{DONE}        self.clear()\n", DONE)), "flushed a while ago"),
-    "proof": (tier(("        if self._local:\n            return", "        if self._hears:\n            return")), "held a while"),
+    "proof": (tier(("        if self._local:\n            return", "        if self._hears:\n            return")),
+              "held a while"),
     "previous-ping": (proof(('told.append(("proved", self._before))', 'told.append(("proved", self._asked))')),
                       "busy script"),
     "one ping is not enough": (proof(("        if self._before is not None:\n", "        if True:\n"),
