@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..forks import after_fork
 from ..plans.draws import spread
 from ..wire.elsewhere import elsewhere
+from .attendant import Apart, Attendant, Wait
 from .ear import Ear
 from .facts import Refused
 from .moving import Member, Moving
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..l1 import Tier
     from ..wire.dsn.dsn import Dsn
+    from .attendant import Job
     from .places import Place
 
 __all__ = ["Listener"]
@@ -46,6 +48,7 @@ class Listener(Moving):
         self._dsn = dsn
         self.wishes = Wishes(dsn.shown)
         self.staleness = dsn.staleness
+        self._attendant = Attendant()
         self._forget()
         after_fork(self._after_fork)
 
@@ -93,7 +96,7 @@ class Listener(Moving):
             self._members.pop(id(tier), None)
             tier.lost()
             if not self._tiers:
-                _stop(self._ear, self._next)
+                self._stop(self._ear, self._next)
                 self._ear = self._next = None
                 self._trying = self._ready = self._warned = False
                 self.prefixes = ()
@@ -115,13 +118,13 @@ class Listener(Moving):
             if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:
                 return
             if self._next is not None:
-                self._next.stop()
+                self._stop(self._next)
             ear = self._next = Ear(self._dsn, self.wishes.fewest(), self, self._places())
             self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
             try:
-                threading.Thread(target=self._run, args=(ear,), name="rcollections-listener", daemon=True).start()
+                self._attendant.attend(self._run(ear))
             except RuntimeError:  # in an exit handler, or too many threads: every call asks the server
                 self._next, self._trying = None, False
                 self.state, self.why = "down", "no thread can be started to listen"
@@ -131,13 +134,18 @@ class Listener(Moving):
             return False
         return all(ear.places.get(place, 0) >= ms for place, ms in self._places().items())
 
-    def _run(self, ear: Ear) -> None:
+    def _stop(self, *ears: Ear | None) -> None:
+        _stop(*ears)
+        self._attendant.wake()
+
+    def _run(self, ear: Ear) -> Job:
+        """The life of an ear: it is opened, hears until its connection breaks, and is opened again after a pause."""
         pause = FIRST_PAUSE
         while not ear.stopped:
             began = time.monotonic()
             try:
-                ear.open()
-                ear.run()
+                yield Apart(ear.open)
+                yield from ear.run()
             except Refused as refused:
                 self._lost(ear, "refused", f"the server does not allow to listen: {refused}")
                 pause = REFUSED_PAUSE
@@ -153,7 +161,7 @@ class Listener(Moving):
             finally:
                 ear.close()
             if not ear.stopped:
-                ear.rest(pause * spread.uniform(0.75, 1.0))  # spreads processes
+                yield Wait((), pause * spread.uniform(0.75, 1.0), lambda: ear.stopped)  # spreads processes
 
     def _lost(self, ear: Ear, state: str, why: str) -> None:
         with self._lock:
@@ -169,7 +177,7 @@ class Listener(Moving):
                 if self._next is None:
                     self._next = ear
                 else:
-                    ear.stop()  # ``_next`` hears more prefixes
+                    self._stop(ear)  # ``_next`` hears more prefixes
             if self._ear is None:
                 self.state, self.why = state, why
             if state == "refused" and not self._warned:
@@ -201,7 +209,7 @@ class Listener(Moving):
         self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
         self.state, self.why = "live", "changes are heard"
         if old is not None and old is not ear:
-            old.stop()
+            self._stop(old)
             self.missed(old)
             if old.server != ear.server:
                 self._empty()

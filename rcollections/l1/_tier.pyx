@@ -274,7 +274,7 @@ cdef class Tier(Store):
     def token(self, key, watched=(), uint64_t nodes=1, slots=()):
         """A token for a reader, before it sends its read; None while changes are not heard (F1).
 
-        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of these keys, in a cluster.
+        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of them, in a cluster.
         """
         cdef Token token
         cdef tuple names, places

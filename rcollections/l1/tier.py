@@ -223,7 +223,7 @@ class Tier(Store[Any, Any]):
     def token(self, key: str, watched: Iterable[str] = (), nodes: int = 1, slots: tuple[int, ...] = ()) -> Token | None:
         """A token for a reader, before it sends its read; None while changes are not heard (F1).
 
-        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of these keys, in a cluster.
+        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of them, in a cluster.
         """
         epoch = self._epoch  # read before ``_hears``: a loss after that makes the token void
         if nodes & ~self._hears:

@@ -34,7 +34,8 @@ DONE = "                    self._busy = False\n"  # the end of a step of the ti
 GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "token-only-live": (tier(("        if nodes & ~self._hears:\n            return None\n", "")), "cut while filling"),
     "not live after a loss": (
-        tier(("            self._hears = 0 if node is None else self._hears & ~(1 << node)\n", "")), "cut while filling"),
+        tier(("            self._hears = 0 if node is None else self._hears & ~(1 << node)\n", "")),
+        "cut while filling"),
     "token-before-read": (
         lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        mine = token(job)\n")), "fill | delete"),
     "fence-seq": (tier(("            or token.seq != self._seqs[hash(token.key) % SEQS]\n", "")), "fill | delete"),

@@ -95,7 +95,8 @@ class NearProcess(Process):
         """What still speaks for a token; numbers only grow, so what does not will never do again."""
         tier, token = getattr(self.tier, "pure", self.tier), getattr(token, "pure", token)
         return (
-            token.epoch == tier._epoch, token.epochs == tier._epochs_of(token.nodes), token.seq == tier._seqs[hash(token.key) % len(tier._seqs)],
+            token.epoch == tier._epoch, token.epochs == tier._epochs_of(token.nodes),
+            token.seq == tier._seqs[hash(token.key) % len(tier._seqs)],
             tuple(tier._marks.get(slot, 0) == mark for slot, mark in token.watched),
         )  # fmt: skip
 
