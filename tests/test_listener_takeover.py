@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rcollections.coherence import listener as module
+from rcollections.coherence.attendant import Attendant
 from rcollections.l1 import ABSENT, Tier
 from rcollections.wire.dsn.dsn import Dsn
 
@@ -37,7 +38,7 @@ class FakeEar:
 def heard(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A listener with a narrow ear, by which a value is held, and a wider one that is being opened."""
     monkeypatch.setattr(module, "Ear", FakeEar)
-    monkeypatch.setattr(module.Attendant, "attend", lambda *_: None)  # nothing runs
+    monkeypatch.setattr(Attendant, "attend", lambda *_: None)  # nothing runs
     heard = module.Listener(Dsn(host="nowhere"))
     tier = Tier(10, staleness=1000.0, clock=lambda: 10.0, wall=lambda: 10.0)
     heard.add(tier, 1000.0)

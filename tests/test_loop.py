@@ -33,9 +33,7 @@ def changed(*keys: bytes) -> bytes:
 class Peer:
     """The server's end of a connection that a loop hears on."""
 
-    def __init__(
-        self, words: Any, proves: bool = True, channel: bytes = b"", node: int = 0, hub: Any = None
-    ) -> None:
+    def __init__(self, words: Any, proves: bool = True, channel: bytes = b"", node: int = 0, hub: Any = None) -> None:
         from rcollections.coherence._ear import Loop
 
         self.words, self.notes, self.why = words, [], None
@@ -505,7 +503,7 @@ def test_one_thread_for_all_loops_of_a_hub(words: Any) -> None:
         again.until("announced")
         again.loop.close()
         again.socket.close()
-        wait_until(lambda: threads() == before and len(hub) == 0, 5, "the end of the thread")
+        wait_until(lambda hub=hub: threads() == before and len(hub) == 0, 5, "the end of the thread")
 
 
 def test_a_loop_that_ends_leaves_the_others(words: Any) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..plans.naming import beside
 from ..wire.failures import ErrorReply
@@ -27,53 +27,22 @@ from .proof import CHANNEL, Proof, as_resp2
 from .relay import SILENCE, Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
 
-    from ..l1 import Words
     from ..wire.dsn.dsn import Dsn
     from ._ear import Loop
     from .attendant import Job
+    from .hearer import Hearer
     from .places import Place
 
-__all__ = ["Ear", "Hearer"]
-
-
-class Hearer(Protocol):
-    """The object that an ear tells: the listener."""
-
-    staleness: float
-    words: Words  # what a compiled ear moves
-
-    def confirmed(self, ear: Ear) -> None:
-        """Changes are heard from now on."""
-
-    def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:
-        """These keys changed."""
-
-    def announced(self, ear: Ear, numbers: Sequence[int]) -> None:
-        """The words of these keys have moved: values can go."""
-
-    def flushed(self, ear: Ear) -> None:
-        """All keys changed."""
-
-    def unsure(self, ear: Ear) -> None:
-        """Changes may have been missed: held values count no more, until ``confirmed`` again."""
-
-    def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
-        """All changes that were acknowledged before this instant have been heard."""
-
-    def published(self, ear: Ear, message: list[object]) -> None:
-        """A message came on another channel."""
-
-    def missed(self, ear: Ear) -> None:
-        """Messages on other channels may have been missed."""
+__all__ = ["Ear"]
 
 
 class Ear(Relay):
     """Listens to keys that begin with one of ``prefixes``, until the connection breaks or ``stop`` is called."""
 
     def __init__(
-        self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer, places: Mapping[Place, int] | None = None
+        self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer[Ear], places: Mapping[Place, int] | None = None
     ) -> None:
         self.prefixes = prefixes
         self.places = dict(places or {})  # where it says that it is there, and how stale values may be (ms)

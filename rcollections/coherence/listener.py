@@ -1,6 +1,7 @@
 """Hears for all tiers of one server: keeps one ear open, opens it again, and replaces it by a wider ear without a gap.
 
-There is one listener per process and server, whatever the number of named connections. Prefixes only grow. A wider
+There is one listener per process and server, whatever the number of named connections. Of a cluster there is one for
+each primary, with all else in common (``nodes.py``). Prefixes only grow. A wider
 set needs another connection, because a subscribed connection takes no other command. The old ear goes on until the
 new ear is proven. It also goes on until it has told all changes from before the new ear listened, since these changes
 come by the old ear alone. So no held value has to go. After an error the listener pauses before the next try. The
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING
 from ..forks import after_fork
 from ..plans.draws import spread
 from ..wire.elsewhere import elsewhere
-from .attendant import Apart, Attendant, Wait
+from .attendant import Apart, Wait
+from .common import Common
 from .ear import Ear
 from .facts import Refused
 from .moving import Member, Moving
 from .places import Moved
-from .prefixes import Wish, Wishes
+from .prefixes import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,14 +43,15 @@ FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 60.0
 
 
 class Listener(Moving):
-    """The ear of one server, and the tiers that it tells."""
+    """The ear of one server, and the tiers that it tells. ``common``: of the listeners of several nodes."""
 
-    def __init__(self, dsn: Dsn) -> None:
-        super().__init__(dsn.l1_entries)
+    def __init__(self, dsn: Dsn, node: int = 0, common: Common | None = None) -> None:
+        self.common = Common(dsn) if common is None else common
+        super().__init__(self.common.words, node)
         self._dsn = dsn
-        self.wishes = Wishes(dsn.shown)
+        self._alone = common is None
+        self.wishes = self.common.wishes
         self.staleness = dsn.staleness
-        self._attendant = Attendant()
         self._forget()
         after_fork(self._after_fork)
 
@@ -81,26 +84,28 @@ class Listener(Moving):
     ) -> None:
         """Tell this tier of changes from now on. ``renew`` drops the links of its connection."""
         with self._lock:
-            tier.follow(self.words)
+            if self._alone:
+                tier.follow(self.words)
             self._tiers = [*self._tiers, tier]
             self._members[id(tier)] = Member(staleness, place, renew)
             self.staleness = min(self.staleness, staleness)
             self.words.want(self.staleness)
             if self._ear is not None and self._is_there(self._ear, tier):
-                tier.begin()
+                tier.begin(node=self.node)
 
     def remove(self, tier: Tier) -> None:
         """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
             self._tiers = _others(self._tiers, tier)
             self._members.pop(id(tier), None)
-            tier.lost()
+            tier.lost(self.node)
             if not self._tiers:
                 self._stop(self._ear, self._next)
                 self._ear = self._next = None
                 self._trying = self._ready = self._warned = False
                 self.prefixes = ()
-                self.wishes.clear()
+                if self._alone:
+                    self.wishes.clear()
                 self.state, self.why = "idle", "nobody listens any more"
 
     def want(self, prefixes: Iterable[str], wish: Wish = Wish()) -> None:  # noqa: B008 - it cannot be changed
@@ -124,7 +129,7 @@ class Listener(Moving):
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
             try:
-                self._attendant.attend(self._run(ear))
+                self.common.attendant.attend(self._run(ear))
             except RuntimeError:  # in an exit handler, or too many threads: every call asks the server
                 self._next, self._trying = None, False
                 self.state, self.why = "down", "no thread can be started to listen"
@@ -136,7 +141,7 @@ class Listener(Moving):
 
     def _stop(self, *ears: Ear | None) -> None:
         _stop(*ears)
-        self._attendant.wake()
+        self.common.attendant.wake()
 
     def _run(self, ear: Ear) -> Job:
         """The life of an ear: it is opened, hears until its connection breaks, and is opened again after a pause."""
@@ -205,7 +210,7 @@ class Listener(Moving):
             self._next = None
             self._trying = self._ready = False
         old, self._ear = self._ear, ear
-        self.words.lead(ear)  # before the old one is stopped: its end is the end of no proof
+        self.words.lead(ear, self.node)  # before the old one is stopped: its end is the end of no proof
         self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
         self.state, self.why = "live", "changes are heard"
         if old is not None and old is not ear:
@@ -215,7 +220,7 @@ class Listener(Moving):
                 self._empty()
         for tier in self._tiers:
             if self._is_there(ear, tier):
-                tier.begin()
+                tier.begin(node=self.node)
         self._hears(ear)
 
     def unsure(self, ear: Ear) -> None:
@@ -235,7 +240,7 @@ class Listener(Moving):
         if ear is not self._ear:
             return
         for tier in self._tiers:
-            tier.prove(instant)
+            tier.prove(instant, self.node)
         if self._ready:
             with self._lock:
                 new = self._next

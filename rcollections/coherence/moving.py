@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from ..l1 import Tier
+    from ..l1 import Tier, Words
     from .ear import Ear
     from .places import Place
 
@@ -36,8 +36,8 @@ class Moving(Telling):
     _lock: threading.RLock
     _next: Ear | None
 
-    def __init__(self, entries: int) -> None:
-        super().__init__(entries)
+    def __init__(self, words: Words, node: int) -> None:
+        super().__init__(words, node)
         self._members: dict[int, Member] = {}  # by the id of the tier
         self._moved = -SOON  # when the address led to another server
         self._heard = b""  # the server that was heard last

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..wire.dsn.dsn import Dsn
     from ._ear import Loop
     from .attendant import Job
+    from .common import Common
     from .post import Post
     from .proof import Told
 
@@ -34,6 +35,8 @@ class Owner(Protocol):
 
     staleness: float
     words: Words
+    node: int
+    common: Common
 
 
 class Relay(ABC):
@@ -53,13 +56,15 @@ class Relay(ABC):
 
     def _hand_on(self, make: type[Loop]) -> Job:
         """Tell the hearer what the loop leaves to Python, until it ends."""
-        words, post = self._hearer.words, self._post
+        hearer, post = self._hearer, self._post
+        words = hearer.words
         alone = post is None or post.can_be_handed_over
         channel = post.channel if post is not None and alone else b""
-        number = words.enlist(self)
+        number = words.enlist(self, hearer.node)
         why = None
         try:
-            loop = self._loop = make(words, number, self._link.sock.fileno(), self._dsn.timeout, alone, channel)
+            fd, timeout = self._link.sock.fileno(), self._dsn.timeout
+            loop = self._loop = make(words, number, fd, timeout, alone, channel, hearer.node, hearer.common.hub)
             if post is None:
                 while why is None and not self.stopped:
                     yield Wait((loop.fileno(),), 1.0)

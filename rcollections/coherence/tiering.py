@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..l1 import Token
+    from ..plans.effects import Seen
     from ..wire.dsn.dsn import Dsn
     from .listener import Listener
 
@@ -132,10 +133,9 @@ class Tiering:
                 return None
         return self.tier.token(key, watched)
 
-    @property
-    def server(self) -> bytes:
-        """The run_id of the server that must have answered a read for its reply to be held (F2)."""
-        return MEMORY if self._listener is None else self._listener.server
+    def answered(self, key: str, watched: tuple[str, ...], seen: Seen) -> bool:  # noqa: ARG002 - all keys are on one server
+        """Whether the server has answered that is heard, as it has to for the reply to be held (F2)."""
+        return seen.server == (MEMORY if self._listener is None else self._listener.server)
 
     @property
     def version(self) -> tuple[object, ...]:

@@ -70,11 +70,15 @@ class ReadToHold(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What ``ReadToHold`` saw: the replies, the ms that the key had left (None: not known), and who answered."""
+    """What ``ReadToHold`` saw: the replies, the ms that the key had left (None: not known), and who answered.
+
+    ``servers``: who answered for the key, and then for each other key of the steps, where that were several.
+    """
 
     replies: list[Any]
     ms: int | None
     server: bytes
+    servers: tuple[bytes, ...] = ()
 
 
 class Call(NamedTuple):

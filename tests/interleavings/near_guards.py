@@ -73,7 +73,9 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
                        "        now, deadline = self._now(), 0\n        if deadline > FOREVER:\n")), "its end"),
     "deadline-from-before": (
         lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        sent = yield Now()\n")), "its end"),
-    "same-server": (lambda: plans(("reads", " and seen.server == tiering.server:", ":")), "two servers"),
+    "same-server": (
+        lambda: plans(("reads", "    if tiering.answered(job.key, job.tags, seen):\n", "    if True:\n")),
+        "two servers"),
     "clear-on-loss": (
         tier(("        if node is None or not self._hears:\n            self.void()\n        else:\n"
               "            self._leave", "        if False:\n            self._leave")), "cut"),

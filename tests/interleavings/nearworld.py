@@ -62,9 +62,8 @@ class NearProcess(Process):
                 self.link.ping()
                 self.link.hear_reply()
 
-    @property
-    def server(self) -> bytes:
-        return self.hears
+    def answered(self, _key: str, _watched: tuple[str, ...], seen: Seen) -> bool:
+        return seen.server == self.hears
 
     def token(self, key: str, tags: tuple[str, ...]) -> Any:
         return self.tier.token(key, tags)
