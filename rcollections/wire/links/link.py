@@ -213,6 +213,15 @@ class Link(Lent):
         pending = getattr(self.sock, "pending", None)  # TLS may hold more than the socket shows
         return bool((pending is not None and pending()) or self._poll.poll(0))
 
+    def post(self, data: bytes, seconds: float) -> None:
+        """Send few bytes, whose replies an ``exchange`` of no bytes reads."""
+        self._set = -1.0
+        self.sock.settimeout(seconds)
+        try:
+            self.sock.sendall(data)
+        except TimeoutError:
+            raise Late(silent=False) from None
+
     def send(self, words: Sequence[Any], seconds: float) -> None:
         """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
         self._set = -1.0
