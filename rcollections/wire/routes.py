@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from ..errors import CacheError
     from ..plans.effects import Step
+    from .due import Journal
     from .groups import Group
     from .slotmap import Address
 
@@ -64,6 +65,10 @@ class Routes(Protocol):
     shown: str
     timeout: float
     trips: int
+
+    @property
+    def journal(self) -> Journal:
+        """Changes that failed, to be sent ahead of all else."""
 
     @property
     def mapped(self) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import CacheConnectionError, CacheError
 from ..plans.effects import Script
+from .ahead import ahead
 from .clock import until as until_
 from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .groups import Group, grouped
@@ -54,11 +55,13 @@ def route(
     sent: Sent | None = None,
     place: Address | None = None,
     until: float = 0.0,
+    first: bool = True,
 ) -> Routing:
     """Send all steps, ``atomic`` those of each slot in one MULTI, and give one reply each.
 
     Errors stand in the list: of servers as they are, and ours for groups whose node did not answer. ``sent``: all
-    steps were sent to one node, and this was seen. ``place``: the node for steps without keys.
+    steps were sent to one node, and this was seen. ``place``: the node for steps without keys. ``first``: changes on
+    purpose that are kept go ahead of it.
     """
     until = until or until_(road.timeout)
     replies: list[object] = [None] * len(steps)
@@ -66,6 +69,10 @@ def route(
     try:
         if sent is None and not road.mapped:
             yield from _mapped(road, until)
+        if first and road.journal.holds:
+            yield from ahead(
+                road.journal, steps, until, lambda kept: route(road, kept, until=until, first=False), road.shown
+            )
         while groups:
             if sent is None:
                 ready = _ready(groups)

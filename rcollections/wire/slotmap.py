@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from zlib import crc32
 
 from ..plans.slots import SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Address", "SlotMap", "Told", "changed", "read_slots"]
+__all__ = ["Address", "SlotMap", "Told", "changed", "read_info", "read_slots"]
 
 Address: TypeAlias = "tuple[str, int]"
 
@@ -59,6 +60,11 @@ class SlotMap:
             return self._owners.index(self.nodes.index(owner))
         except ValueError:
             return None
+
+    @property
+    def sum(self) -> int:
+        """A number that changes with the owners."""
+        return crc32(repr(self.nodes).encode(), crc32(self._owners.tobytes())) | 1
 
     @property
     def covered(self) -> bool:

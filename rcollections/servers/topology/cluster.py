@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ...errors import ConfigError
 from ...forks import after_fork
-from ...plans.apart.scattered import scattered
-from ...plans.effects import Seen
+from ...plans.cluster.scattered import scattered
+from ...plans.effects import Script, Seen
 from ...plans.op import UNSENT
 from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply, repeatable
@@ -18,10 +19,12 @@ from ..connection import Connection
 from ..drivers.fans import tour
 from .learning import Learner, unmapped
 from .node import ClusterNode
+from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ...coherence.tiering import Tiering
     from ...errors import CacheError
     from ...plans.effects import Plan, Step
     from ...values.signing import Keyring
@@ -38,11 +41,15 @@ class ClusterConnection(Connection):
         self._nodes: dict[Address, ClusterNode] = {}
         self._nodes_lock = threading.RLock()
         self.learner = Learner(dsn, self._renewed)
+        self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
         after_fork(self._renew_nodes_lock)
 
     def _renew_nodes_lock(self) -> None:
         self._nodes_lock = threading.RLock()
+
+    def _listeners(self) -> None:
+        """Nothing is held in any process, so nobody has to be asked before an invalidation has settled."""
 
     # -- what trips ask ----------------------------------------------------------------------------
 
@@ -100,6 +107,10 @@ class ClusterConnection(Connection):
         """Have the map learned again, unless that was done just now."""
         self.learner.soon()
 
+    def map_sum(self) -> int:
+        """A number that changes with the map."""
+        return self.learner.map.sum
+
     def primaries(self) -> tuple[Address, ...]:
         """The owners of slots."""
         return self.learner.map.nodes
@@ -124,11 +135,16 @@ class ClusterConnection(Connection):
             data, count = packed(node.known, (step,))
             found: Any = None
             try:
-                found = node.ask(data, count, repeatable(step)) if node.breaker.failure is None else UNSENT
+                if node.breaker.failure is None and not self.journal.holds:
+                    found = node.ask(data, count, repeatable(step))
+                else:
+                    found = UNSENT
             finally:
                 if found is not UNSENT:
                     self.wrote((step,))
             if type(found) is not Tried and found is not UNSENT:
+                if type(step) is Script:
+                    node.known.add(step.name)
                 return found
             if type(found) is Tried:
                 sent = Sent(node, _seen(found))
@@ -154,12 +170,22 @@ class ClusterConnection(Connection):
 
     def _carried(self, plan: Plan[list[Any]]) -> list[Any]:
         """Carry out a plan of batches whose steps have their keys in one slot each."""
-        from ...plans.apart.scattered import carry
+        from ...plans.cluster.scattered import carry
 
         return carry(plan, self._routed)
 
     def _routed(self, steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
         return tour(route(self, steps, atomic, place=place), self.timeout)
+
+    @property
+    def wakeups(self) -> ClusterWakeups:
+        """Wakes callers that wait for messages, each heard at the node that owns the key of its channel."""
+        return self._wakeups
+
+    @property
+    def tiering(self) -> Tiering:
+        """There is none."""
+        raise ConfigError("nothing is held in the process where the server is a cluster")
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""

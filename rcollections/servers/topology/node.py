@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
+from ...coherence.wakeups import Wakeups
 from ...errors import CacheError
+from ...forks import after_fork
 from ...plans.effects import Command
 from ...plans.naming import beside
 from ...plans.slots import slot_of
 from ...plans.steps import repeatable
-from ...wire.clock import until
+from ...wire.clock import no_deadline, until
+from ...wire.elsewhere import elsewhere
 from ...wire.groups import Group, bytes_of
 from ...wire.redirects import refusal
 from ...wire.routes import Hop
+from ...wire.translate import translate
 from ..background import try_submit
 from ..breaker import Breaker
 from ..drivers.fans import fan
@@ -50,9 +55,15 @@ class ClusterNode:
         self.out = False
         self.journal: Any = _Nothing()
         self._first = first
+        self._wakeups: Wakeups | None = None
+        self._renew_lock()
+        after_fork(self._renew_lock)
         self.breaker = Breaker(self.shown, self._probe, _start)
 
     ask = ask  # the quick try
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
 
     def __repr__(self) -> str:
         return f"ClusterNode({self.shown!r})"
@@ -86,9 +97,22 @@ class ClusterNode:
         """A connection to it broke: none that is idle now is used again."""
         self.links.doubt()
 
+    @property
+    def wakeups(self) -> Wakeups:
+        """Wakes callers that wait for messages at this node; made on first use."""
+        return self._wakeups or elsewhere(self._make_wakeups)
+
+    def _make_wakeups(self) -> Wakeups:
+        with self._lock:
+            made = self._wakeups = self._wakeups or Wakeups(self.dsn)
+        return made
+
     def close(self) -> None:
-        """Close the links."""
+        """Close the links; waiting callers look for themselves."""
         self.links.close()
+        wakeups, self._wakeups = self._wakeups, None
+        if wakeups is not None:
+            elsewhere(wakeups.close)
 
     def _probe(self) -> None:
         """K12: a write that changes nothing. A node that was cut off, or lost its slots, answers every PING."""
@@ -100,8 +124,6 @@ class ClusterNode:
         if isinstance(outcome, CacheError):
             raise outcome
         if isinstance(outcome, BaseException):
-            from ...wire.translate import translate
-
             raise translate(outcome, self.shown, "")
         if (why := refusal(outcome[0])) is not None and why.word not in ("MOVED", "ASK"):
             raise CacheError(f"{self.shown} refuses writes ({why.word})")
@@ -122,8 +144,6 @@ def _alone(slot: int) -> Group:
 
 
 def _start(probe: Callable[[], None]) -> bool:
-    from ...wire.clock import no_deadline
-
     def run() -> None:
         no_deadline()  # the probe is not bounded by the deadline of the caller that started it
         probe()
