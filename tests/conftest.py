@@ -9,6 +9,7 @@ import pytest
 import rcollections
 from rcollections.testing import Cluster, Server, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
+from tests.clusters import NOT_ON_CLUSTERS
 from tests.kinds import CLUSTERS, SERVERS, STORES, check, cluster_kind
 
 if TYPE_CHECKING:
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 
 def pytest_configure() -> None:
     check()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On clusters leave out what cannot hold there, by name."""
+    for item in items:
+        kind = getattr(item, "callspec", None)
+        if kind is None or kind.params.get("store") not in CLUSTERS:
+            continue
+        reason = NOT_ON_CLUSTERS.get(f"{item.path.name}::{getattr(item, 'originalname', item.name)}")
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

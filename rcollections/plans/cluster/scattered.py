@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import CacheError
+from ...errors import CacheError, ConfigError
 from ..commands import COMMANDS
 from ..effects import Command, Script
 from ..naming import tags as beginning
-from ..slots import keys_of, several
+from ..slots import several, slot_of
+from ..steps import written
 from .brought import Bringing, content_of
 from .everywhere import everywhere
 from .forms import Facts, Plain, Stale, Wanted
@@ -64,7 +65,22 @@ def scattered(steps: Sequence[Step], space: Owners, atomic: bool) -> Generator[R
         return None
     if len(steps) == 1 and not several(steps[0]):
         return None
-    return _scattered([form_of(step, space) for step in steps], atomic)
+    forms = [form_of(step, space) for step in steps]
+    if atomic:
+        _check_operands(steps, forms, beginning(space.namespace))
+    return _scattered(forms, atomic)
+
+
+def _check_operands(steps: Sequence[Step], forms: Sequence[Form], tags: str) -> None:
+    """A pipeline reads operands of other slots before it sends anything: it must not change them itself."""
+    brought = {key for form in forms for key in form.brings}
+    for step in steps if brought else ():
+        for key in written(step, (tags,)) or ():
+            if key in brought:
+                raise ConfigError(
+                    f"this pipeline changes {key!r} and uses it for a key of another slot: a pipeline is atomic for "
+                    "each slot of a cluster, so give both keys one {hash tag}, or use two pipelines"
+                )
 
 
 def form_of(step: Step, space: Space) -> Form:
@@ -100,8 +116,6 @@ def _of_script(step: Script, space: Space) -> Form:
 
 
 def _set_many(step: Script, tags: Sequence[str]) -> Form:
-    from ..slots import slot_of
-
     lots: dict[int, list[int]] = {}
     for n in range(int(step.args[0])):
         lots.setdefault(slot_of(step.keys[n]), []).append(n)

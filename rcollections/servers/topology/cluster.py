@@ -141,6 +141,7 @@ class ClusterConnection(Connection):
                     found = UNSENT
             finally:
                 if found is not UNSENT:
+                    self.trips += 1
                     self.wrote((step,))
             if type(found) is not Tried and found is not UNSENT:
                 if type(step) is Script:
