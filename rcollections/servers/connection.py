@@ -50,6 +50,8 @@ DEMOTED = 1.0  # seconds in which a server that is a replica for good drops the 
 class Connection:
     """One configured server, safe for threads and forks. Only ``raw`` and ``close`` are for users."""
 
+    clustered = False  # whether its steps go to several nodes
+
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self.dsn = dsn
         self.shown = dsn.shown
@@ -199,6 +201,10 @@ class Connection:
     def has_tiering(self) -> bool:
         """Whether the tier was made already."""
         return self.hearing.has_tiering
+
+    def all_links(self) -> list[Links]:
+        """The links of all servers of this connection."""
+        return [self.links]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""

@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from ...values.signing import Keyring
     from ...wire.dsn.dsn import Dsn
     from ...wire.slotmap import Address, SlotMap
+    from ..links import Links
 
 __all__ = ["ClusterConnection"]
 
 
 class ClusterConnection(Connection):
     """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
+
+    clustered = True
 
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._nodes: dict[Address, ClusterNode] = {}
@@ -187,6 +190,10 @@ class ClusterConnection(Connection):
     def tiering(self) -> Tiering:
         """There is none."""
         raise ConfigError("nothing is held in the process where the server is a cluster")
+
+    def all_links(self) -> list[Links]:
+        """The links of all nodes."""
+        return [self.links, *(each.links for each in list(self._nodes.values()))]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""

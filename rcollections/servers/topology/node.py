@@ -43,6 +43,9 @@ class _Nothing:
 class ClusterNode:
     """A node, safe for threads. ``first`` gives a slot that it owns, None if there is none."""
 
+    clustered = False
+    disabled = False
+
     def __init__(self, dsn: Dsn, address: Address, first: Callable[[Address], int | None]) -> None:
         host, port = address
         self.address = address
