@@ -31,17 +31,14 @@ def slot_of(key: Arg) -> int:
 
 
 def keys_of(step: Step) -> tuple[Any, ...]:
-    """The keys of a step. Of a command that is not in the table the first word counts as a key, as of nearly all."""
+    """The keys of a step. Of a command that is not in the table the first word is taken for one, as of nearly all
+    commands it is; where it is not, the node says where the command has to go.
+    """
     if isinstance(step, Script):
         return step.keys
     words = step.args
     facts = COMMANDS.get(words[0])
-    if facts is not None:
-        return facts.keys(words)
-    name = str(words[0]).upper()
-    if name in ("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"):
-        return words[3 : 3 + int(words[2])] if len(words) > 2 else ()
-    return words[1:2]
+    return words[1:2] if facts is None else facts.keys(words)
 
 
 def slot_of_keys(keys: Iterable[Arg]) -> int | None:

@@ -170,6 +170,7 @@ def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any)
     where = None if why.place is None else (why.place[0] or node.address[0], why.place[1])
     if why.word == MOVED and where is not None and where != node.address and where[0] != "?":
         road.moved(why.slot, where)
+        group.place = where
         group.refused(None, said)
     elif why.word == ASK and where is not None and where[0] != "?":
         group.place, group.asking = where, True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ...errors import CacheError
-from ..commands import COMMANDS
+from ..commands import COMMANDS, JOIN, NONE, PAGES, SUM
 from ..effects import Command
 
 if TYPE_CHECKING:
@@ -44,12 +44,8 @@ def _first(replies: Sequence[Any]) -> Any:
     return replies[0]
 
 
-_ALL: Final[dict[str, Callable[[Sequence[Any]], Any]]] = {
-    "DBSIZE": _sum,
-    "KEYS": _joined,
-    "FLUSHALL": _first,
-    "FLUSHDB": _first,
-}
+_FOLDS: Final[dict[str, Callable[[Sequence[Any]], Any]]] = {SUM: _sum, JOIN: _joined}
+_EMPTIES = "FLUSH"  # how the commands begin that empty a server
 
 
 def everywhere(step: Step, space: Owners, round_: Any) -> Generator[Any, list[Any], list[Any]] | None:
@@ -57,12 +53,16 @@ def everywhere(step: Step, space: Owners, round_: Any) -> Generator[Any, list[An
     if not isinstance(step, Command):
         return None
     name = step.args[0]
-    if name == "SCAN":
-        return _scan(step.args, space, round_)
-    fold = _ALL.get(str(name))
-    if fold is not None:
-        return _at_all(step, space, round_, fold)
-    if name not in COMMANDS and len(step.args) == 1:
+    facts = COMMANDS.get(name)
+    if facts is not None:
+        if not facts.apart or facts.where is not NONE:
+            return None
+        if facts.apart == PAGES:
+            return _scan(step.args, space, round_)
+        return _at_all(step, space, round_, _FOLDS[facts.apart])
+    if str(name).startswith(_EMPTIES):
+        return _at_all(step, space, round_, _first)
+    if len(step.args) == 1:
         raise CacheError(f"raw({name!r}) names no key, so no node of the cluster: ask that node with a client of yours")
     return None
 
@@ -91,7 +91,7 @@ def _scan(words: tuple[Any, ...], space: Owners, round_: Any) -> Generator[Any, 
     began, number, inner = cursor >> (BITS + NODES), (cursor >> BITS) & ((1 << NODES) - 1), cursor & ((1 << BITS) - 1)
     if cursor == 0 or began != now or number >= len(owners):
         number, inner = 0, 0
-    reply = (yield round_((Command(("SCAN", inner, *words[2:])),), place=owners[number]))[0]
+    reply = (yield round_((Command((words[0], inner, *words[2:])),), place=owners[number]))[0]
     if isinstance(reply, Exception):
         return [reply]
     after, found = int(reply[0]), reply[1]

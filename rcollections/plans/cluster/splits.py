@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..commands import COMMANDS, EACH, SUM
 from ..effects import Command, Script
 from ..slots import slot_of
 from .forms import Split
@@ -19,8 +20,9 @@ __all__ = ["split"]
 def split(step: Step) -> Split | None:
     """The parts of a step, by slot; None for steps that do not fall into parts."""
     if isinstance(step, Command):
-        found = _COMMANDS.get(str(step.args[0]))
-        return None if found is None else found(step.args)
+        facts = COMMANDS.get(step.args[0])
+        apart = "" if facts is None else facts.apart
+        return _each(step.args) if apart == EACH else _counted(step.args) if apart == SUM else None
     made = _SCRIPTS.get(step.name)
     return None if made is None else made(step)
 
@@ -34,7 +36,7 @@ def _by_slot(keys: Sequence[Any]) -> list[list[int]]:
 
 
 def _each(words: tuple[Any, ...]) -> Split:
-    """MGET: one reply a key."""
+    """One reply a key."""
     keys = words[1:]
     lots = _by_slot(keys)
 
@@ -49,7 +51,7 @@ def _each(words: tuple[Any, ...]) -> Split:
 
 
 def _counted(words: tuple[Any, ...]) -> Split:
-    """EXISTS, UNLINK, DEL: the reply is a sum."""
+    """The reply is a sum."""
     keys = words[1:]
     return Split([Command((words[0], *(keys[n] for n in lot))) for lot in _by_slot(keys)], sum)
 
@@ -95,12 +97,6 @@ def _delete_many(step: Script) -> Split:
     return Split(parts, lambda replies: [b"ok", sum(reply[1] for reply in replies)])
 
 
-_COMMANDS: dict[str, Callable[[tuple[Any, ...]], Split]] = {
-    "MGET": _each,
-    "EXISTS": _counted,
-    "UNLINK": _counted,
-    "DEL": _counted,
-}
 _SCRIPTS: dict[str, Callable[[Script], Split]] = {
     "key_get_ttls": _ttls,
     "tag_bump": _bump,

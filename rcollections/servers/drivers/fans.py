@@ -88,7 +88,10 @@ def _post(link: Any, data: bytes, until: float) -> None:
     left = until - time.monotonic()
     if left <= 0:
         raise Late(silent=False)
-    link.post(data, left)
+    try:
+        link.post(data, left)
+    except TimeoutError:
+        raise Late(silent=False) from None
 
 
 def _drop(link: Any) -> None:
