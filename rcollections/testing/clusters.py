@@ -8,19 +8,21 @@ from urllib.parse import quote
 
 from ..wire.hash_slot import SLOTS, hash_slot
 from .kinds import required_binary
-from .node_files import layout, node_file
-from .nodes import Node
-from .places import Place, free_places
-from .views import Seen, read_nodes
+from .members import Members
+from .resharding import Resharding
 from .waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from .nodes import Node
 
 __all__ = ["Cluster"]
 
-READY_SECONDS = 20.0
+PATIENCE = 20.0  # seconds
+AGAIN = 2.0  # seconds until a failover that did not happen is asked for again
 Mode = Literal["graceful", "force", "takeover"]
+_WORDS: Mapping[Mode, tuple[str, ...]] = {"graceful": (), "force": ("FORCE",), "takeover": ("TAKEOVER",)}
 
 
 class Cluster:
@@ -30,10 +32,21 @@ class Cluster:
     cluster-node-timeout in seconds: how long a node may be silent until it counts as failed. ``config`` are settings
     of all nodes, ``password`` is the password of all. Nothing is persisted, and no node starts again by itself.
 
+    ``nodes`` are all of them, first the primaries, then their replicas in the same order. Each has ``host``,
+    ``port``, ``id``, ``pid``, ``role()``, ``client()``, ``kill()``, ``start()``, ``restart()``, ``freeze()``,
+    ``thaw()`` and ``configure()``.
+
     It takes about 2 seconds, a constant of the servers. ``wait=False`` returns sooner; then ``ready()`` waits.
 
-    ValueError: no such kind. RuntimeError: this machine has no such server, or the cluster did not come up in 20
-    seconds (with a log).
+    ValueError: no such kind. RuntimeError: this machine has no such server, or a node did not start (with its log).
+    AssertionError: the cluster did not come up in 20 seconds.
+
+    >>> from rcollections.testing import Cluster, available_kinds
+    >>> for kind in available_kinds()[:1]:
+    ...     with Cluster(kind) as cluster:
+    ...         old = cluster.owner("colour")
+    ...         new = cluster.failover(old)
+    ...         assert (old.role(), new.role()) == ("replica", "primary")
     """
 
     def __init__(
@@ -55,11 +68,8 @@ class Cluster:
         self.kind = kind
         self.password = password
         self.node_timeout = node_timeout
-        self._config = dict(config or {})
-        self._replicas = replicas
-        self._count = primaries
-        self.nodes: list[Node] = []
-        self._launch()
+        settings = {"cluster-node-timeout": int(node_timeout * 1000), **(config or {})}
+        self._members = Members(kind, primaries, replicas, password, settings)
         if wait:
             try:
                 self.ready()
@@ -76,28 +86,32 @@ class Cluster:
         return f"redis+cluster://{login}" + ",".join(f"{node.host}:{node.port}" for node in self.nodes)
 
     @property
+    def nodes(self) -> list[Node]:
+        """All nodes, also those that are down."""
+        return self._members.nodes
+
+    @property
     def primaries(self) -> list[Node]:
         """The running nodes that own slots now, by their slots."""
-        owners = self._owners()
-        first = {node: slot for slot, node in sorted(owners.items(), reverse=True)}
+        first = {node: slot for slot, node in sorted(self._members.owners().items(), reverse=True)}
         return sorted(first, key=first.__getitem__)
 
     @property
     def replicas(self) -> list[Node]:
         """The running nodes that are replicas now."""
-        return [node for node in self._answering() if node.role() == "replica"]
+        return [node for node in self._members.answering() if node.role() == "replica"]
 
     def owner(self, key: str | bytes | int) -> Node:
         """The node that owns this key, or this slot, now; LookupError if no running node does."""
         slot = key if isinstance(key, int) else self.slot(key)
-        node = self._owners().get(slot)
+        node = self._members.owners().get(slot)
         if node is None:
             raise LookupError(f"no running node owns slot {slot}")
         return node
 
     def replicas_of(self, primary: Node) -> list[Node]:
         """The running replicas of this node."""
-        return [node for node, seen in self._selves().items() if seen.primary == primary.id]
+        return [node for node, seen in self._members.selves().items() if seen.primary == primary.id]
 
     @staticmethod
     def slot(key: str | bytes) -> int:
@@ -106,19 +120,18 @@ class Cluster:
 
     def key_on(self, node: Node, prefix: str = "k", number: int = 0) -> str:
         """The ``number``-th key that begins with ``prefix`` and lies on this node now."""
-        own = {slot for slot, owner in self._owners().items() if owner is node}
+        own = {slot for slot, owner in self._members.owners().items() if owner is node}
         if not own:
             raise LookupError(f"{node.name} owns no slots")
-        left, count = number, 0
+        count = 0
         while True:
-            key = f"{prefix}{count}"
-            if self.slot(key) in own:
-                if not left:
-                    return key
-                left -= 1
+            if self.slot(f"{prefix}{count}") in own:
+                if not number:
+                    return f"{prefix}{count}"
+                number -= 1
             count += 1
 
-    # -- what happens to clusters ----------------------------------------------------------------------
+    # -- failovers -------------------------------------------------------------------------------------
 
     def failover(self, node: Node, mode: Mode = "graceful") -> Node:
         """Make a replica the primary of its slots, and return it once all running nodes know.
@@ -127,59 +140,113 @@ class Cluster:
         a loss, and the old primary has to be there; "force" asks the other primaries for their votes; "takeover"
         asks nobody.
         """
-        if node.alive and node in self._answering() and node.role() == "replica":
-            chosen = node
-        else:
+        chosen = node
+        if not node.answers or node.role() == "primary":
             running = self.replicas_of(node)
             if not running:
                 raise LookupError(f"{node.name} has no running replica")
             chosen = running[0]
-        words = {"graceful": (), "force": ("FORCE",), "takeover": ("TAKEOVER",)}[mode]
+        asked = -AGAIN
 
         def promoted() -> bool:
+            nonlocal asked
             if chosen.role() == "primary":
                 return True
-            if time.monotonic() > asked[0] + 2:
-                asked[0] = time.monotonic()
-                chosen.ask("CLUSTER", "FAILOVER", *words)
+            if time.monotonic() > asked + AGAIN:
+                asked = time.monotonic()
+                chosen.ask("CLUSTER", "FAILOVER", *_WORDS[mode])
             return False
 
-        asked = [-10.0]
-        wait_until(promoted, READY_SECONDS, f"the promotion of {chosen.name}")
-        self._agree()
+        wait_until(promoted, PATIENCE, f"the promotion of {chosen.name}")
+        self._members.agree(PATIENCE)
         return chosen
 
-    def wait_for_failover(self, old: Node, seconds: float = READY_SECONDS) -> None:
+    def wait_for_failover(self, old: Node, seconds: float = PATIENCE) -> None:
         """Wait until all slots are served by running nodes other than ``old``, and these agree about the slots."""
 
         def done() -> bool:
-            owners = self._owners()
+            owners = self._members.owners()
             return len(owners) == SLOTS and old not in owners.values()
 
         wait_until(done, seconds, f"a cluster that no longer needs {old.name}")
-        self._agree()
+        self._members.agree(seconds)
+
+    # -- slots and nodes that move ---------------------------------------------------------------------
+
+    def reshard(self, slots: int | Iterable[int], source: Node, target: Node) -> int:
+        """Move these slots with their keys, as ``redis-cli --cluster reshard`` does; returns how many keys went."""
+        return self.resharding(slots, source, target).finish()
+
+    def resharding(self, slots: int | Iterable[int], source: Node, target: Node) -> Resharding:
+        """Begin to move these slots, so that a test can stop half way: the keys go with the steps of what is returned.
+
+        >>> from rcollections.testing import Cluster, available_kinds
+        >>> for kind in available_kinds()[:1]:
+        ...     with Cluster(kind, replicas=0) as cluster:
+        ...         source, target, _ = cluster.primaries
+        ...         key = cluster.key_on(source)
+        ...         _ = source.client().set(key, 1)
+        ...         move = cluster.resharding(cluster.slot(key), source, target)
+        ...         assert move.move_keys(1) == 1         # the key is at the target, the slot is not
+        ...         assert cluster.owner(key) is source
+        ...         assert move.finish() == 0
+        ...         assert cluster.owner(key) is target
+        """
+        wanted = {slots} if isinstance(slots, int) else set(slots)
+        return Resharding(wanted, source, target, self._members.give)
+
+    def move_slots(self, slots: int | Iterable[int], source: Node, target: Node) -> None:
+        """Move these slots in one step (``CLUSTER MIGRATESLOTS``), and return once all running nodes know.
+
+        RuntimeError: the servers cannot do it; Valkey can since 9.0.
+        """
+        wanted = {slots} if isinstance(slots, int) else set(slots)
+        self._members.migrate(wanted, source, target, PATIENCE)
+
+    def add_node(self, replica_of: Node | None = None) -> Node:
+        """Start one more node and let all meet it: a primary without slots, or a replica. It takes about 1 second."""
+        return self._members.add(replica_of, PATIENCE)
+
+    def remove_node(self, node: Node) -> None:
+        """Let all forget this node, and end it. Its slots go to the other primaries, with their keys."""
+        others = [each for each in self.primaries if each is not node]
+        own = [slot for slot, owner in self._members.owners().items() if owner is node]
+        if own and not others:
+            raise ValueError("the last primary cannot be removed")
+        for number, other in enumerate(others):
+            if part := own[number * len(own) // len(others) : (number + 1) * len(own) // len(others)]:
+                try:
+                    self.move_slots(part, node, other)  # servers that can do this take 15 ms for each SETSLOT
+                except RuntimeError:
+                    self.reshard(part, node, other)
+        self._members.remove(node, PATIENCE)
 
     # -- life ------------------------------------------------------------------------------------------
 
     def ready(self) -> None:
         """Wait until all nodes are well, agree about the slots, and replicas have their copies."""
-        end = time.monotonic() + READY_SECONDS
-        for node in self.nodes:
-            node.wait()
-        self._agree(end)
-        wait_until(lambda: all(node.linked() for node in self.nodes), end - time.monotonic(), "the replicas' copies")
+        self._members.ready(PATIENCE)
 
     def flush(self) -> None:
         """Empty all primaries."""
-        for node in self.primaries:
-            node.ask("FLUSHALL")
+        for node in self._members.answering():
+            if node.role() == "primary":
+                node.ask("FLUSHALL")
+
+    def heal(self) -> None:
+        """Make the cluster again what it was at first, at the same addresses, and empty; for the next test.
+
+        It takes some milliseconds if nothing was broken, 0.1 s for each primary that was replaced by its replica,
+        and 2 seconds if nodes died or are frozen, came or went, or many slots moved: then all are started again.
+        """
+        self.flush()
+        if not self._members.mend(self.failover, self.reshard, PATIENCE):
+            self._members.begin_again()
+            self.ready()
 
     def stop(self) -> None:
         """End all nodes and remove their directories. May be called twice."""
-        for node in self.nodes:
-            node.kill()
-        for node in self.nodes:
-            node.stop()
+        self._members.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -189,59 +256,3 @@ class Cluster:
 
     def __repr__(self) -> str:
         return f"<Cluster {self.kind} {' '.join(f'{node.name}:{node.port}' for node in self.nodes)}>"
-
-    # -- inside ----------------------------------------------------------------------------------------
-
-    def _launch(self) -> None:
-        places = free_places(["127.0.0.1"] * (self._count * (1 + self._replicas)))
-        members = layout(places, self._count)
-        for number, me in enumerate(members):
-            self.nodes.append(self._node(f"n{number}", me.place, me.id, node_file(me, members)))
-        for node in self.nodes:
-            node.launch()
-
-    def _node(self, name: str, place: Place, node_id: str, text: str) -> Node:
-        settings = {
-            "cluster-enabled": "yes",
-            "cluster-config-file": "nodes.conf",
-            "cluster-node-timeout": int(self.node_timeout * 1000),
-            **self._config,
-        }
-        node = Node(self.kind, name, place, node_id=node_id, password=self.password, settings=settings)
-        node.write("nodes.conf", text)
-        return node
-
-    def _answering(self) -> list[Node]:
-        """The nodes that run and are not frozen."""
-        return [node for node in self.nodes if node.answers]
-
-    def _selves(self) -> dict[Node, Seen]:
-        """What each running node says of itself."""
-        return {node: self._view(node)[node.id] for node in self._answering()}
-
-    @staticmethod
-    def _view(node: Node) -> dict[str, Seen]:
-        return read_nodes(node.ask("CLUSTER", "NODES"))
-
-    def _owners(self) -> dict[int, Node]:
-        """The node of each slot: who says so with the highest epoch."""
-        owners: dict[int, Node] = {}
-        for node, seen in sorted(self._selves().items(), key=lambda each: each[1].epoch):
-            if seen.is_primary:
-                owners |= dict.fromkeys(seen.slots, node)
-        return owners
-
-    def _agree(self, end: float | None = None) -> None:
-        """Wait until all running nodes tell the same of the slots, and take the cluster for whole."""
-
-        def agreed() -> bool:
-            told = set()
-            for node in self._answering():
-                if b"cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
-                    return False
-                view = self._view(node)
-                told.add(frozenset((each.id, each.slots) for each in view.values() if each.slots))
-            return len(told) == 1
-
-        left = READY_SECONDS if end is None else max(0.0, end - time.monotonic())
-        wait_until(agreed, left, "nodes that agree about the slots")

@@ -55,6 +55,7 @@ class Node(Placed):
             **({"requirepass": password, "masterauth": password} if password else {}),
             **settings,
         }
+        self._changed: dict[str, str] = {}
 
     @property
     def direct(self) -> str:
@@ -65,9 +66,28 @@ class Node(Placed):
         """Put a file into the directory of the node."""
         Path(self.directory, name).write_text(text, "ascii")
 
+    def launch(self) -> None:
+        """Start the process and wait for nothing: several servers come up side by side."""
+        self._changed.clear()
+        super().launch()
+
     def role(self) -> Role:
         """What the server itself says of its role; an error of redis-py if it is down or frozen."""
         return "primary" if self.ask("ROLE")[0] == b"master" else "replica"
+
+    def configure(self, **settings: object) -> None:
+        """``CONFIG SET`` for settings written with ``_`` for ``-``; ``heal()`` gives back what they were."""
+        for name, value in settings.items():
+            option = name.replace("_", "-")
+            before = self.ask("CONFIG", "GET", option)[1].decode()
+            self.ask("CONFIG", "SET", option, str(value))
+            self._changed.setdefault(option, before)
+
+    def unchanged(self) -> None:
+        """Give back all settings that ``configure`` has changed."""
+        while self._changed:
+            option, before = self._changed.popitem()
+            self.ask("CONFIG", "SET", option, before)
 
     def linked(self) -> bool:
         """Whether this is a primary, or a replica that has a copy of its primary's data and follows it."""

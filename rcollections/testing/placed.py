@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .daemons import Daemon
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .places import Place
 
 __all__ = ["Placed"]
@@ -44,10 +46,20 @@ class Placed(Daemon):
 
     def ask(self, *command: str | bytes | int) -> Any:
         """Send one command to the process itself, and give the bare reply; an error of redis-py if it fails."""
+        return self._client().execute_command(*command)
+
+    def ask_all(self, commands: Sequence[tuple[str | bytes | int, ...]]) -> list[Any]:
+        """Send these commands at once, and give the bare replies, errors of the server among them."""
+        with self._client().pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return list(pipe.execute(raise_on_error=False))
+
+    def _client(self) -> Any:
         if self._asking is None:
-            self._asking = self.client(socket_timeout=5.0)
+            self._asking = self.client(socket_timeout=10.0)
             self._asking.response_callbacks.clear()
-        return self._asking.execute_command(*command)
+        return self._asking
 
     def launch(self) -> None:
         """Start the process and wait for nothing: several servers come up side by side."""

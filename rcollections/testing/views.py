@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["Seen", "read_nodes"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Ranges", "Seen", "ranges", "read_nodes"]
+
+Ranges = tuple[tuple[int, int], ...]  # the first and the last slot of each range, both in it
 
 
 class Seen(NamedTuple):
@@ -14,8 +19,8 @@ class Seen(NamedTuple):
     flags: frozenset[str]
     primary: str  # the id of its primary; empty for a primary
     epoch: int
-    slots: frozenset[int]
-    moving: frozenset[int]  # slots that migrate or are imported; only of the node itself
+    ranges: Ranges
+    moving: tuple[int, ...]  # slots that migrate or are imported; only of the node itself
 
     @property
     def is_primary(self) -> bool:
@@ -27,26 +32,35 @@ class Seen(NamedTuple):
         """Whether nobody takes the node for failed, and it has been heard of."""
         return not self.flags & {"fail", "fail?", "handshake", "noaddr"}
 
+    @property
+    def slots(self) -> set[int]:
+        """All slots of the node."""
+        return {slot for first, last in self.ranges for slot in range(first, last + 1)}
+
 
 def read_nodes(answer: bytes) -> dict[str, Seen]:
     """All nodes by id."""
     found = {}
     for line in answer.decode().splitlines():
         each, _, flags, primary, _, _, epoch, _, *parts = line.split()
-        slots: set[int] = set()
-        moving: set[int] = set()
-        for part in parts:
-            if part.startswith("["):
-                moving.add(int(part[1:].partition("-")[0]))
-                continue
-            first, _, last = part.partition("-")
-            slots |= set(range(int(first), int(last or first) + 1))
+        owned = [part.partition("-") for part in parts if not part.startswith("[")]
         found[each] = Seen(
             each,
             frozenset(flags.split(",")),
             "" if primary == "-" else primary,
             int(epoch),
-            frozenset(slots),
-            frozenset(moving),
+            tuple((int(first), int(last or first)) for first, _, last in owned),
+            tuple(int(part[1:].partition("-")[0]) for part in parts if part.startswith("[")),
         )
     return found
+
+
+def ranges(slots: Iterable[int]) -> Ranges:
+    """These slots as ranges."""
+    found: list[tuple[int, int]] = []
+    for slot in sorted(slots):
+        if found and found[-1][1] == slot - 1:
+            found[-1] = found[-1][0], slot
+        else:
+            found.append((slot, slot))
+    return tuple(found)
