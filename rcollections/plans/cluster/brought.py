@@ -52,6 +52,18 @@ class Bringing:
             }
             self._dead = [b""] * len(self._parts.items)
 
+    def looks(self) -> Sequence[Step]:
+        """The guards that are here."""
+        guards = [] if self._parts is None or not self._names else self._parts.guards
+        return [Command(("GET", guard)) for guard in guards if guard not in self.brings]
+
+    def looked(self, replies: Sequence[Any]) -> None:
+        """A guard with other stamps than those that are read after this counts no more."""
+        found = iter(replies)
+        for n, guard in enumerate(self._parts.guards if self._parts is not None and self._names else ()):
+            reply = b"" if guard in self.brings else next(found)
+            self._dead[n] = reply if isinstance(reply, bytes) else b""
+
     def steps(self, facts: Facts) -> Sequence[Step]:
         """The copies, the step with their names in the place of the operands', and the end of the copies."""
         copies: dict[str, str] = {key: staging(self._space.namespace, self._home) for key in self.brings}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..effects import Step
 
-__all__ = ["Brought", "Facts", "Form", "Plain", "Space", "Split", "Stale", "Wanted"]
+__all__ = ["Brought", "Facts", "Form", "Plain", "Space", "Split", "Stale", "Unlooking", "Wanted"]
 
 
 class Wanted(NamedTuple):
@@ -62,6 +62,12 @@ class Form(Protocol):
     tags: Mapping[str, Wanted]
     brings: Sequence[str]
 
+    def looks(self) -> Sequence[Step]:
+        """What shows which content may count no more: it is read before the stamps, where nothing can be done twice."""
+
+    def looked(self, replies: Sequence[Any]) -> None:
+        """This was seen."""
+
     def steps(self, facts: Facts) -> Sequence[Step]:
         """The steps to send, of one slot each."""
 
@@ -69,11 +75,22 @@ class Form(Protocol):
         """The reply to the original step, an error, or ``Stale``."""
 
 
-class Plain:
-    """A step whose keys are in one slot anyway."""
+class Unlooking:
+    """A form that needs no look before."""
 
     tags: Mapping[str, Wanted] = {}
     brings: Sequence[str] = ()
+
+    def looks(self) -> Sequence[Step]:
+        """Nothing."""
+        return ()
+
+    def looked(self, _replies: Sequence[Any]) -> None:
+        """Nothing was seen."""
+
+
+class Plain(Unlooking):
+    """A step whose keys are in one slot anyway."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -90,11 +107,8 @@ class Plain:
 Folding: TypeAlias = Any
 
 
-class Split:
+class Split(Unlooking):
     """Several steps of one slot each; ``folding`` makes one reply of theirs."""
-
-    tags: Mapping[str, Wanted] = {}
-    brings: Sequence[str] = ()
 
     def __init__(self, parts: Sequence[Step], folding: Folding) -> None:
         self._parts = parts

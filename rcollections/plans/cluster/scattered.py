@@ -106,12 +106,14 @@ def _of_script(step: Script, space: Space) -> Form:
         return Bringing(step, guarding(step).tags, space)
     first = beginning(space.namespace)
     tags = [key for key in step.keys if key.startswith(first)]
+    if step.name == "lease_free" and len(step.args) < PLACES[step.name].at:  # no mark is left, so no stamps are asked
+        return Plain(Script(step.name, step.keys[:1], step.args))
     if step.name == "entry_set_many":
         return _set_many(step, tags)
     if tags and not several(Script(step.name, step.keys[: len(step.keys) - len(tags)], ())):
         return Stamped(step, tags, PLACES[step.name])
     if tags:
-        return _both(step, tags, space)
+        return Both(step, tags, space)
     return Bringing(step, (), space)
 
 
@@ -122,7 +124,7 @@ def _set_many(step: Script, tags: Sequence[str]) -> Form:
     return SetMany(step, tags, list(lots.values()))
 
 
-class _both:
+class Both:
     """A script with stamps from elsewhere and an operand from elsewhere: a copy of an entry."""
 
     def __init__(self, step: Script, tags: Sequence[str], space: Space) -> None:
@@ -132,6 +134,13 @@ class _both:
         self.tags = self._stamped.tags
         self._bringing = Bringing(self._plain, (), space)
         self.brings = self._bringing.brings
+
+    def looks(self) -> Sequence[Step]:
+        """Nothing: of an entry that is read for a copy nothing is lost."""
+        return ()
+
+    def looked(self, _replies: Sequence[Any]) -> None:
+        """Nothing was seen."""
 
     def steps(self, facts: Facts) -> Sequence[Step]:
         """The copies, the script with the stamps, and the end of the copies."""
@@ -148,6 +157,8 @@ class _both:
 def _scattered(forms: Sequence[Form], atomic: bool) -> Generator[Round, list[Any], list[Any]]:
     replies: list[Any] = [None] * len(forms)
     left = list(range(len(forms)))
+    if atomic:  # what is behind a step that would have to be sent again must not be carried out without it
+        yield from _look(forms)
     for _ in range(TRIES):
         facts = yield from _facts([forms[n] for n in left])
         failed = {n: error for n in left if (error := facts.error((*forms[n].tags, *forms[n].brings))) is not None}
@@ -175,6 +186,17 @@ def _scattered(forms: Sequence[Form], atomic: bool) -> Generator[Round, list[Any
     return replies
 
 
+def _look(forms: Sequence[Form]) -> Generator[Round, list[Any], None]:
+    looks = [tuple(form.looks()) for form in forms]
+    if not any(looks):
+        return
+    seen = yield Round([step for each in looks for step in each])
+    at = 0
+    for form, each in zip(forms, looks, strict=True):
+        form.looked(seen[at : at + len(each)])
+        at += len(each)
+
+
 def _sent(parts: dict[int, Sequence[Step]], atomic: bool) -> Generator[Round, list[Any], dict[int, list[Any]]]:
     replies = yield Round([step for each in parts.values() for step in each], atomic)
     found, at = {}, 0
@@ -195,7 +217,7 @@ def _facts(forms: Iterable[Form]) -> Generator[Round, list[Any], Facts]:
         brings.update(dict.fromkeys(form.brings))
     stamps: dict[str, Any] = {}
     if wanted:
-        replies = yield Round([_look(tag, each) for tag, each in wanted.items()])
+        replies = yield Round([_stamp(tag, each) for tag, each in wanted.items()])
         for (tag, each), reply in zip(wanted.items(), replies, strict=True):
             stamps[tag] = reply if isinstance(reply, Exception) or each.new is None else reply[1]
     brought: dict[str, Any] = {}
@@ -213,7 +235,7 @@ def _either(one: Wanted, other: Wanted) -> Wanted:
     return one._replace(ms=0 if 0 in (one.ms, other.ms) else max(one.ms, other.ms))
 
 
-def _look(tag: str, wanted: Wanted) -> Step:
+def _stamp(tag: str, wanted: Wanted) -> Step:
     if wanted.new is None:
         return Command(("GET", tag))
     return Script("tag_stamp", (tag,), (wanted.ms, wanted.new))

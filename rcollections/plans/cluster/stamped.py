@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..effects import Script
+from ..effects import Command, Script
+from ..entries import FIXED
 from ..scripts import GUARDED
-from .forms import Stale, Wanted
+from .forms import Stale, Unlooking, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,28 +24,31 @@ if TYPE_CHECKING:
 __all__ = ["Guarding", "Stamped", "guarding", "stamped"]
 
 
+ENTRY, GUARD = 0, 1  # which key holds the stamps of what is there: an entry itself, or the guard of a collection
+
+
 class Place(NamedTuple):
     """Where a script takes stamps: behind that many arguments. ``ms``: which argument is the ttl of tags that are made,
-    None where none are. ``dead``: whether it may answer ``stale``.
+    None where none are. ``dead``: which key it looks at, if it may answer ``stale``.
     """
 
     at: int
     ms: int | None = None
-    dead: bool = False
+    dead: int | None = None
 
 
 PLACES: Final = {
     "entry_arm": Place(2),
     "entry_begin": Place(3, 2),
-    "entry_clear": Place(2, dead=True),
+    "entry_clear": Place(2, None, ENTRY),
     "entry_copy": Place(1),
     "entry_fetch": Place(6, 2),
-    "entry_incr": Place(8, 2, dead=True),
+    "entry_incr": Place(8, 2, ENTRY),
     "entry_put": Place(5, 3),
-    "entry_set": Place(9, 3, dead=True),
+    "entry_set": Place(9, 3, ENTRY),
     "entry_take": Place(1),
-    "guard_open": Place(6, 4, dead=True),
-    "key_clear": Place(0, dead=True),
+    "guard_open": Place(6, 4, GUARD),
+    "key_clear": Place(0, None, GUARD),
     "lease_free": Place(4),
 }
 
@@ -66,11 +70,26 @@ class Stamped:
         }
         self._dead = b""
 
+    def looks(self) -> Sequence[Step]:
+        """What is there."""
+        dead = self._place.dead
+        if dead is None:
+            return ()
+        if dead == GUARD:
+            return (Command(("GET", self.step.keys[GUARD])),)
+        return (Command(("GETRANGE", self.step.keys[ENTRY], 0, FIXED - 1 + 8 * len(self._names))),)
+
+    def looked(self, replies: Sequence[Any]) -> None:
+        """If it has other stamps than those that are read after this, it counts no more."""
+        for reply in replies:
+            if isinstance(reply, bytes):
+                self._dead = reply if self._place.dead == GUARD else reply[FIXED:]
+
     def steps(self, facts: Facts) -> Sequence[Step]:
         """The script with the stamps."""
         current = b"".join(facts.stamps[tag] or b"missing" for tag in self._names)
         keys = self.step.keys[: len(self.step.keys) - len(self._names)]
-        dead: tuple[Arg, ...] = (self._dead,) if self._place.dead else ()
+        dead: tuple[Arg, ...] = () if self._place.dead is None else (self._dead,)
         return (Script(self.step.name, keys, (*self.step.args[: self._place.at], current, *dead)),)
 
     def fold(self, replies: Sequence[Any]) -> Any:
@@ -88,10 +107,8 @@ def stamped(step: Script, tags: Sequence[str]) -> Stamped | None:
     return None if place is None else Stamped(step, tags, place)
 
 
-class SetMany:
+class SetMany(Unlooking):
     """``entry_set_many``: the entries of each slot by themselves, all or nothing there."""
-
-    brings: Sequence[str] = ()
 
     def __init__(self, step: Script, tags: Sequence[str], lots: Sequence[Sequence[int]]) -> None:
         self._step = step
@@ -146,6 +163,15 @@ class Guarding(NamedTuple):
         """The script with these stamps; its tags are no keys any more."""
         spec = f"{len(self.beside)} {len(self.tags)}s{len(self.items)} {' '.join(self.items)}"
         return Script(name, (*self.keys, *self.beside), (*self.args, *stamps, *dead, spec))
+
+    @property
+    def guards(self) -> list[str]:
+        """The guard of each guarded key."""
+        found, at = [], 0
+        for item in self.items:
+            found.append(self.beside[at])
+            at += 2 if item[0] == "r" else 1
+        return found
 
     @property
     def writes(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigError
 from ...forks import after_fork
 from ...plans.cluster.scattered import scattered
 from ...plans.effects import Script, Seen
@@ -24,7 +23,6 @@ from .wakeups import ClusterWakeups
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...coherence.tiering import Tiering
     from ...errors import CacheError
     from ...plans.effects import Plan, Step
     from ...values.signing import Keyring
@@ -185,11 +183,6 @@ class ClusterConnection(Connection):
     def wakeups(self) -> ClusterWakeups:
         """Wakes callers that wait for messages, each heard at the node that owns the key of its channel."""
         return self._wakeups
-
-    @property
-    def tiering(self) -> Tiering:
-        """There is none."""
-        raise ConfigError("nothing is held in the process where the server is a cluster")
 
     def all_links(self) -> list[Links]:
         """The links of all nodes."""
