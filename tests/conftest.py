@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kind = getattr(item, "callspec", None)
         if kind is None or kind.params.get("store") not in CLUSTERS:
             continue
-        reason = NOT_ON_CLUSTERS.get(f"{item.path.name}::{getattr(item, 'originalname', item.name)}")
+        reason = NOT_ON_CLUSTERS.get(f"{item.path.name.replace('test_awaited_', 'test_')}::{getattr(item, 'originalname', item.name)}")
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
 

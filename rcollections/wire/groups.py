@@ -27,7 +27,9 @@ _ASKING, _MULTI, _EXEC = pack(("ASKING",)), pack(("MULTI",)), pack(("EXEC",))
 class Group:
     """The steps of one slot, by their numbers in the trip."""
 
-    __slots__ = ("after", "asking", "at", "done", "hops", "place", "safe", "slot", "tries", "wanted", "why")
+    __slots__ = (
+        "after", "apart", "asking", "at", "done", "hops", "place", "safe", "slot", "tries", "waits", "wanted", "why",
+    )  # fmt: skip
 
     def __init__(self, slot: int, safe: bool, place: Address | None) -> None:
         self.slot = slot
@@ -35,18 +37,23 @@ class Group:
         self.safe = safe  # whether all of them may be sent again while nothing says whether they were carried out
         self.wanted = self.place = place  # the node that gets them; None: the owner of the slot
         self.asking = False  # whether the slot is on its way to that node
-        self.hops = 0  # how often they were refused
+        self.hops = 0  # how often they were sent on at once, since the last pause
+        self.waits = 0  # how often after a pause
         self.tries = 0  # how often their connection broke
         self.after = 0.0  # when they are sent (monotonic)
         self.why: Any = None  # the last refusal
         self.done = False
+        self.apart = 0.0  # since when its keys are on two nodes (monotonic); 0.0: they are not
 
     def refused(self, pauses: tuple[float, float] | None, why: object) -> None:
         """Send this group again, after a pause that doubles from the first to the longest; None: at once."""
-        self.hops += 1
         self.why = why
-        if pauses is not None:
-            self.after = monotonic() + min(pauses[1], pauses[0] * 2.0 ** min(self.hops - 1, 10))
+        if pauses is None:
+            self.hops += 1
+        else:
+            self.after = monotonic() + min(pauses[1], pauses[0] * 2.0 ** min(self.waits, 10))
+            self.waits += 1
+            self.hops = 0
 
     def narrow(self, replies: list[object], found: Sequence[object], kept: Sequence[Refusal | None]) -> None:
         """Leave out the steps that were carried out, unless all may be sent twice: these go again in their order."""

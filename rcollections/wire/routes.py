@@ -63,6 +63,7 @@ class Routes(Protocol):
     """A cluster, as trips see it."""
 
     shown: str
+    namespace: str
     timeout: float
     trips: int
 
@@ -83,6 +84,13 @@ class Routes(Protocol):
 
     def node(self, slot: int, place: Address | None) -> Node | None:
         """The node at that address, or else the owner of that slot, of slot -1 any; None: nobody owns it."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether any slot has got another owner a moment ago."""
+
+    def before(self, slot: int) -> Address | None:
+        """The node that owned this slot until a moment ago; None: the owner has been the same for a while."""
 
     def moved(self, slot: int, owner: Address) -> None:
         """A node has said that another one owns that slot."""

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import CacheConnectionError, CacheError
 from ..plans.effects import Script
+from ..plans.slots import keys_of, slot_of
 from .ahead import ahead
 from .clock import until as until_
 from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .groups import Group, grouped
+from .moves import PATIENCE, by_single_keys, has_single_keys, settled, writes
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, WAIT, refusal
 from .routes import Fan, Routes
 from .translate import translate
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Routing", "Sent", "route"]
 
-HOPS = 16  # how often one group is sent
+HOPS = 16  # how often one group is sent on to another node
 RETRIES = 2  # how often a group is sent again after its connection broke
 LOOK = 0.002  # seconds between two looks whether the map is there
 SOON, LATER = (0.005, 0.05), (0.02, 0.1)  # first and longest pause: of TRYAGAIN, and where the cluster heals itself
@@ -73,6 +75,7 @@ def route(
             yield from ahead(
                 road.journal, steps, until, lambda kept: route(road, kept, until=until, first=False), road.shown
             )
+        apart: list[Group] = []
         while groups:
             if sent is None:
                 ready = _ready(groups)
@@ -95,11 +98,38 @@ def route(
                 else:
                     _answered(road, node, mine, outcome, steps, atomic, replies)
             groups = [each for each in groups if not each.done]
+            apart += [each for each in groups if _is_apart(each, steps)]
+            groups = [each for each in groups if each not in apart]
             _give_up(road, groups, until, steps, replies)
             groups = [each for each in groups if not each.done]
+        for each in apart:
+            own = [steps[n] for n in each.at]
+            each.end(replies, (yield from by_single_keys(own, lambda some: route(road, some, until=until, first=False))))
+        if road.moves:
+            yield from _settle(road, steps, replies, until)
     finally:
         road.wrote(steps)
     return replies
+
+
+def _is_apart(group: Group, steps: Sequence[Step]) -> bool:
+    """Whether the keys of this group have been on two nodes for long (K8), and it can be carried out key by key."""
+    if not group.apart or monotonic() - group.apart < PATIENCE:
+        return False
+    return has_single_keys([steps[n] for n in group.at])
+
+
+def _settle(
+    road: Routes, steps: Sequence[Step], replies: Sequence[object], until: float
+) -> Generator[Any, Any, None]:
+    """K9, for each slot that was written."""
+    done: set[int] = set()
+    for step, reply in zip(steps, replies, strict=True):
+        keys = () if isinstance(reply, Exception) or not writes(step) else keys_of(step)
+        slot = slot_of(keys[0]) if keys else -1
+        if keys and slot not in done and road.before(slot) is not None:
+            done.add(slot)
+            yield from settled(road, str(keys[0]), slot, until)
 
 
 def _mapped(road: Routes, until: float) -> Generator[Pause, Any, None]:
@@ -180,6 +210,7 @@ def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any)
         group.refused(None, said)
     elif why.word == TRYAGAIN:
         group.refused(SOON, said)
+        group.apart = group.apart or monotonic()
     else:  # WAIT, or a node that is the owner and says that another one is
         road.learn_soon()
         group.refused(LATER, said)
@@ -221,8 +252,9 @@ def _give_up(
     road: Routes, groups: Sequence[Group], until: float, steps: Sequence[Step], replies: list[object]
 ) -> None:
     """End the groups for which no time is left."""
+    now = monotonic()
     for each in groups:
-        if each.after < until and monotonic() < until:
+        if each.after < until and now < until:
             continue
         why = each.why
         if isinstance(why, NotConnected):

@@ -58,8 +58,10 @@ async def aone(road: Any, step: Step) -> Any:
             else:
                 road.trips += 1
                 if type(found) is not ErrorReply and type(found) is not LargeReplies:
-                    road.wrote(steps)
-                    return found
+                    if not road.moves:
+                        road.wrote(steps)
+                        return found
+                    found = [found]
                 sent = Sent(node, [found] if type(found) is ErrorReply else found)
     until = end or began + road.timeout
     replies = await atour(route(road, steps, sent=sent, until=until), road.timeout)

@@ -100,6 +100,15 @@ class ClusterConnection(Connection):
         for each in left:
             each.close()
 
+    @property
+    def moves(self) -> bool:
+        """Whether any slot has got another owner a moment ago."""
+        return self.learner.moves
+
+    def before(self, slot: int) -> Address | None:
+        """The node that owned this slot until a moment ago; None: the owner has been the same for a while."""
+        return self.learner.before(slot)
+
     def moved(self, slot: int, owner: Address) -> None:
         """A node has said that another one owns that slot."""
         self.learner.moved(slot, owner)
@@ -147,7 +156,9 @@ class ClusterConnection(Connection):
             if type(found) is not Tried and found is not UNSENT:
                 if type(step) is Script:
                     node.known.add(step.name)
-                return found
+                if not self.learner.moves:
+                    return found
+                sent = Sent(node, [found])
             if type(found) is Tried:
                 sent = Sent(node, _seen(found))
         return translated(self, (step,), tour(route(self, (step,), sent=sent), self.timeout), keep_errors=False)[0]

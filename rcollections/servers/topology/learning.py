@@ -18,7 +18,7 @@ from ...wire.clock import no_deadline
 from ...wire.elsewhere import elsewhere
 from ...wire.failures import ErrorReply
 from ...wire.packing import pack
-from ...wire.slotmap import SlotMap, Told, read_info, read_slots
+from ...wire.slotmap import SlotMap, Told, changed, read_info, read_slots
 from ...wire.translate import translate
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = ["Learner"]
 log = logging.getLogger("rcollections")
 
 APART = 0.1  # seconds between the beginnings of two rounds
+SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
 _QUESTIONS = pack(("CLUSTER", "INFO")) + pack(("CLUSTER", "SLOTS"))
 
 
@@ -46,6 +47,8 @@ class Learner:
         self.failures = 0  # rounds without any map
         self.error: CacheError | None = None  # of the last such round
         self.rounds = 0
+        self._before: dict[int, tuple[float, Address]] = {}  # by slot: when it got another owner, and who owned it
+        self._last = 0.0
         self._moved: dict[int, tuple[float, Address]] = {}  # by slot: when a node has said that another one owns it
         self._began = -APART
         self._forget()
@@ -57,13 +60,39 @@ class Learner:
         self._again = False
         self._closed = False
 
+    @property
+    def moves(self) -> bool:
+        """Whether any slot has got another owner a moment ago."""
+        if self._before and time.monotonic() - self._last > SETTLING:
+            self._before = {}
+        return bool(self._before)
+
+    def before(self, slot: int) -> Address | None:
+        """The node that owned this slot until a moment ago; None: the owner has been the same for a while."""
+        when, owner = self._before.get(slot, (-SETTLING, None))
+        return owner if time.monotonic() - when <= SETTLING else None
+
+    def _note(self, old: SlotMap, new: SlotMap) -> None:
+        """Keep who owned what has another owner now."""
+        now, before = time.monotonic(), dict(self._before)
+        for slot in changed(old, new):
+            owner = old.owner(slot)
+            if owner is not None:
+                before[slot] = now, owner
+                self._last = now
+        self._before = before
+
     def moved(self, slot: int, owner: Address) -> None:
         """A node has said that another one owns that slot: it counts until a round that begins later says otherwise."""
         with self._lock:
             if self.map.owner(slot) == owner:
                 return
-            self._moved[slot] = time.monotonic(), owner
+            now, old = time.monotonic(), self.map.owner(slot)
+            self._moved[slot] = now, owner
             self.map = self.map.moved(slot, owner)
+            if old is not None:
+                self._before = {**self._before, slot: (now, old)}
+                self._last = now
         self._changed(self.map)
 
     def soon(self) -> None:
@@ -132,6 +161,8 @@ class Learner:
                     found = found.moved(slot, owner)
                 else:
                     del self._moved[slot]
+            if self.mapped:
+                self._note(self.map, found)
             self.map, self.mapped = found, True
             self.failures, self.error = 0, None
         self._changed(found)
