@@ -26,7 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kind = getattr(item, "callspec", None)
         if kind is None or kind.params.get("store") not in CLUSTERS:
             continue
-        reason = NOT_ON_CLUSTERS.get(f"{item.path.name.replace('test_awaited_', 'test_')}::{getattr(item, 'originalname', item.name)}")
+        reason = NOT_ON_CLUSTERS.get(
+            f"{item.path.name.replace('test_awaited_', 'test_')}::{getattr(item, 'originalname', item.name)}"
+        )
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
@@ -75,9 +77,7 @@ def cluster(clusters: dict[str, Cluster]) -> Iterator[Cluster]:
 
 
 @pytest.fixture(params=STORES)
-def store(
-    request: pytest.FixtureRequest, servers: dict[str, Server], clusters: dict[str, Cluster]
-) -> Iterator[Any]:
+def store(request: pytest.FixtureRequest, servers: dict[str, Server], clusters: dict[str, Cluster]) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
     if request.param in CLUSTERS:
         running = _cluster(clusters, CLUSTERS[request.param])

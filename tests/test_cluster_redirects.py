@@ -264,5 +264,3 @@ def test_all_nodes_gone_and_back(running: Cluster) -> None:
 
         wait_until(works, seconds=20, what="the cluster")
         assert set(SetCache("s")) == {3}
-
-

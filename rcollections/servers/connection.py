@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..coherence.tiering import Tiering
-    from ..coherence.wakeups import Wakeups
+    from ..coherence.wakeups import Waking
     from ..plans.effects import Arg, Seen, Step
     from ..values.signing import Keyring
     from ..wire.dsn.dsn import Dsn
@@ -188,7 +188,7 @@ class Connection:
             self.hearing.demoted()
 
     @property
-    def wakeups(self) -> Wakeups:
+    def wakeups(self) -> Waking:
         """Wakes callers that wait for messages on this server."""
         return self.hearing.wakeups
 

@@ -184,7 +184,9 @@ class Members:
             node.stop()
         self.agree(seconds)
 
-    def mend(self, failover: Callable[[Node], Node], reshard: Callable[[set[int], Node, Node], int], seconds: float) -> bool:
+    def mend(
+        self, failover: Callable[[Node], Node], reshard: Callable[[set[int], Node, Node], int], seconds: float
+    ) -> bool:
         """Give back settings, roles and slots; False: that would take longer than to begin again."""
         if self.nodes != self._first or not all(node.answers for node in self.nodes):
             return False

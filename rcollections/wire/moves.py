@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +16,8 @@ from .routes import Fan
 from .trips import Pause
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
     from ..plans.effects import Step
     from .routes import Routes
 

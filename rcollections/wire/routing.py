@@ -9,7 +9,6 @@ as on one server: only what may be sent twice is.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -21,13 +20,15 @@ from .clock import until as until_
 from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .groups import Group, grouped
 from .moves import PATIENCE, by_single_keys, has_single_keys, settled, writes
-from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, WAIT, refusal
+from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
 from .routes import Fan, Routes
 from .translate import translate
 from .trips import Pause
 from .words import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
     from ..plans.effects import Step
     from .redirects import Refusal
     from .routes import Node
@@ -104,7 +105,9 @@ def route(
             groups = [each for each in groups if not each.done]
         for each in apart:
             own = [steps[n] for n in each.at]
-            each.end(replies, (yield from by_single_keys(own, lambda some: route(road, some, until=until, first=False))))
+            each.end(
+                replies, (yield from by_single_keys(own, lambda some: route(road, some, until=until, first=False)))
+            )
         if road.moves:
             yield from _settle(road, steps, replies, until)
     finally:
@@ -119,9 +122,7 @@ def _is_apart(group: Group, steps: Sequence[Step]) -> bool:
     return has_single_keys([steps[n] for n in group.at])
 
 
-def _settle(
-    road: Routes, steps: Sequence[Step], replies: Sequence[object], until: float
-) -> Generator[Any, Any, None]:
+def _settle(road: Routes, steps: Sequence[Step], replies: Sequence[object], until: float) -> Generator[Any, Any, None]:
     """K9, for each slot that was written."""
     done: set[int] = set()
     for step, reply in zip(steps, replies, strict=True):
@@ -228,7 +229,7 @@ def _failed(
 ) -> None:
     """One node gave no replies: which of its groups may be sent again?"""
     unsent = isinstance(error, (NotConnected, Unsent))
-    if isinstance(error, CacheError) or isinstance(error, TimeoutError):
+    if isinstance(error, (CacheError, TimeoutError)):
         told = translate(error, node.shown, key_of(steps[groups[0].at[0]]))
         if told._about != "call":
             node.failed(told)
@@ -248,9 +249,7 @@ def _failed(
             each.end(replies, [_of_call(translate(error, node.shown, key_of(steps[n]))) for n in each.at])
 
 
-def _give_up(
-    road: Routes, groups: Sequence[Group], until: float, steps: Sequence[Step], replies: list[object]
-) -> None:
+def _give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence[Step], replies: list[object]) -> None:
     """End the groups for which no time is left."""
     now = monotonic()
     for each in groups:

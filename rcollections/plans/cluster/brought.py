@@ -1,8 +1,8 @@
 """Steps with operands in other slots: copies of these are brought to the slot of the step, under staging keys.
 
-An operand travels as DUMP gives it: one snapshot of its whole content, with the ttls of its fields. The copies, the step
-and the end of the copies are one MULTI, so no caller sees a part of it. An operand and its guard are read in one MULTI
-too. The copies have a ttl, for a client that goes away in between.
+An operand travels as DUMP gives it: one snapshot of its whole content, with the ttls of its fields. The copies, the
+step and the end of the copies are one MULTI, so no caller sees a part of it. An operand and its guard are read in one
+MULTI too. The copies have a ttl, for a client that goes away in between.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Bringing:
         facts_ = COMMANDS[step.args[0]]
         where = range(*facts_.where.indices(len(step.args))) if not facts_.counted else range(2, 2 + int(step.args[1]))
         words: tuple[Arg, ...] = tuple(
-            copies.get(word, word) if n in where else word  # type: ignore[arg-type, call-overload]
+            copies.get(word, word) if n in where else word  # type: ignore[arg-type]
             for n, word in enumerate(step.args)
         )
         return Command(words)

@@ -5,7 +5,7 @@ Where all keys of each step lie in one slot there is no such plan, and nothing i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ...errors import CacheError, ConfigError
 from ..commands import COMMANDS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .everywhere import Owners
     from .forms import Form, Space
 
-__all__ = ["Round", "carry", "form_of", "scattered"]
+__all__ = ["Round", "Rounds", "carry", "form_of", "scattered"]
 
 TRIES = 16  # rounds, while tags get new stamps all the time
 
@@ -42,20 +42,21 @@ class Round(NamedTuple):
     place: Any = None
 
 
-Rounds = "Generator[Round, list[Any], list[Any]]"
+Rounds: TypeAlias = "Generator[Round, list[Any], list[Any]]"
 
 
-def carry(plan: Generator[Round, list[Any], list[Any]], send: Callable[[Sequence[Step], bool, Any], list[Any]]) -> Any:
+def carry(plan: Rounds, send: Callable[[Sequence[Step], bool, Any], list[Any]]) -> list[Any]:
     """Carry out a plan of rounds; ``send`` carries out one round."""
     replies: Any = None
     try:
         while True:
             replies = send(*plan.send(replies))
     except StopIteration as end:
-        return end.value
+        found: list[Any] = end.value
+        return found
 
 
-def scattered(steps: Sequence[Step], space: Owners, atomic: bool) -> Generator[Round, list[Any], list[Any]] | None:
+def scattered(steps: Sequence[Step], space: Owners, atomic: bool) -> Rounds | None:
     """The plan of these steps; None if each has its keys in one slot."""
     if len(steps) == 1:
         wide = everywhere(steps[0], space, Round)

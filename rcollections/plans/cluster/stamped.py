@@ -2,8 +2,8 @@
 
 First the stamps are read at their nodes (and made where that is wanted), then the script gets them. An invalidation
 that returned before this call is seen in any case. One that comes in between may already be followed by newer content:
-then a script that would harm the newer content answers ``stale`` and what it saw. The stamps are read once more. Content
-that was there before, and has other stamps still, counts no more: stamps never come back.
+then a script that would harm the newer content answers ``stale`` and what it saw. The stamps are read once more.
+Content that was there before, and has other stamps still, counts no more: stamps never come back.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class SetMany(Unlooking):
 
 
 class Guarding(NamedTuple):
-    """The parts of a guarded script: its own keys, the guards, the tags; and of the arguments those before the stamps."""
+    """The parts of a guarded script: its keys, the guards, the tags; and of the arguments those before the stamps."""
 
     keys: tuple[str, ...]
     beside: tuple[str, ...]

@@ -44,8 +44,8 @@ async def aone(road: Any, step: Step) -> Any:
     link = None if node is None or node.breaker.failure is not None or road.journal.holds else _ready(node)
     sent = None
     began, end = monotonic(), instant()
-    if link is not None and (type(step) is Command or step.name in node.known):
-        data = pack(step.args if type(step) is Command else words(step, False))
+    if link is not None and (isinstance(step, Command) or step.name in node.known):
+        data = pack(step.args if isinstance(step, Command) else words(step, False))
         asked = None if len(data) > LARGE or 0.0 < end <= began else link.ask(data, began, end)
         if asked is not None:
             try:

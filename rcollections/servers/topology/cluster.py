@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ...forks import after_fork
-from ...plans.cluster.scattered import scattered
+from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Script, Seen
 from ...plans.op import UNSENT
 from ...plans.slots import NO_KEY, keys_of, slot_of
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...errors import CacheError
-    from ...plans.effects import Plan, Step
+    from ...plans.cluster.scattered import Rounds
+    from ...plans.effects import Step
     from ...values.signing import Keyring
     from ...wire.dsn.dsn import Dsn
     from ...wire.slotmap import Address, SlotMap
@@ -127,11 +128,11 @@ class ClusterConnection(Connection):
 
     # -- round trips on this thread ----------------------------------------------------------------
 
-    def ask(self, data: bytes, count: int, reads: bool) -> Any:
+    def ask(self, _data: bytes, _count: int, _reads: bool, /) -> Any:
         """Bytes alone tell no node."""
         return UNSENT
 
-    def one(self, step: Step, seen: object = UNSENT) -> Any:
+    def one(self, step: Step, _seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; see ``Connection.one``."""
         if self.disabled:
             return empty_reply(step)
@@ -160,10 +161,10 @@ class ClusterConnection(Connection):
                     return found
                 sent = Sent(node, [found])
             if type(found) is Tried:
-                sent = Sent(node, _seen(found))
+                sent = Sent(node, _outcome(found))
         return translated(self, (step,), tour(route(self, (step,), sent=sent), self.timeout), keep_errors=False)[0]
 
-    def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, seen: object = UNSENT) -> list[Any]:
+    def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, _seen: object = UNSENT) -> list[Any]:
         """Carry out several steps, at all nodes at the same time; ``atomic``: those of each slot in one MULTI."""
         if not steps:
             return []
@@ -173,7 +174,7 @@ class ClusterConnection(Connection):
         replies = self._carried(plan) if plan is not None else tour(route(self, steps, atomic), self.timeout)
         return translated(self, steps, replies, keep_errors)
 
-    def read_to_hold(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
+    def read_to_hold(self, _key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
         """Nothing that a cluster gives is held in the process."""
         return Seen(self.many(steps, False, keep_errors), None, b"")
 
@@ -181,10 +182,8 @@ class ClusterConnection(Connection):
         """Carry out steps one after another."""
         return [self.one(step) for step in steps]
 
-    def _carried(self, plan: Plan[list[Any]]) -> list[Any]:
-        """Carry out a plan of batches whose steps have their keys in one slot each."""
-        from ...plans.cluster.scattered import carry
-
+    def _carried(self, plan: Rounds) -> list[Any]:
+        """Carry out a plan of rounds whose steps have their keys in one slot each."""
         return carry(plan, self._routed)
 
     def _routed(self, steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
@@ -210,7 +209,7 @@ class ClusterConnection(Connection):
             each.close()
 
 
-def _seen(tried: Tried) -> Any:
+def _outcome(tried: Tried) -> Any:
     """What a quick try has seen; its link goes back, or is closed."""
     if isinstance(tried.outcome, BaseException):
         tried.link.discard()

@@ -63,7 +63,9 @@ class ClusterNode:
         after_fork(self._renew_lock)
         self.breaker = Breaker(self.shown, self._probe, _start)
 
-    ask = ask  # the quick try
+    def ask(self, data: bytes, count: int, reads: bool) -> Any:
+        """The quick try: see ``quick.ask``."""
+        return ask(self, data, count, reads)
 
     def _renew_lock(self) -> None:
         self._lock = threading.RLock()

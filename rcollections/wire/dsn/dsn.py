@@ -59,7 +59,9 @@ class Dsn:
     path: str = ""  # the unix socket, or the directory of embedded://
     tls: bool = False
     name: str = ""
-    hosts: tuple[tuple[str, int], ...] = ()  # the sentinels, or nodes of a cluster to begin with: names, resolved at each connect
+    hosts: tuple[
+        tuple[str, int], ...
+    ] = ()  # the sentinels, or nodes of a cluster to begin with: names, resolved at each connect
     master: str = ""  # the name by which the sentinels know the servers
 
     timeout: float = 1.0
