@@ -9,7 +9,9 @@ import hiredis
 
 from rcollections import connection
 from rcollections.plans.op import UNSENT
-from rcollections.servers.drivers import aio_trips
+from rcollections.servers.drivers import aio_fans, aio_trips, fans
+from rcollections.servers.topology.cluster import ClusterConnection
+from rcollections.servers.topology.node import ClusterNode
 from rcollections.wire import trips as plan
 from rcollections.wire import turns
 
@@ -24,6 +26,10 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
     """The round trips of this connection (else of the default one) inside the block: of each, its commands' names."""
     target = connection() if where is None else where
     seen: list[list[str]] = []
+    if isinstance(target, ClusterConnection):
+        with _of_cluster(seen):
+            yield seen
+        return
     exchange = plan.exchange
 
     def noted(road: Any, *args: Any) -> Any:
@@ -61,6 +67,35 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
         del target.ask
         plan.exchange = turns.exchange = exchange
         aio_trips.at_hand = at_hand
+
+
+@contextmanager
+def _of_cluster(seen: list[list[str]]) -> Iterator[None]:
+    """All that goes to several nodes at once is one trip."""
+    fan, ask, afan, ready = fans.fan, ClusterNode.ask, aio_fans.afan, aio_fans._ready
+    direct = False
+
+    def noted(hops: Any, *args: Any) -> Any:
+        seen.append([name for hop in hops for name in _names(hop.data)])
+        return fan(hops, *args)
+
+    async def anoted(hops: Any, *args: Any) -> Any:
+        nonlocal direct
+        seen.append([name for hop in hops for name in _names(hop.data)])
+        direct = True  # what it does itself is no trip more
+        try:
+            return await afan(hops, *args)
+        finally:
+            direct = False
+
+    fans.fan, aio_fans.afan = noted, anoted
+    aio_fans._ready = lambda node: ready(node) if direct else None
+    ClusterNode.ask = lambda *_: UNSENT  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        fans.fan, ClusterNode.ask = fan, ask  # type: ignore[method-assign]
+        aio_fans.afan, aio_fans._ready = afan, ready
 
 
 def _names(data: bytes) -> list[str]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..coherence.tiering import Tiering
-    from ..coherence.wakeups import Wakeups
+    from ..coherence.wakeups import Waking
     from ..plans.effects import Arg, Seen, Step
     from ..values.signing import Keyring
     from ..wire.dsn.dsn import Dsn
@@ -49,6 +49,8 @@ DEMOTED = 1.0  # seconds in which a server that is a replica for good drops the 
 
 class Connection:
     """One configured server, safe for threads and forks. Only ``raw`` and ``close`` are for users."""
+
+    clustered = False  # whether its steps go to several nodes
 
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self.dsn = dsn
@@ -186,7 +188,7 @@ class Connection:
             self.hearing.demoted()
 
     @property
-    def wakeups(self) -> Wakeups:
+    def wakeups(self) -> Waking:
         """Wakes callers that wait for messages on this server."""
         return self.hearing.wakeups
 
@@ -199,6 +201,10 @@ class Connection:
     def has_tiering(self) -> bool:
         """Whether the tier was made already."""
         return self.hearing.has_tiering
+
+    def all_links(self) -> list[Links]:
+        """The links of all servers of this connection."""
+        return [self.links]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""

@@ -23,6 +23,7 @@ from ...wire.trips import Acquire, Exchange, Heal, translated, trip
 from ...wire.turns import in_turn
 from ...wire.words import words
 from ..loops import pool_of
+from . import aio_fans
 from .trips import travel
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ async def aone(road: Routed, step: Step) -> Any:
 async def _planned(road: Routed, steps: Sequence[Step], lane: Lane | None = None, until: float = 0.0) -> list[object]:
     if road.disabled:
         return [empty_reply(step) for step in steps]
+    if road.clustered:  # such a road has no link at hand
+        return [await aio_fans.aone(road, step) for step in steps]
     return translated(road, steps, await atravel(road, trip(road, steps, until=until), lane), keep_errors=False)
 
 
@@ -125,6 +128,8 @@ async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: 
         return [await aone(road, steps[0])]
     if road.disabled:
         return [empty_reply(step) for step in steps]
+    if road.clustered:
+        return await aio_fans.amany(road, steps, atomic, keep_errors)
     return translated(road, steps, await atravel(road, trip(road, steps, atomic)), keep_errors)
 
 
@@ -132,6 +137,8 @@ async def aturns(road: Routed, steps: Sequence[Step]) -> list[object]:
     """The replies of steps that are sent one after another over one link; see ``InTurn``."""
     if road.disabled:
         return [empty_reply(step) for step in steps]
+    if road.clustered:
+        return await _planned(road, steps)
     return translated(road, steps, await atravel(road, in_turn(road, steps)), keep_errors=False)
 
 
@@ -139,6 +146,8 @@ async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_erro
     """The replies of reads that may be held, the ttl that the key had before them, and the server that answered."""
     if road.disabled:
         return Seen([empty_reply(step) for step in steps], None, b"")
+    if road.clustered:  # nothing of it is held
+        return Seen(await aio_fans.amany(road, steps, False, keep_errors), None, b"")
     asked = Asked(key)
     replies = translated(road, steps, await atravel(road, trip(road, steps, asked=asked)), keep_errors)
     return Seen(replies, asked.ms, asked.server)

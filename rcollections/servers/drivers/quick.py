@@ -7,7 +7,7 @@ broke, or a reply did not come in time, or is an error. Where nothing was sent y
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...plans.op import UNSENT
 from ...wire.clock import around
@@ -19,7 +19,7 @@ from ...wire.requests import Tried
 from .blocking import SLOW, took
 
 if TYPE_CHECKING:
-    from .trips import Routed
+    from ..links import Links
 
 __all__ = ["ask"]
 
@@ -28,7 +28,19 @@ MOST = 1 << 16  # bytes; more are sent piece by piece
 LOOK = 0.05
 
 
-def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
+class Quick(Protocol):
+    """What the quick try needs to know."""
+
+    links: Links
+    timeout: float
+    trips: int
+    out: bool
+
+    @property
+    def journal(self) -> Any: ...
+
+
+def ask(road: Quick, data: bytes, count: int, reads: bool) -> Any:
     """Send these commands over an idle link, and give their reply, or the list of their ``count`` replies.
 
     ``reads``: they may be sent twice, so that the link need not be looked at. UNSENT: nothing was sent. A ``Tried``:

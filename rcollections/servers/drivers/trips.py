@@ -29,6 +29,7 @@ class Routed(Road, Protocol):
     """A connection, as trips see it."""
 
     disabled: bool
+    clustered: bool  # whether its steps go to several nodes
     dsn: Dsn
     links: Links
 

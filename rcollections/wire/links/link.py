@@ -213,11 +213,15 @@ class Link(Lent):
         pending = getattr(self.sock, "pending", None)  # TLS may hold more than the socket shows
         return bool((pending is not None and pending()) or self._poll.poll(0))
 
-    def send(self, words: Sequence[Any], seconds: float) -> None:
-        """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
+    def post(self, data: bytes, seconds: float) -> None:
+        """Send few bytes, whose replies an ``exchange`` of no bytes reads, or ``hear``."""
         self._set = -1.0
         self.sock.settimeout(seconds)
-        self.sock.sendall(self.pack(tuple(words)))
+        self.sock.sendall(data)
+
+    def send(self, words: Sequence[Any], seconds: float) -> None:
+        """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
+        self.post(self.pack(tuple(words)), seconds)
 
     def hear(self, seconds: float) -> list[object]:
         """All replies that have come, after waiting at most ``seconds`` for the first; [] if none came."""

@@ -1,0 +1,218 @@
+"""``ClusterConnection``: one configured cluster. Each step goes to the node that owns the slot of its keys."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ...forks import after_fork
+from ...plans.cluster.scattered import carry, scattered
+from ...plans.effects import Script, Seen
+from ...plans.op import UNSENT
+from ...plans.slots import NO_KEY, keys_of, slot_of
+from ...plans.steps import empty_reply, repeatable
+from ...wire.requests import Tried, packed
+from ...wire.routing import Sent, route
+from ...wire.trips import translated
+from ..connection import Connection
+from ..drivers.fans import tour
+from .learning import Learner, unmapped
+from .node import ClusterNode
+from .wakeups import ClusterWakeups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...errors import CacheError
+    from ...plans.cluster.scattered import Rounds
+    from ...plans.effects import Step
+    from ...values.signing import Keyring
+    from ...wire.dsn.dsn import Dsn
+    from ...wire.slotmap import Address, SlotMap
+    from ..links import Links
+
+__all__ = ["ClusterConnection"]
+
+
+class ClusterConnection(Connection):
+    """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
+
+    clustered = True
+
+    def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
+        self._nodes: dict[Address, ClusterNode] = {}
+        self._nodes_lock = threading.RLock()
+        self.learner = Learner(dsn, self._renewed)
+        self._wakeups = ClusterWakeups(dsn.namespace, self.node)
+        super().__init__(dsn, keyring)
+        after_fork(self._renew_nodes_lock)
+
+    def _renew_nodes_lock(self) -> None:
+        self._nodes_lock = threading.RLock()
+
+    def _listeners(self) -> None:
+        """Nothing is held in any process, so nobody has to be asked before an invalidation has settled."""
+
+    # -- what trips ask ----------------------------------------------------------------------------
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the map of the cluster is known."""
+        return self.learner.mapped
+
+    @property
+    def failures(self) -> int:
+        """How often the map could not be learned, since it was known last."""
+        return self.learner.failures
+
+    def unmapped(self) -> CacheError:
+        """The error of a call for which no map could be learned."""
+        return unmapped(self.learner, self.shown)
+
+    def node(self, slot: int, place: Address | None = None) -> ClusterNode | None:
+        """The node at that address, or else the owner of that slot, of slot -1 any; None: nobody owns it."""
+        if place is None:
+            found = self.learner.map
+            place = found.owner(slot) if slot >= 0 else self._any()
+            if place is None:
+                return None
+        return self._nodes.get(place) or self._made(place)
+
+    def _any(self) -> Address | None:
+        owners = self.learner.map.nodes
+        for each in owners:
+            node = self._nodes.get(each)
+            if node is None or node.breaker.failure is None:
+                return each
+        return owners[0] if owners else None
+
+    def _made(self, place: Address) -> ClusterNode:
+        with self._nodes_lock:
+            node = self._nodes.get(place)
+            if node is None:
+                node = self._nodes[place] = ClusterNode(self.dsn, place, lambda each: self.learner.map.first(each))
+            return node
+
+    def _renewed(self, found: SlotMap) -> None:
+        """There is a new map: nodes that are not in it are left."""
+        with self._nodes_lock:
+            gone = [place for place in self._nodes if place not in found.known]
+            left = [self._nodes.pop(place) for place in gone]
+        for each in left:
+            each.close()
+
+    @property
+    def moves(self) -> bool:
+        """Whether any slot has got another owner a moment ago."""
+        return self.learner.moves
+
+    def before(self, slot: int) -> Address | None:
+        """The node that owned this slot until a moment ago; None: the owner has been the same for a while."""
+        return self.learner.before(slot)
+
+    def moved(self, slot: int, owner: Address) -> None:
+        """A node has said that another one owns that slot."""
+        self.learner.moved(slot, owner)
+
+    def learn_soon(self) -> None:
+        """Have the map learned again, unless that was done just now."""
+        self.learner.soon()
+
+    def map_sum(self) -> int:
+        """A number that changes with the map."""
+        return self.learner.map.sum
+
+    def primaries(self) -> tuple[Address, ...]:
+        """The owners of slots."""
+        return self.learner.map.nodes
+
+    # -- round trips on this thread ----------------------------------------------------------------
+
+    def ask(self, _data: bytes, _count: int, _reads: bool, /) -> Any:
+        """Bytes alone tell no node."""
+        return UNSENT
+
+    def one(self, step: Step, _seen: object = UNSENT) -> Any:
+        """Carry out one step and give its reply; see ``Connection.one``."""
+        if self.disabled:
+            return empty_reply(step)
+        plan = scattered((step,), self, False)
+        if plan is not None:
+            return translated(self, (step,), self._carried(plan), keep_errors=False)[0]
+        keys = keys_of(step)
+        node = self.node(slot_of(keys[0]) if keys else NO_KEY)
+        sent = None
+        if node is not None:
+            data, count = packed(node.known, (step,))
+            found: Any = None
+            try:
+                if node.breaker.failure is None and not self.journal.holds:
+                    found = node.ask(data, count, repeatable(step))
+                else:
+                    found = UNSENT
+            finally:
+                if found is not UNSENT:
+                    self.trips += 1
+                    self.wrote((step,))
+            if type(found) is not Tried and found is not UNSENT:
+                if type(step) is Script:
+                    node.known.add(step.name)
+                if not self.learner.moves:
+                    return found
+                sent = Sent(node, [found])
+            if type(found) is Tried:
+                sent = Sent(node, _outcome(found))
+        return translated(self, (step,), tour(route(self, (step,), sent=sent), self.timeout), keep_errors=False)[0]
+
+    def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, _seen: object = UNSENT) -> list[Any]:
+        """Carry out several steps, at all nodes at the same time; ``atomic``: those of each slot in one MULTI."""
+        if not steps:
+            return []
+        if self.disabled:
+            return [empty_reply(step) for step in steps]
+        plan = scattered(steps, self, atomic)
+        replies = self._carried(plan) if plan is not None else tour(route(self, steps, atomic), self.timeout)
+        return translated(self, steps, replies, keep_errors)
+
+    def read_to_hold(self, _key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
+        """Nothing that a cluster gives is held in the process."""
+        return Seen(self.many(steps, False, keep_errors), None, b"")
+
+    def turns(self, steps: Sequence[Step]) -> list[Any]:
+        """Carry out steps one after another."""
+        return [self.one(step) for step in steps]
+
+    def _carried(self, plan: Rounds) -> list[Any]:
+        """Carry out a plan of rounds whose steps have their keys in one slot each."""
+        return carry(plan, self._routed)
+
+    def _routed(self, steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
+        return tour(route(self, steps, atomic, place=place), self.timeout)
+
+    @property
+    def wakeups(self) -> ClusterWakeups:
+        """Wakes callers that wait for messages, each heard at the node that owns the key of its channel."""
+        return self._wakeups
+
+    def all_links(self) -> list[Links]:
+        """The links of all nodes."""
+        return [self.links, *(each.links for each in list(self._nodes.values()))]
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        super().close()
+        self.learner.close()
+        with self._nodes_lock:
+            nodes = list(self._nodes.values())
+            self._nodes.clear()
+        for each in nodes:
+            each.close()
+
+
+def _outcome(tried: Tried) -> Any:
+    """What a quick try has seen; its link goes back, or is closed."""
+    if isinstance(tried.outcome, BaseException):
+        tried.link.discard()
+    else:
+        tried.link.release()
+    return tried.outcome

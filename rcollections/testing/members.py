@@ -1,0 +1,239 @@
+"""The nodes of a cluster: how they are laid out, what they say of one another, and how they become what they were."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import redis
+
+from .node_files import Member, layout, lone_file, node_file
+from .nodes import Node
+from .places import free_places
+from .views import Seen, ranges, read_nodes
+from .waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from .places import Place
+    from .resharding import Resharding
+
+__all__ = ["Members"]
+
+AGREEING = 1.0  # seconds until it is quicker to begin again than to wait on
+FEW = 200  # slots that are moved one by one; with more of them it is quicker to begin again
+
+
+class Members:
+    """Starts the nodes, and knows how they began."""
+
+    def __init__(
+        self, kind: str, primaries: int, replicas: int, password: str | None, settings: Mapping[str, object]
+    ) -> None:
+        self._kind = kind
+        self._password = password
+        self._settings = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", **settings}
+        self.nodes: list[Node] = []
+        self._layout: list[Member] = layout(free_places(["127.0.0.1"] * (primaries * (1 + replicas))), primaries)
+        self._first: list[Node] = []
+        self._named = 0
+        try:
+            self._first = [self._node(me.place, me.id) for me in self._layout]
+            self.begin_again()
+        except BaseException:
+            self.stop()
+            raise
+
+    def begin_again(self) -> None:
+        """Kill all nodes, and start those that there were at first, as they were; ``ready()`` waits for them."""
+        for node in self.nodes:
+            node.kill()
+            if node not in self._first:
+                node.stop()
+        self.nodes[:] = self._first
+        for node, me in zip(self._first, self._layout, strict=True):
+            node.write("nodes.conf", node_file(me, self._layout))
+            node.launch()
+
+    def stop(self) -> None:
+        """End all nodes and remove their directories."""
+        everyone = {*self.nodes, *self._first}
+        for node in everyone:
+            node.kill()
+        for node in everyone:
+            node.stop()
+
+    def _node(self, place: Place, node_id: str) -> Node:
+        node = Node(
+            self._kind, f"n{self._named}", place, node_id=node_id, password=self._password, settings=self._settings
+        )
+        self._named += 1
+        self.nodes.append(node)
+        return node
+
+    # -- what they say ---------------------------------------------------------------------------------
+
+    def answering(self) -> list[Node]:
+        """The nodes that run and are not frozen."""
+        return [node for node in self.nodes if node.answers]
+
+    def selves(self) -> dict[Node, Seen]:
+        """What each running node says of itself."""
+        return {node: _view(node)[node.id] for node in self.answering()}
+
+    def owners(self) -> dict[int, Node]:
+        """The node of each slot: who says so with the highest epoch."""
+        owners: dict[int, Node] = {}
+        for node, seen in sorted(self.selves().items(), key=lambda each: each[1].epoch):
+            if seen.is_primary:
+                for first, last in seen.ranges:
+                    owners |= dict.fromkeys(range(first, last + 1), node)
+        return owners
+
+    def agree(self, seconds: float) -> None:
+        """Wait until all running nodes tell the same of the slots, and take the cluster for whole."""
+
+        def agreed() -> bool:
+            told = set()
+            for node in self.answering():
+                if b"cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
+                    return False
+                view = _view(node)
+                told.add(frozenset((each.id, each.ranges) for each in view.values() if each.ranges))
+            return len(told) == 1
+
+        wait_until(agreed, seconds, "nodes that agree about the slots")
+
+    def ready(self, seconds: float) -> None:
+        """Wait until all nodes are well, agree about the slots, and replicas have their copies."""
+        end = time.monotonic() + seconds
+        for node in self.nodes:
+            node.wait()
+        self.agree(max(0.0, end - time.monotonic()))
+        wait_until(
+            lambda: all(node.linked() for node in self.nodes), max(0.0, end - time.monotonic()), "the replicas' copies"
+        )
+
+    # -- what happens to them --------------------------------------------------------------------------
+
+    def give(self, move: Resharding) -> None:
+        """Tell all running nodes that these slots belong to the target now: first the target, then the source."""
+        first = [move.target, move.source]
+        others = [node for node, seen in self.selves().items() if seen.is_primary and node not in first]
+        for node in (*first, *others):
+            told = node.ask_all([("CLUSTER", "SETSLOT", slot, "NODE", move.target.id) for slot in move.slots])
+            wrong = [each for each in told if isinstance(each, redis.ResponseError)]
+            # A source that gave away its last slot is a replica before it is told of the others.
+            if wrong and node is move.target:
+                raise wrong[0]
+        self._wait_for_owner(move.slots, move.target, 20.0)
+
+    def migrate(self, slots: set[int], source: Node, target: Node, seconds: float) -> None:
+        """Move these slots in one step; RuntimeError if the servers cannot."""
+        bounds = [slot for both in ranges(slots) for slot in both]
+        try:
+            source.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *bounds, "NODE", target.id)
+        except redis.ResponseError as error:
+            if "unknown subcommand" in str(error).lower():
+                raise RuntimeError(f"these {self._kind} servers cannot move slots in one step: Valkey 9 can") from None
+            raise
+        self._wait_for_owner(slots, target, seconds)
+
+    def _wait_for_owner(self, slots: Iterable[int], target: Node, seconds: float) -> None:
+        wanted = set(slots)
+        wait_until(lambda: wanted <= _view(target)[target.id].slots, seconds, f"slots that belong to {target.name}")
+        self.agree(seconds)
+
+    def add(self, replica_of: Node | None, seconds: float) -> Node:
+        """One more node, that all have met."""
+        (place,) = free_places(["127.0.0.1"])
+        own_id, text = lone_file(place)
+        others = self.answering()
+        node = self._node(place, own_id)
+        node.write("nodes.conf", text)
+        node.start()
+        for other in others:
+            other.ask("CLUSTER", "MEET", place.host, place.port, place.bus)
+
+        def met() -> bool:
+            everyone = {each.id for each in (*others, node)}
+            return all(
+                everyone <= {seen.id for seen in _view(each).values() if seen.is_well} for each in (*others, node)
+            )
+
+        wait_until(met, seconds, f"nodes that have all met {node.name}")
+        if replica_of is not None:
+            node.ask("CLUSTER", "REPLICATE", replica_of.id)
+            wait_until(lambda: node.role() == "replica" and node.linked(), seconds, f"the copy of {node.name}")
+        self.agree(seconds)
+        return node
+
+    def remove(self, node: Node, seconds: float) -> None:
+        """End this node, which owns no slots, and let all others forget it; its replicas follow another primary."""
+        selves = self.selves()
+        other = next(each for each, seen in selves.items() if seen.is_primary and seen.ranges and each is not node)
+        for each, seen in selves.items():
+            if seen.primary == node.id and each is not node:
+                each.ask("CLUSTER", "REPLICATE", other.id)
+        node.kill()
+        self.nodes.remove(node)
+        for each in self.answering():
+            each.ask("CLUSTER", "FORGET", node.id)
+        if node not in self._first:
+            node.stop()
+        self.agree(seconds)
+
+    def mend(
+        self, failover: Callable[[Node], Node], reshard: Callable[[set[int], Node, Node], int], seconds: float
+    ) -> bool:
+        """Give back settings, roles and slots; False: that would take longer than to begin again."""
+        if self.nodes != self._first or not all(node.answers for node in self.nodes):
+            return False
+        try:
+            for node, seen in self.selves().items():
+                node.unchanged()
+                for slot in seen.moving if seen.is_primary else ():
+                    node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+            self.agree(seconds)
+            self._mend_roles(failover)
+            if not self._mend_slots(reshard):
+                return False
+            self.ready(seconds)
+            wait_until(self._as_at_first, AGREEING, "roles as they were")
+        except (AssertionError, LookupError, redis.RedisError):
+            return False
+        return True
+
+    def _as_at_first(self) -> bool:
+        selves = self.selves()
+        return all(selves[node].primary == me.primary for node, me in self._began())
+
+    def _began(self) -> list[tuple[Node, Member]]:
+        return list(zip(self._first, self._layout, strict=True))
+
+    def _mend_roles(self, failover: Callable[[Node], Node]) -> None:
+        for node, me in self._began():
+            seen = self.selves()[node]
+            if me.slots and not seen.is_primary:
+                failover(node)
+
+    def _mend_slots(self, reshard: Callable[[set[int], Node, Node], int]) -> bool:
+        now = self.selves()
+        if all(now[node].ranges == ranges(me.slots) for node, me in self._began() if me.slots):
+            return True
+        away: dict[tuple[Node, Node], set[int]] = {}
+        owners = self.owners()
+        for node, me in self._began():
+            for slot in me.slots:
+                if owners[slot] is not node:
+                    away.setdefault((owners[slot], node), set()).add(slot)
+        if sum(map(len, away.values())) > FEW:
+            return False
+        for (source, target), slots in away.items():
+            reshard(slots, source, target)
+        return True
+
+
+def _view(node: Node) -> dict[str, Seen]:
+    return read_nodes(node.ask("CLUSTER", "NODES"))
