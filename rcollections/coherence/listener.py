@@ -23,12 +23,12 @@ from .attendant import Apart, Wait
 from .common import Common
 from .ear import Ear
 from .facts import Refused
-from .moving import Member, Moving
+from .moving import Member, Moving, others, stop
 from .places import Moved
 from .prefixes import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from ..l1 import Tier
     from ..wire.dsn.dsn import Dsn
@@ -96,7 +96,7 @@ class Listener(Moving):
     def remove(self, tier: Tier) -> None:
         """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
-            self._tiers = _others(self._tiers, tier)
+            self._tiers = others(self._tiers, tier)
             self._members.pop(id(tier), None)
             tier.lost(self.node)
             if not self._tiers:
@@ -107,6 +107,13 @@ class Listener(Moving):
                 if self._alone:
                     self.wishes.clear()
                 self.state, self.why = "idle", "nobody listens any more"
+
+    def end(self) -> None:
+        """The node is left: nothing that was read from it counts any more (F4)."""
+        with self._lock:
+            self._empty()
+            for tier in self._tiers:
+                self.remove(tier)
 
     def want(self, prefixes: Iterable[str], wish: Wish = Wish()) -> None:  # noqa: B008 - it cannot be changed
         """Note that a tier wants keys with these prefixes; ``start`` asks the server for them."""
@@ -140,7 +147,7 @@ class Listener(Moving):
         return all(ear.places.get(place, 0) >= ms for place, ms in self._places().items())
 
     def _stop(self, *ears: Ear | None) -> None:
-        _stop(*ears)
+        stop(*ears)
         self.common.attendant.wake()
 
     def _run(self, ear: Ear) -> Job:
@@ -253,16 +260,3 @@ class Listener(Moving):
     def ear(self) -> Ear | None:
         """The confirmed ear, or None: followers may subscribe on its connection."""
         return self._ear
-
-
-# Loops in functions of their own, not where the lock is held: see ``wire/pool.py``.
-
-
-def _others(tiers: Sequence[Tier], tier: Tier) -> list[Tier]:
-    return [each for each in tiers if each is not tier]
-
-
-def _stop(*ears: Ear | None) -> None:
-    for ear in ears:
-        if ear is not None:
-            ear.stop()

@@ -8,7 +8,8 @@ from weakref import WeakSet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..l1 import Tier, Words
+    from ..l1 import Tier, Token, Words
+    from ..plans.effects import Seen
     from .ear import Ear
 
 __all__ = ["Telling"]
@@ -18,12 +19,25 @@ class Telling:
     """The part of a listener that tells others, about one node. Not a listener of its own."""
 
     _ear: Ear | None
+    prefixes: tuple[str, ...]  # that are heard
+    server: bytes  # that is heard
 
     def __init__(self, words: Words, node: int) -> None:
         self._tiers: list[Tier] = []
         self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
         self.words = words  # what a compiled ear moves, and compiled tiers compare
         self.node = node  # its number among the servers behind one connection
+
+    def token(self, tier: Tier, key: str, watched: tuple[str, ...]) -> Token | None:
+        """A token of this tier, if changes of all these keys are heard (F1)."""
+        prefixes = self.prefixes
+        if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
+            return None
+        return tier.token(key, watched)
+
+    def answered(self, _key: str, _watched: tuple[str, ...], seen: Seen) -> bool:
+        """Whether the server has answered that is heard (F2)."""
+        return seen.server == self.server
 
     def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:  # noqa: ARG002 - an ear that is not confirmed may tell too
         """These keys changed."""

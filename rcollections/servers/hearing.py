@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ..coherence.listener import Listener
 from ..coherence.tiering import Tiering
 from ..coherence.wakeups import Wakeups
 from ..forks import after_fork
@@ -60,7 +61,8 @@ class Hearing:
         dsn = self._place()
         with self._lock:
             listener = None if self._tiering is None else self._tiering.listener
-            made = self._wakeups = self._wakeups or Wakeups(dsn, listener)
+            own = listener if isinstance(listener, Listener) else None
+            made = self._wakeups = self._wakeups or Wakeups(dsn, own)
         return made
 
     def disagrees(self, server: bytes, opened: float) -> bool:
