@@ -39,4 +39,3 @@ def one_server() -> str:
     if not SERVERS:
         pytest.skip("this run has no real server")
     return SERVERS[0]
-
