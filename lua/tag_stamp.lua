@@ -4,7 +4,6 @@
 -- ARGV[2] a new stamp, drawn for this message alone
 -- returns {'ok', stamp}
 -- writes leases only
--- retry safe
 -- empty {'ok', ARGV[2]}
 -- @include lib/tags
 return {'ok', stamp(KEYS[1], ARGV[2], ARGV[1])}

@@ -10,10 +10,15 @@ import rcollections
 from rcollections.testing import Cluster, Server, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
 from tests.clusters import NOT_ON_CLUSTERS
-from tests.kinds import CLUSTERS, SERVERS, STORES, check, cluster_kind
+from tests.kinds import CLUSTERS, SERVERS, STORES, check
+from tests.kits import TOGETHER, Kits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rcollections.testing import SentinelTrio
+
+KITS = Kits()
 
 
 def pytest_configure() -> None:
@@ -67,15 +72,6 @@ def _cluster(running: dict[str, Cluster], kind: str) -> Cluster:
     return running[kind]
 
 
-@pytest.fixture
-def cluster(clusters: dict[str, Cluster]) -> Iterator[Cluster]:
-    """An empty cluster of three primaries, the default connection as well. Tests leave its nodes as they are."""
-    running = _cluster(clusters, cluster_kind())
-    running.flush()
-    with isolated(running.dsn + PATIENT):
-        yield running
-
-
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, servers: dict[str, Server], clusters: dict[str, Cluster]) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
@@ -104,6 +100,27 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterat
         bare.flushall()
     with isolated(running.dsn + PATIENT):
         yield running
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not session.config.option.collectonly:
+        KITS.begin(session.items)
+
+
+def pytest_unconfigure() -> None:
+    KITS.stop()
+
+
+@pytest.fixture(params=TOGETHER)
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """A real cluster of each kind, whole and empty; it is no connection yet: ``isolated(cluster.dsn)``."""
+    return KITS.get("cluster", request.param)
+
+
+@pytest.fixture(params=TOGETHER)
+def sentinels(request: pytest.FixtureRequest) -> SentinelTrio:
+    """Three real sentinels with a primary and its replica of each kind, all well and empty, like ``cluster``."""
+    return KITS.get("sentinels", request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 
 from rcollections.testing import available_kinds
 
-__all__ = ["CLUSTERS", "SERVERS", "STORES", "check", "cluster_kind", "one_server"]
+__all__ = ["CLUSTERS", "SERVERS", "STORES", "check", "one_server"]
 
 CLUSTERS = {"cluster": "valkey", "cluster_redis": "redis"}
 KNOWN = ("memory", "valkey", "redis", "redis62", *CLUSTERS)
@@ -39,11 +39,3 @@ def one_server() -> str:
     if not SERVERS:
         pytest.skip("this run has no real server")
     return SERVERS[0]
-
-
-def cluster_kind() -> str:
-    """The kind of server of a cluster, for tests to which the kind does not matter; skips the test without any."""
-    for kind in (CLUSTERS.get(each, each) for each in (*STORES, "valkey", "redis")):
-        if kind in ("valkey", "redis") and kind in available_kinds():
-            return kind
-    pytest.skip("this machine has no server for a cluster")

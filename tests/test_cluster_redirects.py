@@ -19,26 +19,17 @@ from rcollections import (
     invalidate_tags,
 )
 from rcollections.testing import Cluster, isolated, wait_until
-from tests.kinds import cluster_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Cluster]:
-    """A cluster of this file, whose slots move."""
-    with Cluster(cluster_kind(), replicas=1, node_timeout=0.5) as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def moving(running: Cluster) -> Iterator[Cluster]:
-    """It, healed and empty, as the default connection."""
-    running.heal()
-    with isolated(running.dsn + "?timeout=5&connect_timeout=5"):
+def moving(cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster whose slots move, as the default connection."""
+    with isolated(cluster.dsn + "?timeout=5&connect_timeout=5"):
         KeyCache("warm").set(1)
-        yield running
+        yield cluster
 
 
 def test_a_key_is_found_wherever_it_is(moving: Cluster) -> None:
@@ -244,16 +235,15 @@ def test_a_killed_primary(moving: Cluster) -> None:
     assert KeyCache(key).get() == KeyCache(theirs).get() == 3
 
 
-def test_all_nodes_gone_and_back(running: Cluster) -> None:
+def test_all_nodes_gone_and_back(cluster: Cluster) -> None:
     """The cluster is found again under the names of the DSN."""
-    running.heal()
-    with isolated(running.dsn + "?timeout=1&connect_timeout=1"):
+    with isolated(cluster.dsn + "?timeout=1&connect_timeout=1"):
         s = SetCache("s", data={1})
-        for node in running.nodes:
+        for node in cluster.nodes:
             node.kill()
         with pytest.raises(CacheError):
             s.add(2)
-        running.heal()
+        cluster.heal()
 
         def works() -> bool:
             try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal, Self
-from urllib.parse import quote
+
+import redis
 
 from ..wire.hash_slot import SLOTS, hash_slot
+from .ground import Ground
 from .kinds import required_binary
 from .members import Members
 from .resharding import Resharding
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .nodes import Node
+    from .switchboard import Switchboard
 
 __all__ = ["Cluster"]
 
@@ -35,6 +39,10 @@ class Cluster:
     ``nodes`` are all of them, first the primaries, then their replicas in the same order. Each has ``host``,
     ``port``, ``id``, ``pid``, ``role()``, ``client()``, ``kill()``, ``start()``, ``restart()``, ``freeze()``,
     ``thaw()`` and ``configure()``.
+
+    With ``network=True`` each node has an address of its own (127.0.1.1 and so on) behind a ``network`` that breaks
+    between any two of them, or between them and their clients. With ``tls=True`` clients have to speak TLS. Both
+    need Linux and servers from 7.0 on; TLS needs the package ``trustme``.
 
     It takes about 2 seconds, a constant of the servers. ``wait=False`` returns sooner; then ``ready()`` waits.
 
@@ -57,6 +65,8 @@ class Cluster:
         replicas: int = 1,
         node_timeout: float = 1.0,
         password: str | None = None,
+        tls: bool = False,
+        network: bool = False,
         config: Mapping[str, object] | None = None,
         wait: bool = True,
     ) -> None:
@@ -69,21 +79,26 @@ class Cluster:
         self.password = password
         self.node_timeout = node_timeout
         settings = {"cluster-node-timeout": int(node_timeout * 1000), **(config or {})}
-        self._members = Members(kind, primaries, replicas, password, settings)
-        if wait:
-            try:
+        self._ground = Ground(kind, network=network, tls=tls)
+        with ExitStack() as failing:
+            failing.callback(self._ground.stop)
+            self._members = Members(kind, self._ground, primaries, replicas, password, settings)
+            failing.callback(self._members.stop)
+            if wait:
                 self.ready()
-            except BaseException:
-                self.stop()
-                raise
+            failing.pop_all()
 
     # -- addresses and nodes ---------------------------------------------------------------------------
 
     @property
     def dsn(self) -> str:
-        """For ``configure()``: all nodes, with the password."""
-        login = f":{quote(self.password, safe='')}@" if self.password else ""
-        return f"redis+cluster://{login}" + ",".join(f"{node.host}:{node.port}" for node in self.nodes)
+        """For ``configure()``: all nodes, with the password, and with the certificate of TLS."""
+        return self._ground.dsn("cluster", self.password, self.nodes)
+
+    @property
+    def network(self) -> Switchboard:
+        """The network that all bytes go through; RuntimeError without ``network=True``."""
+        return self._ground.network
 
     @property
     def nodes(self) -> list[Node]:
@@ -153,8 +168,9 @@ class Cluster:
             if chosen.role() == "primary":
                 return True
             if time.monotonic() > asked + AGAIN:
-                asked = time.monotonic()
-                chosen.ask("CLUSTER", "FAILOVER", *_WORDS[mode])
+                with suppress(redis.ResponseError):  # it has not found its primary yet
+                    chosen.ask("CLUSTER", "FAILOVER", *_WORDS[mode])
+                    asked = time.monotonic()
             return False
 
         wait_until(promoted, PATIENCE, f"the promotion of {chosen.name}")
@@ -229,9 +245,7 @@ class Cluster:
 
     def flush(self) -> None:
         """Empty all primaries."""
-        for node in self._members.answering():
-            if node.role() == "primary":
-                node.ask("FLUSHALL")
+        self._members.flush()
 
     def heal(self) -> None:
         """Make the cluster again what it was at first, at the same addresses, and empty; for the next test.
@@ -239,7 +253,7 @@ class Cluster:
         It takes some milliseconds if nothing was broken, 0.1 s for each primary that was replaced by its replica,
         and 2 seconds if nodes died or are frozen, came or went, or many slots moved: then all are started again.
         """
-        self.flush()
+        self._ground.heal()
         if not self._members.mend(self.failover, self.reshard, PATIENCE):
             self._members.begin_again()
             self.ready()
@@ -247,6 +261,7 @@ class Cluster:
     def stop(self) -> None:
         """End all nodes and remove their directories. May be called twice."""
         self._members.stop()
+        self._ground.stop()
 
     def __enter__(self) -> Self:
         return self

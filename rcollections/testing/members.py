@@ -9,15 +9,17 @@ import redis
 
 from .node_files import Member, layout, lone_file, node_file
 from .nodes import Node
-from .places import free_places
 from .views import Seen, ranges, read_nodes
 from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from .ground import Ground
     from .places import Place
     from .resharding import Resharding
+
+    Reshard = Callable[[set[int], Node, Node], int]
 
 __all__ = ["Members"]
 
@@ -29,13 +31,20 @@ class Members:
     """Starts the nodes, and knows how they began."""
 
     def __init__(
-        self, kind: str, primaries: int, replicas: int, password: str | None, settings: Mapping[str, object]
+        self,
+        kind: str,
+        ground: Ground,
+        primaries: int,
+        replicas: int,
+        password: str | None,
+        settings: Mapping[str, object],
     ) -> None:
+        self._ground = ground
         self._kind = kind
         self._password = password
         self._settings = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", **settings}
         self.nodes: list[Node] = []
-        self._layout: list[Member] = layout(free_places(["127.0.0.1"] * (primaries * (1 + replicas))), primaries)
+        self._layout: list[Member] = layout(ground.places(primaries * (1 + replicas)), primaries)
         self._first: list[Node] = []
         self._named = 0
         try:
@@ -50,9 +59,11 @@ class Members:
         for node in self.nodes:
             node.kill()
             if node not in self._first:
+                self._ground.disconnect(node.name)
                 node.stop()
         self.nodes[:] = self._first
         for node, me in zip(self._first, self._layout, strict=True):
+            node.forget()
             node.write("nodes.conf", node_file(me, self._layout))
             node.launch()
 
@@ -65,11 +76,12 @@ class Members:
             node.stop()
 
     def _node(self, place: Place, node_id: str) -> Node:
-        node = Node(
-            self._kind, f"n{self._named}", place, node_id=node_id, password=self._password, settings=self._settings
-        )
+        name = f"n{self._named}"
         self._named += 1
+        settings = {**self._settings, **(_seen_elsewhere(place) if place.behind else {})}
+        node = Node(self._kind, name, place, node_id=node_id, password=self._password, settings=settings)
         self.nodes.append(node)
+        self._ground.connect(name, place, bus=True)
         return node
 
     # -- what they say ---------------------------------------------------------------------------------
@@ -115,6 +127,12 @@ class Members:
             lambda: all(node.linked() for node in self.nodes), max(0.0, end - time.monotonic()), "the replicas' copies"
         )
 
+    def flush(self) -> None:
+        """Empty all running primaries."""
+        for node in self.answering():
+            if node.role() == "primary":
+                node.ask("FLUSHALL")
+
     # -- what happens to them --------------------------------------------------------------------------
 
     def give(self, move: Resharding) -> None:
@@ -147,7 +165,7 @@ class Members:
 
     def add(self, replica_of: Node | None, seconds: float) -> Node:
         """One more node, that all have met."""
-        (place,) = free_places(["127.0.0.1"])
+        (place,) = self._ground.places(1)
         own_id, text = lone_file(place)
         others = self.answering()
         node = self._node(place, own_id)
@@ -181,12 +199,11 @@ class Members:
         for each in self.answering():
             each.ask("CLUSTER", "FORGET", node.id)
         if node not in self._first:
+            self._ground.disconnect(node.name)
             node.stop()
         self.agree(seconds)
 
-    def mend(
-        self, failover: Callable[[Node], Node], reshard: Callable[[set[int], Node, Node], int], seconds: float
-    ) -> bool:
+    def mend(self, failover: Callable[[Node], Node], reshard: Reshard, seconds: float) -> bool:
         """Give back settings, roles and slots; False: that would take longer than to begin again."""
         if self.nodes != self._first or not all(node.answers for node in self.nodes):
             return False
@@ -197,6 +214,7 @@ class Members:
                     node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
             self.agree(seconds)
             self._mend_roles(failover)
+            self.flush()
             if not self._mend_slots(reshard):
                 return False
             self.ready(seconds)
@@ -218,7 +236,7 @@ class Members:
             if me.slots and not seen.is_primary:
                 failover(node)
 
-    def _mend_slots(self, reshard: Callable[[set[int], Node, Node], int]) -> bool:
+    def _mend_slots(self, reshard: Reshard) -> bool:
         now = self.selves()
         if all(now[node].ranges == ranges(me.slots) for node, me in self._began() if me.slots):
             return True
@@ -237,3 +255,12 @@ class Members:
 
 def _view(node: Node) -> dict[str, Seen]:
     return read_nodes(node.ask("CLUSTER", "NODES"))
+
+
+def _seen_elsewhere(place: Place) -> dict[str, object]:
+    return {
+        "cluster-port": place.own_bus,
+        "cluster-announce-ip": place.host,
+        "cluster-announce-port": place.port,
+        "cluster-announce-bus-port": place.bus,
+    }

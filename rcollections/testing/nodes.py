@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -50,9 +51,11 @@ class Node(Placed):
             "daemonize": "no",
             "repl-diskless-sync": "yes",
             "repl-diskless-sync-delay": "0",
+            "rdb-del-sync-files": "yes",  # a replica that starts again is empty too
             "repl-diskless-load": "on-empty-db",  # Valkey looks once a second whether a load from disk has ended
             **({"enable-debug-command": "yes"} if version(self._binary) >= (7, 0) else {}),
             **({"requirepass": password, "masterauth": password} if password else {}),
+            **(_seen_elsewhere(place) if place.behind else {}),
             **settings,
         }
         self._changed: dict[str, str] = {}
@@ -70,6 +73,14 @@ class Node(Placed):
         """Start the process and wait for nothing: several servers come up side by side."""
         self._changed.clear()
         super().launch()
+
+    def forget(self) -> None:
+        """Remove all data that the node may have written, and what it knew; the process has to be down."""
+        for path in Path(self.directory).iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != self._log:
+                path.unlink()
 
     def role(self) -> Role:
         """What the server itself says of its role; an error of redis-py if it is down or frozen."""
@@ -99,3 +110,12 @@ class Node(Placed):
         for name, value in self._settings.items():
             command += [f"--{name}", *str(value).split(" ")] if name == "replicaof" else [f"--{name}", str(value)]
         return command
+
+
+def _seen_elsewhere(place: Place) -> dict[str, object]:
+    return {
+        "bind-source-addr": place.host,  # the network knows by it who speaks
+        "protected-mode": "no",
+        "replica-announce-ip": place.host,
+        "replica-announce-port": place.port,
+    }

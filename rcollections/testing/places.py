@@ -26,6 +26,11 @@ class Place(NamedTuple):
     own_port: int
 
     @property
+    def behind(self) -> bool:
+        """Whether a network stands before the process."""
+        return self.own_port != self.port
+
+    @property
     def bus(self) -> int:
         """The port of the cluster's bus, as other nodes see it."""
         return self.port + _BUS

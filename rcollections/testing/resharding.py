@@ -60,5 +60,5 @@ class Resharding:
 
     def _migrate(self, keys: list[bytes]) -> None:
         login = ("AUTH", self.target.password) if self.target.password else ()
-        where = self.target.host, self.target.port
+        where = self.target.host, self.target.place.own_port  # MIGRATE does not say from whom it comes
         self.source.ask("MIGRATE", *where, "", 0, MIGRATE_MS, *login, "KEYS", *keys)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 import time
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
 
 import redis
 
+from .ground import Ground
 from .kinds import required_binary
 from .nodes import Node
-from .places import Place, free_places
 from .sentinel import Sentinel
 from .waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .switchboard import Switchboard
 
 __all__ = ["SentinelTrio"]
 
@@ -33,6 +34,10 @@ class SentinelTrio:
     the login of the sentinels. ``config`` are settings of the servers. Nothing is persisted, no server starts again
     by itself.
 
+    ``nodes`` are the servers, at first with the primary before the others, ``sentinels`` the sentinels; each has
+    ``host``, ``port``, ``pid``, ``client()``, ``kill()``, ``start()``, ``restart()``, ``freeze()`` and ``thaw()``.
+    ``network=True`` and ``tls=True`` are as for ``Cluster``.
+
     ValueError: no such kind. RuntimeError: this machine has no such server, or it did not come up (with a log).
     """
 
@@ -48,6 +53,8 @@ class SentinelTrio:
         password: str | None = None,
         sentinel_user: str | None = None,
         sentinel_password: str | None = None,
+        tls: bool = False,
+        network: bool = False,
         config: Mapping[str, object] | None = None,
         wait: bool = True,
     ) -> None:
@@ -62,21 +69,14 @@ class SentinelTrio:
         self.sentinel_user = sentinel_user
         self.sentinel_password = sentinel_password
         self._fast = fast
-        places = free_places(["127.0.0.1"] * (1 + replicas + COUNT))
-        settings = dict(config or {})
+        times = {"down-after-milliseconds": down_after, "failover-timeout": failover_timeout}
+        self._times = {name: int(seconds * 1000) for name, seconds in times.items()}
+        self._ground = Ground(kind, network=network, tls=tls)
         self.nodes: list[Node] = []
         self.sentinels: list[Sentinel] = []
         try:
-            for number, place in enumerate(places[: 1 + replicas]):
-                first = places[0]
-                of = {"replicaof": f"{first.host} {first.port}"} if number else {}
-                node = Node(kind, f"n{number}", place, password=password, settings={**settings, **of})
-                self.nodes.append(node)
-                node.launch()
-                if not number:  # a replica that finds no primary waits for a second
-                    node.wait()
-            text = self._text(places[0], places[1 : 1 + replicas], int(down_after * 1000), int(failover_timeout * 1000))
-            self._start_sentinels(text, places[1 + replicas :])
+            self._lay_out(replicas, dict(config or {}))
+            self._begin()
             if wait:
                 self.ready()
         except BaseException:
@@ -86,11 +86,14 @@ class SentinelTrio:
     @property
     def dsn(self) -> str:
         """For ``configure()``: all sentinels, with the passwords."""
-        login = f":{quote(self.password, safe='')}@" if self.password else ""
-        hosts = ",".join(f"{each.host}:{each.port}" for each in self.sentinels)
         own = {"sentinel_user": self.sentinel_user, "sentinel_password": self.sentinel_password}
-        options = "&".join(f"{name}={quote(value, safe='')}" for name, value in own.items() if value)
-        return f"redis+sentinel://{login}{hosts}/{self.master}/0" + (f"?{options}" if options else "")
+        options = {name: value for name, value in own.items() if value}
+        return self._ground.dsn("sentinel", self.password, self.sentinels, f"/{self.master}/0", **options)
+
+    @property
+    def network(self) -> Switchboard:
+        """The network that all bytes go through; RuntimeError without ``network=True``."""
+        return self._ground.network
 
     @property
     def primary(self) -> Node:
@@ -149,12 +152,30 @@ class SentinelTrio:
         """Empty the primary."""
         self.primary.ask("FLUSHALL")
 
+    def heal(self) -> None:
+        """Make all again what it was at first, at the same addresses, and empty; for the next test.
+
+        It takes some milliseconds if nothing was broken, or else about 1 second: then all are started again.
+        """
+        self._ground.heal()
+        try:
+            if all(each.answers for each in self._all()) and self.primary is self.nodes[0] and self._complete():
+                for node in self.nodes:
+                    node.unchanged()
+                self.flush()
+                return
+        except (LookupError, redis.RedisError):
+            pass
+        self._begin()
+        self.ready()
+
     def stop(self) -> None:
         """End all servers and remove their directories. May be called twice."""
-        for daemon in (*self.sentinels, *self.nodes):
-            daemon.kill()
-        for daemon in (*self.sentinels, *self.nodes):
-            daemon.stop()
+        for each in self._all():
+            each.kill()
+        for each in self._all():
+            each.stop()
+        self._ground.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -184,14 +205,49 @@ class SentinelTrio:
             return False
         return primary.role() == "primary" and all(each.role() == "replica" and each.linked() for each in replicas)
 
-    def _text(self, primary: Place, replicas: list[Place], down_after: int, failover_timeout: int) -> str:
-        name = self.master
+    def _lay_out(self, replicas: int, config: dict[str, object]) -> None:
+        places = self._ground.places(1 + replicas + COUNT)
+        first = places[0]
+        for number, place in enumerate(places[: 1 + replicas]):
+            of = {"replicaof": f"{first.host} {first.port}"} if number else {}
+            node = Node(self.kind, f"n{number}", place, password=self.password, settings={**config, **of})
+            self.nodes.append(node)
+        for number, place in enumerate(places[1 + replicas :]):
+            name = f"s{number}"
+            self.sentinels.append(Sentinel(self.kind, name, place, self.sentinel_user, self.sentinel_password))
+        for each in self._all():
+            self._ground.connect(each.name, each.place)
+
+    def _begin(self) -> None:
+        """Start all from the beginning; ``ready()`` waits for them."""
+        for each in self._all():
+            each.kill()
+        for number, node in enumerate(self.nodes):
+            node.forget()
+            node.launch()
+            if not number:  # a replica that finds no primary waits for a second
+                node.wait()
+        for node in self.nodes:
+            node.wait()
+        # What a sentinel has missed it asks for a second later.
+        wait_until(lambda: all(node.linked() for node in self.nodes), READY_SECONDS, "the replicas' copies")
+        known = {each: f"{each.host} {each.port} {secrets.token_hex(20)}" for each in self.sentinels}
+        for each in self.sentinels:
+            others = [f"sentinel known-sentinel {self.master} {known[other]}" for other in known if other is not each]
+            own = f"sentinel myid {known[each].rpartition(' ')[2]}"
+            each.write("\n".join([own, *self._lines(), *others, ""]))
+            each.launch()
+        for each in self.sentinels:
+            each.wait()
+            if self._fast:
+                each.hurry()
+
+    def _lines(self) -> list[str]:
+        name, primary = self.master, self.nodes[0]
         lines = [
-            f"bind {primary.host}",
             f"sentinel monitor {name} {primary.host} {primary.port} {COUNT // 2 + 1}",
-            f"sentinel down-after-milliseconds {name} {down_after}",
-            f"sentinel failover-timeout {name} {failover_timeout}",
-            *(f"sentinel known-replica {name} {each.host} {each.port}" for each in replicas),
+            *(f"sentinel {option} {name} {value}" for option, value in self._times.items()),
+            *(f"sentinel known-replica {name} {each.host} {each.port}" for each in self.nodes[1:]),
         ]
         if self.password:
             lines.append(f'sentinel auth-pass {name} "{self.password}"')
@@ -205,21 +261,4 @@ class SentinelTrio:
             lines.append(f'requirepass "{self.sentinel_password}"')
         if self.sentinel_password:
             lines.append(f'sentinel sentinel-pass "{self.sentinel_password}"')
-        return "\n".join([*lines, ""])
-
-    def _start_sentinels(self, text: str, places: list[Place]) -> None:
-        ids = [secrets.token_hex(20) for _ in places]
-        known = [
-            f"sentinel known-sentinel {self.master} {at.host} {at.port} {own}"
-            for own, at in zip(ids, places, strict=True)
-        ]
-        for number, place in enumerate(places):
-            others = "\n".join(line for other, line in enumerate(known) if other != number)
-            whole = f"sentinel myid {ids[number]}\n{text}{others}\n"
-            sentinel = Sentinel(self.kind, f"s{number}", place, self.sentinel_user, self.sentinel_password, whole)
-            self.sentinels.append(sentinel)
-            sentinel.launch()
-        for sentinel in self.sentinels:
-            sentinel.wait()
-            if self._fast:
-                sentinel.hurry()
+        return lines

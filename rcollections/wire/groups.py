@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from .redirects import Refusal
     from .slotmap import Address
 
-__all__ = ["Group", "bytes_of", "grouped"]
+__all__ = ["LATER", "SOON", "Group", "bytes_of", "grouped"]
+
+# Seconds of the first and of the longest pause: after TRYAGAIN, and where the cluster has to heal itself.
+SOON, LATER = (0.005, 0.05), (0.02, 0.1)
 
 _ASKING, _MULTI, _EXEC = pack(("ASKING",)), pack(("MULTI",)), pack(("EXEC",))
 

@@ -12,19 +12,17 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ..errors import CacheConnectionError, CacheError
 from ..plans.effects import Script
 from ..plans.slots import keys_of, slot_of
 from .ahead import ahead
 from .clock import until as until_
-from .failures import Broken, ErrorReply, NotConnected, Unsent
-from .groups import Group, grouped
+from .failures import ErrorReply
+from .groups import LATER, SOON, Group, grouped
 from .moves import PATIENCE, by_single_keys, has_single_keys, settled, writes
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
 from .routes import Fan, Routes
-from .translate import translate
 from .trips import Pause
-from .words import key_of
+from .unanswered import HOPS, RETRIES, give_up, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -36,10 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Routing", "Sent", "route"]
 
-HOPS = 16  # how often one group is sent on to another node
-RETRIES = 2  # how often a group is sent again after its connection broke
 LOOK = 0.002  # seconds between two looks whether the map is there
-SOON, LATER = (0.005, 0.05), (0.02, 0.1)  # first and longest pause: of TRYAGAIN, and where the cluster heals itself
 
 Routing: TypeAlias = "Generator[Fan | Pause, Any, list[object]]"
 
@@ -95,13 +90,13 @@ def route(
                 lots, outcomes, sent = [(sent.node, groups)], [sent.outcome], None
             for (node, mine), outcome in zip(lots, outcomes, strict=True):
                 if isinstance(outcome, BaseException):
-                    _failed(road, node, mine, outcome, steps, replies)
+                    unanswered(road, node, mine, outcome, steps, replies)
                 else:
                     _answered(road, node, mine, outcome, steps, atomic, replies)
             groups = [each for each in groups if not each.done]
             apart += [each for each in groups if _is_apart(each, steps)]
             groups = [each for each in groups if each not in apart]
-            _give_up(road, groups, until, steps, replies)
+            give_up(road, groups, until, steps, replies)
             groups = [each for each in groups if not each.done]
         for each in apart:
             own = [steps[n] for n in each.at]
@@ -217,60 +212,3 @@ def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any)
         group.refused(LATER, said)
     if why.word == MOVED:
         road.learn_soon()
-
-
-def _failed(
-    road: Routes,
-    node: Node,
-    groups: Sequence[Group],
-    error: BaseException,
-    steps: Sequence[Step],
-    replies: list[object],
-) -> None:
-    """One node gave no replies: which of its groups may be sent again?"""
-    unsent = isinstance(error, (NotConnected, Unsent))
-    if isinstance(error, (CacheError, TimeoutError)):
-        told = translate(error, node.shown, key_of(steps[groups[0].at[0]]))
-        if told._about != "call":
-            node.failed(told)
-            road.learn_soon()
-        for each in groups:
-            each.end(replies, [_of_call(told)] * len(each.at))
-        return
-    road.learn_soon()
-    node.doubt()
-    passes = not isinstance(error, NotConnected) or error.passes
-    for each in groups:
-        each.place, each.asking = each.wanted, False
-        each.tries += 1
-        if passes and each.hops <= HOPS and (unsent or (each.safe and each.tries <= RETRIES)):
-            each.refused(None if type(error) is Unsent else LATER, error)
-        else:
-            each.end(replies, [_of_call(translate(error, node.shown, key_of(steps[n]))) for n in each.at])
-
-
-def _give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence[Step], replies: list[object]) -> None:
-    """End the groups for which no time is left."""
-    now = monotonic()
-    for each in groups:
-        if each.after < until and now < until:
-            continue
-        why = each.why
-        if isinstance(why, NotConnected):
-            node = road.node(each.slot, each.place)
-            told = translate(why, road.shown if node is None else node.shown, key_of(steps[each.at[0]]))
-            if node is not None:
-                node.failed(told)
-            each.end(replies, [_of_call(told)] * len(each.at))
-        elif isinstance(why, ErrorReply):
-            each.end(replies, [why] * len(each.at))
-        else:
-            text = "the connection broke, and no time is left for another try"
-            each.end(replies, [_of_call(translate(why or Broken(text), road.shown, key_of(steps[n]))) for n in each.at])
-
-
-def _of_call(error: CacheError) -> CacheError:
-    """The error of one node says nothing of the others: it opens no breaker of the whole cluster."""
-    if isinstance(error, CacheConnectionError) or error._about != "call":
-        error._about = "call"
-    return error

@@ -33,7 +33,7 @@ class Routed(Road, Protocol):
     dsn: Dsn
     links: Links
 
-    def ask(self, data: bytes, count: int, reads: bool) -> Any:
+    def ask(self, data: bytes, count: int, reads: bool, key: str = "", /) -> Any:
         """The quick try: see ``quick.ask``."""
 
 

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from ...forks import after_fork
 from ...plans.cluster.scattered import carry, scattered
-from ...plans.effects import Script, Seen
+from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
-from ...plans.slots import NO_KEY, keys_of, slot_of
+from ...plans.slots import NO_KEY, keys_of, several, slot_of
 from ...plans.steps import empty_reply, repeatable
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..connection import Connection
 from ..drivers.fans import tour
+from ..drivers.quick import ask as quick_ask
 from .learning import Learner, unmapped
 from .node import ClusterNode
+from .reading import APART, lots_of, read_at_once
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -128,14 +130,51 @@ class ClusterConnection(Connection):
 
     # -- round trips on this thread ----------------------------------------------------------------
 
-    def ask(self, _data: bytes, _count: int, _reads: bool, /) -> Any:
-        """Bytes alone tell no node."""
-        return UNSENT
+    def ask(self, data: bytes, count: int, reads: bool, key: str = "", /) -> Any:
+        """The quick try of commands whose keys are all in the slot of ``key``; "": they are not.
+
+        Gives a ``Sent`` where the plan has to go on with what was seen.
+        """
+        learner = self.learner
+        if not key or learner.moves or self.journal.holds:
+            return UNSENT
+        place = learner.map.owner(slot_of(key))
+        node = None if place is None else self._nodes.get(place)
+        if node is None or node.breaker.failure is not None:
+            return UNSENT
+        seen = quick_ask(node, data, count, reads)
+        if type(seen) is Tried:
+            return Sent(node, _outcome(seen))
+        if seen is not UNSENT:
+            self.trips += 1
+        return seen
+
+    def _at_once(self, steps: Sequence[Step]) -> list[Any] | None:
+        """The replies of reads of several nodes; None: the plan has to begin."""
+        if self.journal.holds or not self.learner.mapped:
+            return None
+        lots = lots_of(steps, self._serving)
+        found = None if lots is None else read_at_once(lots, self.timeout)
+        if found is not None:
+            self.trips += 1
+        return found
+
+    def _serving(self, slot: int) -> ClusterNode | None:
+        node = self.node(slot)
+        return node if node is not None and node.breaker.failure is None else None
 
     def one(self, step: Step, _seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; see ``Connection.one``."""
         if self.disabled:
             return empty_reply(step)
+        if _seen is not UNSENT:
+            if type(_seen) is not Sent:
+                return _seen
+            return translated(self, (step,), tour(route(self, (step,), sent=_seen), self.timeout), keep_errors=False)[0]
+        if isinstance(step, Command) and step.args[0] in APART and several(step):
+            found = self._at_once((step,))
+            if found is not None:
+                return found[0]
         plan = scattered((step,), self, False)
         if plan is not None:
             return translated(self, (step,), self._carried(plan), keep_errors=False)[0]
@@ -144,24 +183,24 @@ class ClusterConnection(Connection):
         sent = None
         if node is not None:
             data, count = packed(node.known, (step,))
-            found: Any = None
+            reply: Any = None
             try:
                 if node.breaker.failure is None and not self.journal.holds:
-                    found = node.ask(data, count, repeatable(step))
+                    reply = node.ask(data, count, repeatable(step))
                 else:
-                    found = UNSENT
+                    reply = UNSENT
             finally:
-                if found is not UNSENT:
+                if reply is not UNSENT:
                     self.trips += 1
                     self.wrote((step,))
-            if type(found) is not Tried and found is not UNSENT:
+            if type(reply) is not Tried and reply is not UNSENT:
                 if type(step) is Script:
                     node.known.add(step.name)
                 if not self.learner.moves:
-                    return found
-                sent = Sent(node, [found])
-            if type(found) is Tried:
-                sent = Sent(node, _outcome(found))
+                    return reply
+                sent = Sent(node, [reply])
+            if type(reply) is Tried:
+                sent = Sent(node, _outcome(reply))
         return translated(self, (step,), tour(route(self, (step,), sent=sent), self.timeout), keep_errors=False)[0]
 
     def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, _seen: object = UNSENT) -> list[Any]:
@@ -170,6 +209,11 @@ class ClusterConnection(Connection):
             return []
         if self.disabled:
             return [empty_reply(step) for step in steps]
+        if type(_seen) is Sent:
+            replies = tour(route(self, steps, atomic, sent=_seen), self.timeout)
+            return translated(self, steps, replies, keep_errors)
+        if not atomic and (quick := self._at_once(steps)) is not None:
+            return quick
         plan = scattered(steps, self, atomic)
         replies = self._carried(plan) if plan is not None else tour(route(self, steps, atomic), self.timeout)
         return translated(self, steps, replies, keep_errors)

@@ -113,6 +113,14 @@ class Link(Lent):
         self._part = replies, len(came)
         return INCOMPLETE
 
+    def put(self, data: bytes, wait: float) -> None:
+        """Send few bytes for an ``ask`` of no bytes, which reads the replies."""
+        if wait != self._set:
+            self._set = -1.0
+            self.sock.settimeout(wait)
+            self._set = wait
+        self.sock.sendall(data)
+
     def rest(self, count: int, until: float, timeout: float, began: float) -> list[object]:
         """The replies to what ``ask`` sent, by ``until``. ``began``: the instant before ``ask``. Errors as there."""
         replies, came = self._part or ([], 0)
