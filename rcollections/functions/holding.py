@@ -42,7 +42,7 @@ class Holding:
     def l1_prefixes(self, connection: Connection) -> list[str] | None:
         """The beginnings of the keys that L1 holds on this connection; None: it holds none."""
         wanted = self._wanted()
-        if connection.disabled or connection.clustered or not (connection.dsn.l1 if wanted is None else wanted):
+        if connection.disabled or not (connection.dsn.l1 if wanted is None else wanted):
             return None
         with suppress(ConfigError):  # the connection of this class is not configured yet
             if registry.connection(self.keys.options.of(self.keys.cls, "connection_name")) is connection:

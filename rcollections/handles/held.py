@@ -51,8 +51,6 @@ class Nearby(Handle):
     def _nearby(self, t: Target) -> Near | None:
         """The place of this handle's reads in L1; None: L1 holds none."""
         near = self._near
-        if t.connection.clustered:
-            return None
         if near is None or not near.usable or near.tier is not t.connection.tiering.tier:
             if t.connection.disabled:
                 return None

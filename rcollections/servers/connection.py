@@ -34,6 +34,7 @@ from .resending import Kept, sender_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..coherence.nodes import Nodes
     from ..coherence.tiering import Tiering
     from ..coherence.wakeups import Waking
     from ..plans.effects import Arg, Seen, Step
@@ -64,7 +65,7 @@ class Connection:
         self.emptied: dict[str, int] = {}  # by class: the calls that on_error="empty" answered for the server
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
-        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self.links.renew)
+        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self._renew, self._hears)
         self._sender = sender_of(dsn)
         self.journal = self._sender.journal
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
@@ -83,6 +84,14 @@ class Connection:
         place = Place(dsn.db, dsn.namespace)
         end = partial(until, float("inf"))
         return Listeners(place.key, place.channel.decode(), dsn.staleness, own_ids, end, {})
+
+    def _renew(self) -> None:
+        """The address leads to another server by now."""
+        self.links.renew()
+
+    def _hears(self) -> Nodes | None:
+        """Who hears changes, if these are several."""
+        return None
 
     def __repr__(self) -> str:
         return f"Connection({self.dsn.shown!r})"

@@ -14,20 +14,29 @@ from ..wire.elsewhere import elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ..coherence.nodes import Nodes
     from ..wire.dsn.dsn import Dsn
 
 __all__ = ["Hearing"]
 
 
 class Hearing:
-    """``place()`` gives the server that the connection leads to, ``prefixes_of(user)`` the prefixes of a user of L1."""
+    """``place()`` gives the server that the connection leads to, ``prefixes_of(user)`` the prefixes of a user of L1.
+
+    ``nodes()`` gives who hears, where the connection leads to several servers.
+    """
 
     def __init__(
-        self, place: Callable[[], Dsn], prefixes_of: Callable[[Any], Iterable[str] | None], renew: Callable[[], None]
+        self,
+        place: Callable[[], Dsn],
+        prefixes_of: Callable[[Any], Iterable[str] | None],
+        renew: Callable[[], None],
+        nodes: Callable[[], Nodes | None],
     ) -> None:
         self._place = place
         self._prefixes_of = prefixes_of
         self._renew = renew
+        self._nodes = nodes
         self._lock = threading.RLock()
         self._tiering: Tiering | None = None
         self._wakeups: Wakeups | None = None
@@ -49,7 +58,7 @@ class Hearing:
     def _make_tiering(self) -> Tiering:
         dsn = self._place()
         with self._lock:
-            made = self._tiering = self._tiering or Tiering(dsn, self._prefixes_of, self._renew)
+            made = self._tiering = self._tiering or Tiering(dsn, self._prefixes_of, self._renew, self._nodes())
         return made
 
     @property

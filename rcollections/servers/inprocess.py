@@ -55,9 +55,6 @@ def l1_info(connection_name: str = "") -> L1Info:
     connection = registry.connection(connection_name)
     if connection.disabled:
         return L1Info("off", "CACHES_DISABLE=1 switches all caches off", None, 0, 0, 0, 0, 0, 0, 0, 0)
-    if connection.dsn.kind == "cluster":
-        why = "the server is a cluster, of which this version holds nothing in the process: every read is a round trip"
-        return L1Info("off", why, None, 0, 0, 0, 0, 0, 0, 0, 0)
     if not connection.has_tiering:
         if not connection.dsn.l1:
             return L1Info("off", "the DSN says l1=off", None, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .redirects import Refusal
     from .slotmap import Address
 
-__all__ = ["LATER", "SOON", "Group", "bytes_of", "grouped"]
+__all__ = ["LATER", "SOON", "Group", "bytes_of", "grouped", "note"]
 
 # Seconds of the first and of the longest pause: after TRYAGAIN, and where the cluster has to heal itself.
 SOON, LATER = (0.005, 0.05), (0.02, 0.1)
@@ -85,6 +85,13 @@ class Group:
         if self.asking:
             return list(outcome[at + 1 : at + 2 * count : 2]), at + 2 * count
         return list(outcome[at : at + count]), at + count
+
+
+def note(witness: dict[int, bytes], groups: Sequence[Group], server: bytes) -> None:
+    """This server has answered for those of these groups that are done; where two have, nobody is known."""
+    for each in groups:
+        if each.done:
+            witness[each.slot] = server if witness.get(each.slot, server) == server else b""
 
 
 def grouped(steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Group]:

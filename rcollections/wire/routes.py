@@ -28,11 +28,13 @@ class Hop(NamedTuple):
 class Fan(NamedTuple):
     """Send to all of these nodes, then read all replies by that instant.
 
-    Gives for each hop the list of its replies, or the error in their place.
+    Gives for each hop the list of its replies, or the error in their place. ``servers``: a place for each hop, where
+    it is noted who has answered; None: nobody wants to know.
     """
 
     hops: tuple[Hop, ...]
     until: float
+    servers: list[bytes] | None = None
 
 
 class Node(Protocol):

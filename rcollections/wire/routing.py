@@ -17,7 +17,7 @@ from ..plans.slots import keys_of, slot_of
 from .ahead import ahead
 from .clock import until as until_
 from .failures import ErrorReply
-from .groups import LATER, SOON, Group, grouped
+from .groups import LATER, SOON, Group, grouped, note
 from .moves import PATIENCE, by_single_keys, has_single_keys, settled, writes
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
 from .routes import Fan, Routes
@@ -54,12 +54,13 @@ def route(
     place: Address | None = None,
     until: float = 0.0,
     first: bool = True,
+    witness: dict[int, bytes] | None = None,
 ) -> Routing:
     """Send all steps, ``atomic`` those of each slot in one MULTI, and give one reply each.
 
     Errors stand in the list: of servers as they are, and ours for groups whose node did not answer. ``sent``: all
     steps were sent to one node, and this was seen. ``place``: the node for steps without keys. ``first``: changes on
-    purpose that are kept go ahead of it.
+    purpose that are kept go ahead of it. ``witness``: who answered, by slot, is noted there (F2).
     """
     until = until or until_(road.timeout)
     replies: list[object] = [None] * len(steps)
@@ -80,19 +81,22 @@ def route(
                     continue
                 lots = _lots(road, ready, replies)
                 outcomes = []
+                servers = None if witness is None else [b""] * len(lots)
                 if lots:
                     hops = tuple(node.hop(mine, steps, atomic) for node, mine in lots)
                     for node, _ in lots:
                         node.trips += 1
                     road.trips += 1
-                    outcomes = yield Fan(hops, until)
+                    outcomes = yield Fan(hops, until, servers)
             else:
-                lots, outcomes, sent = [(sent.node, groups)], [sent.outcome], None
-            for (node, mine), outcome in zip(lots, outcomes, strict=True):
+                lots, outcomes, servers, sent = [(sent.node, groups)], [sent.outcome], None, None
+            for n, ((node, mine), outcome) in enumerate(zip(lots, outcomes, strict=True)):
                 if isinstance(outcome, BaseException):
                     unanswered(road, node, mine, outcome, steps, replies)
                 else:
                     _answered(road, node, mine, outcome, steps, atomic, replies)
+                    if witness is not None:
+                        note(witness, mine, b"" if servers is None else servers[n])
             groups = [each for each in groups if not each.done]
             apart += [each for each in groups if _is_apart(each, steps)]
             groups = [each for each in groups if each not in apart]

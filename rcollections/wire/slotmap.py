@@ -134,6 +134,8 @@ def changed(old: SlotMap, new: SlotMap) -> frozenset[int]:
     """The slots that have another owner in the new map."""
     if old.nodes == new.nodes and old._owners == new._owners:
         return frozenset()
+    if old.nodes == new.nodes and old._owners == new._owners:
+        return frozenset()
     return frozenset(slot for slot in range(SLOTS) if old.owner(slot) != new.owner(slot))
 
 

@@ -12,6 +12,7 @@ from ...plans.cluster.scattered import scattered
 from ...plans.effects import Command
 from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply
+from ...wire.asked import WHO
 from ...wire.clock import instant
 from ...wire.failures import Broken, ErrorReply, Late
 from ...wire.large import LARGE, LargeReplies
@@ -21,16 +22,17 @@ from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ...wire.words import words
 from ..loops import pool_of
+from .fans import answered, seen_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...plans.effects import Step
+    from ...plans.effects import Seen, Step
     from ...wire.links.aio import AsyncLink
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["amany", "aone"]
+__all__ = ["amany", "aone", "aread_to_hold"]
 
 
 async def aone(road: Any, step: Step) -> Any:
@@ -80,12 +82,24 @@ async def amany(road: Any, steps: Sequence[Step], atomic: bool, keep_errors: boo
     return translated(road, steps, replies, keep_errors)
 
 
-async def _carried(road: Any, plan: Any) -> list[Any]:
+async def aread_to_hold(road: Any, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:
+    """Reads that may be held, the ttl of the key before them, and who answered in each slot; see ``ReadToHold``."""
+    witness: dict[int, bytes] = {}
+    asked = (Command(("PTTL", key)), *steps)
+    plan = scattered(asked, road, False)
+    if plan is not None:
+        replies = await _carried(road, plan, witness)
+    else:
+        replies = await atour(route(road, asked, witness=witness), road.timeout)
+    return seen_by(witness, key, replies[0], translated(road, steps, replies[1:], keep_errors))
+
+
+async def _carried(road: Any, plan: Any, witness: dict[int, bytes] | None = None) -> list[Any]:
     replies: Any = None
     try:
         while True:
             steps, atomic, place = plan.send(replies)
-            replies = await atour(route(road, steps, atomic, place=place), road.timeout)
+            replies = await atour(route(road, steps, atomic, place=place, witness=witness), road.timeout)
     except StopIteration as end:
         found: list[Any] = end.value
         return found
@@ -101,7 +115,7 @@ async def atour(plan: Routing, timeout: float) -> list[object]:
             reply: object = None
             try:
                 if type(effect) is Fan:
-                    reply = await afan(effect.hops, effect.until, timeout)
+                    reply = await afan(effect.hops, effect.until, timeout, effect.servers)
                 else:
                     await asyncio.sleep(effect.seconds)
             except BaseException as error:
@@ -112,19 +126,24 @@ async def atour(plan: Routing, timeout: float) -> list[object]:
         return end.value  # type: ignore[no-any-return]
 
 
-async def afan(hops: Sequence[Hop], until: float, timeout: float) -> list[Any]:
-    """The replies of each hop, or the error in their place."""
+async def afan(
+    hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] | None = None
+) -> list[Any]:
+    """The replies of each hop, or the error in their place; see ``Fan``."""
     began = monotonic()
     end = until if instant() or began + timeout > until + 0.001 else 0.0
     waits: list[Any] = []
-    for hop in hops:
+    for n, hop in enumerate(hops):
         link = _ready(hop.node)
         asked = None
+        if servers is not None and link is not None:
+            servers[n] = link.server or b""
+            link = None if link.server is None else link
         if link is not None and len(hop.data) <= LARGE and not 0.0 < end <= began:
             asked = link.ask(hop.data, began, end, hop.wanted)
         waits.append(asked)
     if None in waits:
-        slow = [_slowly(hop, until, timeout) for hop, asked in zip(hops, waits, strict=True) if asked is None]
+        slow = [_slowly(hop, until, timeout, servers, n) for n, hop in enumerate(hops) if waits[n] is None]
         if len(hops) == 1:
             return [await slow[0]]
         tasks = iter([asyncio.ensure_future(each) for each in slow])
@@ -147,12 +166,16 @@ async def afan(hops: Sequence[Hop], until: float, timeout: float) -> list[Any]:
     return outcomes
 
 
-async def _slowly(hop: Hop, until: float, timeout: float) -> Any:
+async def _slowly(hop: Hop, until: float, timeout: float, servers: list[bytes] | None, n: int) -> Any:
     """The replies, over a link that has to be opened or waited for; an error is the result."""
     node: Any = hop.node
     try:
         lane = await pool_of(node.links).acquire(until)
-        return await lane.exchange(hop.data, hop.wanted, until, timeout)
+        asks = servers is not None and lane.server is None
+        replies = await lane.exchange(WHO + hop.data if asks else hop.data, hop.wanted + asks, until, timeout)
+        if servers is not None:
+            replies, servers[n] = answered(lane, replies, asks)
+        return replies
     except Exception as error:
         return error
 

@@ -146,8 +146,8 @@ async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_erro
     """The replies of reads that may be held, the ttl that the key had before them, and the server that answered."""
     if road.disabled:
         return Seen([empty_reply(step) for step in steps], None, b"")
-    if road.clustered:  # nothing of it is held
-        return Seen(await aio_fans.amany(road, steps, False, keep_errors), None, b"")
+    if road.clustered:
+        return await aio_fans.aread_to_hold(road, key, steps, keep_errors)
     asked = Asked(key)
     replies = translated(road, steps, await atravel(road, trip(road, steps, asked=asked)), keep_errors)
     return Seen(replies, asked.ms, asked.server)

@@ -7,8 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheError
+from ...plans.effects import Seen
+from ...plans.slots import slot_of
+from ...wire.asked import WHO, named
 from ...wire.failures import Late
 from ...wire.routes import Fan
+from ...wire.run_id import UNKNOWN
 from .blocking import took
 
 if TYPE_CHECKING:
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["fan", "tour"]
+__all__ = ["answered", "fan", "seen_by", "tour"]
 
 SMALL = 1 << 15  # bytes that a socket takes at once: more are sent and answered one node after another
 
@@ -31,7 +35,7 @@ def tour(plan: Routing, timeout: float) -> list[object]:
             reply: object = None
             try:
                 if type(effect) is Fan:
-                    reply = fan(effect.hops, effect.until, timeout)
+                    reply = fan(effect.hops, effect.until, timeout, effect.servers)
                 else:
                     time.sleep(effect.seconds)
             except BaseException as error:
@@ -47,9 +51,10 @@ def tour(plan: Routing, timeout: float) -> list[object]:
     return replies
 
 
-def fan(hops: Sequence[Hop], until: float, timeout: float) -> list[Any]:
-    """The replies of each hop, or the error in their place."""
+def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] | None = None) -> list[Any]:
+    """The replies of each hop, or the error in their place; see ``Fan``."""
     outcomes: list[Any] = [None] * len(hops)
+    data: list[bytes] = [hop.data for hop in hops]
     lent: dict[int, Any] = {}
     me = object()
     try:
@@ -58,15 +63,20 @@ def fan(hops: Sequence[Hop], until: float, timeout: float) -> list[Any]:
             try:
                 link = lent[n] = (node.links.pool or node.links.open_pool()).acquire(until)
                 link.lent = me
+                if servers is not None and link.server is None:
+                    data[n] = WHO + hop.data
                 if len(hops) > 1:
-                    _post(link, hop.data, until)
+                    _post(link, data[n], until)
             except (CacheError, OSError, Exception) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n, None))
         for n, link in list(lent.items()):
-            data = hops[n].data if len(hops) == 1 or len(hops[n].data) > SMALL else b""
+            left = data[n] if len(hops) == 1 or len(data[n]) > SMALL else b""
+            asks = len(data[n]) > len(hops[n].data)
             try:
-                outcomes[n] = link.exchange(data, hops[n].wanted, until, timeout)
+                outcomes[n] = link.exchange(left, hops[n].wanted + asks, until, timeout)
+                if servers is not None:
+                    outcomes[n], servers[n] = answered(link, outcomes[n], asks)
             except Exception as error:
                 outcomes[n] = error
                 _drop(lent.pop(n))
@@ -79,6 +89,19 @@ def fan(hops: Sequence[Hop], until: float, timeout: float) -> list[Any]:
                 _drop(link)
         raise
     return outcomes
+
+
+def answered(link: Any, replies: list[Any], asks: bool) -> tuple[list[Any], bytes]:
+    """The replies to the steps, and who has given them; ``asks``: that was asked ahead of them."""
+    if asks:
+        named(link, replies[0])
+        del replies[0]
+    return replies, link.server or UNKNOWN
+
+
+def seen_by(witness: dict[int, bytes], key: str, ms: Any, replies: list[Any]) -> Seen:
+    """What was read to be held. ``witness``: who answered, by slot."""
+    return Seen(replies, ms if isinstance(ms, int) else None, witness.get(slot_of(key), b""), witness)
 
 
 def _post(link: Any, data: bytes, until: float) -> None:

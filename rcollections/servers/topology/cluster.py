@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ...coherence.nodes import Nodes
 from ...forks import after_fork
 from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Command, Script, Seen
@@ -15,7 +16,7 @@ from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..connection import Connection
-from ..drivers.fans import tour
+from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
 from .learning import Learner, unmapped
 from .node import ClusterNode
@@ -46,6 +47,7 @@ class ClusterConnection(Connection):
         self._nodes_lock = threading.RLock()
         self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
+        self._hearers: Nodes | None = None
         super().__init__(dsn, keyring)
         after_fork(self._renew_nodes_lock)
 
@@ -102,6 +104,20 @@ class ClusterConnection(Connection):
             left = [self._nodes.pop(place) for place in gone]
         for each in left:
             each.close()
+        if self._hearers is not None:
+            self._hearers.follow(found)
+
+    def _hears(self) -> Nodes:
+        """Who hears changes, at each primary."""
+        made = self._hearers = Nodes(self.dsn, self.learner.soon)
+        if self.learner.mapped:
+            made.follow(self.learner.map)
+        return made
+
+    def _renew(self) -> None:
+        """An address leads to another server by now."""
+        for each in self.all_links():
+            each.renew()
 
     @property
     def moves(self) -> bool:
@@ -218,9 +234,19 @@ class ClusterConnection(Connection):
         replies = self._carried(plan) if plan is not None else tour(route(self, steps, atomic), self.timeout)
         return translated(self, steps, replies, keep_errors)
 
-    def read_to_hold(self, _key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
-        """Nothing that a cluster gives is held in the process."""
-        return Seen(self.many(steps, False, keep_errors), None, b"")
+    def read_to_hold(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
+        """Carry out reads whose replies may be held in the process; see ``ReadToHold``."""
+        if self.disabled:
+            return Seen([empty_reply(step) for step in steps], None, b"")
+        witness: dict[int, bytes] = {}
+        asked = (Command(("PTTL", key)), *steps)
+
+        def send(some: Sequence[Step], atomic: bool = False, place: Address | None = None) -> list[Any]:
+            return tour(route(self, some, atomic, place=place, witness=witness), self.timeout)
+
+        plan = scattered(asked, self, False)
+        replies = send(asked) if plan is None else carry(plan, send)
+        return seen_by(witness, key, replies[0], translated(self, steps, replies[1:], keep_errors))
 
     def turns(self, steps: Sequence[Step]) -> list[Any]:
         """Carry out steps one after another."""

@@ -168,7 +168,7 @@ def _place(kind: Kind, hosts: str, path: str) -> tuple[dict[str, Any], str]:
         return {"hosts": read_hosts(hosts, SENTINEL_PORT), "master": master, "host": ""}, db
     if kind == "cluster":
         check_database(decoded(path))
-        return {"hosts": read_hosts(hosts, CLUSTER_PORT), "host": "", "l1": False}, ""
+        return {"hosts": read_hosts(hosts, CLUSTER_PORT), "host": ""}, ""
     return read_host(hosts) if kind == "server" else read_memory_name(hosts), decoded(path)
 
 
@@ -176,8 +176,6 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
     options = read_options(given)
     if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
-    if dsn.kind == "cluster" and options.get("l1"):
-        raise ConfigError("l1=on: values are not held in the process where the server is a cluster; leave l1= out")
     if "credentials" in options:
         check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)

@@ -22,7 +22,7 @@ def shown(dsn: Any, defaults: Mapping[str, object]) -> str:
     options: dict[str, object] = {"db": dsn.db} if dsn.path and dsn.db else {}
     for name in OPTIONS:
         value = getattr(dsn, name)
-        if value != defaults[name] and not (name == "l1" and dsn.kind == "cluster"):
+        if value != defaults[name]:
             options[name] = "***" if name in _SECRET else value
     scheme, where = _place(dsn)
     query = "&".join(f"{name}={_written(value)}" for name, value in options.items())
