@@ -45,7 +45,8 @@ class Quick(Protocol):
 def ask(road: Quick, data: bytes, count: int, reads: bool, _key: str = "") -> Any:
     """Send these commands over an idle link, and give their reply, or the list of their ``count`` replies.
 
-    ``reads``: they may be sent twice, so that the link need not be looked at. The key is for roads of several servers. UNSENT: nothing was sent. A ``Tried``:
+    ``reads``: they may be sent twice, so that the link need not be looked at. The
+    key is for roads of several servers. UNSENT: nothing was sent. A ``Tried``:
     the plan has to go on with what was seen.
     """
     pool, timeout = road.links.pool, road.timeout

@@ -1,7 +1,7 @@
 """Reads of several nodes at once, without a plan: what nearly every hit with tags and every ``get_many`` is.
 
-It holds no policy. Where anything is unusual (an error, a node that is away, a slot that moves), nothing is said and the
-plan of the trip begins, which sends these reads again.
+It holds no policy. Where anything is unusual (an error, a node that is away, a slot that moves), nothing is said and
+the plan of the trip begins, which sends these reads again.
 """
 
 from __future__ import annotations

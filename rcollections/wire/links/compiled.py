@@ -39,7 +39,7 @@ class CompiledLink(Link):
         self._line = line(self.sock.fileno(), timeout, self._feed)
         self.ask = self._line.ask  # type: ignore[method-assign]  # in the place of the method
 
-    def put(self, data: bytes, wait: float) -> None:
+    def put(self, data: bytes, _wait: float) -> None:
         """As of ``Link``; the kernel knows the timeout."""
         self.sock.sendall(data)
 
