@@ -198,12 +198,12 @@ def test_a_pipeline_is_one_multi_for_each_slot(here: Cluster) -> None:
         p.update(b)
         p["x"] += 1
     assert a["x"] == 6
-    p = a.pipeline()
-    p.__enter__()
+    block = a.pipeline()
+    p = block.__enter__()
     p(b)["x"] += 1
     p.update(b)
     with pytest.raises(ConfigError, match="hash tag"):
-        p.__exit__(None, None, None)
+        block.__exit__(None, None, None)
     assert b["x"] == 3
 
 

@@ -79,6 +79,7 @@ class Dsn:
     credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
+    strict_slots: bool = False  # of memory://: whether it refuses calls that a cluster would refuse
     ssl_cert_reqs: str = "required"
     ssl_check_hostname: bool = True
     ssl_ca_certs: str | None = None
@@ -178,6 +179,8 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
     if dsn.kind == "cluster" and options.get("l1"):
         raise ConfigError("l1=on: values are not held in the process where the server is a cluster; leave l1= out")
+    if options.get("strict_slots") and dsn.kind != "memory":
+        raise ConfigError("strict_slots is for memory://: a server refuses keys of several slots if it is a cluster")
     if "credentials" in options:
         check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)
