@@ -10,7 +10,7 @@ import hiredis
 from rcollections import connection
 from rcollections.plans.op import UNSENT
 from rcollections.servers.drivers import aio_fans, aio_trips, fans
-from rcollections.servers.topology import cluster as clusters
+from rcollections.servers.topology import cluster
 from rcollections.servers.topology.cluster import ClusterConnection
 from rcollections.servers.topology.node import ClusterNode
 from rcollections.wire import trips as plan
@@ -90,17 +90,15 @@ def _of_cluster(seen: list[list[str]]) -> Iterator[None]:
             direct = False
 
     fans.fan, aio_fans.afan = noted, anoted
+    quick, lots = cluster.quick_ask, cluster.lots_of
+    cluster.quick_ask, cluster.lots_of = lambda *_: UNSENT, lambda *_: None  # type: ignore[assignment]
     aio_fans._ready = lambda node: ready(node) if direct else None
     ClusterNode.ask = lambda *_: UNSENT  # type: ignore[method-assign, assignment]
-    at_once = clusters.read_at_once
-    clusters.read_at_once = lambda *_: None
-    quick = clusters.quick_ask
-    clusters.quick_ask = lambda *_: UNSENT
     try:
         yield
     finally:
         fans.fan, ClusterNode.ask = fan, ask  # type: ignore[method-assign]
-        clusters.read_at_once, clusters.quick_ask = at_once, quick
+        cluster.quick_ask, cluster.lots_of = quick, lots
         aio_fans.afan, aio_fans._ready = afan, ready
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .clusters import Cluster
     from .fixture import fresh
+    from .guests import speak_from
     from .isolation import isolated
     from .kinds import available_kinds
     from .processes import Process
@@ -31,6 +32,7 @@ __all__ = [
     "available_kinds",
     "fresh",
     "isolated",
+    "speak_from",
     "wait_until",
 ]
 
@@ -44,6 +46,7 @@ _WHERE = {
     "available_kinds": "kinds",
     "fresh": "fixture",
     "isolated": "isolation",
+    "speak_from": "guests",
     "wait_until": "waiting",
 }
 

@@ -12,6 +12,7 @@ from ..wire.hash_slot import SLOTS, hash_slot
 from .ground import Ground
 from .kinds import required_binary
 from .members import Members
+from .mending import mend
 from .resharding import Resharding
 from .waiting import wait_until
 
@@ -254,7 +255,7 @@ class Cluster:
         and 2 seconds if nodes died or are frozen, came or went, or many slots moved: then all are started again.
         """
         self._ground.heal()
-        if not self._members.mend(self.failover, self.reshard, PATIENCE):
+        if not mend(self._members, self.failover, self.reshard, PATIENCE):
             self._members.begin_again()
             self.ready()
 

@@ -8,8 +8,9 @@ import socket
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from .doors import Door, Waiting
 from .flows import Line
 
 if TYPE_CHECKING:
@@ -26,23 +27,6 @@ PATIENCE = 5.0  # seconds until the thread is taken for dead if it does no job
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
-class _Door(NamedTuple):
-    """Where a server is seen, and where it is."""
-
-    target: str
-    bus: bool
-    own: tuple[str, int]
-
-
-class _Call(NamedTuple):
-    """A connection that was opened, and has no way to its server yet."""
-
-    near: socket.socket
-    source: str
-    kind: Kind
-    door: _Door
-
-
 class Exchange:
     """``names`` are servers and guests by their addresses; whoever has another address is "client"."""
 
@@ -51,11 +35,11 @@ class Exchange:
         self.rules: list[Rule] = []
         self.ended = False
         self._tls = tls
-        self._doors: dict[socket.socket, _Door] = {}
+        self._doors: dict[socket.socket, Door] = {}
         self._lines: dict[socket.socket, Line] = {}  # by each of their ends
         self._watched: dict[socket.socket, int] = {}
         self._late: set[Line] = set()  # they have bytes that wait for a time
-        self._held: list[_Call] = []
+        self._held: list[Waiting] = []
         self._jobs: list[tuple[Callable[[], None], threading.Event]] = []
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -97,7 +81,7 @@ class Exchange:
             listener.close()
             raise
         listener.setblocking(False)
-        self._doors[listener] = _Door(target, bus, own)
+        self._doors[listener] = Door(target, bus, own)
         self._selector.register(listener, _READ)
 
     def deafen(self, target: str) -> None:
@@ -116,7 +100,7 @@ class Exchange:
             self._carry(line, now)
         held, self._held = self._held, []
         for call in held:
-            if _hung_up(call.near):
+            if call.hung_up:
                 call.near.close()  # its connection was never there: what it sent is lost
             else:
                 self._connect(call)
@@ -173,9 +157,9 @@ class Exchange:
         source = self.names.get(peer[0], CLIENT)
         among_servers = peer[0].startswith(SERVERS)
         kind: Kind = "bus" if door.bus else "replication" if among_servers else "clients"
-        self._connect(_Call(near, source, kind, door))
+        self._connect(Waiting(near, source, kind, door))
 
-    def _connect(self, call: _Call) -> None:
+    def _connect(self, call: Waiting) -> None:
         near, source, kind, door = call
         both = (source, door.target, kind), (door.target, source, kind)
         mine = [rule for rule in self.rules if any(rule.holds(*way) for way in both)]
@@ -249,16 +233,3 @@ class Exchange:
                 self._selector.unregister(end)
             self._lines.pop(end, None)
         line.close()
-
-
-def _hung_up(end: socket.socket) -> bool:
-    end.setblocking(False)
-    try:
-        # What was sent stands before the end of the connection: a caller that sent and closed shows by its state.
-        state: int = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    except OSError:
-        return True
-    return state != _ESTABLISHED
-
-
-_ESTABLISHED = 1

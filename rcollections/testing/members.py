@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import redis
@@ -13,18 +14,13 @@ from .views import Seen, ranges, read_nodes
 from .waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from .ground import Ground
     from .places import Place
     from .resharding import Resharding
 
-    Reshard = Callable[[set[int], Node, Node], int]
-
 __all__ = ["Members"]
-
-AGREEING = 1.0  # seconds until it is quicker to begin again than to wait on
-FEW = 200  # slots that are moved one by one; with more of them it is quicker to begin again
 
 
 class Members:
@@ -44,11 +40,10 @@ class Members:
         self._password = password
         self._settings = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", **settings}
         self.nodes: list[Node] = []
-        self._layout: list[Member] = layout(ground.places(primaries * (1 + replicas)), primaries)
-        self._first: list[Node] = []
-        self._named = 0
+        self.began: dict[Node, Member] = {}  # the nodes that there were at first, and what they were
         try:
-            self._first = [self._node(me.place, me.id) for me in self._layout]
+            for me in layout(ground.places(primaries * (1 + replicas)), primaries):
+                self.began[self._node(me.place, me.id)] = me
             self.begin_again()
         except BaseException:
             self.stop()
@@ -58,26 +53,27 @@ class Members:
         """Kill all nodes, and start those that there were at first, as they were; ``ready()`` waits for them."""
         for node in self.nodes:
             node.kill()
-            if node not in self._first:
+            if node not in self.began:
                 self._ground.disconnect(node.name)
                 node.stop()
-        self.nodes[:] = self._first
-        for node, me in zip(self._first, self._layout, strict=True):
+        self.nodes[:] = self.began
+        members = list(self.began.values())
+        for node, me in self.began.items():
             node.forget()
-            node.write("nodes.conf", node_file(me, self._layout))
+            node.write("nodes.conf", node_file(me, members))
             node.launch()
 
     def stop(self) -> None:
         """End all nodes and remove their directories."""
-        everyone = {*self.nodes, *self._first}
+        everyone = {*self.nodes, *self.began}
         for node in everyone:
             node.kill()
         for node in everyone:
             node.stop()
 
     def _node(self, place: Place, node_id: str) -> Node:
-        name = f"n{self._named}"
-        self._named += 1
+        taken = {node.name for node in (*self.nodes, *self.began)}
+        name = next(name for number in count() if (name := f"n{number}") not in taken)
         settings = {**self._settings, **(_seen_elsewhere(place) if place.behind else {})}
         node = Node(self._kind, name, place, node_id=node_id, password=self._password, settings=settings)
         self.nodes.append(node)
@@ -109,7 +105,7 @@ class Members:
         def agreed() -> bool:
             told = set()
             for node in self.answering():
-                if b"cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
+                if b"cluster_state:ok" not in node.look("CLUSTER", "INFO"):
                     return False
                 view = _view(node)
                 told.add(frozenset((each.id, each.ranges) for each in view.values() if each.ranges))
@@ -198,63 +194,14 @@ class Members:
         self.nodes.remove(node)
         for each in self.answering():
             each.ask("CLUSTER", "FORGET", node.id)
-        if node not in self._first:
+        if node not in self.began:
             self._ground.disconnect(node.name)
             node.stop()
         self.agree(seconds)
 
-    def mend(self, failover: Callable[[Node], Node], reshard: Reshard, seconds: float) -> bool:
-        """Give back settings, roles and slots; False: that would take longer than to begin again."""
-        if self.nodes != self._first or not all(node.answers for node in self.nodes):
-            return False
-        try:
-            for node, seen in self.selves().items():
-                node.unchanged()
-                for slot in seen.moving if seen.is_primary else ():
-                    node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
-            self.agree(seconds)
-            self._mend_roles(failover)
-            self.flush()
-            if not self._mend_slots(reshard):
-                return False
-            self.ready(seconds)
-            wait_until(self._as_at_first, AGREEING, "roles as they were")
-        except (AssertionError, LookupError, redis.RedisError):
-            return False
-        return True
-
-    def _as_at_first(self) -> bool:
-        selves = self.selves()
-        return all(selves[node].primary == me.primary for node, me in self._began())
-
-    def _began(self) -> list[tuple[Node, Member]]:
-        return list(zip(self._first, self._layout, strict=True))
-
-    def _mend_roles(self, failover: Callable[[Node], Node]) -> None:
-        for node, me in self._began():
-            seen = self.selves()[node]
-            if me.slots and not seen.is_primary:
-                failover(node)
-
-    def _mend_slots(self, reshard: Reshard) -> bool:
-        now = self.selves()
-        if all(now[node].ranges == ranges(me.slots) for node, me in self._began() if me.slots):
-            return True
-        away: dict[tuple[Node, Node], set[int]] = {}
-        owners = self.owners()
-        for node, me in self._began():
-            for slot in me.slots:
-                if owners[slot] is not node:
-                    away.setdefault((owners[slot], node), set()).add(slot)
-        if sum(map(len, away.values())) > FEW:
-            return False
-        for (source, target), slots in away.items():
-            reshard(slots, source, target)
-        return True
-
 
 def _view(node: Node) -> dict[str, Seen]:
-    return read_nodes(node.ask("CLUSTER", "NODES"))
+    return read_nodes(node.look("CLUSTER", "NODES"))
 
 
 def _seen_elsewhere(place: Place) -> dict[str, object]:

@@ -84,13 +84,13 @@ class Node(Placed):
 
     def role(self) -> Role:
         """What the server itself says of its role; an error of redis-py if it is down or frozen."""
-        return "primary" if self.ask("ROLE")[0] == b"master" else "replica"
+        return "primary" if self.look("ROLE")[0] == b"master" else "replica"
 
     def configure(self, **settings: object) -> None:
         """``CONFIG SET`` for settings written with ``_`` for ``-``; ``heal()`` gives back what they were."""
         for name, value in settings.items():
             option = name.replace("_", "-")
-            before = self.ask("CONFIG", "GET", option)[1].decode()
+            before = self.look("CONFIG", "GET", option)[1].decode()
             self.ask("CONFIG", "SET", option, str(value))
             self._changed.setdefault(option, before)
 
@@ -102,7 +102,7 @@ class Node(Placed):
 
     def linked(self) -> bool:
         """Whether this is a primary, or a replica that has a copy of its primary's data and follows it."""
-        told = self.ask("ROLE")
+        told = self.look("ROLE")
         return bool(told[0] == b"master" or told[3] == b"connected")
 
     def _command(self) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import redis
+
 from .daemons import Daemon
 
 if TYPE_CHECKING:
@@ -47,6 +49,13 @@ class Placed(Daemon):
     def ask(self, *command: str | bytes | int) -> Any:
         """Send one command to the process itself, and give the bare reply; an error of redis-py if it fails."""
         return self._client().execute_command(*command)
+
+    def look(self, *command: str | bytes | int) -> Any:
+        """``ask`` for a command that changes nothing: it may be asked twice, since a promotion cuts connections."""
+        try:
+            return self.ask(*command)
+        except redis.ConnectionError:
+            return self.ask(*command)
 
     def ask_all(self, commands: Sequence[tuple[str | bytes | int, ...]]) -> list[Any]:
         """Send these commands at once, and give the bare replies, errors of the server among them."""

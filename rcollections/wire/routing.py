@@ -188,7 +188,7 @@ def _answered(
                 node.known.add(step.name)
         each.place, each.asking = each.wanted, False
         first = next((no for no in kept if no is not None), None)
-        if first is None or each.hops > HOPS:
+        if first is None or each.hops >= HOPS:
             each.end(replies, found)
             continue
         _redirected(road, node, each, first, next(r for r, no in zip(found, kept, strict=True) if no is not None))

@@ -126,9 +126,7 @@ async def atour(plan: Routing, timeout: float) -> list[object]:
         return end.value  # type: ignore[no-any-return]
 
 
-async def afan(
-    hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] | None = None
-) -> list[Any]:
+async def afan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] | None = None) -> list[Any]:
     """The replies of each hop, or the error in their place; see ``Fan``."""
     began = monotonic()
     end = until if instant() or began + timeout > until + 0.001 else 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ...coherence.nodes import Nodes
 from ...forks import after_fork
 from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Command, Script, Seen
@@ -15,9 +14,9 @@ from ...plans.steps import empty_reply, repeatable
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
-from ..connection import Connection
 from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
+from .held import Held
 from .learning import Learner, unmapped
 from .node import ClusterNode
 from .reading import APART, lots_of, read_at_once
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterConnection"]
 
 
-class ClusterConnection(Connection):
+class ClusterConnection(Held):
     """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
 
     clustered = True
@@ -47,15 +46,11 @@ class ClusterConnection(Connection):
         self._nodes_lock = threading.RLock()
         self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
-        self._hearers: Nodes | None = None
         super().__init__(dsn, keyring)
         after_fork(self._renew_nodes_lock)
 
     def _renew_nodes_lock(self) -> None:
         self._nodes_lock = threading.RLock()
-
-    def _listeners(self) -> None:
-        """Nothing is held in any process, so nobody has to be asked before an invalidation has settled."""
 
     # -- what trips ask ----------------------------------------------------------------------------
 
@@ -106,18 +101,6 @@ class ClusterConnection(Connection):
             each.close()
         if self._hearers is not None:
             self._hearers.follow(found)
-
-    def _hears(self) -> Nodes:
-        """Who hears changes, at each primary."""
-        made = self._hearers = Nodes(self.dsn, self.learner.soon)
-        if self.learner.mapped:
-            made.follow(self.learner.map)
-        return made
-
-    def _renew(self) -> None:
-        """An address leads to another server by now."""
-        for each in self.all_links():
-            each.renew()
 
     @property
     def moves(self) -> bool:

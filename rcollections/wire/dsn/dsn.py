@@ -79,6 +79,7 @@ class Dsn:
     credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
+    strict_slots: bool = False  # of memory://: whether it refuses calls that a cluster would refuse
     ssl_cert_reqs: str = "required"
     ssl_check_hostname: bool = True
     ssl_ca_certs: str | None = None
@@ -176,6 +177,8 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
     options = read_options(given)
     if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
+    if options.get("strict_slots") and dsn.kind != "memory":
+        raise ConfigError("strict_slots is for memory://: a server refuses keys of several slots if it is a cluster")
     if "credentials" in options:
         check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)

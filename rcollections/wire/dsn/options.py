@@ -138,6 +138,7 @@ OPTIONS: Mapping[str, Callable[[object], object]] = {
     "credentials": read_credentials,
     "sentinel_user": _text,
     "sentinel_password": _secret,
+    "strict_slots": _switch,
     "ssl_cert_reqs": _one_of("required", "optional", "none"),
     "ssl_check_hostname": _switch,
     "ssl_ca_certs": _text,

@@ -68,11 +68,12 @@ at_fork(_renew_locks)
 class MemoryLink(Lent):
     """A link to a server in this process: the link never waits for a reply."""
 
-    __slots__ = ("_made", "_replies", "_theirs", "server")
+    __slots__ = ("_check", "_made", "_replies", "_theirs", "server")
 
-    def __init__(self, made: Any) -> None:
+    def __init__(self, made: Any, check: Callable[[bytes], None] | None = None) -> None:
         import redis.exceptions as theirs
 
+        self._check = check  # raises a CacheError for what must not be sent
         self._made = made
         self._theirs = theirs
         super().__init__()
@@ -81,6 +82,8 @@ class MemoryLink(Lent):
 
     def exchange(self, data: bytes, count: int, until: float, timeout: float) -> list[object]:  # noqa: ARG002 - as links do
         """Send, and read that many replies; error replies stand in the list."""
+        if self._check is not None:
+            self._check(data)
 
         def run() -> list[object]:
             self._made.send_packed_command([data])
@@ -138,6 +141,10 @@ def memory_connector(dsn: Dsn) -> Callable[[float], MemoryLink]:
     server = fake_server(dsn)
     from fakeredis import FakeRedisConnection
 
+    check: Callable[[bytes], None] | None = None
+    if dsn.strict_slots:
+        from .strict import refuse_slots as check
+
     def connect(_until: float) -> MemoryLink:
         try:
             made = elsewhere(
@@ -146,7 +153,7 @@ def memory_connector(dsn: Dsn) -> Callable[[float], MemoryLink]:
         except Exception as error:
             pass_on(error)
             raise NotConnected("lost", error) from error
-        return MemoryLink(made)
+        return MemoryLink(made, check)
 
     return connect
 
