@@ -98,7 +98,7 @@ def test_slots_that_move_between_listened_nodes(here: Cluster) -> None:
 
 
 def test_left_over_keys_of_a_slot_that_went(here: Cluster) -> None:
-    """G9: a slot is given away with its keys left, and Redis 7 announces nothing: they go with the next map."""
+    """A slot is given away with its keys left, and Redis 7 announces nothing: they go with the next map."""
     source, target, _ = here.primaries
     name = on(here, source)
     slot = here.slot(f"held.{name}")
