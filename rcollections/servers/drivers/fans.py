@@ -112,7 +112,7 @@ def _post(link: Any, data: bytes, until: float) -> None:
     if left <= 0:
         raise Late(silent=False)
     try:
-        link.post(data, left)
+        link.put(data, left)
     except TimeoutError:
         raise Late(silent=False) from None
 

@@ -114,7 +114,7 @@ class Link(Lent):
         return INCOMPLETE
 
     def put(self, data: bytes, wait: float) -> None:
-        """Send few bytes for an ``ask`` of no bytes, which reads the replies."""
+        """Send few bytes; an ``ask`` or ``exchange`` of no bytes reads the replies, or ``hear``."""
         if wait != self._set:
             self._set = -1.0
             self.sock.settimeout(wait)
@@ -221,15 +221,9 @@ class Link(Lent):
         pending = getattr(self.sock, "pending", None)  # TLS may hold more than the socket shows
         return bool((pending is not None and pending()) or self._poll.poll(0))
 
-    def post(self, data: bytes, seconds: float) -> None:
-        """Send few bytes, whose replies an ``exchange`` of no bytes reads, or ``hear``."""
-        self._set = -1.0
-        self.sock.settimeout(seconds)
-        self.sock.sendall(data)
-
     def send(self, words: Sequence[Any], seconds: float) -> None:
         """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
-        self.post(self.pack(tuple(words)), seconds)
+        self.put(self.pack(tuple(words)), seconds)
 
     def hear(self, seconds: float) -> list[object]:
         """All replies that have come, after waiting at most ``seconds`` for the first; [] if none came."""
