@@ -5,7 +5,7 @@
 -- ARGV[1] token, drawn for this message alone
 -- ARGV[2] ms that the lease lasts
 -- ARGV[3] ttl of tags in ms, 0 none
--- ARGV[4..] one new stamp a tag, drawn for this message alone
+-- ARGV[4..] one new stamp a tag, drawn for this message alone; or the stamps
 -- returns {'lease', stamps}
 -- writes KEYS[1]
 -- empty {'lease', ARGV[4..]}

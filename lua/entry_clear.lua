@@ -5,13 +5,17 @@
 -- KEYS[4..] the tags
 -- ARGV[1] any or same
 -- ARGV[2] same: the value, without the metadata of an entry
--- returns {'ok'} | {'missing'} | {'other'}
+-- ARGV[3..] where the tags are in other slots: their stamps, and stamps that count no more
+-- returns {'ok'} | {'missing'} | {'other'} | {'stale', stamps}
 -- writes KEYS[1], KEYS[2]
 -- decides when ARGV[1] is same
 -- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags
-local current, counts = known(4), false
+-- @include lib/overtaken
+local current, counts = known(4, 3), false
+local other = overtaken(KEYS[1], current, #KEYS < 4 and ARGV[4])
+if other then return {'stale', other} end
 if ARGV[1] == 'same' then
   local data = usable(KEYS[1], current)
   if not data then return {'missing'} end

@@ -4,12 +4,13 @@
 -- KEYS[3] the lease of the copy: a computation of it is too late
 -- KEYS[4..] the tags
 -- ARGV[1] ttl in ms, 0 none
+-- ARGV[2..] where the tags are in other slots: their stamps
 -- returns {'ok'} | {'missing'}
 -- writes KEYS[2]
 -- empty {'missing'}
 -- @include lib/entry
 -- @include lib/tags
-local data, grace = usable(KEYS[1], known(4))
+local data, grace = usable(KEYS[1], known(4, 2))
 redis.call('DEL', KEYS[3])
 if not data then
   redis.call('DEL', KEYS[2])

@@ -8,7 +8,7 @@
 -- ARGV[4] miss, early (the lease below that much freshness), or force (the lease in any case)
 -- ARGV[5] early: ms of freshness, -1 none
 -- ARGV[6] ms past its freshness in which a stale entry serves while the source fails, 0 none
--- ARGV[7..] one new stamp a tag, drawn for this message alone
+-- ARGV[7..] one new stamp a tag, drawn for this message alone; or the stamps
 -- returns {'hit', entry, stamps, ttl, 0, ''} | {'lease', entry, stamps, ttl, failures, ''} | {'wait', entry, stamps, ttl, 0, token} | {'cool', entry, stamps, ttl, ms, ''} | {'alone', entry, stamps, ttl, ms, ''}
 -- writes leases only
 -- empty {'lease', '', ARGV[7..], -2, 0, ''}

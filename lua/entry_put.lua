@@ -7,7 +7,7 @@
 -- ARGV[3] ttl in ms, 0 none
 -- ARGV[4] ttl of tags in ms, 0 none
 -- ARGV[5] channel of waiting callers
--- ARGV[6..] one new stamp a tag, drawn for this message alone
+-- ARGV[6..] one new stamp a tag, drawn for this message alone; or the stamps
 -- returns {'ok'}
 -- writes KEYS[1]
 -- empty {'ok'}

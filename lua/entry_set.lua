@@ -12,15 +12,18 @@
 -- ARGV[7] any, new (no entry that counts), same or absent: the state of the entry that is asked for
 -- ARGV[8] same: the bytes that were read
 -- ARGV[9] the guard that was seen before the source was read, '' if the guard does not matter
--- ARGV[10..] one new stamp a tag, drawn for this message alone
--- returns {'ok'} | {'there', entry} | {'changed'} | {'refused'}
+-- ARGV[10..] one new stamp a tag, drawn for this message alone; or the stamps, and stamps that count no more
+-- returns {'ok'} | {'there', entry} | {'changed'} | {'refused'} | {'stale', stamps}
 -- writes KEYS[1]
 -- decides when ARGV[7] is new, same or absent
 -- empty {'changed'} when ARGV[7] is same
 -- empty {'ok'}
 -- @include lib/entry
 -- @include lib/tags
+-- @include lib/overtaken
 local current, seen = stamps(4, #KEYS - 3, ARGV[4], 10), ARGV[9]
+local other = overtaken(KEYS[1], current, #KEYS < 4 and ARGV[11])
+if other then return {'stale', other} end
 if seen ~= '' and (redis.call('GET', KEYS[3]) ~= seen or string.sub(seen, 1, #current) ~= current) then
   return {'refused'}
 end

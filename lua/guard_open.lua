@@ -9,8 +9,8 @@
 -- ARGV[4] ms that the lease lasts
 -- ARGV[5] ttl of tags in ms, 0 none
 -- ARGV[6] 8 bytes for a new guard, drawn for this message alone
--- ARGV[7..] one new stamp a tag, drawn for this message alone
--- returns {'open', guard} | {'lease', guard} | {'loaded', value} | {'wait', ms, token}
+-- ARGV[7..] one new stamp a tag, drawn for this message alone; or the stamps, and the guard that counts no more
+-- returns {'open', guard} | {'lease', guard} | {'loaded', value} | {'wait', ms, token} | {'stale', guard}
 -- writes KEYS[1], KEYS[2]
 -- empty {'lease', ARGV[7..] .. ARGV[6]} when ARGV[1] is field
 -- empty {'loaded', ''} when ARGV[1] is load
@@ -20,6 +20,7 @@
 local current = stamps(4, #KEYS - 3, ARGV[5], 7)
 local found = redis.call('GET', KEYS[2]) or ''
 if not alive(found, current) then
+  if #KEYS < 4 and ARGV[8] and found ~= '' and found ~= ARGV[8] then return {'stale', found} end
   redis.call('UNLINK', KEYS[2])
   if ARGV[1] ~= 'value' then redis.call('UNLINK', KEYS[1]) end
   found = ''

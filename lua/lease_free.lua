@@ -3,7 +3,7 @@
 -- KEYS[2..] the tags
 -- ARGV[1] token
 -- ARGV[2] channel of waiting callers
--- ARGV[3..] the mark, and how many ms it lasts; none: nothing is left
+-- ARGV[3..] the mark, and how many ms it lasts; none: nothing is left. Then, where the tags are in other slots: their stamps
 -- returns {'ok', stamps} | {'refused', ''}
 -- writes leases only
 -- empty {'ok', ''}
@@ -15,4 +15,4 @@ else
   redis.call('DEL', KEYS[1])
 end
 redis.call('PUBLISH', ARGV[2], '')
-return {'ok', known(2)}
+return {'ok', known(2, 5)}

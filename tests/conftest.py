@@ -7,21 +7,35 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rcollections
-from rcollections.testing import Server, isolated
+from rcollections.testing import Cluster, Server, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
-from tests.kinds import SERVERS, STORES, check
+from tests.clusters import NOT_ON_CLUSTERS
+from tests.kinds import CLUSTERS, SERVERS, STORES, check
 from tests.kits import TOGETHER, Kits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rcollections.testing import Cluster, SentinelTrio
+    from rcollections.testing import SentinelTrio
 
 KITS = Kits()
 
 
 def pytest_configure() -> None:
     check()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On clusters leave out what cannot hold there, by name."""
+    for item in items:
+        kind = getattr(item, "callspec", None)
+        if kind is None or kind.params.get("store") not in CLUSTERS:
+            continue
+        reason = NOT_ON_CLUSTERS.get(
+            f"{item.path.name.replace('test_awaited_', 'test_')}::{getattr(item, 'originalname', item.name)}"
+        )
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +57,30 @@ def _server(running: dict[str, Server], kind: str) -> Server:
 PATIENT = "?timeout=5&connect_timeout=5"
 
 
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[dict[str, Cluster]]:
+    """The clusters of this test process by kind, three primaries alone, each started when it is first asked for."""
+    running: dict[str, Cluster] = {}
+    yield running
+    for each in running.values():
+        each.stop()
+
+
+def _cluster(running: dict[str, Cluster], kind: str) -> Cluster:
+    if kind not in running:
+        running[kind] = Cluster(kind, replicas=0, node_timeout=5.0)
+    return running[kind]
+
+
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Any]:
+def store(request: pytest.FixtureRequest, servers: dict[str, Server], clusters: dict[str, Cluster]) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
+    if request.param in CLUSTERS:
+        running = _cluster(clusters, CLUSTERS[request.param])
+        running.flush()
+        with isolated(running.dsn + PATIENT) as connection:
+            yield connection
+        return
     if request.param == "memory":
         with isolated() as connection:
             yield connection

@@ -2,7 +2,8 @@
 
     RCOLLECTIONS_TEST_SERVERS="memory redis62" python -m pytest
 
-Without it: memory, valkey and redis, as far as they are there. A kind that is named has to be there.
+Without it: memory, valkey and redis, as far as they are there. A kind that is named has to be there. ``cluster`` and
+``cluster_redis`` are clusters of three primaries, for the tests that take any store.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import pytest
 
 from rcollections.testing import available_kinds
 
-__all__ = ["SERVERS", "STORES", "check", "one_server"]
+__all__ = ["CLUSTERS", "SERVERS", "STORES", "check", "one_server"]
 
-KNOWN = ("memory", "valkey", "redis", "redis62")
+CLUSTERS = {"cluster": "valkey", "cluster_redis": "redis"}
+KNOWN = ("memory", "valkey", "redis", "redis62", *CLUSTERS)
 USUAL = ("memory", "valkey", "redis")
 NAMED = tuple(dict.fromkeys(os.environ.get("RCOLLECTIONS_TEST_SERVERS", "").split()))
 
 STORES = NAMED or tuple(kind for kind in USUAL if kind in ("memory", *available_kinds()))
-SERVERS = tuple(kind for kind in STORES if kind != "memory")  # the real ones
+SERVERS = tuple(kind for kind in STORES if kind != "memory" and kind not in CLUSTERS)  # the real ones
 
 
 def check() -> None:
@@ -28,7 +30,7 @@ def check() -> None:
     for kind in NAMED:
         if kind not in KNOWN:
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS: {kind!r} is none of {', '.join(KNOWN)}")
-        if kind not in ("memory", *available_kinds()):
+        if CLUSTERS.get(kind, kind) not in ("memory", *available_kinds()):
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS names {kind}, and this machine has no such server")
 
 

@@ -38,6 +38,7 @@ class Kits:
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], Cluster | SentinelTrio] = {}
+        self._ready: set[tuple[str, str]] = set()
 
     def begin(self, items: Iterable[pytest.Item]) -> None:
         """Start what these tests will ask for, and wait for nothing."""
@@ -54,7 +55,9 @@ class Kits:
         if sys.platform != "linux":
             pytest.skip("several servers together are tested on Linux")
         kit = self._start(name, kind)
-        kit.ready()
+        if (name, kind) not in self._ready:  # later its nodes may be down, as the test before has left them
+            kit.ready()
+            self._ready.add((name, kind))
         kit.heal()
         return kit
 

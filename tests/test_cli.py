@@ -222,7 +222,7 @@ def test_a_replica_is_a_problem(own: Server, capsys: pytest.CaptureFixture[str])
         ("nonsense", "scheme://"),
         ("redsi://localhost", "did you mean redis"),
         ("redis://h?timeut=1", "did you mean timeout"),
-        ("redis+cluster://h:7000", "not supported yet"),
+        ("redis+cluster://h:7000/1", "one database"),
         ("unix:///no/such/socket", "socket does not exist"),
         ("redis://no-such-host.invalid", "host name"),
     ],

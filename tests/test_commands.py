@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 # Each command of the table as it may be sent, some of them in two ways.
 SENT = """
 EXISTS a b | GET a | GETBIT a 3 | GETRANGE a 0 -1 | HEXISTS a f | HGET a f | HGETALL a | HKEYS a | HLEN a | HMGET a f g
-HPTTL a FIELDS 2 f g | HSCAN a 0 COUNT 10 | HSTRLEN a f | HVALS a | LCS a b | LLEN a | LRANGE a 0 -1 | MGET a b c | PING
+DUMP a | HPTTL a FIELDS 2 f g
+HSCAN a 0 COUNT 10 | HSTRLEN a f | HVALS a | LCS a b | LLEN a | LRANGE a 0 -1 | MGET a b c | PING
 PTTL a | SCAN 0 MATCH x* COUNT 10 | SCARD a | SDIFF a b | SINTER a b c | SISMEMBER a m | SMEMBERS a | SMISMEMBER a m n
 SRANDMEMBER a 2 | SRANDMEMBER a | SSCAN a 0 | STRLEN a | SUNION a b | TTL a | TYPE a | XLEN a | XRANGE a - + | ZCARD a
 ZCOUNT a -inf +inf | ZDIFF 2 a b WITHSCORES | ZINTER 2 a b AGGREGATE MIN WITHSCORES | ZMSCORE a m n | ZRANGE a 0 -1 REV
 ZRANGEBYSCORE a 0 1 | ZRANK a m | ZREVRANK a m | ZSCAN a 0 | ZSCORE a m | ZUNION 3 a b c WITHSCORES
+RESTORE a 0 x
 DEL a b | EXPIRE a 10 | GETDEL a | HDEL a f g | HSET a f 1 g 2 f 3 | INCR a | INCRBY a 5 | PERSIST a | PEXPIRE a 10
 SADD a m n m | SET a 1 PX 1000 | SPOP a | SPOP a 2 | SREM a m n | UNLINK a b c | ZADD a 1 m | ZPOPMAX a | ZPOPMIN a 2
 ZREM a m | ZREMRANGEBYRANK a 0 1 | ZREMRANGEBYSCORE a 0 1

@@ -115,7 +115,7 @@ def test_tls_options_come_as_redis_py_takes_them():
         ("http://h", "known are redis"),
         ("caches.interface.Other://h", "caches.interface.Redis"),
         ("redis+sentinel://h/m", "not supported yet"),
-        ("rediss+cluster://h", "not supported yet; use rediss://"),
+        ("rediss+sentinel://h", "not supported yet; use rediss://"),
         ("redis://a,b", "several hosts"),
         ("redis://h:", "port must be a whole number from 1 to 65535"),
         ("redis://h:0", "port"),

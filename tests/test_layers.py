@@ -20,7 +20,7 @@ ORDER = (
     "coherence", "wire", "plans", "values", "observe", "l1", "version", "missing", "key", "errors", "forks",
 )  # fmt: skip
 # Inside of ``plans/`` the same: what serves both stands below them.
-PLANS = ("collections", "functions", "")
+PLANS = ("cluster", "collections", "functions", "")
 MAY_KNOW_THE_WORLD = {"wire", "servers", "coherence", "testing", "contrib", "cli"}
 WORLD = {"redis", "asyncio", "socket", "selectors", "ssl", "subprocess", "hiredis", "fakeredis"}
 

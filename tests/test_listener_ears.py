@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rcollections.coherence import listener as module
+from rcollections.coherence.attendant import Wait
 from rcollections.coherence.listener import Listener
 from rcollections.l1 import Tier
 from rcollections.testing import wait_until
@@ -17,6 +18,8 @@ from rcollections.wire.dsn import dsn as dsns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rcollections.coherence.attendant import Job
 
 made: list[StandIn] = []
 
@@ -41,9 +44,11 @@ class StandIn:
         self._step()
         self.since = time.monotonic_ns()
 
-    def run(self) -> None:
+    def run(self) -> Job:
         while not self.stopped:
-            self._step()
+            yield Wait((), 0.002)
+            while not self._steps.empty():
+                self._step()
 
     def _step(self) -> None:
         job, done = self._steps.get()
@@ -60,9 +65,6 @@ class StandIn:
     def stop(self) -> None:
         self._stopping.set()
         self._steps.put((lambda: None, threading.Event()))
-
-    def rest(self, seconds: float) -> None:
-        self._stopping.wait(min(seconds, 0.01))
 
     def close(self) -> None:
         self.closed += 1

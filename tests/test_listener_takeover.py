@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rcollections.coherence import listener as module
+from rcollections.coherence.attendant import Attendant
 from rcollections.l1 import ABSENT, Tier
 from rcollections.wire.dsn.dsn import Dsn
 
@@ -33,18 +34,11 @@ class FakeEar:
         self.hearer.proved(self, (at * NOW, at * NOW))
 
 
-class NoThread:
-    def __init__(self, **_options: Any) -> None:
-        """Nothing runs."""
-
-    start = __init__
-
-
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A listener with a narrow ear, by which a value is held, and a wider one that is being opened."""
     monkeypatch.setattr(module, "Ear", FakeEar)
-    monkeypatch.setattr(module.threading, "Thread", NoThread)
+    monkeypatch.setattr(Attendant, "attend", lambda *_: None)  # nothing runs
     heard = module.Listener(Dsn(host="nowhere"))
     tier = Tier(10, staleness=1000.0, clock=lambda: 10.0, wall=lambda: 10.0)
     heard.add(tier, 1000.0)

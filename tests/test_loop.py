@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from contextlib import closing
@@ -32,13 +33,13 @@ def changed(*keys: bytes) -> bytes:
 class Peer:
     """The server's end of a connection that a loop hears on."""
 
-    def __init__(self, words: Any, proves: bool = True, channel: bytes = b"") -> None:
+    def __init__(self, words: Any, proves: bool = True, channel: bytes = b"", node: int = 0, hub: Any = None) -> None:
         from rcollections.coherence._ear import Loop
 
         self.words, self.notes, self.why = words, [], None
         self.socket, ours = socket.socketpair()
-        self.number = words.enlist(self)
-        self.loop = Loop(words, self.number, ours.fileno(), 5.0, proves, channel)
+        self.number = words.enlist(self, node)
+        self.loop = Loop(words, self.number, ours.fileno(), 5.0, proves, channel, node, hub)
         ours.close()  # the loop has its own
         self.socket.settimeout(5)
         self.pings = 0
@@ -467,3 +468,79 @@ def test_a_wrong_answer_ends_the_proof(words: Any, asked: Peer, data: Data, repl
     assert asked.until("unsure")
     assert asked.until("unanswered")
     assert words.proven is None
+
+
+# -- several loops by one thread
+
+
+def threads() -> int:
+    """All threads of this process, those of C too."""
+    return len(os.listdir("/proc/self/task"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="nobody tells the number of threads here")
+def test_one_thread_for_all_loops_of_a_hub(words: Any) -> None:
+    """It begins with the first one and ends with the last one, as often as that comes."""
+    from rcollections.coherence._ear import Hub
+
+    before = threads()
+    for count in (3, 1):
+        hub = Hub()
+        peers = [Peer(words, node=n, hub=hub) for n in range(count)]
+        assert len(hub) == count
+        assert threads() == before + 1
+        for n, peer in enumerate(peers):
+            words.lead(peer, n)
+            for _ in range(2):
+                peer.pong()
+            wait_until(lambda n=n: words.proven_of(n) is not None, 5, "the proof of each")
+        for peer in peers:
+            peer.loop.close()
+            peer.socket.close()
+        wait_until(lambda: threads() == before, 5, "the end of the thread")
+        again = Peer(words, hub=hub)
+        again.send(changed(b"again"))
+        again.until("announced")
+        again.loop.close()
+        again.socket.close()
+        wait_until(lambda hub=hub: threads() == before and len(hub) == 0, 5, "the end of the thread")
+
+
+def test_a_loop_that_ends_leaves_the_others(words: Any) -> None:
+    """The node that it heard is void, and only that one."""
+    from rcollections.coherence._ear import Hub
+
+    hub = Hub()
+    tier = Tier()
+    tier.follow(words)
+    peers = [Peer(words, node=n, hub=hub) for n in range(3)]
+    for n, peer in enumerate(peers):
+        words.lead(peer, n)
+        tier.begin(node=n)
+        for _ in range(2):
+            peer.pong()
+        wait_until(lambda n=n: words.proven_of(n) is not None, 5, "the proof of each")
+    for n in range(3):
+        assert tier.keep(tier.token(f"k{n}", (), 1 << n), 2, (n,), n)
+    assert tier.keep(tier.token("tagged", ("tag",), 0b101), 2, ("tagged",), "tagged")
+    peers[1].socket.close()
+    wait_until(lambda: words.proven_of(1) is None, 5, "the end of one")
+    assert [tier.held(2, (n,)) for n in (0, 1, 2, "tagged")] == [0, None, 2, "tagged"]
+    peers[2].send(b"*3\r\n" + bulk(b"message") + bulk(CHANNEL) + b"$-1\r\n")
+    peers[2].until("flushed")
+    assert [tier.held(2, (n,)) for n in (0, 1, 2, "tagged")] == [0, None, None, None]
+    peers[2].send(changed(b"k0"))
+    peers[2].until("announced")
+    assert tier.held(2, (0,)) is None, "whoever owns it"
+    for peer in peers:
+        peer.loop.close()
+        peer.socket.close()
+
+
+def test_numbers_of_ears_are_counted_by_node(words: Any) -> None:
+    """Two ears of one node can always be told apart, however many other nodes there are."""
+    ears = [object() for _ in range(40)]
+    first = words.enlist(ears[0], 1)
+    for ear in ears[1:]:
+        words.enlist(ear, 2)
+    assert words.enlist(object(), 1) != first

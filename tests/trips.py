@@ -11,7 +11,10 @@ from rcollections import connection
 from rcollections.functions import aio
 from rcollections.handles.aio import running
 from rcollections.plans.op import UNSENT
-from rcollections.servers.drivers import aio_trips
+from rcollections.servers.drivers import aio_fans, aio_trips, fans
+from rcollections.servers.topology import cluster
+from rcollections.servers.topology.cluster import ClusterConnection
+from rcollections.servers.topology.node import ClusterNode
 from rcollections.wire import trips as plan
 from rcollections.wire import turns
 
@@ -26,6 +29,10 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
     """The round trips of this connection (else of the default one) inside the block: of each, its commands' names."""
     target = connection() if where is None else where
     seen: list[list[str]] = []
+    if isinstance(target, ClusterConnection):
+        with _of_cluster(seen):
+            yield seen
+        return
     exchange = plan.exchange
 
     def noted(road: Any, *args: Any) -> Any:
@@ -65,6 +72,38 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
         plan.exchange = turns.exchange = exchange
         for room, aask in asks:
             room.aask = aask
+
+
+@contextmanager
+def _of_cluster(seen: list[list[str]]) -> Iterator[None]:
+    """All that goes to several nodes at once is one trip."""
+    fan, ask, afan, ready = fans.fan, ClusterNode.ask, aio_fans.afan, aio_fans._ready
+    direct = False
+
+    def noted(hops: Any, *args: Any) -> Any:
+        seen.append([name for hop in hops for name in _names(hop.data)])
+        return fan(hops, *args)
+
+    async def anoted(hops: Any, *args: Any) -> Any:
+        nonlocal direct
+        seen.append([name for hop in hops for name in _names(hop.data)])
+        direct = True  # what it does itself is no trip more
+        try:
+            return await afan(hops, *args)
+        finally:
+            direct = False
+
+    fans.fan, aio_fans.afan = noted, anoted
+    quick, lots = cluster.quick_ask, cluster.lots_of
+    cluster.quick_ask, cluster.lots_of = lambda *_: UNSENT, lambda *_: None  # type: ignore[assignment]
+    aio_fans._ready = lambda node: ready(node) if direct else None
+    ClusterNode.ask = lambda *_: UNSENT  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        fans.fan, ClusterNode.ask = fan, ask  # type: ignore[method-assign]
+        cluster.quick_ask, cluster.lots_of = quick, lots
+        aio_fans.afan, aio_fans._ready = afan, ready
 
 
 def _names(data: bytes) -> list[str]:

@@ -4,7 +4,9 @@
 -- which is never written. Behind the ARGV of the script stand four words, one new stamp a tag, and a spec. The words
 -- are the guard that was seen ('' none), 8 new bytes for a new guard, its ttl, and the ttl of tags. The spec, as in
 -- '2 1 w1:1', has the number of guards (with second keys), the number of tags, and a description of each guarded key:
--- role, index, flags, tags. Roles: r read, w written, f replaced and m merged if the guard is the guard that was seen.
+-- role, index, flags, tags. In '2 1s1 w1:1' (a cluster whose tags are in other slots) there are no keys of tags: the
+-- stamps that the client has read stand in the place of the new ones, and behind them, for each guarded key, the guard
+-- that was there before the client read the stamps once more. Roles: r read, w written, f replaced and m merged if the guard is the guard that was seen.
 -- Flags: l loads itself, p loads itself but cannot now, a all content is replaced.
 
 -- taken(list, count): the last items of a list, count of them, which the list loses.
@@ -39,19 +41,22 @@ end
 -- guarded(op): run the script on collections that are alive only, and write the guard of the collection that changes.
 local function guarded(op)
   local spec = taken(ARGV, 1)[1]
-  local keys, tags = string.match(spec, '^(%d+) (%d+)')
+  local keys, tags, apart = string.match(spec, '^(%d+) (%d+)s?(%d*)')
+  local dead = apart ~= '' and taken(ARGV, tonumber(apart))
   local news, seen, tag, beside = taken(ARGV, tonumber(tags)), taken(ARGV, 4), nil, nil
-  tag = taken(KEYS, tonumber(tags))
+  tag = dead and {} or taken(KEYS, tonumber(tags))
   beside = taken(KEYS, tonumber(keys))
-  local at, written = 0, nil
+  local at, number, written = 0, 0, nil
   for role, index, flags, list in string.gmatch(spec, '(%l)(%d+)(%l*):([%d,]*)') do
     local key, guard = KEYS[tonumber(index)], beside[at + 1]
     local found, current = redis.call('GET', guard) or '', ''
     for n in string.gmatch(list, '%d+') do
-      local one = stamp(tag[tonumber(n)], role ~= 'r' and news[tonumber(n)] or nil, seen[4])
+      local one = dead and news[tonumber(n)] or stamp(tag[tonumber(n)], role ~= 'r' and news[tonumber(n)] or nil, seen[4])
       current = current .. (one or 'missing')
     end
     local live, wants = alive(found, current), string.find(flags, 'l')
+    number = number + 1
+    if dead and not live and found ~= '' and found ~= dead[number] then return {'stale', tostring(number), found} end
     if role == 'r' then
       if wants and not (live and loaded(found, current, key)) then return {'unloaded', index} end
       if not live then KEYS[tonumber(index)] = beside[at + 2] end

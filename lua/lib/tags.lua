@@ -19,14 +19,19 @@ local function stamp(tag, new, ttl)
 end
 
 -- stamps(first, count, ttl, news): the stamps of KEYS[first..], joined; missing stamps are made of ARGV[news..].
+-- In a cluster whose tags are in other slots there are no such keys: then the client has read the stamps, which stand
+-- in ARGV[news], joined. Behind them stand stamps that count no more (see overtaken).
 local function stamps(first, count, ttl, news)
+  if count == 0 then return ARGV[news] or '' end
   local found = {}
   for i = 0, count - 1 do found[i + 1] = stamp(KEYS[first + i], ARGV[news + i], ttl) end
   return table.concat(found)
 end
 
--- known(first): the stamps of KEYS[first..], joined. Makes no stamp; with a missing stamp the result matches no entry.
-local function known(first)
+-- known(first, read): the stamps of KEYS[first..], joined. Makes no stamp; with a missing stamp the result matches no
+-- entry. Without such keys ARGV[read] has them, if anything.
+local function known(first, read)
+  if #KEYS < first then return ARGV[read] or '' end
   local found = {}
   for i = first, #KEYS do found[#found + 1] = stamp(KEYS[i]) or 'missing' end
   return table.concat(found)

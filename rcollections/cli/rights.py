@@ -76,7 +76,7 @@ def _subscribed(connection: Connection, name: str) -> str | None:
     """Subscribe on a link of its own, which is closed again; gives what is refused, or None."""
     timeout = connection.dsn.timeout
     try:
-        link: Any = connection.links.open(monotonic() + connection.dsn.connect_timeout)
+        link: Any = connection.all_links()[-1].open(monotonic() + connection.dsn.connect_timeout)
         try:
             link.send(("SUBSCRIBE", name), timeout)
             replies = link.hear(timeout)

@@ -2,9 +2,21 @@ from typing import Any
 
 from ..l1 import Words
 
+class Hub:
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+
 class Loop:
     def __init__(
-        self, words: Words, number: int, fd: int, timeout: float, proves: bool = ..., channel: bytes = ...
+        self,
+        words: Words,
+        number: int,
+        fd: int,
+        timeout: float,
+        proves: bool = ...,
+        channel: bytes = ...,
+        node: int = ...,
+        hub: Hub | None = ...,
     ) -> None: ...
     def wait(self, seconds: float) -> tuple[list[tuple[Any, ...]], str | None]: ...
     def fileno(self) -> int: ...

@@ -1,9 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: binding=False, embedsignature=True
-"""The receiving loop of an ear, compiled: a thread of C that never waits for the GIL or for a lock.
+"""The receiving loop of ears, compiled: a thread of C that never waits for the GIL or for a lock.
 
-``Loop`` takes over a subscribed connection of RESP2. Its thread reads, moves the words of the keys that are announced
+A ``Hub`` has one such thread for all its loops: it waits for all their connections at once. ``Loop`` takes over a
+subscribed connection of RESP2. The thread reads, moves the words of the keys that are announced
 (``l1/_words.pxd``), sends the numbered PINGs, and publishes the proof as ``proof.py`` would (Q1 to Q4). So a change
 counts in this process while any other thread computes in Python. What needs Python goes into two bounded rings, from
 which ``wait`` takes it: the numbers of keys whose values can go, and messages, confirmations, errors. Where the ring
@@ -61,6 +62,11 @@ cdef extern from *:
     static void *rc_read_pointer(void **p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
     static void *rc_give(void **p, void *v) { return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL); }
 
+    /* The first field but one of what is pushed is the next one. */
+    #define rc_push(top, s) do { \
+        (s)->next = __atomic_load_n((top), __ATOMIC_ACQUIRE); \
+    } while (!__atomic_compare_exchange_n((top), (void **)&(s)->next, (s), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+
     static int rc_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 
     static int rc_pair(int *fds) {
@@ -93,6 +99,7 @@ cdef extern from *:
         int fd
         short events, revents
     int poll(pollfd *, unsigned long, int) noexcept nogil
+    void rc_push(void **top, State *s) noexcept nogil
     ssize_t recv(int, void *, size_t, int) noexcept nogil
     ssize_t send(int, const void *, size_t, int) noexcept nogil
     int close(int) noexcept nogil
@@ -164,8 +171,10 @@ cdef struct Buffer:
 
 cdef struct State:
     int64_t refs
+    State *next             # that came to the hub before this one
     rc_words *words
     int64_t number          # of this ear, for the proof
+    int node                # that it hears
     bint proves
     int fd
     int own, its            # two ends: a byte wakes the loop or the thread of Python
@@ -199,6 +208,18 @@ cdef struct State:
     Buffer data
     int64_t read_round, sent_round
     int expected, owed      # answers that are due; ``owed``: of those, what the next proof has to wait for
+    int first               # where its descriptors stand among those that are waited for
+    bint with_data
+
+cdef struct Crew:           # what a hub and its thread share
+    int64_t refs
+    int own, its            # two ends: a byte wakes the thread
+    int64_t count           # of loops; the thread begins with the first one, and ends with the last one
+    void *came              # States that the thread shall take over
+    # the rest is the thread's alone
+    State **states
+    int n, room
+    pollfd *on
 
 
 # -- rings, from the loop to Python
@@ -328,7 +349,7 @@ cdef void unsure(State *s) noexcept nogil:
     s.asked = s.before = 0
     s.pong = s.confirmed = False
     s.erred = True
-    rc_end(s.words, s.number)
+    rc_end(s.words, s.node, s.number)
     note(s, b'u', b"", 0, b"", 0, b"", 0)
 
 
@@ -348,7 +369,7 @@ cdef void announced(State *s, const char *name, size_t n) noexcept nogil:
 
 
 cdef void flushed(State *s) noexcept nogil:
-    rc_void(s.words)
+    rc_void(s.words, s.node)
     set_flag(s, FLUSHED)
 
 
@@ -630,7 +651,7 @@ cdef bint applied(State *s) noexcept nogil:
             s.confirmed = True
             note(s, b'c', b"", 0, b"", 0, b"", 0)
         if s.proves:
-            rc_publish(s.words, s.number, s.before, s.before_wall)
+            rc_publish(s.words, s.node, s.number, s.before, s.before_wall)
         s.last, s.last_wall = s.before, s.before_wall
         rc_store(&s.proven_wall, s.before_wall)
         rc_store(&s.proven, s.before)
@@ -646,14 +667,9 @@ cdef int64_t rest(State *s) noexcept nogil:
     return min(<int64_t>REST, rc_load(&s.words.staleness) // 4)
 
 
-cdef int turn(State *s) noexcept nogil:
-    """Wait for something to do, and do it. Gives what ends the loop, or 0."""
-    cdef pollfd on[3]
-    cdef int n = 2
-    cdef int got = 1
-    cdef char dots[64]
-    cdef int64_t until
-    cdef int64_t now = rc_clock(0)
+cdef int before_wait(State *s, int64_t now, int64_t *until) noexcept nogil:
+    """Send what is due, and bring forward the end of the wait. Gives what ends the loop, or 0."""
+    cdef int got
     if not s.asked and now >= s.due:
         got = send_ping(s, now)
         if got < 0:
@@ -669,34 +685,34 @@ cdef int turn(State *s) noexcept nogil:
     if s.wake_at and now >= s.wake_at:
         s.wake_at = 0
         wake(s)
-    until = s.lost_at if s.asked else s.due
-    if s.wake_at and s.wake_at < until:
-        until = s.wake_at
-    on[0].fd, on[0].events, on[0].revents = s.fd, POLLIN, 0
-    on[1].fd, on[1].events, on[1].revents = s.own, POLLIN, 0
-    if s.using != NULL:
-        on[2].fd, on[2].events, on[2].revents = s.using.fd, POLLIN, 0
-        n = 3
-    if poll(on, n, <int>max(<int64_t>0, (until - now + 999_999) // 1_000_000)) < 0 and errno != EINTR:
-        return STRANGE
+    until[0] = min(until[0], s.lost_at) if s.asked else min(until[0], s.due)
+    if s.wake_at:
+        until[0] = min(until[0], s.wake_at)
+    return 0
+
+
+cdef int after_wait(State *s, short heard, short woken, short answered) noexcept nogil:
+    """Do what there is to do, by what is readable now. Gives what ends the loop, or 0."""
+    cdef int got
+    cdef char dots[64]
     if rc_load(&s.stop):
         return STOPPED
     s.erred = False
     if rc_read_pointer(&s.answers) != NULL:
         use_answers(s)
-        n = 2
-    if on[0].revents:
+        answered = 0
+    if heard:
         if hear(s) < 0:
             return CLOSED
         if send_round(s) < 0:
             lose_data(s, LOST)
-    if n == 3 and s.using != NULL and on[2].revents:
+    if answered and s.using != NULL:
         got = hear_data(s)
         if got > 0:
             got = send_round(s)
         if got < 0:
             lose_data(s, got)
-    if on[1].revents:
+    if woken:
         if recv(s.own, dots, sizeof(dots), MSG_DONTWAIT) == 0:
             return STOPPED
     if applied(s) or s.erred:
@@ -704,13 +720,8 @@ cdef int turn(State *s) noexcept nogil:
     return <int>s.ended
 
 
-cdef void run(void *about) noexcept nogil:
-    """The thread."""
-    cdef State *s = <State *>about
-    cdef int64_t ended = 0
-    while ended == 0:
-        ended = turn(s)
-    rc_end(s.words, s.number)       # nothing is heard any more
+cdef void finish(State *s, int ended) noexcept nogil:
+    rc_end(s.words, s.node, s.number)       # nothing is heard any more
     rc_store(&s.ended, ended)
     rc_swap(&s.signalled, 0)
     wake(s)
@@ -719,6 +730,115 @@ cdef void run(void *about) noexcept nogil:
     close(s.fd)
     close(s.own)
     let_go(s)
+
+
+cdef bint take_over(Crew *c) noexcept nogil:
+    """Take over the loops that have come. False where there is no memory for them: they are tried again."""
+    cdef State *s
+    cdef State *after
+    cdef void *more
+    cdef int wanted = c.n
+    s = <State *>rc_give(&c.came, NULL)
+    after = s
+    while after != NULL:
+        wanted += 1
+        after = after.next
+    if wanted > c.room:
+        more = realloc(c.states, (wanted + 8) * sizeof(State *))
+        if more != NULL:
+            c.states = <State **>more
+            more = realloc(c.on, (1 + 3 * (wanted + 8)) * sizeof(pollfd))
+        if more == NULL:
+            while s != NULL:
+                after = s.next
+                rc_push(&c.came, s)
+                s = after
+            return False
+        c.on = <pollfd *>more
+        c.room = wanted + 8
+    while s != NULL:
+        c.states[c.n] = s
+        c.n += 1
+        s = s.next
+    return True
+
+
+cdef bint over(Crew *c, int k, int ended) noexcept nogil:
+    """This loop has ended. Whether it was the last one: then another thread may serve the hub already."""
+    cdef State *s = c.states[k]
+    c.n -= 1
+    c.states[k] = c.states[c.n]
+    finish(s, ended)
+    return rc_moved(&c.count, -1) == 1
+
+
+cdef int watch(Crew *c, State *s, int n) noexcept nogil:
+    """Add the descriptors of this loop to those that are waited for."""
+    s.first = n
+    s.with_data = s.using != NULL
+    c.on[n].fd, c.on[n].events, c.on[n].revents = s.fd, POLLIN, 0
+    c.on[n + 1].fd, c.on[n + 1].events, c.on[n + 1].revents = s.own, POLLIN, 0
+    if not s.with_data:
+        return n + 2
+    c.on[n + 2].fd, c.on[n + 2].events, c.on[n + 2].revents = s.using.fd, POLLIN, 0
+    return n + 3
+
+
+cdef bint turn(Crew *c) noexcept nogil:
+    """Wait for something to do, and do it. Whether there is anything to do after that."""
+    cdef int64_t now = rc_clock(0)
+    cdef int64_t until = now + 60 * <int64_t>1_000_000_000
+    cdef State *s
+    cdef int k, ended, n = 1
+    cdef short answered
+    cdef char dots[64]
+    if not take_over(c):
+        until = now + 1_000_000
+    for k in range(c.n - 1, -1, -1):
+        ended = before_wait(c.states[k], now, &until)
+        if ended and over(c, k, ended):
+            return False
+    c.on[0].fd, c.on[0].events, c.on[0].revents = c.own, POLLIN, 0
+    for k in range(c.n):
+        n = watch(c, c.states[k], n)
+    if poll(c.on, n, <int>max(<int64_t>0, (until - now + 999_999) // 1_000_000)) < 0:
+        for k in range(n):
+            c.on[k].revents = 0
+        if errno != EINTR:
+            rc_rest(1_000_000)
+    if c.on[0].revents:
+        recv(c.own, dots, sizeof(dots), MSG_DONTWAIT)
+    for k in range(c.n - 1, -1, -1):
+        s = c.states[k]
+        n = s.first
+        answered = c.on[n + 2].revents if s.with_data else <short>0
+        ended = after_wait(s, c.on[n].revents, c.on[n + 1].revents, answered)
+        if ended and over(c, k, ended):
+            return False
+    return True
+
+
+cdef void run(void *about) noexcept nogil:
+    """The thread."""
+    cdef Crew *c = <Crew *>about
+    if c.on == NULL:
+        c.on = <pollfd *>malloc(25 * sizeof(pollfd))
+        while c.on == NULL:
+            rc_rest(1_000_000)
+            c.on = <pollfd *>malloc(25 * sizeof(pollfd))
+    while turn(c):
+        pass
+    leave_crew(c)
+
+
+cdef void leave_crew(Crew *c) noexcept nogil:
+    if rc_moved(&c.refs, -1) != 1:
+        return
+    close(c.own)
+    close(c.its)
+    free(c.states)
+    free(c.on)
+    free(c)
 
 
 cdef void let_go(State *s) noexcept nogil:
@@ -734,20 +854,76 @@ cdef void let_go(State *s) noexcept nogil:
     free(s)
 
 
+cdef class Hub:
+    """The thread of loops: it begins with the first one, and ends with the last one."""
+
+    cdef Crew *crew
+    cdef int pid
+
+    def __cinit__(self):
+        cdef int ends[2]
+        cdef Crew *c
+        if rc_pair(ends):
+            raise OSError(errno, "a listener needs two descriptors more")
+        c = <Crew *>calloc(1, sizeof(Crew))
+        if c == NULL:
+            close(ends[0])
+            close(ends[1])
+            raise MemoryError
+        c.refs = 1
+        c.own, c.its = ends[0], ends[1]
+        self.crew = c
+        self.pid = getpid()
+
+    def __dealloc__(self):
+        cdef Crew *c = self.crew
+        if c == NULL:
+            return
+        if self.pid != getpid() and rc_load(&c.refs) > 1:   # the thread is in the parent
+            close(c.own)
+            close(c.its)
+            return
+        leave_crew(c)
+
+    cdef int take(self, State *s) except -1:
+        """Serve this loop too. Called with the lock of Python, or by one thread at a time."""
+        cdef Crew *c = self.crew
+        cdef int64_t before = rc_moved(&c.count, 1)
+        s.next = NULL
+        rc_push(&c.came, s)
+        if before:
+            send(c.its, b".", 1, RC_SEND)
+            return 0
+        rc_moved(&c.refs, 1)
+        if rc_thread(run, c):
+            rc_moved(&c.refs, -1)
+            rc_moved(&c.count, -1)
+            rc_give(&c.came, NULL)
+            raise RuntimeError("no thread can be started to listen")
+        return 0
+
+    def __len__(self):
+        """How many loops it serves."""
+        return rc_load(&self.crew.count)
+
+
 cdef class Loop:
     """Hears on the connection ``fd``, which has been subscribed, and publishes under ``number`` (``Words.enlist``).
 
     ``timeout``: seconds that a PING may be without an answer, where twice the staleness is less. ``proves=False``:
     words move and what is wrong ends the proof, but who takes the notes decides what is proven, and publishes it.
-    ``channel``: where rounds of settling are asked for. Then nothing is proven before ``answer`` was called.
+    ``channel``: where rounds of settling are asked for. Then nothing is proven before ``answer`` was called. ``node``:
+    which of the servers behind one connection this is. ``hub``: whose thread it shares; without one it gets its own.
     """
 
     cdef State *state
     cdef int out            # a descriptor to send by
     cdef bint running
     cdef int pid
+    cdef Hub hub
 
-    def __cinit__(self, Words words not None, int number, int fd, double timeout, bint proves=True, bytes channel=b""):
+    def __cinit__(self, Words words not None, int number, int fd, double timeout, bint proves=True, bytes channel=b"",
+                  int node=0, Hub hub=None):
         cdef int ends[2]
         cdef State *s = <State *>calloc(1, sizeof(State))
         self.out = -1
@@ -759,6 +935,7 @@ cdef class Loop:
         s.words = words.words
         rc_words_keep(s.words)
         s.number = number
+        s.node = node
         s.proves = proves
         s.timeout = <int64_t>(timeout * 1e9)
         s.keys = <uint64_t *>malloc(KEYS * sizeof(uint64_t))
@@ -775,10 +952,13 @@ cdef class Loop:
         self.out = rc_duplicate(fd)
         if s.fd < 0 or self.out < 0:
             raise OSError(errno, "a listener needs two descriptors more")
+        self.hub = Hub() if hub is None else hub
         s.refs = 2
-        if rc_thread(run, s):
+        try:
+            self.hub.take(s)
+        except RuntimeError:
             s.refs = 1
-            raise RuntimeError("no thread can be started to listen")
+            raise
         self.running = True
         self.pid = getpid()
 

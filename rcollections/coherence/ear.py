@@ -15,63 +15,34 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..plans.naming import beside
 from ..wire.failures import ErrorReply
+from .attendant import Apart, Wait
 from .facts import Refused, refuse, who
 from .loops import confirmation, loop_class
-from .post import Post, has_come
+from .post import Post
 from .proof import CHANNEL, Proof, as_resp2
 from .relay import SILENCE, Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping
 
-    from ..l1 import Words
     from ..wire.dsn.dsn import Dsn
     from ._ear import Loop
+    from .attendant import Job
+    from .hearer import Hearer
     from .places import Place
 
-__all__ = ["Ear", "Hearer"]
-
-
-class Hearer(Protocol):
-    """The object that an ear tells: the listener."""
-
-    staleness: float
-    words: Words  # what a compiled ear moves
-
-    def confirmed(self, ear: Ear) -> None:
-        """Changes are heard from now on."""
-
-    def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:
-        """These keys changed."""
-
-    def announced(self, ear: Ear, numbers: Sequence[int]) -> None:
-        """The words of these keys have moved: values can go."""
-
-    def flushed(self, ear: Ear) -> None:
-        """All keys changed."""
-
-    def unsure(self, ear: Ear) -> None:
-        """Changes may have been missed: held values count no more, until ``confirmed`` again."""
-
-    def proved(self, ear: Ear, instant: tuple[int, int]) -> None:
-        """All changes that were acknowledged before this instant have been heard."""
-
-    def published(self, ear: Ear, message: list[object]) -> None:
-        """A message came on another channel."""
-
-    def missed(self, ear: Ear) -> None:
-        """Messages on other channels may have been missed."""
+__all__ = ["Ear"]
 
 
 class Ear(Relay):
     """Listens to keys that begin with one of ``prefixes``, until the connection breaks or ``stop`` is called."""
 
     def __init__(
-        self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer, places: Mapping[Place, int] | None = None
+        self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer[Ear], places: Mapping[Place, int] | None = None
     ) -> None:
         self.prefixes = prefixes
         self.places = dict(places or {})  # where it says that it is there, and how stale values may be (ms)
@@ -183,11 +154,11 @@ class Ear(Relay):
 
     # -- listening ---------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def run(self) -> Job:
         """Hear until the connection breaks, which raises an error of the network, or until ``stop``, which returns."""
         loop = None if self._pushed else loop_class(self._link.sock)
         if loop is not None:
-            self._hand_on(loop)
+            yield from self._hand_on(loop)
             return
         due = time.monotonic()
         lost_at = 0.0
@@ -201,10 +172,11 @@ class Ear(Relay):
             left = (lost_at if self._proof.waiting else due) - now
             if left <= 0:
                 raise TimeoutError("the server does not answer")
-            if self._apply(self._heard(max(0.001, left))):
+            yield self._awaited(left)
+            if (yield from self._apply(self._link.hear(0.001))):
                 due = time.monotonic() + min(0.25, self._hearer.staleness / 4)  # Q6; a new tier may shorten staleness
 
-    def _apply(self, replies: list[object]) -> bool:
+    def _apply(self, replies: list[object]) -> Generator[Apart, Any, bool]:
         """Tell the hearer all that was read, then the proof (Q2). Whether the next PING has to wait for its time."""
         rest = False
         for reply in replies:
@@ -217,20 +189,21 @@ class Ear(Relay):
                 return rest
         for told in self._proof.applied():
             if told[0] == "proved" and post is not None and self._lapsed(told[1]):
-                post.enter()
+                yield Apart(post.enter)
                 self._proof.restart()
                 return False
             rest = self._tell(told) == "proved" or rest
         return rest
 
-    def _heard(self, seconds: float) -> list[object]:
-        """What has come on the listening connection; [] also as soon as the post has a reply."""
-        post = self._post
+    def _awaited(self, seconds: float) -> Wait:
+        """Until something comes on the listening connection, or the post has a reply."""
+        sock, post = self._link.sock, self._post
+        pending = getattr(sock, "pending", None)  # TLS may hold more than the socket shows
+        if pending is not None and pending():
+            return Wait((), 0.0)
         if post is None:
-            return list(self._link.hear(seconds))
-        if not has_come(self._link.sock, post, seconds):
-            return []
-        return list(self._link.hear(0.001))
+            return Wait((sock.fileno(),), seconds)
+        return Wait((sock.fileno(), *post.fds), min(seconds, 0.01) if post.hurried else seconds)
 
     def send(self, *words: object) -> None:
         """Send a command that a subscribed connection allows: PING, SUBSCRIBE, UNSUBSCRIBE. From any thread."""
@@ -264,10 +237,6 @@ class Ear(Relay):
         self.reason = reason
         with contextlib.suppress(Exception):
             self._link.wake()
-
-    def rest(self, seconds: float) -> None:
-        """Wait that many seconds, or until ``stop``."""
-        self._stopping.wait(seconds)
 
     def close(self) -> None:
         """Close the connection; in the child of a fork this closes only the child's copy."""

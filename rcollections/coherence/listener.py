@@ -1,6 +1,7 @@
 """Hears for all tiers of one server: keeps one ear open, opens it again, and replaces it by a wider ear without a gap.
 
-There is one listener per process and server, whatever the number of named connections. Prefixes only grow. A wider
+There is one listener per process and server, whatever the number of named connections. Of a cluster there is one for
+each primary, with all else in common (``nodes.py``). Prefixes only grow. A wider
 set needs another connection, because a subscribed connection takes no other command. The old ear goes on until the
 new ear is proven. It also goes on until it has told all changes from before the new ear listened, since these changes
 come by the old ear alone. So no held value has to go. After an error the listener pauses before the next try. The
@@ -18,17 +19,20 @@ from typing import TYPE_CHECKING
 from ..forks import after_fork
 from ..plans.draws import spread
 from ..wire.elsewhere import elsewhere
+from .attendant import Apart, Wait
+from .common import Common
 from .ear import Ear
 from .facts import Refused
-from .moving import Member, Moving
+from .moving import Member, Moving, others, stop
 from .places import Moved
-from .prefixes import Wish, Wishes
+from .prefixes import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from ..l1 import Tier
     from ..wire.dsn.dsn import Dsn
+    from .attendant import Job
     from .places import Place
 
 __all__ = ["Listener"]
@@ -39,12 +43,14 @@ FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 60.0
 
 
 class Listener(Moving):
-    """The ear of one server, and the tiers that it tells."""
+    """The ear of one server, and the tiers that it tells. ``common``: of the listeners of several nodes."""
 
-    def __init__(self, dsn: Dsn) -> None:
-        super().__init__(dsn.l1_entries)
+    def __init__(self, dsn: Dsn, node: int = 0, common: Common | None = None) -> None:
+        self.common = Common(dsn) if common is None else common
+        super().__init__(self.common.words, node)
         self._dsn = dsn
-        self.wishes = Wishes(dsn.shown)
+        self._alone = common is None
+        self.wishes = self.common.wishes
         self.staleness = dsn.staleness
         self._forget()
         after_fork(self._after_fork)
@@ -78,27 +84,36 @@ class Listener(Moving):
     ) -> None:
         """Tell this tier of changes from now on. ``renew`` drops the links of its connection."""
         with self._lock:
-            tier.follow(self.words)
+            if self._alone:
+                tier.follow(self.words)
             self._tiers = [*self._tiers, tier]
             self._members[id(tier)] = Member(staleness, place, renew)
             self.staleness = min(self.staleness, staleness)
             self.words.want(self.staleness)
             if self._ear is not None and self._is_there(self._ear, tier):
-                tier.begin()
+                tier.begin(node=self.node)
 
     def remove(self, tier: Tier) -> None:
         """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
-            self._tiers = _others(self._tiers, tier)
+            self._tiers = others(self._tiers, tier)
             self._members.pop(id(tier), None)
-            tier.lost()
+            tier.lost(self.node)
             if not self._tiers:
-                _stop(self._ear, self._next)
+                self._stop(self._ear, self._next)
                 self._ear = self._next = None
                 self._trying = self._ready = self._warned = False
                 self.prefixes = ()
-                self.wishes.clear()
+                if self._alone:
+                    self.wishes.clear()
                 self.state, self.why = "idle", "nobody listens any more"
+
+    def end(self) -> None:
+        """The node is left: nothing that was read from it counts any more (F4)."""
+        with self._lock:
+            self._empty()
+            for tier in self._tiers:
+                self.remove(tier)
 
     def want(self, prefixes: Iterable[str], wish: Wish = Wish()) -> None:  # noqa: B008 - it cannot be changed
         """Note that a tier wants keys with these prefixes; ``start`` asks the server for them."""
@@ -115,13 +130,13 @@ class Listener(Moving):
             if self._covers(self._ear) or self._covers(self._next) or self._trying or not self._tiers:
                 return
             if self._next is not None:
-                self._next.stop()
+                self._stop(self._next)
             ear = self._next = Ear(self._dsn, self.wishes.fewest(), self, self._places())
             self._trying = True
             if self._ear is None:
                 self.state, self.why = "starting", "the listener connects"
             try:
-                threading.Thread(target=self._run, args=(ear,), name="rcollections-listener", daemon=True).start()
+                self.common.attendant.attend(self._run(ear))
             except RuntimeError:  # in an exit handler, or too many threads: every call asks the server
                 self._next, self._trying = None, False
                 self.state, self.why = "down", "no thread can be started to listen"
@@ -131,13 +146,18 @@ class Listener(Moving):
             return False
         return all(ear.places.get(place, 0) >= ms for place, ms in self._places().items())
 
-    def _run(self, ear: Ear) -> None:
+    def _stop(self, *ears: Ear | None) -> None:
+        stop(*ears)
+        self.common.attendant.wake()
+
+    def _run(self, ear: Ear) -> Job:
+        """The life of an ear: it is opened, hears until its connection breaks, and is opened again after a pause."""
         pause = FIRST_PAUSE
         while not ear.stopped:
             began = time.monotonic()
             try:
-                ear.open()
-                ear.run()
+                yield Apart(ear.open)
+                yield from ear.run()
             except Refused as refused:
                 self._lost(ear, "refused", f"the server does not allow to listen: {refused}")
                 pause = REFUSED_PAUSE
@@ -153,7 +173,7 @@ class Listener(Moving):
             finally:
                 ear.close()
             if not ear.stopped:
-                ear.rest(pause * spread.uniform(0.75, 1.0))  # spreads processes
+                yield Wait((), pause * spread.uniform(0.75, 1.0), lambda: ear.stopped)  # spreads processes
 
     def _lost(self, ear: Ear, state: str, why: str) -> None:
         with self._lock:
@@ -169,7 +189,7 @@ class Listener(Moving):
                 if self._next is None:
                     self._next = ear
                 else:
-                    ear.stop()  # ``_next`` hears more prefixes
+                    self._stop(ear)  # ``_next`` hears more prefixes
             if self._ear is None:
                 self.state, self.why = state, why
             if state == "refused" and not self._warned:
@@ -197,17 +217,17 @@ class Listener(Moving):
             self._next = None
             self._trying = self._ready = False
         old, self._ear = self._ear, ear
-        self.words.lead(ear)  # before the old one is stopped: its end is the end of no proof
+        self.words.lead(ear, self.node)  # before the old one is stopped: its end is the end of no proof
         self.server, self.version, self.prefixes = ear.server, ear.version, ear.prefixes
         self.state, self.why = "live", "changes are heard"
         if old is not None and old is not ear:
-            old.stop()
+            self._stop(old)
             self.missed(old)
             if old.server != ear.server:
                 self._empty()
         for tier in self._tiers:
             if self._is_there(ear, tier):
-                tier.begin()
+                tier.begin(node=self.node)
         self._hears(ear)
 
     def unsure(self, ear: Ear) -> None:
@@ -227,7 +247,7 @@ class Listener(Moving):
         if ear is not self._ear:
             return
         for tier in self._tiers:
-            tier.prove(instant)
+            tier.prove(instant, self.node)
         if self._ready:
             with self._lock:
                 new = self._next
@@ -240,16 +260,3 @@ class Listener(Moving):
     def ear(self) -> Ear | None:
         """The confirmed ear, or None: followers may subscribe on its connection."""
         return self._ear
-
-
-# Loops in functions of their own, not where the lock is held: see ``wire/pool.py``.
-
-
-def _others(tiers: Sequence[Tier], tier: Tier) -> list[Tier]:
-    return [each for each in tiers if each is not tier]
-
-
-def _stop(*ears: Ear | None) -> None:
-    for ear in ears:
-        if ear is not None:
-            ear.stop()

@@ -16,9 +16,9 @@ from ..l1 import COMPILED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._ear import Loop
+    from ._ear import Hub, Loop
 
-__all__ = ["confirmation", "loop_class"]
+__all__ = ["confirmation", "hub", "loop_class"]
 
 
 def loop_class(sock: object) -> type[Loop] | None:
@@ -28,6 +28,17 @@ def loop_class(sock: object) -> type[Loop] | None:
     try:
         found: type[Loop] = import_module("rcollections.coherence._ear").Loop
     except ImportError:
+        return None
+    return found
+
+
+def hub() -> Hub | None:
+    """A thread for loops, which begins with the first one; None where there are no loops."""
+    if not COMPILED:
+        return None
+    try:
+        found: Hub = import_module("rcollections.coherence._ear").Hub()
+    except (ImportError, OSError):
         return None
     return found
 

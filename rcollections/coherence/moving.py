@@ -11,13 +11,13 @@ from .telling import Telling
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from ..l1 import Tier
+    from ..l1 import Tier, Words
     from .ear import Ear
     from .places import Place
 
-__all__ = ["Member", "Moving"]
+__all__ = ["Member", "Moving", "others", "stop"]
 
 SOON = 60.0  # seconds between two changes of the server that say that the address leads to several servers
 
@@ -36,8 +36,8 @@ class Moving(Telling):
     _lock: threading.RLock
     _next: Ear | None
 
-    def __init__(self, entries: int) -> None:
-        super().__init__(entries)
+    def __init__(self, words: Words, node: int) -> None:
+        super().__init__(words, node)
         self._members: dict[int, Member] = {}  # by the id of the tier
         self._moved = -SOON  # when the address led to another server
         self._heard = b""  # the server that was heard last
@@ -46,6 +46,11 @@ class Moving(Telling):
         """Whether those who settle know of this ear where the tier is (Z1)."""
         member = self._members[id(tier)]
         return member.place is None or ear.places.get(member.place, 0) >= round(member.staleness * 1000)
+
+    def put(self, place: Place | None) -> None:
+        """From now on all tiers are there."""
+        for number, member in list(self._members.items()):
+            self._members[number] = member._replace(place=place)
 
     def _places(self) -> dict[Place, int]:
         found: dict[Place, int] = {}
@@ -113,5 +118,19 @@ class Moving(Telling):
         self._heard = ear.server
 
 
-def _present(*ears: Ear | None) -> list[Ear]:  # a loop of its own: see ``wire/pool.py``
+# Loops in functions of their own, not where the lock is held: see ``wire/pool.py``.
+
+
+def _present(*ears: Ear | None) -> list[Ear]:
     return [each for each in ears if each is not None]
+
+
+def others(tiers: Sequence[Tier], tier: Tier) -> list[Tier]:
+    """All tiers but this one."""
+    return [each for each in tiers if each is not tier]
+
+
+def stop(*ears: Ear | None) -> None:
+    """Let these ears end."""
+    for ear in _present(*ears):
+        ear.stop()

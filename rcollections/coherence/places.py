@@ -48,15 +48,16 @@ class Moved(ConnectionError):
 
 
 class Place(NamedTuple):
-    """Where ears enter themselves: a namespace in a database."""
+    """Where ears enter themselves: a namespace in a database; of a cluster also a hash tag, which a node owns."""
 
     db: int
     namespace: str
+    tag: str = ""
 
     @property
     def key(self) -> str:
         """The hash of the ears."""
-        return settling(self.namespace)
+        return settling(self.namespace) + self.tag
 
     @property
     def channel(self) -> bytes:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ._ear import Loop
     from .places import Place
 
-__all__ = ["Post", "has_come"]
+__all__ = ["Post"]
 
 
 class Post(Reopening):
@@ -256,15 +256,3 @@ class Post(Reopening):
 def _readable(link: Any) -> bool:
     pending = getattr(link.sock, "pending", None)
     return bool(pending is not None and pending()) or bool(select.select([link.sock], [], [], 0)[0])
-
-
-def has_come(sock: Any, post: Post, seconds: float) -> bool:
-    """Whether bytes have come on this socket, after that time at most; False also as soon as the post has a reply."""
-    pending = getattr(sock, "pending", None)
-    if pending is not None and pending():
-        return True
-    poll = select.poll()
-    for fd in (sock.fileno(), *post.fds):
-        poll.register(fd, select.POLLIN)
-    ready = poll.poll(min(seconds, 0.01 if post.hurried else seconds) * 1000)
-    return sock.fileno() in [fd for fd, _ in ready]

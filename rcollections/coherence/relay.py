@@ -7,17 +7,21 @@ that may not be asked, this thread answers and publishes the proof, over its own
 
 from __future__ import annotations
 
-import select
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .attendant import Apart, Wait
 from .places import Gone
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from ..l1 import Words
     from ..wire.dsn.dsn import Dsn
     from ._ear import Loop
+    from .attendant import Job
+    from .common import Common
     from .post import Post
     from .proof import Told
 
@@ -31,6 +35,8 @@ class Owner(Protocol):
 
     staleness: float
     words: Words
+    node: int
+    common: Common
 
 
 class Relay(ABC):
@@ -48,24 +54,27 @@ class Relay(ABC):
     def stopped(self) -> bool:
         """Whether the ear has to end."""
 
-    def _hand_on(self, make: type[Loop]) -> None:
+    def _hand_on(self, make: type[Loop]) -> Job:
         """Tell the hearer what the loop leaves to Python, until it ends."""
-        words, post = self._hearer.words, self._post
+        hearer, post = self._hearer, self._post
+        words = hearer.words
         alone = post is None or post.can_be_handed_over
         channel = post.channel if post is not None and alone else b""
-        number = words.enlist(self)
+        number = words.enlist(self, hearer.node)
         why = None
         try:
-            loop = self._loop = make(words, number, self._link.sock.fileno(), self._dsn.timeout, alone, channel)
+            fd, timeout = self._link.sock.fileno(), self._dsn.timeout
+            loop = self._loop = make(words, number, fd, timeout, alone, channel, hearer.node, hearer.common.hub)
             if post is None:
                 while why is None and not self.stopped:
-                    found, why = loop.wait(1.0)
+                    yield Wait((loop.fileno(),), 1.0)
+                    found, why = loop.wait(0)
                     for told in found:
                         self._tell(told)
             elif alone:
-                why = self._hand_over(loop, post)
+                why = yield from self._hand_over(loop, post)
             else:
-                why = self._answer(loop, post)
+                why = yield from self._answer(loop, post)
         finally:
             words.leave(self)
         if why == "silent":
@@ -73,18 +82,19 @@ class Relay(ABC):
         if not self.stopped:
             raise ConnectionError("the connection is lost")
 
-    def _hand_over(self, loop: Loop, post: Post) -> str | None:
+    def _hand_over(self, loop: Loop, post: Post) -> Generator[Wait | Apart, Any, str | None]:
         """The loop answers and proves: enter, and open connections. Gives what ended the loop."""
         post.hand_over(loop)
         while not self.stopped:
-            found, why = loop.wait(0.01 if post.hurried else 1.0)
+            yield Wait((loop.fileno(),), 0.01 if post.hurried else 1.0)
+            found, why = loop.wait(0)
             for told in found:
                 if told[0] == "unanswered":
                     raise Gone("the server did not take the answer of this listener, or knows it no more")
                 if told[0] == "broken":
                     post.broken()
                 elif told[0] == "lapsed":
-                    post.enter_anew()
+                    yield Apart(post.enter_anew)
                 else:
                     self._tell(told)
             if why is not None:
@@ -92,16 +102,13 @@ class Relay(ABC):
             post.keep_up()
         return None
 
-    def _answer(self, loop: Loop, post: Post) -> str | None:
+    def _answer(self, loop: Loop, post: Post) -> Generator[Wait | Apart, Any, str | None]:
         """Answer and prove, while the loop moves the words. Gives what ended the loop."""
         held: tuple[int, int] | None = None  # the last instant that the loop has heard of
         covered: tuple[int, int] | None = None  # the one that the no-op on its way is for
         entered, lost_at = 0, 0.0
         while not self.stopped:
-            poll = select.poll()
-            for fd in (loop.fileno(), *post.fds):
-                poll.register(fd, select.POLLIN)
-            poll.poll(10 if post.hurried else 1000)
+            yield Wait((loop.fileno(), *post.fds), 0.01 if post.hurried else 1.0)
             found, why = loop.wait(0)
             for told in found:
                 if told[0] == "proved":
@@ -114,7 +121,7 @@ class Relay(ABC):
             post.read()
             if covered is not None and post.answered:
                 if self._lapsed(covered):
-                    post.enter()
+                    yield Apart(post.enter)
                     entered, held = time.monotonic_ns(), None
                 elif covered[0] > entered:
                     self._tell(("proved", covered))

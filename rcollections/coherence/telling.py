@@ -5,26 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..l1 import Words
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..l1 import Tier
+    from ..l1 import Tier, Token, Words
+    from ..plans.effects import Seen
     from .ear import Ear
 
 __all__ = ["Telling"]
 
 
 class Telling:
-    """The part of a listener that tells others. Not a listener of its own. ``entries``: values that may be held."""
+    """The part of a listener that tells others, about one node. Not a listener of its own."""
 
     _ear: Ear | None
+    prefixes: tuple[str, ...]  # that are heard
+    server: bytes  # that is heard
 
-    def __init__(self, entries: int) -> None:
+    def __init__(self, words: Words, node: int) -> None:
         self._tiers: list[Tier] = []
         self.followers: WeakSet[Any] = WeakSet()  # the ``Wakeups`` that want published messages
-        self.words = Words(entries)  # what a compiled ear moves, and compiled tiers compare
+        self.words = words  # what a compiled ear moves, and compiled tiers compare
+        self.node = node  # its number among the servers behind one connection
+
+    def token(self, tier: Tier, key: str, watched: tuple[str, ...]) -> Token | None:
+        """A token of this tier, if changes of all these keys are heard (F1)."""
+        prefixes = self.prefixes
+        if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
+            return None
+        return tier.token(key, watched)
+
+    def answered(self, _key: str, _watched: tuple[str, ...], seen: Seen) -> bool:
+        """Whether the server has answered that is heard (F2)."""
+        return seen.server == self.server
 
     def changed(self, ear: Ear, keys: Sequence[bytes]) -> None:  # noqa: ARG002 - an ear that is not confirmed may tell too
         """These keys changed."""
@@ -39,7 +52,7 @@ class Telling:
     def flushed(self, ear: Ear) -> None:  # noqa: ARG002
         """All keys changed."""
         for tier in self._tiers:
-            tier.void()
+            tier.void(self.node)
 
     def published(self, ear: Ear, message: list[object]) -> None:
         """A message on another channel: for the followers, which wake waiting callers."""
@@ -54,6 +67,6 @@ class Telling:
 
     def _empty(self) -> None:
         """Nothing that was read before counts any more (F4)."""
-        self.words.end()
+        self.words.end(self.node)
         for tier in self._tiers:
-            tier.lost()
+            tier.lost(self.node)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..forks import after_fork
 from ..l1 import Tier, users
 from ..wire.run_id import MEMORY
-from .listeners import listener_of
+from .listeners import enrolled, listener_of
 from .places import Place
 from .prefixes import Wish
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..l1 import Token
+    from ..plans.effects import Seen
     from ..wire.dsn.dsn import Dsn
     from .listener import Listener
+    from .nodes import Nodes
 
 __all__ = ["State", "Tiering", "any_tiers", "wrote", "wrote_anything"]
 
@@ -61,7 +63,7 @@ class Tiering:
     """The tier of one connection. ``dsn`` is the server that the connection really leads to.
 
     ``prefixes_of(user)`` gives the prefixes of the keys of a user of L1 on this connection, or None. ``renew`` drops
-    the links of the connection, because its address leads to another server.
+    the links of the connection, because its address leads to another server. ``nodes``: who hears, of a cluster.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Tiering:
         dsn: Dsn,
         prefixes_of: Callable[[object], Iterable[str] | None],
         renew: Callable[[], None] | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         self.dsn = dsn
         self._prefixes_of = prefixes_of
@@ -77,12 +80,12 @@ class Tiering:
         self._reads = 0
         self._behind = len(dsn.namespace) + bool(dsn.namespace)  # characters before the prefixes of this connection
         after_fork(self._after_fork)
-        self._listener: Listener | None = None
+        self._listener: Listener | Nodes | None = None
         global _tiers
         if dsn.kind == "memory":
             self.tier.begin(local=True)
         else:
-            self._listener = listener_of(dsn)
+            self._listener = listener_of(dsn) if nodes is None else enrolled(nodes)
             self._listener.add(self.tier, dsn.staleness, Place(dsn.db, dsn.namespace), renew)
         with _lock:
             _tiers = (*_tiers, self.tier)
@@ -127,15 +130,14 @@ class Tiering:
                 self._reads += 1
                 if self._reads >= EAGER:
                     self.start()
-            prefixes = listener.prefixes
-            if not key.startswith(prefixes) or any(not each.startswith(prefixes) for each in watched):
-                return None
+            return listener.token(self.tier, key, watched)
         return self.tier.token(key, watched)
 
-    @property
-    def server(self) -> bytes:
-        """The run_id of the server that must have answered a read for its reply to be held (F2)."""
-        return MEMORY if self._listener is None else self._listener.server
+    def answered(self, key: str, watched: tuple[str, ...], seen: Seen) -> bool:
+        """Whether those have answered that are heard, as they have to for the reply to be held (F2)."""
+        if self._listener is None:
+            return seen.server == MEMORY
+        return self._listener.answered(key, watched, seen)
 
     @property
     def version(self) -> tuple[object, ...]:
@@ -151,8 +153,8 @@ class Tiering:
         return bool(version) and version[:2] >= ((9, 0) if version[2] else (7, 4))
 
     @property
-    def listener(self) -> Listener | None:
-        """The listener of this tier; None for ``memory://``, where all writers are in this process."""
+    def listener(self) -> Listener | Nodes | None:
+        """Who hears for this tier; None for ``memory://``, where all writers are in this process."""
         return self._listener
 
     @property

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from ..forks import after_fork
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..wire.dsn.dsn import Dsn
     from .listener import Listener
 
-__all__ = ["Wakeups"]
+__all__ = ["Wakeups", "Waking"]
 
 log = logging.getLogger("rcollections")
 
@@ -49,6 +49,12 @@ class Line:
     def stop(self) -> None:
         with contextlib.suppress(Exception):  # wakes the thread, which closes the connection
             self.link.wake()
+
+
+class Waking(Protocol):
+    """Where plans ask to be woken."""
+
+    def listen(self, channel: str, signal: Any, /) -> None: ...
 
 
 class Wakeups:

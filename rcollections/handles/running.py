@@ -68,10 +68,10 @@ class Running(Nearby):
         if data is None or events.observers or connection.breaker.failure is not None or self.l1:
             return UNSENT
         if put is None:
-            return connection.ask(data, 1, True)
+            return connection.ask(data, 1, True, t.key)
         seen: Any = None
         try:
-            seen = connection.ask(data, put.replies, False)
+            seen = connection.ask(data, put.replies, False, t.key)
         finally:
             if seen is not UNSENT:
                 connection.wrote(put.steps)

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from ._store cimport PyObject, rc_add, rc_lock, rc_mutex, rc_now, rc_read, rc_unlock, rc_write
 from ._tier cimport (
-    Tier, counts_still, mix_call, rc_is_class, rc_kind, rc_mix_one, seek_call, seek_one, serves,
+    Tier, counts_still, mix_call, rc_is_class, rc_kind, rc_mix_one, rc_wall, seek_call, seek_one, served,
 )
 
 
@@ -162,8 +162,12 @@ cdef inline Tier armed(Owner owner, int *mode):
     return None if tier is None or passed_by() else tier
 
 
-cdef inline object taken(Tier tier, int64_t i, int64_t now):
+cdef inline object taken(Tier tier, int64_t i, int64_t now, int64_t wall):
     """The end of a look-up: the value, or ABSENT. Called locked."""
+    if i >= 0 and not served(tier, <unsigned int>i, now, wall):
+        tier.misses += 1
+        rc_unlock(&tier.mutex)
+        return ABSENT
     if i < 0 or not counts_still(tier, <unsigned int>i, now):
         tier.gone(i, now)
         return ABSENT
@@ -172,15 +176,13 @@ cdef inline object taken(Tier tier, int64_t i, int64_t now):
     return value.open() if type(value) is PACKED else value
 
 
-cdef inline int64_t serving(Tier tier) except -1:
-    """The instant of a look-up, or 0 if nothing may be served now, which is a miss."""
+cdef inline int64_t instant(Tier tier, int64_t *wall) except? -1:
+    """The instant of a look-up, on both clocks."""
     if tier.foreign_clock or tier.foreign_wall:
-        if tier.proven():
-            return tier.clock_now()
-    elif serves(tier):
-        return rc_now()
-    tier.missed()
-    return 0
+        wall[0] = tier.wall_now()
+        return tier.clock_now()
+    wall[0] = rc_wall()
+    return rc_now()
 
 
 cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named,
@@ -191,7 +193,7 @@ cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObj
     """
     cdef uint64_t h
     cdef int kind
-    cdef int64_t now, i
+    cdef int64_t now, i, wall = 0
     cdef bint alone = n == 1 and names == NULL
     if alone:
         kind = rc_kind(args[0])
@@ -202,15 +204,13 @@ cdef object look_up(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObj
         h = mix_call(owner.id, args, n, names, named, classes)
         if h == 0:
             return ABSENT
-    now = serving(tier)
-    if now == 0:
-        return ABSENT
+    now = instant(tier, &wall)
     rc_lock(&tier.mutex)
     if alone:
         i = seek_one(tier, h, args[0])
     else:
         i = seek_call(tier, h, <PyObject *>owner.number, args, n, names, named)
-    return taken(tier, i, now)
+    return taken(tier, i, now, wall)
 
 
 cdef object look_up_told(Owner owner, Tier tier, PyObject **args, Py_ssize_t n, PyObject *names, Py_ssize_t named):
@@ -371,23 +371,21 @@ cdef class Near:
     def part(self, str name not None, part):
         """The value that is held for a field or member under this name, or ABSENT."""
         cdef PyObject *given[3]
-        cdef int64_t now, i
+        cdef int64_t now, i, wall = 0
         cdef uint64_t h
         cdef Tier tier = self.tier
         if rc_read(&watched) or self.generation != rc_read(&generation) or passed_by():
             return ABSENT
         if type(part) is not str and type(part) is not int:
             return ABSENT
-        now = serving(tier)
-        if now == 0:
-            return ABSENT
+        now = instant(tier, &wall)
         given[0] = <PyObject *>self.key
         given[1] = <PyObject *>name
         given[2] = <PyObject *>part
         h = mix_call(READS, given, 3, NULL, 0, 0)
         rc_lock(&tier.mutex)
         i = seek_call(tier, h, <PyObject *>READS_OBJECT, given, 3, NULL, 0)
-        return taken(tier, i, now)
+        return taken(tier, i, now, wall)
 
     def reply(self, tuple words not None):
         """The reply that is held for this step, or ABSENT."""

@@ -1,13 +1,13 @@
 # cython: language_level=3
 """The tier in C, and the look-up that a decorated hit makes without a call."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from ._store cimport (
     GOLDEN, NIL, Dead, Entry, Py_EQ, PyObject, PyObject_RichCompareBool, Store, Table,
     rc_hash, rc_lock, rc_now, rc_read, rc_same, rc_unlock, rc_write, tag_of,
 )
-from ._words cimport RC_CHARGE, RC_NOTHING, Words, rc_epoch, rc_load, rc_proven, rc_word, rc_words
+from ._words cimport RC_CHARGE, RC_NODES, RC_NOTHING, Words, rc_epoch, rc_load, rc_proven, rc_served, rc_word, rc_words
 
 cdef extern from *:
     """
@@ -139,21 +139,26 @@ cdef extern from *:
     int rc_is_call(PyObject *, PyObject *, PyObject **, Py_ssize_t, PyObject *, Py_ssize_t) noexcept
     Py_ssize_t PyTuple_GET_SIZE(PyObject *) noexcept
 
-cdef struct Mark:           # a watched key: its number, and its word when the token was taken
+cdef struct Mark:           # a watched key: its number, its word when the token was taken, and its slot
     uint64_t name
     int64_t word
+    int32_t slot
 
 cdef struct Link:           # beside each entry: the keys that it depends on, as they were when its token was taken
     uint64_t origin         # the number of its key on the server; 0: none
-    int64_t epoch, word     # of the words; those of its origin
+    uint64_t nodes          # that answered for it: bits
+    int64_t epoch, word     # of the words; those of its nodes and of its origin
     uint32_t before, after  # its neighbours of the same origin
     uint32_t watched
+    int32_t slot            # of its origin
     Mark *marks
 
 cdef class Token:
     cdef uint64_t own_epoch, origin
+    cdef readonly uint64_t nodes
     cdef int64_t epoch, word
     cdef uint32_t watched
+    cdef int32_t slot
     cdef Mark *marks
 
 cdef class Tier(Store):
@@ -167,17 +172,19 @@ cdef class Tier(Store):
     cdef bint follows               # they are those of a listener
     cdef uint64_t epoch             # of this tier alone: what was read before it moved is not held
     # the next three numbers are read without the lock, and written with it
-    cdef int64_t hears              # whether changes are heard
+    cdef int64_t hears              # the nodes whose changes are heard: bits
     cdef int64_t local
     cdef int64_t reach              # serve so many ns behind the proven instant; NEVER unless ``hears``
     cdef bint foreign_wall
     cdef bint linkless
-    cdef int64_t staleness, coarse, cut, drift, told
-    cdef bint drifts
+    cdef int64_t staleness, coarse, cut, told
+    cdef int64_t drift[64]
+    cdef uint64_t drifts            # nodes whose drift is known
     cdef uint64_t fills, refused, invalidations
     cdef object wall_clock
 
-    cdef bint proven(self) except -1
+    cdef bint proven(self, uint64_t nodes) except -1
+    cdef int64_t wall_of_look(self) except -1
     cdef bint is_void(self, Token token) noexcept
     cdef bint counted_void(self, Token token) noexcept
     cdef bint counted_fill(self, Token token, bint refused) noexcept
@@ -185,23 +192,22 @@ cdef class Tier(Store):
     cdef uint32_t first(self, uint64_t origin) noexcept
     cdef int drop(self, object key, bint told) except -1
     cdef int drop_all(self, uint64_t origin, bint void) except -1
+    cdef int sweep(self, uint64_t nodes, uint8_t *slots) except -1
     cdef void set_reach(self) noexcept
     cdef void missed(self) noexcept
     cdef object gone(self, int64_t i, int64_t now)
     cdef void forget_links(self) noexcept
 
 
-cdef inline bint serves(Tier t) noexcept:
-    """Whether the tier may serve now, by the real clocks: two cheap reads."""
-    cdef int64_t reach = rc_read(&t.reach)
-    # The proof is loaded before anything that it speaks for (Q8).
-    return rc_now() < rc_proven(t.words) + reach and rc_wall() < rc_load(&t.words.wall) + reach
+cdef inline bint served(Tier t, uint32_t i, int64_t now, int64_t wall) noexcept:
+    """Whether this entry may be served: what its nodes have proven is loaded before anything that it speaks for (Q8)."""
+    return rc_served(t.words, t.links[i].nodes, rc_read(&t.reach), now, wall)
 
 
 cdef inline bint stands(Tier t, Link *link) noexcept:
     """Whether nothing changed that this entry depends on. First the epoch, then the words."""
     cdef uint32_t k
-    if rc_epoch(t.words) != link.epoch or rc_word(t.words, link.origin) != link.word:
+    if rc_epoch(t.words, link.nodes) != link.epoch or rc_word(t.words, link.origin) != link.word:
         return False
     for k in range(link.watched):
         if rc_word(t.words, link.marks[k].name) != link.marks[k].word:

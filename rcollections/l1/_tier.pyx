@@ -13,9 +13,10 @@ change counts before the ear could let go the values: a look-up compares the wor
 Keys in this store are exact: an argument alone, or a tuple that begins with the owner. Comparing two keys runs no
 code of the user.
 
-Every change of entries happens under the lock of the store. A look-up asks before it locks whether the tier may
-serve: it reads ``reach`` and the proof. A step that ends serving (``lost``, ``void``, ``prove`` after a sleep) takes
-the entries out too, or moves the epoch of the words. So a look-up that asked too early finds no entry that counts.
+Every change of entries happens under the lock of the store. A look-up reads the clocks before it locks. It asks of the
+entry that it finds whether the proofs of its nodes hold, then whether it counts. A step that ends serving (``lost``,
+``void``, ``prove`` after a sleep) takes the entries out too, or moves the epoch of the words. So a look-up that asked
+too early finds no entry that counts.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
@@ -23,7 +24,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8String
 from libc.string cimport memcpy, memset
 
 from ._store cimport BATCH, EXPIRED, empty_table, enter, grow, has_place, leave
-from ._words cimport rc_end, rc_move, rc_name, rc_publish, rc_store
+from ._words cimport rc_end, rc_move, rc_name, rc_publish, rc_store, rc_void
 
 from time import monotonic_ns as _monotonic_ns
 from time import time_ns as _time_ns
@@ -36,6 +37,7 @@ cdef int64_t CUT = 1_000_000        # ns by which a ttl may be too long: the clo
 cdef int64_t SLEPT = 100_000_000    # ns by which the clocks may part before we say that the machine slept
 cdef int64_t NEVER = -(<int64_t>1 << 61)    # no instant is so late that it would be served
 cdef int64_t ALWAYS = <int64_t>3 << 61      # without any proof
+cdef uint64_t ALL = ~<uint64_t>0            # nodes
 
 
 cdef class Token:
@@ -47,6 +49,21 @@ cdef class Token:
 
 cdef inline uint64_t origin_of(rc_words *words, bytes name):
     return rc_name(words, name, len(name))
+
+
+cdef bint lies_in(Link *link, uint8_t *slots) noexcept:
+    """Whether a key that this entry depends on lies in one of these slots."""
+    cdef uint32_t k, slot
+    if slots == NULL:
+        return False
+    slot = <uint32_t>link.slot
+    if slots[slot >> 3 & 8191] >> (slot & 7) & 1:
+        return True
+    for k in range(link.watched):
+        slot = <uint32_t>link.marks[k].slot
+        if slots[slot >> 3 & 8191] >> (slot & 7) & 1:
+            return True
+    return False
 
 
 cdef class Tier(Store):
@@ -87,36 +104,46 @@ cdef class Tier(Store):
 
     # -- the proof
 
-    cdef bint proven(self) except -1:
-        if not rc_read(&self.hears):
+    cdef bint proven(self, uint64_t nodes) except -1:
+        """Whether what was read from these nodes may be served now."""
+        if nodes & ~<uint64_t>rc_read(&self.hears):
             return False
         if self.foreign_clock or self.foreign_wall:
-            if rc_read(&self.local):
-                return True
-            return (self.clock_now() < rc_proven(self.words) + self.reach
-                    and self.wall_now() < rc_load(&self.words.wall) + self.reach)
-        return serves(self)
+            return rc_served(self.words, nodes, rc_read(&self.reach), self.clock_now(), self.wall_now())
+        return rc_served(self.words, nodes, rc_read(&self.reach), rc_now(), rc_wall())
 
     @property
     def live(self):
-        """Whether the listener hears changes: then a reader gets a token, and may bring its value in."""
+        """Whether changes are heard, of any node: then a reader gets a token, and may bring its value in."""
         return rc_read(&self.hears) != 0
 
     @property
     def serves(self):
-        """Whether values may be served at this moment."""
-        return self.proven()
+        """Whether values may be served at this moment, of any node."""
+        return any(self.serving())
+
+    def serving(self):
+        """Of each node whose changes are heard, in order: whether its values may be served at this moment."""
+        cdef int node
+        cdef uint64_t hears = <uint64_t>rc_read(&self.hears)
+        return [self.proven(<uint64_t>1 << node) for node in range(RC_NODES) if hears >> node & 1]
 
     @property
     def age(self):
-        """Seconds since the proven instant; None before the first proof."""
-        cdef int64_t at
-        cdef bint proven
+        """Seconds since the proven instant, of several the oldest; None before the first proof."""
+        cdef int64_t at = RC_NOTHING, each
+        cdef int node
+        cdef uint64_t hears
+        cdef bint local
         rc_lock(&self.mutex)
-        at = rc_proven(self.words)
-        proven = self.hears and at != RC_NOTHING and not self.local
+        hears, local = <uint64_t>self.hears, self.local != 0
+        for node in range(RC_NODES):
+            if hears >> node & 1:
+                each = rc_proven(self.words, node)
+                if each != RC_NOTHING and (at == RC_NOTHING or each < at):
+                    at = each
         rc_unlock(&self.mutex)
-        return (self.clock_now() - at) / 1e9 if proven else None
+        return None if local or at == RC_NOTHING else (self.clock_now() - at) / 1e9
 
     def clock_now(self):
         return int(self.clock() * 1e9) if self.foreign_clock else _monotonic_ns()
@@ -128,12 +155,12 @@ cdef class Tier(Store):
         """Now on both clocks, for ``prove``."""
         return self.clock_now(), self.wall_now()
 
-    def begin(self, *, local=False):
-        """From now on changes are heard (F5). ``local``: every writer of the server tells the tier itself."""
+    def begin(self, *, local=False, int node=0):
+        """From now on changes of this node are heard (F5). ``local``: every writer tells the tier itself."""
         cdef bint is_local = local
         rc_lock(&self.mutex)
         rc_write(&self.local, is_local)
-        rc_write(&self.hears, True)
+        rc_write(&self.hears, <int64_t>(<uint64_t>self.hears | <uint64_t>1 << node))
         self.set_reach()
         rc_unlock(&self.mutex)
 
@@ -144,79 +171,136 @@ cdef class Tier(Store):
         else:
             rc_write(&self.reach, ALWAYS if self.local else self.staleness - self.coarse)
 
-    def prove(self, instant):
-        """All changes that were acknowledged before this instant have been heard (Q3)."""
+    def prove(self, instant, int node=0):
+        """All changes that this node acknowledged before this instant have been heard (Q3)."""
         cdef int64_t now = instant[0]
         cdef int64_t wall = instant[1]
         cdef int64_t drift = wall - now
+        cdef uint64_t bit = <uint64_t>1 << node
         cdef Entry *entries = NULL
         cdef uint32_t touched = 0
         rc_lock(&self.mutex)
-        if self.drifts and drift - self.drift > SLEPT:
+        if self.drifts & bit and drift - self.drift[node] > SLEPT:
             self.epoch += 1
             entries = self.take_all(&touched)
-        self.drift = drift
-        self.drifts = True
+        self.drift[node] = drift
+        self.drifts |= bit
         # A look-up may read one instant of the older proof and one of this proof. It serves no longer than this proof
         # allows, and entries that this proof makes void are out already.
-        if self.hears and self.follows:
-            rc_publish(self.words, -1, now, wall)
-        elif self.hears:
-            rc_store(&self.words.proof, now & ~RC_CHARGE)
-            rc_store(&self.words.wall, wall)
+        if <uint64_t>self.hears & bit:
+            if self.follows:
+                rc_publish(self.words, node, -1, now, wall)
+            else:
+                rc_store(&self.words.nodes[node].proof, now & ~RC_CHARGE)
+                rc_store(&self.words.nodes[node].wall, wall)
         rc_unlock(&self.mutex)
         self.let_go(entries, touched)
 
-    def lost(self):
-        """Changes may have been missed (F4): nothing that was read before counts any more."""
-        cdef Entry *entries
+    def lost(self, node=None):
+        """Changes may have been missed, of this node or of all (F4): nothing that was read from it counts any more."""
+        cdef Entry *entries = NULL
         cdef uint32_t touched
+        cdef uint64_t gone = ALL if node is None else <uint64_t>1 << <int>node
+        cdef bint all_gone
+        cdef int k
         rc_lock(&self.mutex)
-        rc_write(&self.hears, False)
+        rc_write(&self.hears, <int64_t>(<uint64_t>self.hears & ~gone))
+        all_gone = self.hears == 0
         self.set_reach()
         if not self.follows:
-            rc_end(self.words, -1)
-        self.drifts = False
+            for k in range(RC_NODES):
+                if gone >> k & 1:
+                    rc_end(self.words, k, -1)
+        self.drifts &= ~gone
         self.epoch += 1
-        entries = self.take_all(&touched)
+        if all_gone:
+            entries = self.take_all(&touched)
         rc_unlock(&self.mutex)
-        self.let_go(entries, touched)
+        if all_gone:
+            self.let_go(entries, touched)
+        else:
+            self.sweep(gone, NULL)
 
-    def void(self):
-        """Everything changed: nothing that was read before counts any more."""
-        cdef Entry *entries
+    def void(self, node=None):
+        """Everything changed, on this node or on all: nothing that was read from it before counts any more."""
+        cdef Entry *entries = NULL
         cdef uint32_t touched
+        cdef uint64_t gone = ALL if node is None else <uint64_t>1 << <int>node
+        cdef bint all_gone
         rc_lock(&self.mutex)    # one step: a fill before this step is taken out, a fill after it is refused
-        self.epoch += 1
-        entries = self.take_all(&touched)
+        all_gone = (<uint64_t>self.hears & ~gone) == 0
+        if all_gone:
+            self.epoch += 1
+            entries = self.take_all(&touched)
+        else:
+            rc_void(self.words, <int>node)
         rc_unlock(&self.mutex)
-        self.let_go(entries, touched)
+        if all_gone:
+            self.let_go(entries, touched)
+        else:
+            self.sweep(gone, NULL)
+
+    def moved(self, slots):
+        """These slots have another owner: what was read of their keys counts no more; what is on its way is refused."""
+        cdef uint8_t wanted[8192]
+        cdef uint32_t slot
+        memset(wanted, 0, sizeof(wanted))
+        for each in slots:
+            slot = each
+            wanted[slot >> 3 & 8191] |= <uint8_t>(1 << (slot & 7))
+        rc_lock(&self.mutex)
+        self.epoch += 1
+        rc_unlock(&self.mutex)
+        self.sweep(0, wanted)
+
+    cdef int sweep(self, uint64_t nodes, uint8_t *slots) except -1:
+        """Take out the values that depend on one of these nodes or slots."""
+        cdef Dead dead
+        cdef uint32_t i = 0
+        while True:
+            dead.n = 0
+            rc_lock(&self.mutex)
+            while i < self.linked and dead.n < BATCH:
+                if self.links[i].origin and (self.links[i].nodes & nodes or lies_in(&self.links[i], slots)):
+                    self.take_out(i, &dead, 0)
+                i += 1
+            rc_unlock(&self.mutex)
+            self.bury(&dead)
+            if dead.n < BATCH:
+                return 0
 
     # -- the fence
 
-    def token(self, key, watched=()):
-        """A token for a reader, before it sends its read; None while changes are not heard (F1)."""
+    def token(self, key, watched=(), uint64_t nodes=1, slots=()):
+        """A token for a reader, before it sends its read; None while changes are not heard (F1).
+
+        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of them, in a cluster.
+        """
         cdef Token token
-        cdef tuple names
+        cdef tuple names, places
         cdef rc_words *words
         cdef Py_ssize_t k
         cdef bint hears
-        if not rc_read(&self.hears):
+        if nodes & ~<uint64_t>rc_read(&self.hears):
             return None
         token = Token()
         words = self.words
+        token.nodes = nodes
         token.origin = origin_of(words, PyUnicode_AsUTF8String(key))
         names = tuple(watched)  # a copy: no other thread can make it longer meanwhile
+        places = tuple(slots) or (0,) * (1 + len(names))
+        token.slot = places[0]
         if names:
             token.marks = <Mark *>PyMem_RawMalloc(len(names) * sizeof(Mark))
             if token.marks == NULL:
                 raise MemoryError
         for k in range(len(names)):
             token.marks[k].name = origin_of(words, PyUnicode_AsUTF8String(names[k]))
+            token.marks[k].slot = places[k + 1]
         rc_lock(&self.mutex)
-        hears = self.hears != 0 and words == self.words
+        hears = (nodes & ~<uint64_t>self.hears) == 0 and words == self.words
         token.own_epoch = self.epoch
-        token.epoch = rc_epoch(words)
+        token.epoch = rc_epoch(words, nodes)
         token.word = rc_word(words, token.origin)
         for k in range(len(names)):
             token.marks[k].word = rc_word(words, token.marks[k].name)
@@ -275,7 +359,9 @@ cdef class Tier(Store):
 
     cdef bint is_void(self, Token token) noexcept:
         cdef uint32_t k
-        if not self.hears or token.own_epoch != self.epoch or token.epoch != rc_epoch(self.words):
+        if token.nodes & ~<uint64_t>self.hears or token.own_epoch != self.epoch:
+            return True
+        if token.epoch != rc_epoch(self.words, token.nodes):
             return True
         if token.word != rc_word(self.words, token.origin):
             return True
@@ -330,21 +416,29 @@ cdef class Tier(Store):
 
     def held(self, owner, tuple args not None, default=None):
         """The value that is held for these arguments and may be served, else the default."""
-        cdef int64_t now, i
-        exact = exact_key(owner, args) if self.proven() else None
+        cdef int64_t now, wall, i
+        exact = exact_key(owner, args) if rc_read(&self.hears) else None
         if exact is None:
             self.missed()
             return default
         h, key = exact
         now = self.clock_now() if self.foreign_clock else rc_now()
+        wall = self.wall_of_look()
         rc_lock(&self.mutex)
         i = self.seek(<PyObject *>key, <Py_hash_t><uint64_t>h)
+        if i >= 0 and not served(self, <uint32_t>i, now, wall):
+            self.misses += 1
+            rc_unlock(&self.mutex)
+            return default
         if i < 0 or not counts_still(self, <uint32_t>i, now):
             self.gone(i, now)
             return default
         value = <object>self.entries[i].value
         rc_unlock(&self.mutex)
         return value.open() if type(value) is _Packed else value
+
+    cdef int64_t wall_of_look(self) except -1:
+        return self.wall_now() if self.foreign_clock or self.foreign_wall else rc_wall()
 
     cdef void missed(self) noexcept:
         rc_lock(&self.mutex)
@@ -431,6 +525,8 @@ cdef class Tier(Store):
                 return
             memcpy(link.marks, token.marks, token.watched * sizeof(Mark))
             link.watched = token.watched
+        link.nodes = token.nodes
+        link.slot = token.slot
         link.epoch = token.epoch    # those of the token: what changed since it was taken is not in the value (Q8)
         link.word = token.word
         first = self.first(token.origin)

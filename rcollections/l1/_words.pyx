@@ -26,6 +26,7 @@ cdef class Words:
         if self.words == NULL:
             raise MemoryError
         self.numbers = {}
+        self.last = {}
 
     def __dealloc__(self):
         rc_words_free(self.words)
@@ -34,23 +35,23 @@ cdef class Words:
         """The seconds that values may be old, of the tier that wants the fewest: ears go by it."""
         rc_store(&self.words.staleness, <int64_t>(staleness * 1e9))
 
-    def enlist(self, ear):
-        """The number that this ear publishes its proofs under, as long as it is in charge."""
-        self.last = self.last % NUMBERS + 1
-        self.numbers[id(ear)] = self.last
-        return self.last
+    def enlist(self, ear, int node=0):
+        """The number that this ear publishes its proofs under, as long as it is in charge of this node."""
+        self.last[node] = found = self.last.get(node, 0) % NUMBERS + 1
+        self.numbers[id(ear)] = found
+        return found
 
     def leave(self, ear):
         """This ear hears no more."""
         self.numbers.pop(id(ear), None)
 
-    def lead(self, ear):
+    def lead(self, ear, int node=0):
         """From now on this ear is in charge: proofs of others do not count. An ear in Python proves by the tiers."""
-        rc_lead(self.words, self.numbers.get(id(ear), 0))
+        rc_lead(self.words, node, self.numbers.get(id(ear), 0))
 
-    def end(self):
-        """Changes may have been missed: nothing that was read before counts any more, and nothing is proven."""
-        rc_end(self.words, -1)
+    def end(self, int node=0):
+        """Changes of this node may be missed: what was read from it before counts no more, and nothing is proven."""
+        rc_end(self.words, node, -1)
 
     # -- for tests
 
@@ -72,17 +73,21 @@ cdef class Words:
         """How often the word of this key has moved."""
         return rc_word(self.words, rc_name(self.words, name, len(name)))
 
-    def publish(self, int charge, int64_t now, int64_t wall):
+    def publish(self, int charge, int64_t now, int64_t wall, int node=0):
         """As an ear does it; whether this ear is in charge."""
-        return bool(rc_publish(self.words, charge, now, wall))
+        return bool(rc_publish(self.words, node, charge, now, wall))
 
     @property
     def epoch(self):
-        """How often everything changed."""
-        return rc_epoch(self.words)
+        """How often everything of the first node changed."""
+        return rc_epoch(self.words, 1)
 
     @property
     def proven(self):
-        """The proven instant, or None."""
-        cdef int64_t at = rc_proven(self.words)
+        """The proven instant of the first node, or None."""
+        return self.proven_of(0)
+
+    def proven_of(self, int node):
+        """The proven instant of this node, or None."""
+        cdef int64_t at = rc_proven(self.words, node)
         return None if at == RC_NOTHING else at

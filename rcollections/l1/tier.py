@@ -1,4 +1,4 @@
-"""The tier of one server in pure Python: values of the server, held in this process while they surely count.
+"""The tier of one connection in pure Python: values of the server, held in this process while they surely count.
 
 ``_tier.pyx`` is the same, compiled; one suite tests both. A value is held under its question: an owner and exact
 arguments. It belongs to its *origin*, the key on the server that it was read from. When the server says that this
@@ -14,6 +14,10 @@ The proof (rules Q): the tier serves values until ``staleness`` seconds after th
 the server acknowledged before this instant have been heard. Two clocks must agree on that: the monotonic clock
 stands still while a machine sleeps, so the tier asks the wall clock as well. If the wall clock jumped, nothing is
 served until the next proof.
+
+Behind one connection there may be several servers, the *nodes*, each with a proof of its own. A value depends on the
+nodes that answered for its key and for what it watches: bit ``i`` of a number is node ``i``. The value is served while
+the proof of each of them holds, whatever becomes of other nodes. One server is node 0.
 
 Threads may do all of this at once, without the GIL too. A change that no thread may see by halves is a step of the
 store, or one object. Without the GIL only the counts may miss a few; the counts of the compiled twin do not.
@@ -31,7 +35,7 @@ from .packed import Packed
 from .store import Dead, Entry, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .words import Words
 
@@ -39,6 +43,7 @@ __all__ = ["Tier", "Token"]
 
 SEQS = 4096
 MARKS = 1 << 16
+NODES = 64
 FOREVER = 1 << 62
 CUT = 1_000_000  # ns by which a ttl may be too long: the clock of a server is cut to whole ms
 SLEPT = 100_000_000  # ns by which the clocks may part before we say that the machine slept
@@ -52,6 +57,9 @@ class Token(NamedTuple):
     key: bytes
     seq: int
     watched: tuple[tuple[int, int], ...]
+    nodes: int = 1  # who is to answer: bits
+    epochs: int = 0  # of these nodes, together
+    slots: tuple[int, ...] = ()  # of the key and of what is watched
 
 
 class Kept:
@@ -70,8 +78,8 @@ class Tier(Store[Any, Any]):
     """Values of one server. ``clock`` and ``wall`` give seconds, for tests; all other times are in ns."""
 
     __slots__ = (
-        "_at", "_cut", "_drift", "_emptying", "_epoch", "_fills", "_invalidations", "_live", "_local", "_marks",
-        "_origins", "_refused", "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
+        "_at", "_cut", "_drift", "_emptying", "_epoch", "_epochs", "_fills", "_hears", "_invalidations", "_local",
+        "_marks", "_origins", "_refused", "_seqs", "_staleness", "_until", "_until_wall", "_wall_clock",
     )  # fmt: skip
 
     def __init__(
@@ -89,9 +97,10 @@ class Tier(Store[Any, Any]):
         self._cut = CUT if clock is None else 0
         self._staleness = round(staleness * 1e9)
         self._epoch = 0
-        self._live = self._local = self._emptying = False
-        self._until = self._until_wall = self._at = 0
-        self._drift: int | None = None
+        self._local = self._emptying = False
+        self._hears = 0  # the nodes whose changes are heard: bits
+        self._epochs, self._until, self._until_wall, self._at = ([0] * NODES for _ in range(4))
+        self._drift: list[int | None] = [None] * NODES
         self._seqs = [0] * SEQS
         self._marks: dict[int, int] = {}
         self._fills = self._refused = self._invalidations = 0
@@ -103,57 +112,75 @@ class Tier(Store[Any, Any]):
 
     @property
     def live(self) -> bool:
-        """Whether the listener hears changes: then a reader gets a token, and may bring its value in."""
-        return self._live
+        """Whether changes are heard, of any node: then a reader gets a token, and may bring its value in."""
+        return self._hears != 0
 
     @property
     def serves(self) -> bool:
-        """Whether values may be served at this moment."""
-        if not self._live or self._emptying:
-            return False
-        return self._local or (self._now() < self._until and self._wall_now() < self._until_wall)
+        """Whether values may be served at this moment, of any node."""
+        return any(self.serving())
+
+    def serving(self) -> list[bool]:
+        """Of each node whose changes are heard, in order: whether its values may be served at this moment."""
+        return [not self._emptying and self._served(1 << node) for node in _bits(self._hears)]
+
+    def _served(self, nodes: int) -> bool:
+        if self._local:
+            return self._hears != 0
+        now, wall = self._now(), self._wall_now()
+        if nodes == 1:
+            return now < self._until[0] and wall < self._until_wall[0]
+        return all(now < self._until[node] and wall < self._until_wall[node] for node in _bits(nodes))
 
     @property
     def age(self) -> float | None:
-        """Seconds since the proven instant; None before the first proof."""
-        return None if self._local or not self._until else (self._now() - self._at) / 1e9
+        """Seconds since the proven instant, of several the oldest; None before the first proof."""
+        proven = [self._at[node] for node in _bits(self._hears) if self._until[node]]
+        return None if self._local or not proven else (self._now() - min(proven)) / 1e9
 
     def instant(self) -> tuple[int, int]:
         """Now on both clocks, for ``prove``."""
         return self._now(), self._wall_now()
 
-    def begin(self, *, local: bool = False) -> None:
-        """From now on changes are heard (F5). ``local``: every writer of the server tells the tier itself."""
+    def begin(self, *, local: bool = False, node: int = 0) -> None:
+        """From now on changes of this node are heard (F5). ``local``: every writer tells the tier itself."""
         with self._lock:
-            if not self._live:
-                self._until = 0  # drops a proof that came between the parts of ``lost``
+            if not self._hears & 1 << node:
+                self._until[node] = 0  # drops a proof that came between the parts of ``lost``
             self._local = local
-            self._live = True
+            self._hears |= 1 << node
 
-    def prove(self, instant: tuple[int, int]) -> None:
-        """All changes that were acknowledged before this instant have been heard (Q3)."""
+    def prove(self, instant: tuple[int, int], node: int = 0) -> None:
+        """All changes that this node acknowledged before this instant have been heard (Q3)."""
         now, wall = instant
         drift = wall - now
-        try:
-            slept = drift - self._drift > SLEPT  # type: ignore[operator]
-        except TypeError:  # None: the first proof since ``begin``. The drift is read once: ``lost`` may come between
-            slept = False
-        if slept:
+        before = self._drift[node]  # None: the first proof since ``begin``. Read once: ``lost`` may come between
+        if before is not None and drift - before > SLEPT:
             self.void()  # we slept, and a writer or listener that should have told us may have slept too
         with self._lock:
-            self._drift = drift
-            if self._live:
-                self._at, self._until, self._until_wall = now, now + self._staleness, wall + self._staleness
+            self._drift[node] = drift
+            if self._hears & 1 << node:
+                self._at[node], self._until[node] = now, now + self._staleness
+                self._until_wall[node] = wall + self._staleness
 
-    def lost(self) -> None:
-        """Changes may have been missed (F4): nothing that was read before counts any more."""
-        self._live = False
-        self._until = 0
-        self._drift = None
-        self.void()
+    def lost(self, node: int | None = None) -> None:
+        """Changes may have been missed, of this node or of all (F4): nothing that was read from it counts any more."""
+        with self._lock:
+            gone = range(NODES) if node is None else (node,)
+            self._hears = 0 if node is None else self._hears & ~(1 << node)
+            for each in gone:
+                self._until[each] = 0
+                self._drift[each] = None
+        if node is None or not self._hears:
+            self.void()
+        else:
+            self._leave_behind(lambda token: bool(token.nodes >> node & 1))
 
-    def void(self) -> None:
-        """Everything changed: nothing that was read before counts any more."""
+    def void(self, node: int | None = None) -> None:
+        """Everything changed, on this node or on all: nothing that was read from it before counts any more."""
+        if node is not None and self._hears & ~(1 << node):
+            self._leave_behind(lambda token: bool(token.nodes >> node & 1), node)
+            return
         nested = self._lock._is_owned()
         with self._lock:
             entered = self._begins(nested)  # False: this call interrupts a step, and no other thread is in one
@@ -166,17 +193,48 @@ class Tier(Store[Any, Any]):
                     self._busy = False
         self.clear()
 
+    def moved(self, slots: Iterable[int]) -> None:
+        """These slots have another owner: what was read of their keys counts no more; what is on its way is refused."""
+        gone = frozenset(slots)
+        self._leave_behind(lambda token: not gone.isdisjoint(token.slots))
+
+    def _leave_behind(self, is_void: Callable[[Token], bool], node: int | None = None) -> None:
+        """Refuse what is on its way, of this node or of all, and drop what is void."""
+        nested = self._lock._is_owned()
+        with self._lock:
+            entered = self._begins(nested)
+            try:
+                if node is None:
+                    self._epoch += 1
+                else:
+                    self._epochs[node] += 1
+                if not entered:  # as in ``_drop``
+                    self._emptying = True
+                    self.clear()
+                found = [entry.key for queue in self._queues for entry in queue if is_void(entry.value.token)]
+            finally:
+                if entered:
+                    self._busy = False
+        for each in found:
+            self.delete(each)
+
     # -- the fence
 
-    def token(self, key: str, watched: Iterable[str] = ()) -> Token | None:
-        """A token for a reader, before it sends its read; None while changes are not heard (F1)."""
-        epoch = self._epoch  # read before ``live``: a loss after that makes the token void
-        if not self._live:
+    def token(self, key: str, watched: Iterable[str] = (), nodes: int = 1, slots: tuple[int, ...] = ()) -> Token | None:
+        """A token for a reader, before it sends its read; None while changes are not heard (F1).
+
+        ``nodes``: who is to answer for the key and for what is watched, in bits. ``slots``: of them, in a cluster.
+        """
+        epoch = self._epoch  # read before ``_hears``: a loss after that makes the token void
+        if nodes & ~self._hears:
             return None
         name = str.encode(key)
-        slots = [hash(str.encode(each)) % MARKS for each in watched]
-        marks = tuple((slot, self._marks.get(slot, 0)) for slot in slots)
-        return Token(epoch, name, self._seqs[hash(name) % SEQS], marks)
+        places = [hash(str.encode(each)) % MARKS for each in watched]
+        marks = tuple((place, self._marks.get(place, 0)) for place in places)
+        return Token(epoch, name, self._seqs[hash(name) % SEQS], marks, nodes, self._epochs_of(nodes), slots)
+
+    def _epochs_of(self, nodes: int) -> int:
+        return self._epochs[0] if nodes == 1 else sum(self._epochs[node] for node in _bits(nodes))
 
     def keep(
         self, token: Token, owner: int, args: tuple[Any, ...], value: object, deadline: int = 0, size: int = 0
@@ -214,7 +272,8 @@ class Tier(Store[Any, Any]):
 
     def _is_void(self, token: Token) -> bool:
         return (
-            not self._live
+            bool(token.nodes & ~self._hears)
+            or token.epochs != self._epochs_of(token.nodes)
             or token.epoch != self._epoch
             or token.seq != self._seqs[hash(token.key) % SEQS]
             or any(self._marks.get(slot, 0) != mark for slot, mark in token.watched)
@@ -257,8 +316,9 @@ class Tier(Store[Any, Any]):
 
     def held(self, owner: int, args: tuple[Any, ...], default: object = None) -> Any:
         """The value that is held for these arguments and may be served, else the default."""
-        key = exact_key(owner, args) if self.serves else None
-        if key is None:
+        key = exact_key(owner, args) if self._hears and not self._emptying else None
+        entry = None if key is None else self._find(key, hash(key))
+        if entry is None or not self._served(entry.value.token.nodes):
             self._misses += 1
             return default
         kept = self.get(key, None)
@@ -343,6 +403,10 @@ def exact_key(owner: int, args: tuple[Any, ...]) -> Any:
     if float in kinds:
         args = tuple(pack("d", each) if kind is float else each for each, kind in zip(args, kinds, strict=True))
     return owner, kinds, args
+
+
+def _bits(nodes: int) -> Iterator[int]:
+    return (node for node in range(nodes.bit_length()) if nodes >> node & 1)
 
 
 def _is_exact(each: Any) -> bool:

@@ -17,15 +17,15 @@ class Words:
     def want(self, staleness: float) -> None:
         """The seconds that values may be old, of the tier that wants the fewest."""
 
-    def enlist(self, ear: object) -> int:  # noqa: ARG002
+    def enlist(self, ear: object, node: int = 0) -> int:  # noqa: ARG002
         """The number of this ear: all ears are alike here."""
         return 0
 
     def leave(self, ear: object) -> None:
         """This ear hears no more."""
 
-    def lead(self, ear: object) -> None:
+    def lead(self, ear: object, node: int = 0) -> None:
         """From now on this ear is in charge."""
 
-    def end(self) -> None:
+    def end(self, node: int = 0) -> None:
         """Changes may have been missed: the tiers are told themselves."""

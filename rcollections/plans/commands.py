@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .effects import Arg
 
-__all__ = ["COMMANDS", "Facts", "answer"]
+__all__ = ["COMMANDS", "EACH", "JOIN", "NONE", "PAGES", "SUM", "Facts", "answer"]
 
 # Where the keys stand among the words of a command.
 NONE: Final = slice(0, 0)
@@ -26,6 +26,10 @@ ALL: Final = slice(1, None)
 COUNTED: Final = slice(2, None)  # the first word says how many keys follow
 
 NO_ANSWER: Final = object()  # only a server can answer this
+SUM: Final = "sum"  # of numbers
+EACH: Final = "each"  # one item a key
+JOIN: Final = "join"  # lists behind one another
+PAGES: Final = "pages"  # one node after another, by its cursor
 HELD: Final = "held"  # the answer changes with the keys only: nothing random, no time, no cursor
 FIELDS: Final = "fields"  # as HELD; the words behind the key are fields, which may expire by themselves
 
@@ -33,10 +37,18 @@ FIELDS: Final = "fields"  # as HELD; the words behind the key are fields, which 
 class Facts:
     """The facts about one command. No caller changes them."""
 
-    __slots__ = ("counted", "decides", "empty", "fields", "held", "repeat", "several", "where", "writes")
+    __slots__ = ("apart", "counted", "decides", "empty", "fields", "held", "repeat", "several", "where", "writes")
 
     def __init__(
-        self, where: slice, empty: object, *, writes: bool, repeat: bool, held: str = "", decides: bool = False
+        self,
+        where: slice,
+        empty: object,
+        *,
+        writes: bool,
+        repeat: bool,
+        held: str = "",
+        decides: bool = False,
+        apart: str = "",
     ) -> None:
         self.where = where
         self.counted = where is COUNTED
@@ -46,6 +58,7 @@ class Facts:
         self.held = bool(held)  # whether L1 may hold its reply
         self.fields = held == FIELDS
         self.decides = decides  # whether callers write it for its answer: then no made-up one may stand in for it
+        self.apart = apart  # how one reply is made of several, where a cluster gets the command in parts
         self.empty = empty  # the reply of an empty server, or a function that makes that reply of the words
 
     def keys(self, words: tuple[Arg, ...]) -> tuple[Any, ...]:
@@ -67,12 +80,12 @@ def answer(words: tuple[Arg, ...]) -> Any:
     return empty(words) if callable(empty) else empty
 
 
-def _reads(where: slice, empty: object, held: str = "") -> Facts:
-    return Facts(where, empty, writes=False, repeat=True, held=held)
+def _reads(where: slice, empty: object, held: str = "", apart: str = "") -> Facts:
+    return Facts(where, empty, writes=False, repeat=True, held=held, apart=apart)
 
 
-def _writes(where: slice, empty: object) -> Facts:
-    return Facts(where, empty, writes=True, repeat=False)
+def _writes(where: slice, empty: object, apart: str = "") -> Facts:
+    return Facts(where, empty, writes=True, repeat=False, apart=apart)
 
 
 def _takes(where: slice, empty: object) -> Facts:
@@ -80,9 +93,9 @@ def _takes(where: slice, empty: object) -> Facts:
     return Facts(where, empty, writes=True, repeat=False, decides=True)
 
 
-def _asks(where: slice = NONE) -> Facts:
+def _asks(where: slice = NONE, apart: str = "") -> Facts:
     """A command about the server, not its data: it changes no key, and is not sent again either."""
-    return Facts(where, NO_ANSWER, writes=False, repeat=False)
+    return Facts(where, NO_ANSWER, writes=False, repeat=False, apart=apart)
 
 
 # -- replies of an empty server that are not one constant --------------------------------------------
@@ -113,7 +126,8 @@ def _some(words: tuple[Arg, ...]) -> list[Any] | None:
 
 COMMANDS: Final[dict[Arg, Facts]] = {
     # Commands that read data. Columns: where the keys stand, the reply of an empty server, whether L1 may hold a reply.
-    "EXISTS": _reads(ALL, 0, HELD),
+    "DUMP": _reads(FIRST, None),
+    "EXISTS": _reads(ALL, 0, HELD, SUM),
     "GET": _reads(FIRST, None, HELD),
     "GETBIT": _reads(FIRST, 0),
     "GETRANGE": _reads(FIRST, b""),
@@ -130,10 +144,10 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "LCS": _reads(BOTH, NO_ANSWER),
     "LLEN": _reads(FIRST, 0),
     "LRANGE": _reads(FIRST, _none),
-    "MGET": _reads(ALL, _each(None, 1), HELD),
+    "MGET": _reads(ALL, _each(None, 1), HELD, EACH),
     "PING": _reads(NONE, b"PONG"),
     "PTTL": _reads(FIRST, -2),
-    "SCAN": _reads(NONE, _page),
+    "SCAN": _reads(NONE, _page, "", PAGES),
     "SCARD": _reads(FIRST, 0, HELD),
     "SDIFF": _reads(ALL, _none),
     "SINTER": _reads(ALL, _none),
@@ -161,7 +175,7 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "ZSCORE": _reads(FIRST, None, HELD),
     "ZUNION": _reads(COUNTED, _none),
     # Commands that change data.
-    "DEL": _writes(ALL, 0),
+    "DEL": _writes(ALL, 0, SUM),
     "EXPIRE": _writes(FIRST, 0),
     "GETDEL": _takes(FIRST, None),
     "HDEL": _writes(FIRST, 0),
@@ -170,11 +184,12 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "INCRBY": _takes(FIRST, lambda words: int(words[2])),
     "PERSIST": _writes(FIRST, 0),
     "PEXPIRE": _writes(FIRST, 0),
+    "RESTORE": _writes(FIRST, NO_ANSWER),
     "SADD": _writes(FIRST, _distinct(2)),
     "SET": _writes(FIRST, b"OK"),
     "SPOP": _takes(FIRST, _some),
     "SREM": _writes(FIRST, 0),
-    "UNLINK": _writes(ALL, 0),
+    "UNLINK": _writes(ALL, 0, SUM),
     "ZADD": _writes(FIRST, NO_ANSWER),
     "ZPOPMAX": _takes(FIRST, _none),
     "ZPOPMIN": _takes(FIRST, _none),
@@ -189,10 +204,10 @@ COMMANDS: Final[dict[Arg, Facts]] = {
     "CLUSTER": _asks(),
     "COMMAND": _asks(),
     "CONFIG": _asks(),
-    "DBSIZE": _asks(),
+    "DBSIZE": _asks(NONE, SUM),
     "ECHO": _asks(),
     "INFO": _asks(),
-    "KEYS": _asks(),
+    "KEYS": _asks(NONE, JOIN),
     "LASTSAVE": _asks(),
     "LATENCY": _asks(),
     "LOLWUT": _asks(),

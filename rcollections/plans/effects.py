@@ -7,7 +7,7 @@ order. The error of an effect is thrown into the plan at its ``yield``, as an er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
@@ -70,11 +70,15 @@ class ReadToHold(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What ``ReadToHold`` saw: the replies, the ms that the key had left (None: not known), and who answered."""
+    """What ``ReadToHold`` saw: the replies, the ms that the key had left (None: not known), and who answered.
+
+    ``servers``: who answered in each slot, of a cluster.
+    """
 
     replies: list[Any]
     ms: int | None
     server: bytes
+    servers: Mapping[int, bytes] = {}  # nobody changes it
 
 
 class Call(NamedTuple):

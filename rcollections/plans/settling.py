@@ -15,7 +15,7 @@ from ..errors import CacheError, CacheTimeout
 from .effects import Command, InTurn, Now, Plan, Script, Sleep, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .rounds import Signal
 
@@ -37,6 +37,8 @@ class Listeners(NamedTuple):
     own: Callable[[], bytes]  # the ids of this process begin so
     end: Callable[[], float]  # the instant of the deadline around the call
     silent: dict[bytes, tuple[bytes, float]]  # who did not answer: the value then, and since when
+    # Of a cluster: the hashes of all its nodes. Then nobody is asked: all are waited out.
+    keys: Callable[[], Sequence[str]] | None = None
 
     def late(self, now: float) -> None:
         """CacheTimeout once the deadline around the call has passed."""
@@ -78,6 +80,9 @@ class Settling:
         if where is None:
             return
         acked: float = yield Now()
+        if where.keys is not None:
+            yield from _wait_out(where, where.keys(), acked)
+            return
         while True:
             with self._lock:
                 turn = self._next
@@ -189,6 +194,19 @@ def settled(plan: Plan[Any], settling: Settling, wanted: bool) -> Plan[Any]:
     if wanted:
         yield from settling.settle()
     return result
+
+
+def _wait_out(where: Listeners, keys: Sequence[str], acked: float) -> Plan[None]:
+    """Wait until nobody serves what was before ``acked``: as long as the largest staleness that any listener told."""
+    longest = where.staleness
+    for key in keys:
+        try:
+            found = yield Command(("HGETALL", key))
+        except CacheError:
+            continue
+        longest = max([longest, *(_staleness(*each) for each in _fields(found).items())])
+    now: float = yield Now()
+    yield from _pause(where, max(0.0, acked + longest - now))
 
 
 def _pause(where: Listeners, seconds: float) -> Plan[None]:

@@ -35,8 +35,9 @@ from .turning import turning_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..coherence.nodes import Nodes
     from ..coherence.tiering import Tiering
-    from ..coherence.wakeups import Wakeups
+    from ..coherence.wakeups import Waking
     from ..plans.effects import Arg, Seen, Step
     from ..values.signing import Keyring
     from ..wire.dsn.dsn import Dsn
@@ -51,6 +52,8 @@ DEMOTED = 1.0  # seconds in which a server that is a replica for good drops the 
 class Connection:
     """One configured server, safe for threads and forks. Only ``raw`` and ``close`` are for users."""
 
+    clustered = False  # whether its steps go to several nodes
+
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self.dsn = dsn
         self.shown = dsn.shown
@@ -63,7 +66,7 @@ class Connection:
         self.emptied: dict[str, int] = {}  # by class: the calls that on_error="empty" answered for the server
         self.links = Links(dsn)
         self.codec = Codecs(dsn, keyring)
-        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self.links.renew)
+        self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self._renew, self._hears)
         self._sender = sender_of(dsn)
         self.journal = self._sender.journal
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
@@ -82,6 +85,14 @@ class Connection:
         place = Place(dsn.db, dsn.namespace)
         end = partial(until, float("inf"))
         return Listeners(place.key, place.channel.decode(), dsn.staleness, own_ids, end, {})
+
+    def _renew(self) -> None:
+        """The address leads to another server by now."""
+        self.links.renew()
+
+    def _hears(self) -> Nodes | None:
+        """Who hears changes, if these are several."""
+        return None
 
     def __repr__(self) -> str:
         return f"Connection({self.dsn.shown!r})"
@@ -187,7 +198,7 @@ class Connection:
             self.hearing.demoted()
 
     @property
-    def wakeups(self) -> Wakeups:
+    def wakeups(self) -> Waking:
         """Wakes callers that wait for messages on this server."""
         return self.hearing.wakeups
 
@@ -200,6 +211,10 @@ class Connection:
     def has_tiering(self) -> bool:
         """Whether the tier was made already."""
         return self.hearing.has_tiering
+
+    def all_links(self) -> list[Links]:
+        """The links of all servers of this connection."""
+        return [self.links]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""

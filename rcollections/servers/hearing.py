@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ..coherence.listener import Listener
 from ..coherence.tiering import Tiering
 from ..coherence.wakeups import Wakeups
 from ..forks import after_fork
@@ -13,20 +14,29 @@ from ..wire.elsewhere import elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ..coherence.nodes import Nodes
     from ..wire.dsn.dsn import Dsn
 
 __all__ = ["Hearing"]
 
 
 class Hearing:
-    """``place()`` gives the server that the connection leads to, ``prefixes_of(user)`` the prefixes of a user of L1."""
+    """``place()`` gives the server that the connection leads to, ``prefixes_of(user)`` the prefixes of a user of L1.
+
+    ``nodes()`` gives who hears, where the connection leads to several servers.
+    """
 
     def __init__(
-        self, place: Callable[[], Dsn], prefixes_of: Callable[[Any], Iterable[str] | None], renew: Callable[[], None]
+        self,
+        place: Callable[[], Dsn],
+        prefixes_of: Callable[[Any], Iterable[str] | None],
+        renew: Callable[[], None],
+        nodes: Callable[[], Nodes | None],
     ) -> None:
         self._place = place
         self._prefixes_of = prefixes_of
         self._renew = renew
+        self._nodes = nodes
         self._lock = threading.RLock()
         self._tiering: Tiering | None = None
         self._wakeups: Wakeups | None = None
@@ -48,7 +58,7 @@ class Hearing:
     def _make_tiering(self) -> Tiering:
         dsn = self._place()
         with self._lock:
-            made = self._tiering = self._tiering or Tiering(dsn, self._prefixes_of, self._renew)
+            made = self._tiering = self._tiering or Tiering(dsn, self._prefixes_of, self._renew, self._nodes())
         return made
 
     @property
@@ -60,7 +70,8 @@ class Hearing:
         dsn = self._place()
         with self._lock:
             listener = None if self._tiering is None else self._tiering.listener
-            made = self._wakeups = self._wakeups or Wakeups(dsn, listener)
+            own = listener if isinstance(listener, Listener) else None
+            made = self._wakeups = self._wakeups or Wakeups(dsn, own)
         return made
 
     def disagrees(self, server: bytes, opened: float) -> bool:

@@ -91,9 +91,10 @@ def flights_of(connection: Connection) -> Flights:
 
 async def aclose(connection: Connection) -> None:
     """Close the links that the running event loop opened for this connection."""
-    pool = _own().pools.pop(connection.links, None)
-    if pool is not None:
-        pool.close()
+    for links in connection.all_links():
+        pool = _own().pools.pop(links, None)
+        if pool is not None:
+            pool.close()
 
 
 def as_task(coroutine: Coroutine[object, object, T]) -> asyncio.Task[T]:

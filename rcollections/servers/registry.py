@@ -118,7 +118,7 @@ def _from_mapping(mapping: Mapping[str, Any]) -> dict[str, Dsn]:
 
 
 def _install(name: str, dsn: Dsn) -> None:
-    from .connection import Connection
+    from .topology.opening import opened
 
     global generation
     old = _connections.get(name)
@@ -126,7 +126,7 @@ def _install(name: str, dsn: Dsn) -> None:
         if old.dsn == dsn:
             return
         old.close()
-    _connections[name] = Connection(dsn, keyring)
+    _connections[name] = opened(dsn, keyring)
     generation += 1
     l1.renew()
 
@@ -142,7 +142,7 @@ def connection(name: str = "") -> Connection:
     if found is not None:
         return found
     with _lock:
-        load("rcollections.servers.connection", "rcollections.values.signing", "rcollections.wire.dsn.dsn")
+        load("rcollections.servers.topology.opening", "rcollections.values.signing", "rcollections.wire.dsn.dsn")
         _read_environment()
         found = _connections.get(name)
         if found is None and not _connections:

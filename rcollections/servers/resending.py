@@ -185,7 +185,7 @@ _exit_known = False
 
 def sender_of(dsn: Dsn) -> Sender:
     """The journal, and who sends it, of this server and database: one for all connections of one address and login."""
-    place = (dsn.kind, dsn.host, dsn.port, dsn.path, dsn.db, dsn.user, dsn.credentials)
+    place = (dsn.kind, dsn.hosts, dsn.host, dsn.port, dsn.path, dsn.db, dsn.user, dsn.credentials)
     with _lock:
         found = _senders.get(place)
         if found is None:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .failures import ErrorReply
+from .packing import pack
 from .run_id import UNKNOWN, run_id
 
 if TYPE_CHECKING:
     from ..plans.effects import Arg
 
-__all__ = ["Asked"]
+__all__ = ["WHO", "Asked", "named"]
+
+WHO = pack(("INFO", "server"))
+
+
+def named(link: Any, reply: object) -> None:
+    """Note which server a link leads to, by the reply to ``WHO``."""
+    if not isinstance(reply, ErrorReply):
+        link.server = run_id(reply)
+    elif str(reply).startswith("NOPERM"):
+        link.server = UNKNOWN  # after another error (busy, loading) the next trip asks again
 
 
 class Asked:
@@ -32,10 +43,7 @@ class Asked:
         """The replies of the steps, which follow the replies to the questions."""
         if link.server is None:
             first, *replies = replies
-            if not isinstance(first, ErrorReply):
-                link.server = run_id(first)
-            elif str(first).startswith("NOPERM"):
-                link.server = UNKNOWN  # after another error (busy, loading) the next trip asks again
+            named(link, first)
         self.server = link.server or UNKNOWN
         self.ms = None if isinstance(replies[0], Exception) else replies[0]
         return replies[1:]

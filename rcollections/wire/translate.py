@@ -16,12 +16,13 @@ _HARMLESS = re.compile(r"^(?:[A-Z]{3,12}\b)")
 
 _CLUSTER = re.compile(r"\b(?:MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)\b")
 _OF_CLUSTER = {
-    "MOVED": "is a node of a cluster, and another node has the key",
-    "ASK": "is a node of a cluster, and another node has the key",
-    "CROSSSLOT": "is a node of a cluster, and the keys of this call lie in different slots",
-    "CLUSTERDOWN": "is a node of a cluster that is down (CLUSTER INFO says why)",
-    "TRYAGAIN": "is a node of a cluster that moves the keys of this call just now",
+    "MOVED": "is a node of a cluster, and another node has the key: name the cluster, redis+cluster:// and its hosts",
+    "ASK": "is a node of a cluster, and another node has the key: name the cluster, redis+cluster:// and its hosts",
+    "CROSSSLOT": "has the keys of this call in different slots: give them one {hash tag}",
+    "CLUSTERDOWN": "is a cluster that is down, or parts of it are (CLUSTER INFO says why): nothing was done",
+    "TRYAGAIN": "is a cluster that moves the keys of this call just now, for too long: nothing was done, try again",
 }
+_PASSING = ("CLUSTERDOWN", "TRYAGAIN")  # nothing ran, and the cluster heals or ends its moves by itself
 
 
 def translate(error: BaseException, where: str, key: str) -> CacheError:
@@ -103,7 +104,7 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
         return CacheConnectionError(f"no connection to {where}{on}: {reason(text, where)}")
     cluster = _CLUSTER.search(text)
     if cluster is not None:
-        return CacheError(f"{where} {_OF_CLUSTER[cluster[0]]}{on}; clusters are not supported yet: use a single server")
+        return _of_cluster(cluster[0], where, on)
     if "DB index is out of range" in text or "invalid DB index" in text:
         return CacheError(
             f"{where} has no database of this number{on}: take a lower one in the DSN, or raise databases on the server"
@@ -131,6 +132,15 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
         return CacheError(f"{where} does not know this command{on}: is the server older than Redis 6.2?")
     word = _HARMLESS.match(text)
     return CacheError(f"{where} answered with an error ({word[0] if word else 'ERR'}){on}; see the cause")
+
+
+def _of_cluster(word: str, where: str, on: str) -> CacheError:
+    text = f"{where}{on} {_OF_CLUSTER[word]}"
+    if word not in _PASSING:
+        return CacheError(text)
+    error = CacheConnectionError(text)
+    error._about = "call"  # other slots may well be served
+    return error
 
 
 def is_loading(reply: object) -> bool:

@@ -32,9 +32,10 @@ LOOK_TEXT = '        seen = yield ReadToHold(job.key, [Command(("MGET", job.key,
 DONE = "                    self._busy = False\n"  # the end of a step of the tier
 
 GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
-    "token-only-live": (tier(("        if not self._live:\n            return None\n", "")), "cut while filling"),
-    "not live after a loss": (tier(("        self._live = False\n        self._until", "        self._until")),
-                              "cut while filling"),
+    "token-only-live": (tier(("        if nodes & ~self._hears:\n            return None\n", "")), "cut while filling"),
+    "not live after a loss": (
+        tier(("            self._hears = 0 if node is None else self._hears & ~(1 << node)\n", "")),
+        "cut while filling"),
     "token-before-read": (
         lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        mine = token(job)\n")), "fill | delete"),
     "fence-seq": (tier(("            or token.seq != self._seqs[hash(token.key) % SEQS]\n", "")), "fill | delete"),
@@ -52,7 +53,8 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
     "messages drop": (tier(("        for each in list(self._origins.get(key, ())):\n", "        for each in ():\n")),
                       "held a while"),
     "flush drops": (tier((f"{DONE}        self.clear()\n", DONE)), "flushed a while ago"),
-    "proof": (tier(("return self._local or (", "return self._live or (")), "held a while"),
+    "proof": (tier(("        if self._local:\n            return", "        if self._hears:\n            return")),
+              "held a while"),
     "previous-ping": (proof(('told.append(("proved", self._before))', 'told.append(("proved", self._asked))')),
                       "busy script"),
     "one ping is not enough": (proof(("        if self._before is not None:\n", "        if True:\n"),
@@ -71,13 +73,16 @@ GUARDS: dict[str, tuple[Callable[[], Parts], str]] = {
                        "        now, deadline = self._now(), 0\n        if deadline > FOREVER:\n")), "its end"),
     "deadline-from-before": (
         lambda: plans(("reads", LOOK_TEXT, LOOK_TEXT + "        sent = yield Now()\n")), "its end"),
-    "same-server": (lambda: plans(("reads", " and seen.server == tiering.server:", ":")), "two servers"),
+    "same-server": (
+        lambda: plans(("reads", "    if tiering.answered(job.key, job.tags, seen):\n", "    if True:\n")),
+        "two servers"),
     "clear-on-loss": (
-        tier(("        self._drift = None\n        self.void()\n", "        self._drift = None\n")), "cut"),
+        tier(("        if node is None or not self._hears:\n            self.void()\n        else:\n"
+              "            self._leave", "        if False:\n            self._leave")), "cut"),
     "fork": (lambda: Parts(fork=False), "fork"),
     "fork, tokens": (lambda: Parts(fork=False), "fork while filling"),
-    "sleep": (tier((" and self._wall_now() < self._until_wall)", ")")), "sleep"),
-    "sleep, past the end": (tier(("drift - self._drift > SLEPT", "False")), "sleep past its end"),
+    "sleep": (tier((" and wall < self._until_wall[0]", "")), "sleep"),
+    "sleep, past the end": (tier(("drift - before > SLEPT", "False")), "sleep past its end"),
     "store-fill-fenced": (
         lambda: plans(
             ("lease", "        yield from _put(job, token, stamps, VALUE, data, ms, held)\n    return",

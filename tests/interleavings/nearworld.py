@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Idle", "NearScenario", "NearWorld", "Settle", "caller", "calling", "peek", "peeker", "settler", "watcher"]
 
 STALENESS = 1000  # ms
+NODES = 2  # that the state tells of
 OWNER, ARGS = 2, (1,)
 
 
@@ -61,9 +62,8 @@ class NearProcess(Process):
                 self.link.ping()
                 self.link.hear_reply()
 
-    @property
-    def server(self) -> bytes:
-        return self.hears
+    def answered(self, _key: str, _watched: tuple[str, ...], seen: Seen) -> bool:
+        return seen.server == self.hears
 
     def token(self, key: str, tags: tuple[str, ...]) -> Any:
         return self.tier.token(key, tags)
@@ -87,13 +87,15 @@ class NearProcess(Process):
             for queue in tier._queues
             for entry in queue
         )
-        return tier._live, tier._until, tier._until_wall, tier._drift, entries
+        proofs = tuple((tier._until[n], tier._until_wall[n], tier._drift[n]) for n in range(NODES))
+        return tier._hears, proofs, entries
 
     def counts(self, token: Any) -> Any:
         """What still speaks for a token; numbers only grow, so what does not will never do again."""
         tier, token = getattr(self.tier, "pure", self.tier), getattr(token, "pure", token)
         return (
-            token.epoch == tier._epoch, token.seq == tier._seqs[hash(token.key) % len(tier._seqs)],
+            token.epoch == tier._epoch, token.epochs == tier._epochs_of(token.nodes),
+            token.seq == tier._seqs[hash(token.key) % len(tier._seqs)],
             tuple(tier._marks.get(slot, 0) == mark for slot, mark in token.watched),
         )  # fmt: skip
 

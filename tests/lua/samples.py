@@ -116,6 +116,7 @@ SAMPLES: tuple[Sample, ...] = (
     *_calls("set_replace", ("s", (0, "x"))),
     *_calls("set_xor", ("s s2", ())),
     *_calls("settle_ask", ("h", ("rc:z:0",)), ("h", ("rc:z:0", "gone", "1000:0"))),
+    *_calls("tag_stamp", (TAG, (9000, NEW)), (TAG, (0, NEW))),
     *_calls("tag_bump", (f"{TAG} {OTHER}", (9000, NEW, NEXT))),
     *_calls("zset_add", ("z", (*ARM, "", 3, "m", 4, "x", 5, "x")), ("z", (*ARM, "xx gt", 3, "m"))),
     *_calls("zset_combine", ("z z_staged z_aside z_staged", (*ARM, "union", "sum", 2, 1, "m", 2, "n")),

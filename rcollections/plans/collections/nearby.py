@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...l1 import Near, Tier, Token
-    from ..effects import Plan
+    from ..effects import Plan, Seen
     from ..op import Op
     from ..target import Target
     from .holding import Held
@@ -37,9 +37,8 @@ class Shelf(Protocol):
     def field_ttls(self) -> bool:
         """Whether fields may expire by themselves."""
 
-    @property
-    def server(self) -> bytes:
-        """The server that must have answered a read for its reply to be held (F2)."""
+    def answered(self, key: str, watched: tuple[str, ...], seen: Seen) -> bool:
+        """Whether those have answered who have to, for the reply to be held (F2)."""
 
     def token(self, key: str, watched: tuple[str, ...]) -> Token | None:
         """The read token, to be taken before a read is sent whose reply L1 may hold; None if it may not (F1)."""
@@ -93,7 +92,9 @@ class Unheld(Generic[T]):
         if isinstance(reply, Exception):
             raise reply
         value = op.decode(reply)
-        ms = None if seen.ms is None or seen.server != shelf.server else held.ms(seen.ms, seen.replies)
+        ms = seen.ms
+        if ms is not None:
+            ms = held.ms(ms, seen.replies) if shelf.answered(held.key, held.watched, seen) else None
         if ms is not None and not is_soft(reply):
             deadline = began + ms * 1_000_000 if ms else 0
             kept, size = self._to_hold(reply, value, share)

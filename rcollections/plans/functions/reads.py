@@ -60,7 +60,9 @@ def _looked(job: Job[object], mine: Token) -> Plan[Found | None]:
     words = seen.replies[0]
     found = valid(job, words[0], words[1:], seen.ms, sent)
     tiering = job.recipe.tiering
-    if found is not None and seen.ms is not None and tiering is not None and seen.server == tiering.server:
+    if found is None or seen.ms is None or tiering is None:
+        return found
+    if tiering.answered(job.key, job.tags, seen):
         found.token = mine
     return found
 

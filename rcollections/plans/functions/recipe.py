@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ...errors import CacheError
     from ...l1 import Tier, Token
+    from ..effects import Seen
     from ..flights import Flights
     from ..marks import Sharing
     from ..purpose import Journal, Whole
@@ -48,8 +49,7 @@ class Tiering(Protocol):
 
     @property
     def tier(self) -> Tier: ...
-    @property
-    def server(self) -> bytes: ...
+    def answered(self, key: str, watched: tuple[str, ...], seen: Seen, /) -> bool: ...
     def token(self, key: str, watched: tuple[str, ...], /) -> Token | None: ...
 
 

@@ -15,6 +15,7 @@ from ...wire.requests import Tried, packed
 from ...wire.trips import Acquire, Exchange, Heal, translated, trip
 from ...wire.turns import in_turn
 from ..loops import pool_of
+from . import aio_fans
 from .aio_quick import aask
 from .trips import travel
 
@@ -67,6 +68,8 @@ async def aone(road: Routed, step: Step, seen: Any = UNSENT) -> Any:
     """The reply of one step; an error reply is raised as one of our errors. ``seen``: a quick try gave that."""
     if road.disabled:
         return empty_reply(step)
+    if road.clustered:  # such a road has no link at hand
+        return await aio_fans.aone(road, step)
     if seen is UNSENT:
         if type(step) is Command:
             data = pack(step.args)
@@ -90,6 +93,8 @@ async def amany(
         return []
     if road.disabled:
         return [empty_reply(step) for step in steps]
+    if road.clustered:
+        return await aio_fans.amany(road, steps, atomic, keep_errors)
     if len(steps) == 1 and not atomic and not keep_errors:
         return [await aone(road, steps[0], seen)]
     count = len(steps) + 2 if atomic else len(steps)
@@ -128,6 +133,8 @@ async def aturns(road: Routed, steps: Sequence[Step]) -> list[object]:
     """The replies of steps that are sent one after another over one link; see ``InTurn``."""
     if road.disabled:
         return [empty_reply(step) for step in steps]
+    if road.clustered:
+        return [await aio_fans.aone(road, step) for step in steps]
     return translated(road, steps, await atravel(road, in_turn(road, steps)), keep_errors=False)
 
 
@@ -135,6 +142,8 @@ async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_erro
     """The replies of reads that may be held, the ttl that the key had before them, and the server that answered."""
     if road.disabled:
         return Seen([empty_reply(step) for step in steps], None, b"")
+    if road.clustered:
+        return await aio_fans.aread_to_hold(road, key, steps, keep_errors)
     asked, seen = Asked(key), await _held(road, key, steps)
     if type(seen) is Seen:
         return seen

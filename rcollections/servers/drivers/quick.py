@@ -7,18 +7,21 @@ broke, or a reply did not come in time, or is an error. Where nothing was sent y
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...plans.op import UNSENT
 from ...wire.clock import around
 from ...wire.clock import until as until_
+from ...wire.failures import Broken
 from ...wire.large import LargeReplies
 from ...wire.links.marks import GONE, INCOMPLETE
 from ...wire.requests import Tried, has_error
 from .blocking import SLOW, took
 
 if TYPE_CHECKING:
-    from .trips import Routed
+    from collections.abc import Sequence
+
+    from ..links import Links
 
 __all__ = ["ask"]
 
@@ -29,10 +32,23 @@ LOOK = 0.05
 LOOK_TO_WRITE = 1e-4
 
 
-def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
+class Quick(Protocol):
+    """What the quick try needs to know."""
+
+    links: Links
+    timeout: float
+    trips: int
+    out: bool
+
+    @property
+    def journal(self) -> Any: ...
+
+
+def ask(road: Quick, data: bytes, count: int, reads: bool, _key: str = "") -> Any:
     """Send these commands over an idle link, and give their reply, or the list of their ``count`` replies.
 
-    ``reads``: they may be sent twice, so that the link is seldom looked at. UNSENT: nothing was sent. A ``Tried``:
+    ``reads``: they may be sent twice, so that the link is seldom looked at. The
+    key is for roads of several servers. UNSENT: nothing was sent. A ``Tried``:
     the plan has to go on with what was seen.
     """
     pool, timeout = road.links.pool, road.timeout
@@ -77,3 +93,50 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         if link is None or link.lent is not until:
             raise  # of a signal handler, before or behind all that
         return Tried(link, until, error)
+
+
+def read_all(
+    asks: Sequence[tuple[Quick, bytes, int]], began: float, wait: float, timeout: float, fresh: float
+) -> list[list[Any]] | None:
+    """The same for reads of several servers: send to all, then read all. Gives the replies of each server.
+
+    None: something is unusual, and nothing is known. ``fresh``: a link that was used so lately is not looked at.
+    """
+    links: list[Any] = []
+    me = object()
+    try:
+        for road, _, _ in asks:
+            pool = road.links.pool
+            if pool is None or wait <= 0:
+                return None
+            try:
+                link = pool._free.pop()
+            except IndexError:
+                return None
+            links.append(link)
+            link.lent = me
+            if began - link.used > fresh and not link.idle:
+                link.discard()
+                return None
+        found: list[list[Any]] = []
+        for link, (road, data, _) in zip(links, asks, strict=True):
+            link.used = began
+            road.trips += 1
+            link.put(data, wait)
+        usual = True
+        for link, (_, _, count) in zip(links, asks, strict=True):
+            reply = link.ask(b"", count, wait, timeout, False)
+            if reply is INCOMPLETE:
+                replies = link.rest(count, began + wait, timeout, began)
+                usual = usual and type(replies) is not LargeReplies and not has_error(replies)
+            else:
+                replies = [reply] if count == 1 else reply
+            found.append(replies)
+            link.release()
+        return found if usual else None
+    except (OSError, Broken):
+        return None
+    finally:
+        for link in links:
+            if link.lent is me:  # its replies have not all been read
+                link.discard()

@@ -29,10 +29,11 @@ class Routed(Road, Protocol):
     """A connection, as trips see it."""
 
     disabled: bool
+    clustered: bool  # whether its steps go to several nodes
     dsn: Dsn
     links: Links
 
-    def ask(self, data: bytes, count: int, reads: bool) -> Any:
+    def ask(self, data: bytes, count: int, reads: bool, key: str = "", /) -> Any:
         """The quick try: see ``quick.ask``."""
 
 

@@ -115,6 +115,14 @@ class Link(Lent):
         self._part = replies, len(came)
         return INCOMPLETE
 
+    def put(self, data: bytes, wait: float) -> None:
+        """Send few bytes; an ``ask`` or ``exchange`` of no bytes reads the replies, or ``hear``."""
+        if wait != self._set:
+            self._set = -1.0
+            self.sock.settimeout(wait)
+            self._set = wait
+        self.sock.sendall(data)
+
     def rest(self, count: int, until: float, timeout: float, began: float) -> list[object]:
         """The replies to what ``ask`` sent, by ``until``. ``began``: the instant before ``ask``. Errors as there."""
         replies, came = self._part or ([], 0)
@@ -217,9 +225,7 @@ class Link(Lent):
 
     def send(self, words: Sequence[Any], seconds: float) -> None:
         """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
-        self._set = -1.0
-        self.sock.settimeout(seconds)
-        self.sock.sendall(self.pack(tuple(words)))
+        self.put(self.pack(tuple(words)), seconds)
 
     def hear(self, seconds: float) -> list[object]:
         """All replies that have come, after waiting at most ``seconds`` for the first; [] if none came."""

@@ -1,0 +1,105 @@
+"""Steps on many keys that fall into one step for each slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..commands import COMMANDS, EACH, SUM
+from ..effects import Command, Script
+from ..slots import slot_of
+from .forms import Split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..effects import Step
+
+__all__ = ["split"]
+
+
+def split(step: Step) -> Split | None:
+    """The parts of a step, by slot; None for steps that do not fall into parts."""
+    if isinstance(step, Command):
+        facts = COMMANDS.get(step.args[0])
+        apart = "" if facts is None else facts.apart
+        return _each(step.args) if apart == EACH else _counted(step.args) if apart == SUM else None
+    made = _SCRIPTS.get(step.name)
+    return None if made is None else made(step)
+
+
+def _by_slot(keys: Sequence[Any]) -> list[list[int]]:
+    """The numbers of these keys, slot by slot."""
+    found: dict[int, list[int]] = {}
+    for n, key in enumerate(keys):
+        found.setdefault(slot_of(key), []).append(n)
+    return list(found.values())
+
+
+def _each(words: tuple[Any, ...]) -> Split:
+    """One reply a key."""
+    keys = words[1:]
+    lots = _by_slot(keys)
+
+    def fold(replies: Sequence[Any]) -> list[Any]:
+        out: list[Any] = [None] * len(keys)
+        for lot, reply in zip(lots, replies, strict=True):
+            for n, value in zip(lot, reply, strict=True):
+                out[n] = value
+        return out
+
+    return Split([Command((words[0], *(keys[n] for n in lot))) for lot in lots], fold)
+
+
+def _counted(words: tuple[Any, ...]) -> Split:
+    """The reply is a sum."""
+    keys = words[1:]
+    return Split([Command((words[0], *(keys[n] for n in lot))) for lot in _by_slot(keys)], sum)
+
+
+def _ttls(step: Script) -> Split:
+    lots = _by_slot(step.keys)
+
+    def fold(replies: Sequence[Any]) -> list[Any]:
+        out: list[Any] = [b"ok", *([b""] * (2 * len(step.keys)))]
+        for lot, reply in zip(lots, replies, strict=True):
+            for at, n in enumerate(lot):
+                out[1 + 2 * n : 3 + 2 * n] = reply[1 + 2 * at : 3 + 2 * at]
+        return out
+
+    return Split([Script(step.name, tuple(step.keys[n] for n in lot), step.args) for lot in lots], fold)
+
+
+def _bump(step: Script) -> Split:
+    """K5: the tags of each slot by themselves; all have new stamps when this returns."""
+    ms, *news = step.args
+    lots = _by_slot(step.keys)
+    parts = [Script(step.name, tuple(step.keys[n] for n in lot), (ms, *(news[n] for n in lot))) for lot in lots]
+    return Split(parts, lambda replies: replies[0])
+
+
+def _set_many(step: Script) -> Split:
+    count = int(step.args[0])
+    keys, leases = step.keys[:count], step.keys[count:]
+    values = step.args[3:]
+    parts = []
+    for lot in _by_slot(keys):
+        own = (*(keys[n] for n in lot), *(leases[n] for n in lot if leases))
+        parts.append(Script(step.name, own, (len(lot), *step.args[1:3], *(values[n] for n in lot))))
+    return Split(parts, lambda replies: replies[0])
+
+
+def _delete_many(step: Script) -> Split:
+    count = int(step.args[0])
+    parts = []
+    for lot in _by_slot(step.keys):
+        own = [n for n in lot if n < count]
+        parts.append(Script(step.name, tuple(step.keys[n] for n in lot), (len(own),)))
+    return Split(parts, lambda replies: [b"ok", sum(reply[1] for reply in replies)])
+
+
+_SCRIPTS: dict[str, Callable[[Script], Split]] = {
+    "key_get_ttls": _ttls,
+    "tag_bump": _bump,
+    "key_set_many": _set_many,
+    "key_delete_many": _delete_many,
+}

@@ -1,0 +1,186 @@
+"""Carries out the trips of a cluster in an event loop: all nodes are asked at once, over links that tasks share."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import get_running_loop
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ...plans.cluster.scattered import scattered
+from ...plans.effects import Command
+from ...plans.slots import NO_KEY, keys_of, slot_of
+from ...plans.steps import empty_reply
+from ...wire.asked import WHO
+from ...wire.clock import instant
+from ...wire.large import LARGE
+from ...wire.packing import pack
+from ...wire.requests import Tried
+from ...wire.routes import Fan
+from ...wire.routing import Sent, route
+from ...wire.trips import translated
+from ...wire.words import words
+from ..loops import pool_of
+from .fans import answered, seen_by
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...plans.effects import Seen, Step
+    from ...wire.links.aio import AsyncLink
+    from ...wire.routes import Hop
+    from ...wire.routing import Routing
+
+__all__ = ["amany", "aone", "aread_to_hold"]
+
+
+async def aone(road: Any, step: Step) -> Any:
+    """The reply of one step; an error reply is raised as one of our errors."""
+    steps = (step,)
+    plan = scattered(steps, road, False)
+    if plan is not None:
+        return translated(road, steps, await _carried(road, plan), keep_errors=False)[0]
+    keys = keys_of(step)
+    node = road.node(slot_of(keys[0]) if keys else NO_KEY)
+    link = None if node is None or node.breaker.failure is not None or road.journal.holds else _ready(node)
+    sent = None
+    began, end = monotonic(), instant()
+    if link is not None and (isinstance(step, Command) or step.name in node.known):
+        data = pack(step.args if isinstance(step, Command) else words(step, False))
+        asked = None if len(data) > LARGE or 0.0 < end <= began else link.ask(data, began, end)
+        if asked is not None:
+            try:
+                found = await asked
+            except BaseException:  # cancelled
+                road.wrote(steps)
+                raise
+            road.trips += 1
+            if type(found) is Tried:
+                sent = Sent(node, found.outcome)
+            elif not road.moves:
+                road.wrote(steps)
+                return found
+            else:
+                sent = Sent(node, [found])
+    until = end or began + road.timeout
+    replies = await atour(route(road, steps, sent=sent, until=until), road.timeout)
+    return translated(road, steps, replies, keep_errors=False)[0]
+
+
+async def amany(road: Any, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[object]:
+    """The replies of several steps, of all nodes at the same time; ``atomic``: those of each slot in one MULTI."""
+    if road.disabled:
+        return [empty_reply(step) for step in steps]
+    plan = scattered(steps, road, atomic)
+    if plan is not None:
+        replies = await _carried(road, plan)
+    else:
+        replies = await atour(route(road, steps, atomic), road.timeout)
+    return translated(road, steps, replies, keep_errors)
+
+
+async def aread_to_hold(road: Any, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:
+    """Reads that may be held, the ttl of the key before them, and who answered in each slot; see ``ReadToHold``."""
+    witness: dict[int, bytes] = {}
+    asked = (Command(("PTTL", key)), *steps)
+    plan = scattered(asked, road, False)
+    if plan is not None:
+        replies = await _carried(road, plan, witness)
+    else:
+        replies = await atour(route(road, asked, witness=witness), road.timeout)
+    return seen_by(witness, key, replies[0], translated(road, steps, replies[1:], keep_errors))
+
+
+async def _carried(road: Any, plan: Any, witness: dict[int, bytes] | None = None) -> list[Any]:
+    replies: Any = None
+    try:
+        while True:
+            steps, atomic, place = plan.send(replies)
+            replies = await atour(route(road, steps, atomic, place=place, witness=witness), road.timeout)
+    except StopIteration as end:
+        found: list[Any] = end.value
+        return found
+    finally:
+        plan.close()
+
+
+async def atour(plan: Routing, timeout: float) -> list[object]:
+    """Carry out the plan of a trip to a cluster; an error, also a cancellation, is thrown into it at its ``yield``."""
+    try:
+        effect: Any = plan.send(None)
+        while True:
+            reply: object = None
+            try:
+                if type(effect) is Fan:
+                    reply = await afan(effect.hops, effect.until, timeout, effect.servers)
+                else:
+                    await asyncio.sleep(effect.seconds)
+            except BaseException as error:
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+async def afan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] | None = None) -> list[Any]:
+    """The replies of each hop, or the error in their place; see ``Fan``."""
+    began = monotonic()
+    end = until if instant() or began + timeout > until + 0.001 else 0.0
+    waits: list[Any] = []
+    for n, hop in enumerate(hops):
+        link = _ready(hop.node)
+        asked = None
+        if servers is not None and link is not None:
+            servers[n] = link.server or b""
+            link = None if link.server is None else link
+        if link is not None and len(hop.data) <= LARGE and not 0.0 < end <= began:
+            asked = link.ask(hop.data, began, end, hop.wanted)
+        waits.append(asked)
+    if None in waits:
+        slow = [_slowly(hop, until, timeout, servers, n) for n, hop in enumerate(hops) if waits[n] is None]
+        if len(hops) == 1:
+            return [await slow[0]]
+        tasks = iter([asyncio.ensure_future(each) for each in slow])
+        waits = [next(tasks) if asked is None else asked for asked in waits]
+    outcomes: list[Any] = []
+    try:
+        for hop, each in zip(hops, waits, strict=True):
+            try:
+                found = await each
+            except Exception as error:
+                outcomes.append(error)
+            else:
+                if type(found) is Tried:
+                    outcomes.append(found.outcome)
+                else:
+                    outcomes.append([found] if hop.wanted == 1 and not isinstance(each, asyncio.Task) else found)
+    except BaseException:  # cancelled: replies that come all the same are read and dropped
+        for each in waits:
+            if isinstance(each, asyncio.Task):
+                each.cancel()
+        raise
+    return outcomes
+
+
+async def _slowly(hop: Hop, until: float, timeout: float, servers: list[bytes] | None, n: int) -> Any:
+    """The replies, over a link that has to be opened or waited for; an error is the result."""
+    node: Any = hop.node
+    try:
+        lane = await pool_of(node.links).acquire(until)
+        asks = servers is not None and lane.server is None
+        replies = await lane.exchange(WHO + hop.data if asks else hop.data, hop.wanted + asks, until, timeout)
+        if servers is not None:
+            replies, servers[n] = answered(lane, replies, asks)
+        return replies
+    except Exception as error:
+        return error
+
+
+def _ready(node: Any) -> AsyncLink | None:
+    """The link to this node that takes what is sent now; None: it has to be opened, or waited for."""
+    pool = node.links.lately()
+    if pool is None or pool.loop is not get_running_loop():
+        return None
+    link: AsyncLink | None = pool.first
+    return link if link is not None and link.ready else None

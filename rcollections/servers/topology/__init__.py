@@ -1,0 +1,1 @@
+"""Which server gets a step: one, or the nodes of a cluster."""

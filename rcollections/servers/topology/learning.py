@@ -1,0 +1,226 @@
+"""``Learner``: keeps the map of a cluster: asks its nodes, one caller at a time and at most every 100 ms.
+
+The hosts of the DSN stay candidates for ever, as names: where all known nodes are gone, the cluster is found again
+under its names, wherever they lead by then.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CacheConnectionError, CacheError, CacheTimeout
+from ...forks import after_fork
+from ...wire.clock import no_deadline
+from ...wire.elsewhere import elsewhere
+from ...wire.failures import ErrorReply
+from ...wire.packing import pack
+from ...wire.slotmap import SlotMap, Told, changed, read_info, read_slots
+from ...wire.translate import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ...wire.dsn.dsn import Dsn
+    from ...wire.slotmap import Address
+
+__all__ = ["Learner"]
+
+log = logging.getLogger("rcollections")
+
+APART = 0.1  # seconds between the beginnings of two rounds
+SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
+_QUESTIONS = pack(("CLUSTER", "INFO")) + pack(("CLUSTER", "SLOTS"))
+
+
+class Learner:
+    """The map, and who learns it. ``changed`` is called with each new map, in the thread that has learned it."""
+
+    def __init__(self, dsn: Dsn, changed: Callable[[SlotMap], None]) -> None:
+        self._dsn = dsn
+        self._changed = changed
+        self.map = SlotMap.empty()
+        self.mapped = False
+        self.failures = 0  # rounds without any map
+        self.error: CacheError | None = None  # of the last such round
+        self.rounds = 0
+        self._before: dict[int, tuple[float, Address]] = {}  # by slot: when it got another owner, and who owned it
+        self._last = 0.0
+        self._moved: dict[int, tuple[float, Address]] = {}  # by slot: when a node has said that another one owns it
+        self._began = -APART
+        self._forget()
+        after_fork(self._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._again = False
+        self._closed = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether any slot has got another owner a moment ago."""
+        if self._before and time.monotonic() - self._last > SETTLING:
+            self._before = {}
+        return bool(self._before)
+
+    def before(self, slot: int) -> Address | None:
+        """The node that owned this slot until a moment ago; None: the owner has been the same for a while."""
+        when, owner = self._before.get(slot, (-SETTLING, None))
+        return owner if time.monotonic() - when <= SETTLING else None
+
+    def _note(self, old: SlotMap, new: SlotMap) -> None:
+        """Keep who owned what has another owner now."""
+        now, before = time.monotonic(), dict(self._before)
+        for slot in changed(old, new):
+            owner = old.owner(slot)
+            if owner is not None:
+                before[slot] = now, owner
+                self._last = now
+        self._before = before
+
+    def moved(self, slot: int, owner: Address) -> None:
+        """A node has said that another one owns that slot: it counts until a round that begins later says otherwise."""
+        with self._lock:
+            if self.map.owner(slot) == owner:
+                return
+            now, old = time.monotonic(), self.map.owner(slot)
+            self._moved[slot] = now, owner
+            self.map = self.map.moved(slot, owner)
+            if old is not None:
+                self._before = {**self._before, slot: (now, old)}
+                self._last = now
+        self._changed(self.map)
+
+    def soon(self) -> None:
+        """Have a thread ask the cluster; a round that is under way is followed by another one."""
+        if self._again:
+            return
+        with self._lock:
+            if self._closed:
+                return
+            if self._thread is not None:
+                self._again = True
+                return
+            thread = self._thread = threading.Thread(target=self._run, name="rcollections-cluster", daemon=True)
+        try:
+            elsewhere(thread.start)
+        except RuntimeError:  # the interpreter ends, or there are too many threads
+            self._thread = None
+            self._round()
+
+    def _run(self) -> None:
+        no_deadline()
+        me = threading.current_thread()
+        never = threading.Event()
+        while True:
+            pause = self._began + APART - time.monotonic()
+            if pause > 0:
+                never.wait(pause)
+            self._again = False
+            try:
+                self._round()
+            except Exception:  # a bug must not leave the cluster without a map for ever
+                log.exception("learning the map of %s failed", self._dsn.shown)
+            with self._lock:
+                if self._again and self._thread is me and not self._closed:
+                    continue
+                if self._thread is me:
+                    self._thread = None
+                return
+
+    def _round(self) -> None:
+        """Ask until a node says that the cluster serves; else the answer of the highest epoch counts."""
+        began = self._began = time.monotonic()
+        self.rounds += 1
+        best: Told | None = None
+        error: CacheError | None = None
+        for place in self._candidates():
+            try:
+                told = self._ask(place)
+            except CacheError as failed:
+                error = failed
+                continue
+            if best is None or (told.serves, told.epoch) > (best.serves, best.epoch):
+                best = told
+            if told.serves and told.map.covered:
+                break
+        if best is None or not best.map.nodes:
+            self.error = error or CacheConnectionError(f"no node of {self._dsn.shown} knows an owner of any slot")
+            self.failures += 1
+            return
+        self._apply(best.map, began)
+
+    def _apply(self, found: SlotMap, began: float) -> None:
+        with self._lock:
+            for slot, (when, owner) in list(self._moved.items()):
+                if when >= began:
+                    found = found.moved(slot, owner)
+                else:
+                    del self._moved[slot]
+            if self.mapped:
+                self._note(self.map, found)
+            self.map, self.mapped = found, True
+            self.failures, self.error = 0, None
+        self._changed(found)
+
+    def _candidates(self) -> Iterable[Address]:
+        known, seeds = list(self.map.known), list(self._dsn.hosts)
+        random.shuffle(known)
+        random.shuffle(seeds)
+        return dict.fromkeys((*known, *seeds))
+
+    def _ask(self, place: Address) -> Told:
+        """What one node tells."""
+        from ...wire.links.connecting import connector
+
+        dsn = self._dsn.replace(kind="server", host=place[0], port=place[1])
+        link: Any = None
+        try:
+            until = time.monotonic() + dsn.connect_timeout
+            link = connector(dsn)(until)
+            info, slots = link.exchange(_QUESTIONS, 2, time.monotonic() + dsn.timeout, dsn.timeout)
+            for reply in (info, slots):
+                if isinstance(reply, ErrorReply):
+                    raise _refused(reply, dsn.shown)
+            return Told(read_slots(slots, place), *read_info(info))
+        except CacheError:
+            raise
+        except ValueError as error:
+            raise CacheConnectionError(f"{dsn.shown} gave no slots: is it a node of a cluster?") from error
+        except Exception as error:
+            raise translate(error, dsn.shown, "") from error
+        finally:
+            if link is not None:
+                link.close()
+
+    def close(self) -> None:
+        """Learn nothing any more, until the next use."""
+        with self._lock:
+            self.map, self.mapped = SlotMap.empty(), False
+            self._moved.clear()
+
+
+def _refused(reply: ErrorReply, shown: str) -> CacheError:
+    text = str(reply)
+    if "cluster support disabled" in text:
+        error: CacheError = CacheConnectionError(f"{shown} is a single server, no node of a cluster: use redis://")
+    elif text.startswith("NOPERM"):
+        error = CacheConnectionError(f"the user of {shown} may not do CLUSTER INFO and CLUSTER SLOTS: extend its ACL")
+    else:
+        return translate(reply, shown, "")
+    error.__cause__ = reply
+    return error
+
+
+def unmapped(learner: Learner, shown: str) -> CacheError:
+    """The error of a call for which no map could be learned in time."""
+    known = learner.error
+    if known is None:
+        return CacheTimeout(f"no node of {shown} has told the slots in time")
+    error = type(known)(str(known))
+    error.__cause__ = known.__cause__
+    return error

@@ -1,0 +1,156 @@
+"""``ClusterNode``: one node of a cluster: its links, its breaker, and the scripts that it knows."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ...coherence.wakeups import Wakeups
+from ...errors import CacheError
+from ...forks import after_fork
+from ...plans.effects import Command
+from ...plans.naming import beside
+from ...plans.slots import slot_of
+from ...plans.steps import repeatable
+from ...wire.clock import no_deadline, until
+from ...wire.elsewhere import elsewhere
+from ...wire.groups import Group, bytes_of
+from ...wire.redirects import refusal
+from ...wire.routes import Hop
+from ...wire.translate import translate
+from ..background import try_submit
+from ..breaker import Breaker
+from ..drivers.fans import fan
+from ..drivers.quick import ask
+from ..links import Links
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...plans.effects import Step
+    from ...wire.dsn.dsn import Dsn
+    from ...wire.slotmap import Address
+
+__all__ = ["ClusterNode"]
+
+
+class _Nothing:
+    """The journal of a cluster is kept for the whole of it."""
+
+    holds = False
+
+
+class ClusterNode:
+    """A node, safe for threads. ``first`` gives a slot that it owns, None if there is none."""
+
+    clustered = False
+    disabled = False
+
+    def __init__(self, dsn: Dsn, address: Address, first: Callable[[Address], int | None]) -> None:
+        host, port = address
+        self.address = address
+        self.dsn = dsn.replace(kind="server", host=host, port=port)
+        self.shown = self.dsn.shown
+        self.timeout = dsn.timeout
+        self.links = Links(self.dsn)
+        self.known: set[str] = set()
+        self.trips = 0
+        self.out = False
+        self.journal: Any = _Nothing()
+        self._first = first
+        self._wakeups: Wakeups | None = None
+        self._renew_lock()
+        after_fork(self._renew_lock)
+        self.breaker = Breaker(self.shown, self._probe, _start)
+
+    def ask(self, data: bytes, count: int, reads: bool) -> Any:
+        """The quick try: see ``quick.ask``."""
+        return ask(self, data, count, reads)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"ClusterNode({self.shown!r})"
+
+    def hop(self, groups: Sequence[Group], steps: Sequence[Step], atomic: bool) -> Hop:
+        """The bytes of these groups for this node."""
+        data, wanted = bytes_of(groups, steps, atomic, self.known)
+        return Hop(self, data, wanted, all(each.safe for each in groups))
+
+    def away(self) -> CacheError | None:
+        """Why this node is not asked at present: its breaker is open."""
+        breaker = self.breaker
+        if breaker.failure is None or breaker.allows():
+            return None
+        error = breaker.error()
+        error._about = "call"
+        return error
+
+    def answered(self) -> None:
+        """The node has answered."""
+        if self.out:
+            self.out = False
+            self.breaker.worked()
+
+    def failed(self, error: CacheError) -> None:
+        """The node did not answer: its breaker opens."""
+        self.out = True
+        self.breaker.failed(error)
+
+    def doubt(self) -> None:
+        """A connection to it broke: none that is idle now is used again."""
+        self.links.doubt()
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Wakes callers that wait for messages at this node; made on first use."""
+        return self._wakeups or elsewhere(self._make_wakeups)
+
+    def _make_wakeups(self) -> Wakeups:
+        with self._lock:
+            made = self._wakeups = self._wakeups or Wakeups(self.dsn)
+        return made
+
+    def close(self) -> None:
+        """Close the links; waiting callers look for themselves."""
+        self.links.close()
+        wakeups, self._wakeups = self._wakeups, None
+        if wakeups is not None:
+            elsewhere(wakeups.close)
+
+    def _probe(self) -> None:
+        """K12: a write that changes nothing. A node that was cut off, or lost its slots, answers every PING."""
+        slot = self._first(self.address)
+        if slot is None:
+            return  # it owns nothing, so nobody waits for it
+        step = Command(("PERSIST", key_in(slot, self.dsn.namespace)))
+        (outcome,) = fan((self.hop((_alone(slot),), (step,), False),), until(self.timeout), self.timeout)
+        if isinstance(outcome, CacheError):
+            raise outcome
+        if isinstance(outcome, BaseException):
+            raise translate(outcome, self.shown, "")
+        if (why := refusal(outcome[0])) is not None and why.word not in ("MOVED", "ASK"):
+            raise CacheError(f"{self.shown} refuses writes ({why.word})")
+
+
+def key_in(slot: int, namespace: str) -> str:
+    """A key of that slot that nobody uses."""
+    n = 0
+    while slot_of(str(n)) != slot:
+        n += 1
+    return f"{beside(namespace, 's')}{{{n}}}"
+
+
+def _alone(slot: int) -> Group:
+    group = Group(slot, repeatable(Command(("PERSIST", ""))), None)
+    group.at.append(0)
+    return group
+
+
+def _start(probe: Callable[[], None]) -> bool:
+    def run() -> None:
+        no_deadline()  # the probe is not bounded by the deadline of the caller that started it
+        probe()
+
+    return try_submit(run) is not None

@@ -1,0 +1,118 @@
+"""Reads of several nodes at once, without a plan: what nearly every hit with tags and every ``get_many`` is.
+
+It holds no policy. Where anything is unusual (an error, a node that is away, a slot that moves), nothing is said and
+the plan of the trip begins, which sends these reads again.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ...plans.commands import COMMANDS, EACH
+from ...plans.effects import Command
+from ...plans.slots import keys_of, slot_of
+from ...plans.steps import repeatable
+from ...wire.clock import until as until_
+from ...wire.packing import pack
+from ...wire.words import words
+from ..drivers.blocking import SLOW, took
+from ..drivers.quick import LOOK, MOST, read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...plans.effects import Step
+    from .node import ClusterNode
+
+__all__ = ["Lots", "lots_of", "read_at_once"]
+
+APART = frozenset(name for name, facts in COMMANDS.items() if facts.apart == EACH)
+
+
+class Lots:
+    """Which node gets which bytes, and where its replies go."""
+
+    __slots__ = ("_places", "data", "nodes", "steps")
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.nodes: list[ClusterNode] = []
+        self.data: list[list[bytes]] = []
+        self._places: list[list[tuple[int, Sequence[int] | None, int]]] = []
+
+    def add(self, node: ClusterNode, data: bytes, n: int, part: Sequence[int] | None, size: int) -> None:
+        """These bytes are step ``n``, or the ``part`` of it with those keys, of ``size`` keys in all."""
+        try:
+            at = self.nodes.index(node)
+        except ValueError:
+            at = len(self.nodes)
+            self.nodes.append(node)
+            self.data.append([])
+            self._places.append([])
+        self.data[at].append(data)
+        self._places[at].append((n, part, size))
+
+    def replies(self, found: Sequence[Sequence[Any]]) -> list[Any]:
+        """The reply of each step."""
+        out: list[Any] = [None] * self.steps
+        for places, replies in zip(self._places, found, strict=True):
+            for (n, part, size), reply in zip(places, replies, strict=True):
+                if part is None:
+                    out[n] = reply
+                    continue
+                whole = out[n]
+                if whole is None:
+                    whole = out[n] = [None] * size
+                for at, value in zip(part, reply, strict=True):
+                    whole[at] = value
+        return out
+
+
+def lots_of(steps: Sequence[Step], node_of: Callable[[int], ClusterNode | None]) -> Lots | None:
+    """The lots of these steps; None if one of them is no read, or its node is not there."""
+    lots = Lots(len(steps))
+    for n, step in enumerate(steps):
+        if not repeatable(step):
+            return None
+        if isinstance(step, Command) and step.args[0] in APART:
+            slots: dict[int, list[int]] = {}
+            keys = step.args[1:]
+            for at, key in enumerate(keys):
+                slots.setdefault(slot_of(key), []).append(at)
+            for slot, part in slots.items():
+                node = node_of(slot)
+                if node is None:
+                    return None
+                lots.add(node, pack((step.args[0], *[keys[at] for at in part])), n, part, len(keys))
+            continue
+        keys = keys_of(step)
+        slot = slot_of(keys[0]) if keys else -1
+        node = node_of(slot)
+        if slot < 0 or node is None or any(slot_of(key) != slot for key in keys[1:]):
+            return None
+        if isinstance(step, Command):
+            lots.add(node, pack(step.args), n, None, 0)
+        elif step.name in node.known:
+            lots.add(node, pack(words(step, False)), n, None, 0)
+        else:
+            return None
+    return lots
+
+
+def read_at_once(lots: Lots, timeout: float) -> list[Any] | None:
+    """The reply of each step; None: nothing is known, the plan has to begin."""
+    began = monotonic()
+    wait = until_(timeout) - began
+    asks: list[tuple[Any, bytes, int]] = []
+    for node, data in zip(lots.nodes, lots.data, strict=True):
+        whole = data[0] if len(data) == 1 else b"".join(data)
+        if len(whole) >= MOST or node.out:
+            return None
+        asks.append((node, whole, len(data)))
+    found = read_all(asks, began, wait, timeout, LOOK)
+    if found is None:
+        return None
+    if monotonic() - began > SLOW:
+        took(began)
+    return lots.replies(found)

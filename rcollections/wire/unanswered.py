@@ -1,0 +1,81 @@
+"""Groups that got no replies: which of them are sent again, and what the callers of the others are told. No I/O."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..errors import CacheConnectionError, CacheError
+from .failures import Broken, ErrorReply, NotConnected, Unsent
+from .groups import LATER
+from .translate import translate
+from .words import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..plans.effects import Step
+    from .groups import Group
+    from .routes import Node, Routes
+
+__all__ = ["give_up", "unanswered"]
+
+HOPS = 16  # how often one group is sent on to another node
+RETRIES = 2  # how often a group is sent again after its connection broke
+
+
+def unanswered(
+    road: Routes,
+    node: Node,
+    groups: Sequence[Group],
+    error: BaseException,
+    steps: Sequence[Step],
+    replies: list[object],
+) -> None:
+    """One node gave no replies: which of its groups may be sent again?"""
+    unsent = isinstance(error, (NotConnected, Unsent))
+    if isinstance(error, (CacheError, TimeoutError)):
+        told = translate(error, node.shown, key_of(steps[groups[0].at[0]]))
+        if told._about != "call":
+            node.failed(told)
+            road.learn_soon()
+        for each in groups:
+            each.end(replies, [_of_call(told)] * len(each.at))
+        return
+    road.learn_soon()
+    node.doubt()
+    passes = not isinstance(error, NotConnected) or error.passes
+    for each in groups:
+        each.place, each.asking = each.wanted, False
+        each.tries += 1
+        if passes and each.hops <= HOPS and (unsent or (each.safe and each.tries <= RETRIES)):
+            each.refused(None if type(error) is Unsent else LATER, error)
+        else:
+            each.end(replies, [_of_call(translate(error, node.shown, key_of(steps[n]))) for n in each.at])
+
+
+def give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence[Step], replies: list[object]) -> None:
+    """End the groups for which no time is left."""
+    now = monotonic()
+    for each in groups:
+        if each.after < until and now < until:
+            continue
+        why = each.why
+        if isinstance(why, NotConnected):
+            node = road.node(each.slot, each.place)
+            told = translate(why, road.shown if node is None else node.shown, key_of(steps[each.at[0]]))
+            if node is not None:
+                node.failed(told)
+            each.end(replies, [_of_call(told)] * len(each.at))
+        elif isinstance(why, ErrorReply):
+            each.end(replies, [why] * len(each.at))
+        else:
+            text = "the connection broke, and no time is left for another try"
+            each.end(replies, [_of_call(translate(why or Broken(text), road.shown, key_of(steps[n]))) for n in each.at])
+
+
+def _of_call(error: CacheError) -> CacheError:
+    """The error of one node says nothing of the others: it opens no breaker of the whole cluster."""
+    if isinstance(error, CacheConnectionError) or error._about != "call":
+        error._about = "call"
+    return error

@@ -1,0 +1,256 @@
+"""Slots that move and nodes that change their roles, under calls: refusals are no failures (rules K7 to K9)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rcollections import (
+    AsyncKeyCache,
+    CacheError,
+    CounterCache,
+    KeyCache,
+    SetCache,
+    cached,
+    connection,
+    invalidate_tags,
+)
+from rcollections.testing import Cluster, isolated, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def moving(cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster whose slots move, as the default connection."""
+    with isolated(cluster.dsn + "?timeout=5&connect_timeout=5"):
+        KeyCache("warm").set(1)
+        yield cluster
+
+
+def test_a_key_is_found_wherever_it_is(moving: Cluster) -> None:
+    """Before, on the way and after: reads and writes of single keys never fail."""
+    source, target, _ = moving.primaries
+    key = moving.key_on(source)
+    k = KeyCache(key)
+    k.set(1)
+    move = moving.resharding(moving.slot(key), source, target)
+    assert k.get() == 1
+    k.set(2)
+    move.move(key)
+    assert k.get() == 2
+    assert k.increment(3) == 5
+    k.clear()
+    k.set(7)
+    assert k.get() == 7
+    move.finish()
+    assert k.get() == 7
+    assert moving.owner(key) is target
+    rounds = connection().learner.rounds  # type: ignore[attr-defined]
+    for n in range(50):
+        k.set(n)
+    assert connection().learner.rounds <= rounds + 1  # type: ignore[attr-defined]
+
+
+def test_a_moved_slot_costs_one_refusal(moving: Cluster) -> None:
+    """MOVED corrects the map, so the next call goes to the right node at once."""
+    source, target, _ = moving.primaries
+    key = moving.key_on(source)
+    KeyCache(key).set(1)
+    moving.reshard(moving.slot(key), source, target)
+    assert KeyCache(key).get() == 1
+    assert connection().node(moving.slot(key)).address[1] == target.port  # type: ignore[attr-defined]
+
+
+def test_many_keys_while_one_slot_moves(moving: Cluster) -> None:
+    """Only the group of that slot is sent again."""
+    source, target, _ = moving.primaries
+    keys = [moving.key_on(node, number=n) for node in moving.primaries for n in range(5)]
+    KeyCache.set_many({key: n for n, key in enumerate(keys)})
+    move = moving.resharding({moving.slot(key) for key in keys[:3]}, source, target)
+    move.move(keys[0])
+    move.move(keys[2])
+    assert list(KeyCache.get_many(keys).values()) == list(range(15))
+    KeyCache.set_many({key: n + 1 for n, key in enumerate(keys)})
+    move.finish()
+    assert list(KeyCache.get_many(keys).values()) == list(range(1, 16))
+    assert KeyCache.delete_many(keys) == 15
+
+
+def test_multi_while_the_slot_moves(moving: Cluster) -> None:
+    """A pipeline whose slot has gone is sent again as a whole: nothing of it ran."""
+    source, target, _ = moving.primaries
+    key = moving.key_on(source)
+    c = CounterCache(key)
+    c["a"] += 1
+    move = moving.resharding(moving.slot(key), source, target)
+    move.move(key)
+    with c.pipeline() as p:
+        p["a"] += 1
+        p["b"] += 1
+    assert c.to_counter() == {"a": 2, "b": 1}
+    move.finish()
+    with c.pipeline() as p:
+        p["a"] += 1
+        p["b"] += 1
+    assert c.to_counter() == {"a": 3, "b": 2}
+
+
+def test_a_lease_while_the_slot_moves(moving: Cluster) -> None:
+    """K8: entry and lease may be apart for long. Calls compute for themselves then, and an invalidation counts."""
+    source, target, _ = moving.primaries
+    computed: list[int] = []
+
+    @cached(ttl=60, key="apart:{n}")
+    def f(n: int) -> int:
+        computed.append(n)
+        return len(computed)
+
+    n = next(n for n in range(1000) if moving.owner(f.key(n)) is source)
+    assert f(n) == 1
+    move = moving.resharding(moving.slot(f.key(n)), source, target)
+    assert f(n) == 1
+    move.move(f.key(n))
+    assert f(n) == 1
+    f.invalidate(n)
+    assert f(n) == 2
+    assert f(n) == 3  # FETCH got no lease, so nothing is stored
+    move.finish()
+    assert f(n) == 4
+    assert f(n) == 4
+
+
+def test_tags_while_their_slot_moves(moving: Cluster) -> None:
+    """A tag is one key: it is read and changed wherever it is."""
+    source, target, _ = moving.primaries
+    computed: list[int] = []
+    name = next(f"t{n}" for n in range(1000) if moving.owner(f"rc:t:t{n}") is source)
+
+    @cached(ttl=60, tags=(name,))
+    def f(n: int) -> int:
+        computed.append(n)
+        return len(computed)
+
+    assert f(1) == 1
+    move = moving.resharding(moving.slot(f"rc:t:{name}"), source, target)
+    assert f(1) == 1
+    invalidate_tags(name)
+    assert f(1) == 2
+    move.move(f"rc:t:{name}")
+    assert f(1) == 2
+    invalidate_tags(name)
+    assert f(1) == 3
+    move.finish()
+    assert f(1) == 3
+    invalidate_tags(name)
+    assert f(1) == 4
+
+
+def test_increments_under_resharding(moving: Cluster) -> None:
+    """Each acknowledged increment counts once, in threads and tasks, while the slot goes to and fro."""
+    source, target, _ = moving.primaries
+    key = moving.key_on(source)
+    over = threading.Event()
+    done: list[int] = []
+
+    def threads() -> None:
+        n = 0
+        while not over.is_set():
+            KeyCache(key).increment()
+            n += 1
+        done.append(n)
+
+    async def tasks() -> None:
+        async def one() -> None:
+            n = 0
+            while not over.is_set():
+                await AsyncKeyCache(key).increment()
+                n += 1
+            done.append(n)
+
+        await asyncio.gather(*(one() for _ in range(4)))
+
+    workers = [threading.Thread(target=each) for each in (threads, threads, lambda: asyncio.run(tasks()))]
+    for each in workers:
+        each.start()
+    slot = moving.slot(key)
+    for _ in range(3):
+        moving.reshard(slot, source, target)
+        moving.reshard(slot, target, source)
+    over.set()
+    for each in workers:
+        each.join()
+    assert len(done) == 6
+    assert KeyCache(key).get() == sum(done)
+
+
+def test_a_graceful_failover(moving: Cluster) -> None:
+    """Nothing is lost and nothing fails; each acknowledged increment counts once."""
+    old = moving.primaries[0]
+    key = moving.key_on(old)
+    over = threading.Event()
+    done: list[int] = []
+
+    def count() -> None:
+        n = 0
+        while not over.is_set():
+            KeyCache(key).increment()
+            n += 1
+        done.append(n)
+
+    workers = [threading.Thread(target=count) for _ in range(3)]
+    for each in workers:
+        each.start()
+    new = moving.failover(old)
+    wait_until(lambda: KeyCache(key).increment(0) and moving.owner(key) is new, what="the new primary")
+    over.set()
+    for each in workers:
+        each.join()
+    assert len(done) == 3
+    assert KeyCache(key).get() == sum(done)
+
+
+def test_a_killed_primary(moving: Cluster) -> None:
+    """Its keys raise our errors or wait until a replica takes over; the other primaries' are served again soon."""
+    old, other, _ = moving.primaries
+    key, theirs = moving.key_on(old), moving.key_on(other)
+    KeyCache(key).set(1)
+    KeyCache(theirs).set(2)
+    wait_until(lambda: moving.replicas_of(old)[0].linked(), what="the copy")
+    old.kill()
+
+    def works(key: str) -> bool:
+        try:
+            KeyCache(key).set(3)
+        except CacheError:
+            return False
+        return True
+
+    wait_until(lambda: works(key), seconds=20, what="the promotion")
+    wait_until(lambda: works(theirs), seconds=20, what="the others")
+    assert KeyCache(key).get() == KeyCache(theirs).get() == 3
+
+
+def test_all_nodes_gone_and_back(cluster: Cluster) -> None:
+    """The cluster is found again under the names of the DSN."""
+    with isolated(cluster.dsn + "?timeout=1&connect_timeout=1"):
+        s = SetCache("s", data={1})
+        for node in cluster.nodes:
+            node.kill()
+        with pytest.raises(CacheError):
+            s.add(2)
+        cluster.heal()
+
+        def works() -> bool:
+            try:
+                SetCache("s").add(3)
+            except CacheError:
+                return False
+            return True
+
+        wait_until(works, seconds=20, what="the cluster")
+        assert set(SetCache("s")) == {3}
