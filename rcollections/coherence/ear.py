@@ -89,6 +89,7 @@ class Ear(Relay):
         self._proof = Proof()
         self._proved = (0, 0)  # the last instant
         self.opened = 0.0  # when (monotonic s)
+        self.address = ("", 0)  # of the server
         self._post: Post | None = None  # None: nobody can ask it
         self.reason: Exception | None = None  # why it was told to break off
 
@@ -124,10 +125,11 @@ class Ear(Relay):
         return True
 
     def _open(self, protocol: int) -> None:
-        from ..wire.links.connecting import connector  # only now: this module imports redis-py
+        from ..wire.links.opening import connector  # only now: this module imports redis-py
 
         self._pushed = protocol == 3
         self._link = connector(self._dsn.replace(protocol=protocol))(time.monotonic() + self._dsn.connect_timeout)
+        self.address = self._link.peer
         self._proof = Proof()
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
         self.server, self.version = who(info)

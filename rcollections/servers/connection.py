@@ -30,6 +30,7 @@ from .drivers.trips import many, one, read_to_hold, turns
 from .hearing import Hearing
 from .links import Links
 from .resending import Kept, sender_of
+from .topology import topology_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +69,7 @@ class Connection:
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
         # Of all threads; each event loop has its own.
         self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners())
+        self.topology = topology_of(self)
         self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         self.kept = Kept(self._sender, self)  # last: where something is kept, a thread sends over this at once
@@ -150,6 +152,7 @@ class Connection:
 
     def doubt(self) -> None:
         """A connection broke or fell silent: none that is idle now is used again."""
+        self.topology.doubt()
         self.links.doubt()
 
     def failed(self, error: CacheError) -> None:
@@ -180,6 +183,7 @@ class Connection:
 
     def demoted(self) -> None:
         """A server of this connection is a replica by now: the other links and the listener may lead to it too."""
+        self.topology.doubt()
         now = time.monotonic()
         if now - self._demoted > DEMOTED:
             self._demoted = now
@@ -203,6 +207,7 @@ class Connection:
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""
         self._sender.left(self)
+        self.topology.close()
         self.hearing.close()
         self.links.close()
 

@@ -28,7 +28,7 @@ BEFORE = (
     "rcollections.servers.leases",
     "rcollections.values.pickling",
     "rcollections.wire.links.compiled",
-    "rcollections.wire.links.connecting",
+    "rcollections.wire.links.opening",
     "rcollections.wire.pool",
 )
 ANY = 1 << 30  # links
@@ -71,7 +71,7 @@ class Links:
         opener = self._opener
         if opener is None:
             load(*BEFORE)
-            from ..wire.links.connecting import connector
+            from ..wire.links.opening import connector
 
             opener = self._opener = connector(self.place())
         return opener(until)

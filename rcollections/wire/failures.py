@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Broken", "ErrorReply", "Late", "NotConnected", "Unsent", "Why", "is_silence"]
+__all__ = ["Broken", "ErrorReply", "Late", "NoPrimary", "NotConnected", "Unsent", "Why", "is_silence"]
 
 Why = Literal["lost", "login", "given", "no login", "loading", "answer"]
 
@@ -57,3 +57,10 @@ class NotConnected(Exception):
     def passes(self) -> bool:
         """Whether another try can help."""
         return self.why in ("lost", "loading")
+
+
+class NoPrimary(NotConnected):
+    """Nobody can say where the primary is; ``text`` says why, in plain words. ``passes``: another try can help."""
+
+    def __init__(self, text: str, *, passes: bool) -> None:
+        super().__init__("lost" if passes else "answer", ConnectionError(text), text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError, WrongTypeError
-from .failures import ErrorReply, Late, NotConnected
+from .failures import ErrorReply, Late, NoPrimary, NotConnected
 from .reasons import NOT_REDIS, reason, slow
 
 __all__ = ["is_loading", "is_read_only", "is_unknown_script", "translate"]
@@ -60,6 +60,8 @@ def _late(error: TimeoutError, where: str, on: str) -> CacheError:
 
 
 def _not_connected(error: NotConnected, where: str, on: str, key: str) -> CacheError:
+    if isinstance(error, NoPrimary):
+        return CacheConnectionError(f"no connection to {where}{on}: {error}")
     if error.why == "login":
         return _login(where)
     if error.why == "given":

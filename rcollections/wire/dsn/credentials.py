@@ -31,7 +31,7 @@ def read_credentials(value: object) -> object:
 
 def check_place(kind: str, password: str) -> None:
     """Whether a DSN of this kind, with that password, can have ``credentials=`` beside it; else ConfigError."""
-    if kind != "server":
+    if kind in ("memory", "embedded"):
         raise ConfigError(f"credentials= is for servers that want a login: {kind}:// takes none")
     if password:
         raise ConfigError("the DSN has a password, and credentials= gives one at each connect: leave one of them out")

@@ -13,16 +13,17 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import quote
 
 from ...errors import ConfigError
 from .credentials import Credentials, check_place
-from .options import OPTIONS, once, read_options
+from .options import once, read_options
 from .parts import decoded, read_host, read_login, read_memory_name, read_number, read_pairs, read_path
+from .several import SENTINEL_PORT, read_hosts, read_service
+from .shown import shown
 
 __all__ = ["Dsn", "from_environ", "from_mapping", "parse"]
 
-Kind = Literal["server", "memory", "embedded"]
+Kind = Literal["server", "memory", "embedded", "sentinel"]
 
 # scheme -> kind, has TLS, is a path
 _SCHEMES: Mapping[str, tuple[Kind, bool, bool]] = {
@@ -33,11 +34,11 @@ _SCHEMES: Mapping[str, tuple[Kind, bool, bool]] = {
     "valkeys": ("server", True, False),
     "memory": ("memory", False, False),
     "embedded": ("embedded", False, True),
+    "redis+sentinel": ("sentinel", False, False),
+    "rediss+sentinel": ("sentinel", True, False),
 }
 _OLD_SCHEME = "caches.interface.Redis"
 _LATER = {
-    "redis+sentinel": "redis://host:port of the present master",
-    "rediss+sentinel": "rediss://host:port of the present master",
     "redis+cluster": "redis://host:port of a single server",
     "rediss+cluster": "rediss://host:port of a single server",
 }
@@ -58,6 +59,8 @@ class Dsn:
     path: str = ""  # the unix socket, or the directory of embedded://
     tls: bool = False
     name: str = ""
+    hosts: tuple[tuple[str, int], ...] = ()  # the sentinels: names, resolved at each connect
+    master: str = ""  # the name by which the sentinels know the servers
 
     timeout: float = 1.0
     connect_timeout: float = 1.0
@@ -85,29 +88,7 @@ class Dsn:
     @property
     def shown(self) -> str:
         """The DSN for messages: ``***`` for passwords, only the options that differ from their defaults."""
-        login = quote(self.user, safe="") + (":***" if self.password else ":" if self.user else "")
-        login += "@" if login else ""
-        options: dict[str, object] = {"db": self.db} if self.path and self.db else {}
-        for name in OPTIONS:
-            value = getattr(self, name)
-            if value != _DEFAULTS[name]:
-                options[name] = "***" if name in ("sentinel_password", "credentials") else value
-        if self.path:
-            where = quote(self.path)
-            scheme = "embedded" if self.kind == "embedded" else "unix"
-        elif self.kind == "memory":
-            where = quote(self.host, safe="") + (f"/{self.db}" if self.db else "")
-            scheme = "memory"
-        else:
-            host = f"[{quote(self.host, safe=':')}]" if ":" in self.host else quote(self.host, safe="")
-            where = f"{host}:{self.port}/{self.db}"
-            scheme = "rediss" if self.tls else "redis"
-        query = "&".join(f"{name}={_written(value)}" for name, value in options.items())
-        return (
-            f"{scheme}://{login}{where}"
-            + (f"?{query}" if query else "")
-            + (f"#{quote(self.name, safe='')}" if self.name else "")
-        )
+        return shown(self, _DEFAULTS)
 
     @property
     def ssl(self) -> dict[str, object]:
@@ -165,16 +146,23 @@ def parse(text: str, *, name: str | None = None) -> Dsn:
     if has_path:
         place = {"path": read_path(host_port, slash + path, match[1].lower())}
     else:
-        place = read_host(host_port) if kind == "server" else read_memory_name(host_port)
-        in_path = path[:-1] if path.endswith("/") else path
+        place, in_path = _place(kind, host_port, path[:-1] if path.endswith("/") else path)
         if in_path and in_query is not None:
             raise ConfigError("the db is given twice, as /db and as ?db=")
-        in_query = in_query if in_query is not None else decoded(in_path) or None
+        in_query = in_query if in_query is not None else in_path or None
     if in_query is not None:
         place["db"] = read_number("db", in_query, 0, None)
-    if kind != "server" and login:
+    if kind in ("memory", "embedded") and login:
         raise ConfigError(f"{kind}:// takes no login")
     return _with_options(dataclasses.replace(dsn, **place), options)
+
+
+def _place(kind: Kind, hosts: str, path: str) -> tuple[dict[str, Any], str]:
+    """Where it is, and the database as text ("": none is given)."""
+    if kind == "sentinel":
+        master, db = read_service(path)
+        return {"hosts": read_hosts(hosts, SENTINEL_PORT), "master": master, "host": ""}, db
+    return read_host(hosts) if kind == "server" else read_memory_name(hosts), decoded(path)
 
 
 def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
@@ -206,12 +194,6 @@ def _name(fragment: str, wanted: str | None) -> str:
     if wanted is not None and fragment and written != wanted:
         raise ConfigError(f"its #fragment names it {written or 'default'!r}: leave that out, or use the same name")
     return written if wanted is None else wanted
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return quote(str(value), safe="/:*")
 
 
 def from_mapping(name: str, given: Mapping[str, Any]) -> Dsn:

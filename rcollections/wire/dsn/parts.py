@@ -59,7 +59,7 @@ def read_memory_name(text: str) -> dict[str, object]:
     return {"host": name}
 
 
-def read_host(text: str) -> dict[str, object]:
+def read_host(text: str, port_of: int = 6379) -> dict[str, object]:
     match = re.fullmatch(r"(?:\[([^]\[]*)\]|([^:\[\]]*))(?::(.*))?", text)
     if match is None:
         raise ConfigError("the host is a name or an address, [in brackets] if IPv6, and :port")
@@ -70,7 +70,7 @@ def read_host(text: str) -> dict[str, object]:
         except ValueError:
             raise ConfigError("what stands in brackets is not an IPv6 address") from None
     elif "," in host:
-        raise ConfigError("several hosts: that needs Sentinel or Cluster, which are not supported yet")
+        raise ConfigError("several hosts: sentinels are given as redis+sentinel://h1:26379,h2:26379/mymaster")
     else:
         host = decoded(host)
     if not re.fullmatch(r"[^\s/?#@\[\]{}<>,]*", host) or not host.isprintable():
@@ -78,7 +78,7 @@ def read_host(text: str) -> dict[str, object]:
     # No host means this machine, as in redis-cli and redis-py.
     return {
         "host": host or "localhost",
-        "port": read_number("port", port, 1, 65535) if port is not None else 6379,
+        "port": read_number("port", port, 1, 65535) if port is not None else port_of,
     }
 
 

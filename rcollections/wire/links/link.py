@@ -122,6 +122,11 @@ class Link(Lent):
             self.used = 0.0  # more came than was asked for: the next caller looks at the link, and takes another one
         return found
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """The host and port that were connected to; ("", 0) for a unix socket."""
+        return self._made.host, self._made.port
+
     def hand_over(self) -> Any:
         """The socket, for somebody who uses and closes it from now on; this link and redis-py let go of it."""
         sock, self._made._sock = self.sock, None

@@ -1,0 +1,62 @@
+"""A primary that sentinels name: what one connection does when it is another server by now (rule S4)."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ...wire.sentinels.watches import watch_of
+
+if TYPE_CHECKING:
+    from ...wire.sentinels.watch import Watch
+    from ...wire.sentinels.words import Verdict
+
+__all__ = ["Followed"]
+
+
+class Followed:
+    """Tells its connection of the primary. ``connection`` is told by the thread that asks the sentinels."""
+
+    follows = True
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.watch: Watch = watch_of(connection.dsn)
+        self.watch.keep(connection.dsn.staleness / 3)
+        self.watch.followers.add(self)
+
+    @property
+    def trips(self) -> int:
+        """How many trips the connection has made: what tells that it is used."""
+        return int(self._connection.trips)
+
+    def primary(self) -> tuple[str, int] | None:
+        """Where the sentinels said last that the primary is."""
+        verdict = self.watch.verdict
+        return None if verdict is None else verdict.address
+
+    def doubt(self) -> None:
+        """Ask the sentinels at once (S3)."""
+        self.watch.doubt()
+
+    def moved(self, verdict: Verdict) -> None:
+        """S4, before anybody can connect to the new primary: what nothing may overtake."""
+        self._connection.kept.again(verdict.down_after)
+        self._connection.hearing.left(verdict.address)
+
+    def arrived(self) -> None:
+        """S4, from now on connections lead to the new primary: the old ones go, and who waits looks for himself."""
+        connection = self._connection
+        connection.links.renew()
+        connection.known.clear()  # scripts: the new primary has not seen their texts
+        connection.breaker.hurry()
+        # Subscribing holds a lock while it waits for the primary, and the thread of this call is who finds it.
+        threading.Thread(target=connection.hearing.renew_wakeups, name="rcollections-moved", daemon=True).start()
+
+    def unwatched(self) -> None:
+        """Nobody asks any more: the next call opens a new link, and with it the sentinels are asked."""
+        self._connection.links.renew()
+
+    def close(self) -> None:
+        """Follow no more."""
+        self.watch.leave(self)

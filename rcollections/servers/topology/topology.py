@@ -1,0 +1,22 @@
+"""``Topology``: where the primary is now, and that something may have changed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Topology"]
+
+
+class Topology(Protocol):
+    """What looks after the place of a connection's server."""
+
+    follows: bool  # whether the primary may become another server while the connection stays
+
+    def primary(self) -> tuple[str, int] | None:
+        """Where the primary is, as far as this process knows; None: as the DSN says, or nobody was asked yet."""
+
+    def doubt(self) -> None:
+        """A connection failed, or a server refused as one does that is not the primary: look at once. Does not wait."""
+
+    def close(self) -> None:
+        """The connection is closed."""
