@@ -70,6 +70,7 @@ class Connection:
         # Of all threads; each event loop has its own.
         self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners())
         self.topology = topology_of(self)
+        self.follows = self.topology.follows
         self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         self.kept = Kept(self._sender, self)  # last: where something is kept, a thread sends over this at once
@@ -183,7 +184,9 @@ class Connection:
 
     def demoted(self) -> None:
         """A server of this connection is a replica by now: the other links and the listener may lead to it too."""
-        self.topology.doubt()
+        if self.follows:  # the sentinels say who is the primary; what is open may lead elsewhere
+            self.doubt()
+            return
         now = time.monotonic()
         if now - self._demoted > DEMOTED:
             self._demoted = now

@@ -8,12 +8,13 @@ from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError
 from .failures import ErrorReply, Late, NoPrimary, NotConnected
 from .reasons import NOT_REDIS, reason, slow
 
-__all__ = ["is_loading", "is_read_only", "is_unknown_script", "translate"]
+__all__ = ["is_loading", "is_no_primary", "is_read_only", "is_unknown_script", "translate"]
 
 # The server's text may quote the arguments of the client (it quotes an unknown command). So only the first word
 # of the text may reach a message: values must never be in logs.
 _HARMLESS = re.compile(r"^(?:[A-Z]{3,12}\b)")
 
+_CUT_OFF = re.compile(r"(?:.*-)?(?:NOREPLICAS|MASTERDOWN) ")
 _CLUSTER = re.compile(r"\b(?:MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)\b")
 _OF_CLUSTER = {
     "MOVED": "is a node of a cluster, and another node has the key",
@@ -117,6 +118,10 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
         )
     if "READONLY" in text or "read only replica" in text:
         return CacheError(f"{where} is a read-only replica{on}: point the DSN at the primary; nothing was written")
+    if "NOREPLICAS" in text:
+        return CacheError(
+            f"{where} has too few good replicas{on}, so it takes no writes (min-replicas-to-write); nothing was written"
+        )
     if "MISCONF" in text:
         return CacheError(f"{where} stopped accepting writes because it cannot save to disk{on}; nothing was written")
     if "BUSY" in text:
@@ -146,6 +151,16 @@ def is_read_only(reply: object) -> bool:
         return False
     text = str(reply)
     return text.startswith("READONLY") or "-READONLY " in text  # Redis 6.2 puts its own words before those of a script
+
+
+def is_no_primary(reply: object, follows: bool) -> bool:
+    """Whether the server refused as one does that is the primary no more; of the step nothing was executed.
+
+    ``follows``: there is somebody to ask for another primary. Then so refuses one without its replicas, too.
+    """
+    if is_read_only(reply):
+        return True
+    return follows and type(reply) is ErrorReply and _CUT_OFF.match(str(reply)) is not None
 
 
 def is_unknown_script(reply: object) -> bool:

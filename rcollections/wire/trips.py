@@ -23,7 +23,7 @@ from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
 from .requests import is_safe, packed, unwrapped
-from .translate import is_loading, is_read_only, is_unknown_script, translate
+from .translate import is_loading, is_no_primary, is_unknown_script, translate
 from .words import key_of, words
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Road(Protocol):
     known: set[str]  # scripts whose text was sent
     trips: int  # round trips so far
     out: bool  # whether a trip has failed, and none was answered since
+    follows: bool  # whether somebody knows where the primary is, when it is another server by now
 
     @property
     def journal(self) -> Journal:
@@ -122,7 +123,7 @@ def trip(
     """
     until = until or (until_(road.timeout) if tried is None else tried.until)
     tries = 0
-    refused = False  # once, because the server is a replica
+    refused = 0  # times, because the server is no primary
     try:
         while True:
             link: Any = None
@@ -171,14 +172,16 @@ def trip(
                         if is_loading(reply):
                             word = "loading"
                             break
-                        if not refused and is_read_only(reply):
+                        if refused <= RETRIES * road.follows and is_no_primary(reply, road.follows):
                             word = "replica"
                 if word == "replica":
                     # The address may have moved to the new primary: a new link finds it.
-                    refused = True
+                    refused += 1
                     link.discard()
                     road.demoted()
-                    if monotonic() < until and _nothing_done(steps, replies):
+                    if monotonic() < until and _nothing_done(steps, replies, road.follows):
+                        if refused > 1:
+                            yield Pause(_pause(refused))
                         continue
                     return replies
                 link.release()
@@ -256,9 +259,9 @@ def _discard(link: Any) -> None:
         link.discard()
 
 
-def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
-    """Whether the replica refused all steps that may not be sent twice."""
-    return all(is_read_only(reply) or repeatable(step) for step, reply in zip(steps, replies, strict=True))
+def _nothing_done(steps: Sequence[Step], replies: Sequence[object], follows: bool) -> bool:
+    """Whether the server refused all steps that may not be sent twice."""
+    return all(is_no_primary(reply, follows) or repeatable(step) for step, reply in zip(steps, replies, strict=True))
 
 
 def _pause(tries: int) -> float:
