@@ -24,6 +24,7 @@ from .loops import confirmation, loop_class
 from .post import Post, has_come
 from .proof import CHANNEL, Proof, as_resp2
 from .relay import SILENCE, Relay
+from .surety import Surety
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,6 +80,7 @@ class Ear(Relay):
         self.version: tuple[int, ...] = ()
         self.since = 0  # all changes acknowledged after this instant (monotonic ns) are heard
         self._dsn = dsn
+        self._surety = Surety(dsn)
         self._hearer = hearer
         self._link: Any = None
         self._loop: Loop | None = None  # hears instead of this thread
@@ -197,8 +199,7 @@ class Ear(Relay):
             now = time.monotonic()
             if not self._proof.waiting and now >= due:
                 lost_at = now + max(SILENCE * self._hearer.staleness, self._dsn.timeout)
-                if self._post is not None:
-                    self._post.tick()
+                self._tick()
                 self.send("PING", self._proof.ask((time.monotonic_ns(), time.time_ns())))
             left = (lost_at if self._proof.waiting else due) - now
             if left <= 0:
