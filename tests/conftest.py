@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rcollections
-from rcollections.testing import Server, isolated
+from rcollections.testing import SentinelTrio, Server, available_kinds, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
 from tests.kinds import SERVERS, STORES, check
 
@@ -38,9 +38,27 @@ def _server(running: dict[str, Server], kind: str) -> Server:
 PATIENT = "?timeout=5&connect_timeout=5"
 
 
+@pytest.fixture(scope="session")
+def sentinels() -> Iterator[list[SentinelTrio]]:
+    """A primary behind sentinels, started when it is first asked for. It stays the primary, however slow it is."""
+    running: list[SentinelTrio] = []
+    yield running
+    for trio in running:
+        trio.stop()
+
+
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Any]:
+def store(
+    request: pytest.FixtureRequest, servers: dict[str, Server], sentinels: list[SentinelTrio]
+) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
+    if request.param == "sentinel":
+        if not sentinels:
+            sentinels.append(SentinelTrio(available_kinds()[0], down_after=60))
+        sentinels[0].flush()
+        with isolated(sentinels[0].dsn + PATIENT) as connection:
+            yield connection
+        return
     if request.param == "memory":
         with isolated() as connection:
             yield connection

@@ -2,7 +2,8 @@
 
     RCOLLECTIONS_TEST_SERVERS="memory redis62" python -m pytest
 
-Without it: memory, valkey and redis, as far as they are there. A kind that is named has to be there.
+Without it: memory, valkey and redis, as far as they are there. A kind that is named has to be there. ``sentinel`` is a
+primary that sentinels watch, of the first kind of server that this machine has: what runs on a store runs there too.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from rcollections.testing import available_kinds
 
 __all__ = ["SERVERS", "STORES", "check", "one_server"]
 
-KNOWN = ("memory", "valkey", "redis", "redis62")
+KNOWN = ("memory", "valkey", "redis", "redis62", "sentinel")
+SEVERAL = ("sentinel",)  # of several servers, which a test has not for itself
 USUAL = ("memory", "valkey", "redis")
 NAMED = tuple(dict.fromkeys(os.environ.get("RCOLLECTIONS_TEST_SERVERS", "").split()))
 
 STORES = NAMED or tuple(kind for kind in USUAL if kind in ("memory", *available_kinds()))
-SERVERS = tuple(kind for kind in STORES if kind != "memory")  # the real ones
+SERVERS = tuple(kind for kind in STORES if kind not in ("memory", *SEVERAL))  # the real ones
 
 
 def check() -> None:
@@ -28,7 +30,7 @@ def check() -> None:
     for kind in NAMED:
         if kind not in KNOWN:
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS: {kind!r} is none of {', '.join(KNOWN)}")
-        if kind not in ("memory", *available_kinds()):
+        if kind not in ("memory", *available_kinds()) and not (kind in SEVERAL and available_kinds()):
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS names {kind}, and this machine has no such server")
 
 
