@@ -46,3 +46,12 @@ class Surety:
         if verdict.address != address:
             raise ConnectionError("the sentinels name another server")
         return verdict.proven
+
+    @property
+    def why(self) -> str:
+        """Why nothing is proven, in words; "" where that is not for the sentinels."""
+        watch = self._watch
+        if watch is None or watch.verdict is None or (watch.verdict.proven and watch.answered):
+            return ""
+        agree, known = (watch.verdict.agree, watch.verdict.known) if watch.answered else (0, watch.verdict.known)
+        return f"{agree} of {known} sentinels say where the primary is, and that is no majority"

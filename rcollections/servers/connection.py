@@ -89,7 +89,7 @@ class Connection:
         return f"Connection({self.dsn.shown!r})"
 
     def _ping(self) -> None:
-        self.one(Command(("PING",)))
+        self.one(self.topology.probe(self.namespace))
 
     def _left(self) -> None:
         from .leases import look  # with the first lease: `import rcollections` shall be quick

@@ -52,11 +52,18 @@ class NotConnected(Exception):
         super().__init__(text or str(error))
         self.why = why
         self.error = error
+        self.place = ""  # the server in words, where the DSN does not name it
 
     @property
     def passes(self) -> bool:
         """Whether another try can help."""
         return self.why in ("lost", "loading")
+
+    def again(self) -> NotConnected:
+        """The same, for another caller."""
+        other = NotConnected(self.why, self.error, str(self))
+        other.place = self.place
+        return other
 
 
 class NoPrimary(NotConnected):
@@ -64,3 +71,7 @@ class NoPrimary(NotConnected):
 
     def __init__(self, text: str, *, passes: bool) -> None:
         super().__init__("lost" if passes else "answer", ConnectionError(text), text)
+
+    def again(self) -> NoPrimary:
+        """The same, for another caller."""
+        return NoPrimary(str(self), passes=self.passes)

@@ -76,7 +76,8 @@ def _not_connected(error: NotConnected, where: str, on: str, key: str) -> CacheE
         return _loading(where)
     if error.why == "answer":
         return _of_reply(str(error), where, on, key)
-    return CacheConnectionError(f"no connection to {where}{on}: {reason(str(error), where)}")
+    place = f"{error.place}: " if error.place else ""
+    return CacheConnectionError(f"no connection to {where}{on}: {place}{reason(str(error), where)}")
 
 
 def _login(where: str) -> CacheError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ...plans.effects import Command
+from ...plans.naming import lease
 from ...wire.sentinels.watches import watch_of
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class Followed:
     def unwatched(self) -> None:
         """Nobody asks any more: the next call opens a new link, and with it the sentinels are asked."""
         self._connection.links.renew()
+
+    def probe(self, namespace: str) -> Command:
+        """A write that changes nothing: an old primary that is cut off answers PINGs (K12)."""
+        return Command(("UNLINK", lease(namespace, "rc:probe")))
 
     def close(self) -> None:
         """Follow no more."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...plans.effects import Command
+
 __all__ = ["Single"]
 
 
@@ -21,6 +23,11 @@ class Single:
 
     def doubt(self) -> None:
         """There is nobody to ask."""
+
+    def probe(self, namespace: str) -> Command:
+        """PING."""
+        del namespace
+        return Command(("PING",))
 
     def close(self) -> None:
         """Nothing to do."""

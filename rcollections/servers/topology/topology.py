@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ...plans.effects import Command
 
 __all__ = ["Topology"]
 
@@ -17,6 +20,9 @@ class Topology(Protocol):
 
     def doubt(self) -> None:
         """A connection failed, or a server refused as one does that is not the primary: look at once. Does not wait."""
+
+    def probe(self, namespace: str) -> Command:
+        """What the breaker asks a server that seems away: its answer says that the server serves again (K12)."""
 
     def close(self) -> None:
         """The connection is closed."""

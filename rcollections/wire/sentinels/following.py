@@ -31,7 +31,9 @@ def following(dsn: Dsn) -> Callable[[float], Any]:
             address = host, port = watch.primary(until).address
             try:
                 link = connector(replace(dsn, kind="server", host=host, port=port))(until)
-            except (NotConnected, TimeoutError):
+            except (NotConnected, TimeoutError) as error:
+                if isinstance(error, NotConnected):
+                    error.place = f"its primary {host}:{port}"
                 watch.doubt()
                 raise
             try:

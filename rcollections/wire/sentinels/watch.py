@@ -20,11 +20,11 @@ from weakref import WeakSet
 from ...forks import after_fork
 from ..elsewhere import elsewhere
 from ..failures import NoPrimary
-from .voices import Voices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .voices import Voices
     from .words import Address, Trouble, Verdict
 
 __all__ = ["Follower", "Watch"]
@@ -113,6 +113,11 @@ class Watch:
     def runs(self) -> bool:
         """Whether somebody asks from time to time."""
         return self._thread is not None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the last question brought a verdict."""
+        return not self._failed
 
     def doubt(self) -> None:
         """The primary may be another one by now: ask at once. From any thread; does not wait."""

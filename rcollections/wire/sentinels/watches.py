@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...forks import at_fork
 from ..links.connecting import connector
-from .dialing import dial
+from .dialing import Dialed, dial
 from .voices import Voices
 from .watch import Watch
 
@@ -41,5 +41,5 @@ def watch_of(dsn: Dsn) -> Watch:
         return found
 
 
-def _dial(dsn: Dsn, address: tuple[str, int]) -> object:
+def _dial(dsn: Dsn, address: tuple[str, int]) -> Dialed:
     return dial(dsn, address, connector)
