@@ -112,12 +112,12 @@ class Journal:
                 if known is not None and known[1] <= before:
                     self._drop(key)
 
-    def done(self, dues: Sequence[Due], whole: Whole | None = None) -> None:
+    def done(self, dues: Sequence[Due], whole: Whole | None = None, sure: bool = True) -> None:
         """The server has acknowledged these; another one may become the primary that never heard of them (K13)."""
         with self._lock:
             if self._recent is None:
                 self._recent = Recent()
-            self._recent.add(dues, whole)
+            self._recent.add(dues, whole, sure)
 
     def again(self, down_after: float) -> None:
         """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (K13)."""

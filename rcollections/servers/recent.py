@@ -12,7 +12,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ..plans.purpose import Due, Whole
 
@@ -24,16 +24,23 @@ DOWN_AFTER = 30.0  # of sentinels that nobody has asked yet
 
 
 class Recent:
-    """The names of the last invalidations. Safe for threads: each step is one of the dict's own."""
+    """The names of the last invalidations. Not safe for threads.
+
+    They are forgotten by the time between them, not by the clock: a failover may take minutes, and nothing is
+    acknowledged meanwhile.
+    """
 
     def __init__(self) -> None:
         self.kept = 2 * (DOWN_AFTER + MARGIN)  # seconds
+        self._sure = time.monotonic()  # when an invalidation was acknowledged by a primary that was well
         self._names: OrderedDict[str, tuple[Due, float]] = OrderedDict()
         self._wholes: dict[Whole, float] = {}
 
-    def add(self, dues: Sequence[Due], whole: Whole | None = None) -> None:
-        """These were acknowledged."""
+    def add(self, dues: Sequence[Due], whole: Whole | None, sure: bool) -> None:
+        """These were acknowledged. ``sure``: by a server that was known to be the primary, and well."""
         now = time.monotonic()
+        if sure:
+            self._sure = now
         if whole is not None:
             self._wholes[whole] = now
         for due in dues:
@@ -45,16 +52,16 @@ class Recent:
         while self._names:
             key, (due, since) = next(iter(self._names.items()))
             full = len(self._names) > MOST
-            if not full and now - since <= self.kept:
+            old = since < self._sure - self.kept
+            if not (full or old):
                 return
-            self._names.pop(key, None)
-            if full and due.whole is not None:  # coarser: all of its kind
+            del self._names[key]
+            if full and not old and due.whole is not None:  # coarser: all of its kind
                 self._wholes[due.whole] = now
 
-    def take(self, down_after: float) -> tuple[list[Due], Iterable[Whole]]:
+    def take(self, down_after: float) -> tuple[list[Due], list[Whole]]:
         """All that a new primary may not have heard of. It stays, since that one may be followed by another."""
         self.kept = 2 * (down_after + MARGIN)
-        now = time.monotonic()
-        names = [due for due, since in list(self._names.values()) if now - since <= self.kept]
-        self._wholes = {whole: since for whole, since in list(self._wholes.items()) if now - since <= self.kept}
-        return names, list(self._wholes)
+        first = self._sure - self.kept
+        self._wholes = {whole: since for whole, since in self._wholes.items() if since >= first}
+        return [due for due, since in self._names.values() if since >= first], list(self._wholes)

@@ -174,8 +174,9 @@ class Kept:
 
     def done(self, dues: Sequence[Due], whole: Whole | None) -> None:
         """See ``Journal``."""
-        if self._follows:
-            self._journal.done(dues, whole)
+        road = self._road() if self._follows else None
+        if road is not None:
+            self._journal.done(dues, whole, road.topology.sure)
 
     def again(self, down_after: float) -> None:
         """See ``Journal``."""

@@ -32,6 +32,12 @@ class Followed:
         """How many trips the connection has made: what tells that it is used."""
         return int(self._connection.trips)
 
+    @property
+    def sure(self) -> bool:
+        """Whether a majority of the sentinels named it last, and nobody took it for dead."""
+        verdict = self.watch.verdict
+        return verdict is not None and verdict.proven and not verdict.down and self.watch.answered
+
     def primary(self) -> tuple[str, int] | None:
         """Where the sentinels said last that the primary is."""
         verdict = self.watch.verdict

@@ -13,6 +13,7 @@ class Single:
     """The place of a server that nobody moves."""
 
     follows = False
+    sure = True
 
     def __init__(self, connection: Any) -> None:
         del connection

@@ -15,6 +15,10 @@ class Topology(Protocol):
 
     follows: bool  # whether the primary may become another server while the connection stays
 
+    @property
+    def sure(self) -> bool:
+        """Whether the server is known to be the primary, and well."""
+
     def primary(self) -> tuple[str, int] | None:
         """Where the primary is, as far as this process knows; None: as the DSN says, or nobody was asked yet."""
 

@@ -55,7 +55,7 @@ class Verdict(NamedTuple):
     began: int = 0  # when they were asked (monotonic ns)
     quorum: int = 0
     down_after: float = 30.0
-    down: bool = False
+    down: bool = False  # whether any sentinel takes it for dead
     replicas: tuple[Replica, ...] = ()
 
     @property
@@ -146,7 +146,7 @@ def judged(words: Mapping[str, Heard], before: Verdict | None = None, began: int
     witness = next(each for each in words.values() if (each.epoch, each.address) == (epoch, address))
     found = Verdict(
         address, epoch, votes[epoch, address], len(words), known, began, witness.quorum, witness.down_after,
-        all(each.down for each in words.values()), witness.replicas,
+        any(each.down for each in words.values()), witness.replicas,
     )  # fmt: skip
     if not found.proven and before is not None and before.epoch > found.epoch:
         return before._replace(agree=0, answered=len(words), known=known, began=began)
