@@ -114,7 +114,7 @@ def test_tls_options_come_as_redis_py_takes_them():
         ("rediz://h", r"'rediz' \(did you mean redis\?\): known are redis, rediss, unix"),
         ("http://h", "known are redis"),
         ("caches.interface.Other://h", "caches.interface.Redis"),
-        ("redis+sentinel://h/m", "not supported yet"),
+        ("redis+sentinel://h", "name of the master"),
         ("rediss+cluster://h", "not supported yet; use rediss://"),
         ("redis://a,b", "several hosts"),
         ("redis://h:", "port must be a whole number from 1 to 65535"),

@@ -22,7 +22,6 @@ from rcollections import (
     SetCache,
     SortedSetCache,
     cached,
-    connection,
     invalidate_tags,
     l1_info,
 )
@@ -169,9 +168,10 @@ def test_a_login_of_the_servers_and_one_of_the_sentinels() -> None:
                 KeyCache("a").get()
             assert "wrong" not in str(told.value)
             assert "sentinel_password=" in str(told.value)
-        with isolated(own.dsn.replace(":s%20p%40ss@", ":wrong@")):
-            with pytest.raises(CacheConnectionError, match="refused the login: put the right user:password@"):
-                KeyCache("a").get()
+        wrong = own.dsn.replace(":s%20p%40ss@", ":wrong@")
+        refused = "refused the login: put the right user:password@"
+        with isolated(wrong), pytest.raises(CacheConnectionError, match=refused):
+            KeyCache("a").get()
         assert "other/" not in right.shown
         assert "s p@ss" not in right.shown
 
@@ -202,9 +202,15 @@ def test_no_sentinel_answers() -> None:
 
 
 def test_a_server_in_the_place_of_a_sentinel() -> None:
+    told = "it is a server and no sentinel, whose port is usually 26379"
     with Server(one_server(), tcp=True) as server, isolated(f"redis+sentinel://127.0.0.1:{server.port}/mymaster"):
-        with pytest.raises(CacheConnectionError, match="it is a server and no sentinel, whose port is usually 26379"):
-            KeyCache("a").get()
+        assert told in _failure()
+
+
+def _failure() -> str:
+    with pytest.raises(CacheConnectionError) as failed:
+        KeyCache("a").get()
+    return str(failed.value)
 
 
 def test_a_sentinel_in_the_place_of_a_server(trio: SentinelTrio) -> None:
@@ -248,9 +254,7 @@ def test_dsns() -> None:
     dsn = parse("rediss+sentinel://u:p%40@h1,h2:5,[::1]/my/3?sentinel_user=a&sentinel_password=b")
     assert dsn.hosts == (("h1", 26379), ("h2", 5), ("::1", 26379))
     assert (dsn.kind, dsn.master, dsn.db, dsn.user, dsn.password, dsn.tls) == ("sentinel", "my", 3, "u", "p@", True)
-    assert dsn.shown == (
-        "rediss+sentinel://u:***@h1:26379,h2:5,[::1]:26379/my/3?sentinel_user=a&sentinel_password=***"
-    )
+    assert dsn.shown == ("rediss+sentinel://u:***@h1:26379,h2:5,[::1]:26379/my/3?sentinel_user=a&sentinel_password=***")
     assert parse("redis+sentinel://h/m?db=3").db == 3
     assert parse("redis+sentinel://h,h/m").hosts == (("h", 26379),)
 

@@ -118,7 +118,8 @@ def test_a_majority_that_began_anew_is_believed() -> None:
 voices = st.dictionaries(
     st.sampled_from("abcde"), st.builds(said, st.sampled_from([OLD, NEW]), st.integers(0, 3), st.integers(1, 5))
 )
-verdicts = st.none() | st.builds(Verdict, st.sampled_from([OLD, NEW]), st.integers(0, 3), st.just(2), st.just(2), st.just(3))
+two = st.just(2)
+verdicts = st.none() | st.builds(Verdict, st.sampled_from([OLD, NEW]), st.integers(0, 3), two, two, st.just(3))
 
 
 @given(voices, verdicts)

@@ -12,7 +12,6 @@ without the GIL, and ``relay.py`` hands on what that loop leaves to Python (Q8).
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -74,6 +73,7 @@ class Ear(Relay):
     def __init__(
         self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer, places: Mapping[Place, int] | None = None
     ) -> None:
+        super().__init__()
         self.prefixes = prefixes
         self.places = dict(places or {})  # where it says that it is there, and how stale values may be (ms)
         self.server = b""  # the run_id of the server
@@ -87,18 +87,11 @@ class Ear(Relay):
         self._pushed = False  # RESP3
         self._deaf = False  # it may not hear of rounds
         self._sending = threading.RLock()
-        self._stopping = threading.Event()
         self._proof = Proof()
         self._proved = (0, 0)  # the last instant
         self.opened = 0.0  # when (monotonic s)
         self.address = ("", 0)  # of the server
         self._post: Post | None = None  # None: nobody can ask it
-        self.reason: Exception | None = None  # why it was told to break off
-
-    @property
-    def stopped(self) -> bool:
-        """Whether ``stop`` was called."""
-        return self._stopping.is_set()
 
     # -- opening -----------------------------------------------------------------------------------
 
@@ -251,26 +244,6 @@ class Ear(Relay):
             loop.stop()
         if post is not None:
             post.leave()
-
-    def stop(self) -> None:
-        """Let ``run`` end soon, from another thread."""
-        self._stopping.set()
-        with contextlib.suppress(Exception):
-            self._link.wake()
-
-    def stop_telling(self) -> None:
-        """Let ``run`` end with what it reads next."""
-        self._stopping.set()
-
-    def break_off(self, reason: Exception) -> None:
-        """End this connection, from another thread: ``run`` raises."""
-        self.reason = reason
-        with contextlib.suppress(Exception):
-            self._link.wake()
-
-    def rest(self, seconds: float) -> None:
-        """Wait that many seconds, or until ``stop``."""
-        self._stopping.wait(seconds)
 
     def close(self) -> None:
         """Close the connection; in the child of a fork this closes only the child's copy."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import select
 import time
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .ending import Ending
 from .places import Gone
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Owner(Protocol):
     words: Words
 
 
-class Relay(ABC):
+class Relay(Ending):
     """The part of an ear that hands on what a loop hears. Not an ear of its own."""
 
     _hearer: Owner
@@ -45,11 +45,6 @@ class Relay(ABC):
     address: tuple[str, int]
     _loop: Loop | None
     _proved: tuple[int, int]
-
-    @property
-    @abstractmethod
-    def stopped(self) -> bool:
-        """Whether the ear has to end."""
 
     def _hand_on(self, make: type[Loop]) -> None:
         """Tell the hearer what the loop leaves to Python, until it ends."""

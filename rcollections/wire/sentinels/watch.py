@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 from ...forks import after_fork
 from ..elsewhere import elsewhere
-from ..failures import NoPrimary
+from .words import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ class Watch:
             self._wait(wanted, min(left, LOOK))
         verdict = self.verdict
         if verdict is None:
-            raise self._nobody()
+            raise nobody(dict(self._troubles), self._master)
         return verdict
 
     @property
@@ -149,20 +149,6 @@ class Watch:
         self._waiting.append(lock)
         if self._done < wanted:
             lock.acquire(True, seconds)
-
-    def _nobody(self) -> NoPrimary:
-        """Why there is no primary, in plain words."""
-        troubles = dict(self._troubles)
-        whys = {each.why for each in troubles.values()}
-        if "unknown" in whys:
-            text = f"the sentinels know no master {self._master!r}: the path of the DSN names it"
-            return NoPrimary(text, passes=False)
-        if "login" in whys:
-            text = "a sentinel refused the login: put the right sentinel_user= and sentinel_password= into the DSN"
-            return NoPrimary(text, passes=False)
-        one = next(((place, each) for place, each in troubles.items() if each.why == "other" or each.text), None)
-        why = "" if one is None else f" ({one[0][0]}:{one[0][1]}: {one[1].text})"
-        return NoPrimary(f"no sentinel answers{why}", passes="other" not in whys)
 
     # -- the thread --------------------------------------------------------------------------------
 
@@ -207,9 +193,7 @@ class Watch:
 
     def _listen(self, voices: Voices, pipe: int, seconds: float) -> bool:
         switched = voices.listen(seconds, pipe)
-        with suppress(BlockingIOError):
-            while os.read(pipe, 1024):
-                pass
+        _drain(pipe)
         return switched
 
     def _trips(self) -> int:
@@ -271,3 +255,11 @@ class Watch:
         if self._pipe is not None:
             with suppress(OSError):
                 os.write(self._pipe[1], b".")
+
+
+def _drain(pipe: int) -> None:
+    try:
+        while os.read(pipe, 1024):
+            pass
+    except BlockingIOError:
+        return

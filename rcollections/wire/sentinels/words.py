@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ..failures import ErrorReply
+from ..failures import ErrorReply, NoPrimary
 
-__all__ = ["Address", "Heard", "Replica", "Trouble", "Verdict", "heard", "judged", "pairs", "questions"]
+__all__ = ["Address", "Heard", "Replica", "Trouble", "Verdict", "heard", "judged", "nobody", "pairs", "questions"]
 
 Address: TypeAlias = "tuple[str, int]"
 
@@ -151,3 +151,16 @@ def judged(words: Mapping[str, Heard], before: Verdict | None = None, began: int
     if not found.proven and before is not None and before.epoch > found.epoch:
         return before._replace(agree=0, answered=len(words), known=known, began=began)
     return found
+
+
+def nobody(troubles: Mapping[Address, Trouble], master: str) -> NoPrimary:
+    """The error where no sentinel says where the primary is: why, and what to do."""
+    whys = {each.why for each in troubles.values()}
+    if "unknown" in whys:
+        return NoPrimary(f"the sentinels know no master {master!r}: the path of the DSN names it", passes=False)
+    if "login" in whys:
+        text = "a sentinel refused the login: put the right sentinel_user= and sentinel_password= into the DSN"
+        return NoPrimary(text, passes=False)
+    one = next(((place, each) for place, each in troubles.items() if each.why == "other" or each.text), None)
+    why = "" if one is None else f" ({one[0][0]}:{one[0][1]}: {one[1].text})"
+    return NoPrimary(f"no sentinel answers{why}", passes="other" not in whys)
