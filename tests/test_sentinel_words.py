@@ -94,6 +94,9 @@ def test_the_highest_epoch_wins_as_soon_as_one_says_it() -> None:
     found = judged({"a": said(NEW, 2), "b": said(OLD, 1), "c": said(OLD, 1)}, before)
     assert found is not None
     assert (found.address, found.proven) == (NEW, False)
+    found = judged({"a": said(NEW, 2), "b": said(OLD, 1), "c": said(OLD, 1)}, found)
+    assert found is not None
+    assert found.address == NEW, "it does not go back while the others have not heard of it"
     found = judged({"a": said(NEW, 2), "b": said(NEW, 2), "c": said(OLD, 1)}, found)
     assert found is not None
     assert (found.address, found.proven) == (NEW, True)

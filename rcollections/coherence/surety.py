@@ -1,4 +1,4 @@
-"""Whether the server that an ear hears is the primary still: sentinels say so, in each period of the proof (S1, Q7).
+"""Whether the server that an ear hears is the primary still: sentinels say so, in each period of the proof (M1, Q7).
 
 An old primary that is alive after a failover answers PINGs and takes writes for ten seconds more. Only the sentinels
 know better. So an instant counts as proven where a majority of them, asked after that instant, names this server.

@@ -77,7 +77,7 @@ class Hearing:
         self.renew_wakeups()
 
     def left(self, address: tuple[str, int]) -> None:
-        """The primary is at this address by now: nothing that was read elsewhere counts any more (S4)."""
+        """The primary is at this address by now: nothing that was read elsewhere counts any more (M4)."""
         listener = None if self._tiering is None else self._tiering.listener
         if listener is not None:
             listener.left(address)

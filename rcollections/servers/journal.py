@@ -113,14 +113,14 @@ class Journal:
                     self._drop(key)
 
     def done(self, dues: Sequence[Due], whole: Whole | None = None, sure: bool = True) -> None:
-        """The server has acknowledged these; another one may become the primary that never heard of them (K13)."""
+        """The server has acknowledged these; another one may become the primary that never heard of them (M7)."""
         with self._lock:
             if self._recent is None:
                 self._recent = Recent()
             self._recent.add(dues, whole, sure)
 
     def again(self, down_after: float) -> None:
-        """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (K13)."""
+        """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7)."""
         recent = self._recent
         if recent is not None:
             with self._lock:

@@ -1,4 +1,4 @@
-"""What this process has invalidated lately, for a primary that may be followed by one that never heard of it (K13).
+"""What this process has invalidated lately, for a primary that may be followed by one that never heard of it (M7).
 
 A primary acknowledges an invalidation, and dies before a replica has it. The replica becomes the primary, and has the
 old entry, which is a hit again. So the names are remembered for as long as a failover can take, and go into the journal

@@ -1,4 +1,4 @@
-"""A primary that sentinels name: what one connection does when it is another server by now (rule S4)."""
+"""A primary that sentinels name: what one connection does when it is another server by now (rule M4)."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class Followed:
         return None if verdict is None else verdict.address
 
     def doubt(self) -> None:
-        """Ask the sentinels at once (S3)."""
+        """Ask the sentinels at once (M3)."""
         self.watch.doubt()
 
     def moved(self, verdict: Verdict) -> None:
-        """S4, before anybody can connect to the new primary: what nothing may overtake."""
+        """M4, before anybody can connect to the new primary: what nothing may overtake."""
         self._connection.kept.again(verdict.down_after)
         self._connection.hearing.left(verdict.address)
 
     def arrived(self) -> None:
-        """S4, from now on connections lead to the new primary: the old ones go, and who waits looks for himself."""
+        """M4, from now on connections lead to the new primary: the old ones go, and who waits looks for himself."""
         connection = self._connection
         connection.links.renew()
         connection.known.clear()  # scripts: the new primary has not seen their texts
@@ -66,7 +66,7 @@ class Followed:
         self._connection.links.renew()
 
     def probe(self, namespace: str) -> Command:
-        """A write that changes nothing: an old primary that is cut off answers PINGs (K12)."""
+        """A write that changes nothing: an old primary that is cut off answers PINGs (M6)."""
         return Command(("UNLINK", lease(namespace, "rc:probe")))
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ class Topology(Protocol):
         """A connection failed, or a server refused as one does that is not the primary: look at once. Does not wait."""
 
     def probe(self, namespace: str) -> Command:
-        """What the breaker asks a server that seems away: its answer says that the server serves again (K12)."""
+        """What the breaker asks a server that seems away: its answer says that the server serves again (M6)."""
 
     def close(self) -> None:
         """The connection is closed."""

@@ -1,4 +1,4 @@
-"""Opens links to whichever server is the primary now (rule S2)."""
+"""Opens links to whichever server is the primary now (rule M2)."""
 
 from __future__ import annotations
 

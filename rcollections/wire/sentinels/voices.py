@@ -1,4 +1,4 @@
-"""One round of questions to all sentinels: sent to all, then read from all (S1).
+"""One round of questions to all sentinels: sent to all, then read from all (M1).
 
 The first sentinels are those of the DSN: names, which are resolved at each connect and never forgotten. They name the
 others. A sentinel that is known under two names counts once, by its id. Used by the thread of a ``Watch`` alone.

@@ -1,4 +1,4 @@
-"""``Watch``: the thread that asks the sentinels of one master, and knows where the primary is (rules S1, S3).
+"""``Watch``: the thread that asks the sentinels of one master, and knows where the primary is (rules M1, M3).
 
 It asks while the primary is used: each third of ``staleness``, at least once a second, and at once when somebody doubts
 (a connection failed, a server refused as a replica does) or a sentinel tells of another primary. Who opens a connection

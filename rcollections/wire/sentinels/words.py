@@ -1,4 +1,4 @@
-"""What sentinels say of a master, and what follows from it (S1). No I/O.
+"""What sentinels say of a master, and what follows from it (M1). No I/O.
 
 A sentinel names the address of the primary and the *config-epoch* of that word: the number of the failover that made
 it. The word with the highest epoch is the newest. It is *proven* when a majority of all sentinels of this master says
@@ -57,6 +57,7 @@ class Verdict(NamedTuple):
     down_after: float = 30.0
     down: bool = False  # whether any sentinel takes it for dead
     replicas: tuple[Replica, ...] = ()
+    settled: bool = False  # whether this word was proven once
 
     @property
     def proven(self) -> bool:
@@ -139,10 +140,11 @@ def judged(words: Mapping[str, Heard], before: Verdict | None = None, began: int
         votes[each.epoch, each.address] = votes.get((each.epoch, each.address), 0) + 1
     epoch, address = max(votes, key=lambda each: (each[0], votes[each], each[1] == (before and before.address)))
     known = max(len(words), *(each.known for each in words.values()))
-    if before is None or epoch <= before.epoch:  # else a failover has just happened, and few have heard of it
+    if before is None or (before.settled and epoch <= before.epoch):
         for (other, place), agree in votes.items():  # a majority for an older one: sentinels were told to begin anew
             if 2 * agree > known:
                 epoch, address = other, place
+    # Else a failover has just happened, and few have heard of it.
     witness = next(each for each in words.values() if (each.epoch, each.address) == (epoch, address))
     found = Verdict(
         address, epoch, votes[epoch, address], len(words), known, began, witness.quorum, witness.down_after,
@@ -150,7 +152,8 @@ def judged(words: Mapping[str, Heard], before: Verdict | None = None, began: int
     )  # fmt: skip
     if not found.proven and before is not None and before.epoch > found.epoch:
         return before._replace(agree=0, answered=len(words), known=known, began=began)
-    return found
+    same = before is not None and before.settled and (before.epoch, before.address) == (epoch, address)
+    return found._replace(settled=found.proven or same)
 
 
 def nobody(troubles: Mapping[Address, Trouble], master: str) -> NoPrimary:
