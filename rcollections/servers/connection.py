@@ -71,6 +71,7 @@ class Connection:
         self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners())
         self.topology = topology_of(self)
         self.follows = self.topology.follows
+        self.replicas = self.topology.replicas
         self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         self.kept = Kept(self._sender, self)  # last: where something is kept, a thread sends over this at once

@@ -123,6 +123,8 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
         return CacheError(
             f"{where} has too few good replicas{on}, so it takes no writes (min-replicas-to-write); nothing was written"
         )
+    if text.startswith("MASTERDOWN"):
+        return CacheConnectionError(f"{where} is a replica that has lost its primary{on}: try again in a moment")
     if "MISCONF" in text:
         return CacheError(f"{where} stopped accepting writes because it cannot save to disk{on}; nothing was written")
     if "BUSY" in text:

@@ -11,6 +11,7 @@ from ...missing import MISSING
 from ...observe import events
 from ...observe.names import name_of
 from ...plans.admission import admission
+from ...plans.collections.afar import may_be_afar
 from ...plans.collections.nearby import Unheld, find
 from ...plans.emptied import emptied, is_failure
 from ...plans.op import UNSENT, More, Op, Ready, Trips, as_plan
@@ -18,7 +19,7 @@ from ...plans.tallies import tally
 from ...plans.through import through
 from ...servers.drivers.aio import adrive
 from ...servers.drivers.aio_pieces import aiterate
-from ...servers.drivers.aio_trips import amany, aone
+from ...servers.drivers.aio_trips import amany, aone, aone_afar
 from ...servers.loops import flights_of
 from ..filling import Fillable, Threads
 from ..held import Nearby
@@ -105,6 +106,9 @@ class AsyncRunning(Fillable, Nearby):
             await adrive(admission(t.connection.breaker), t.connection)
         if t.guarded or op.operands:
             return op.decode(await adrive(through(_asked(op.step)), t.connection))
+        replicas = t.connection.replicas
+        if replicas is not None and self._afar(t.connection) and may_be_afar(op):
+            return op.decode(await aone_afar(replicas, op.step))
         if op.beside is not None:
             return op.decode((await amany(t.connection, (op.step, op.beside), True, False))[0])
         return op.decode(await aone(t.connection, op.step))

@@ -11,6 +11,7 @@ from asyncio import get_running_loop
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ...errors import CacheConnectionError, CacheTimeout
 from ...plans.effects import Command, Script, Seen
 from ...plans.steps import CHANGES_NOTHING, empty_reply
 from ...wire.asked import Asked
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from ...wire.trips import Trip
     from .trips import Routed
 
-__all__ = ["amany", "aone", "aread_to_hold", "atravel", "aturns"]
+__all__ = ["amany", "aone", "aone_afar", "aread_to_hold", "atravel", "aturns"]
 
 
 async def atravel(road: Routed, plan: Trip, lane: Lane | None = None) -> list[object]:
@@ -109,6 +110,16 @@ async def aone(road: Routed, step: Step) -> Any:
         seen = [found] if kind is ErrorReply else found
     lane = Lane(link, seen=(data, seen))
     return (await _planned(road, (step,), lane, end or began + road.timeout))[0]
+
+
+async def aone_afar(road: Any, step: Step) -> Any:
+    """The reply of a replica to a read; of the primary where none answers. ``road``: the ``Replicas``."""
+    if not road.rest:
+        try:
+            return await aone(road, step)
+        except (CacheConnectionError, CacheTimeout) as error:
+            road.failed(error)
+    return await aone(road.primary, step)
 
 
 async def _planned(road: Routed, steps: Sequence[Step], lane: Lane | None = None, until: float = 0.0) -> list[object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...plans.effects import Command
 from ...plans.naming import lease
 from ...wire.sentinels.watches import watch_of
+from .replicas import Replicas
 
 if TYPE_CHECKING:
     from ...wire.sentinels.watch import Watch
@@ -25,12 +26,13 @@ class Followed:
         self._connection = connection
         self.watch: Watch = watch_of(connection.dsn)
         self.watch.keep(connection.dsn.staleness / 3)
+        self.replicas = Replicas(connection)
         self.watch.followers.add(self)
 
     @property
     def trips(self) -> int:
         """How many trips the connection has made: what tells that it is used."""
-        return int(self._connection.trips)
+        return int(self._connection.trips) + self.replicas.trips
 
     @property
     def sure(self) -> bool:
@@ -61,9 +63,14 @@ class Followed:
         # Subscribing holds a lock while it waits for the primary, and the thread of this call is who finds it.
         threading.Thread(target=connection.hearing.renew_wakeups, name="rcollections-moved", daemon=True).start()
 
+    def others(self) -> None:
+        """Other servers are healthy replicas by now."""
+        self.replicas.renew()
+
     def unwatched(self) -> None:
         """Nobody asks any more: the next call opens a new link, and with it the sentinels are asked."""
         self._connection.links.renew()
+        self.replicas.links.renew()
 
     def probe(self, namespace: str) -> Command:
         """A write that changes nothing: an old primary that is cut off answers PINGs (M6)."""
@@ -72,3 +79,4 @@ class Followed:
     def close(self) -> None:
         """Follow no more."""
         self.watch.leave(self)
+        self.replicas.close()

@@ -14,6 +14,7 @@ class Single:
 
     follows = False
     sure = True
+    replicas = None
 
     def __init__(self, connection: Any) -> None:
         del connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ...plans.effects import Command
@@ -13,6 +13,7 @@ __all__ = ["Topology"]
 class Topology(Protocol):
     """What looks after the place of a connection's server."""
 
+    replicas: Any  # the ``Replicas``, or None
     follows: bool  # whether the primary may become another server while the connection stays
 
     @property

@@ -75,6 +75,7 @@ class Dsn:
     protocol: int = 2
     client_name: str = ""
     credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
+    read_from: str = "primary"
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
     ssl_cert_reqs: str = "required"
@@ -169,6 +170,8 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
     options = read_options(given)
     if not dsn.tls and (useless := [name for name in options if name.startswith("ssl_")]):
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
+    if options.get("read_from") == "replica" and dsn.kind != "sentinel":
+        raise ConfigError("read_from=replica is for redis+sentinel://, whose sentinels know the replicas")
     if "credentials" in options:
         check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)

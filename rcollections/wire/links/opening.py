@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..dsn.dsn import Dsn
 
-__all__ = ["connector"]
+__all__ = ["connector", "reader"]
 
 
 def connector(dsn: Dsn) -> Callable[[float], Any]:
@@ -23,3 +23,11 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     from ..sentinels.following import following
 
     return following(dsn)
+
+
+def reader(dsn: Dsn) -> Callable[[float], Any]:
+    """A function that opens a link to a replica, by an instant."""
+    load("rcollections.wire.sentinels.reading")  # only where there are sentinels
+    from ..sentinels.reading import reading
+
+    return reading(dsn)

@@ -48,6 +48,9 @@ class Follower(Protocol):
     def arrived(self) -> None:
         """New connections lead to it from now on."""
 
+    def others(self) -> None:
+        """Other servers are its healthy replicas."""
+
     def unwatched(self) -> None:
         """Nobody looks after open connections any more: the next use opens new ones."""
 
@@ -216,6 +219,8 @@ class Watch:
                 self.verdict = found
                 if moved:
                     self._tell(lambda each: each.arrived())
+                if before is not None and {*before.replicas} != {*found.replicas}:
+                    self._tell(lambda each: each.others())
         except Exception:  # a bug must not end the thread
             self._failed = True
             log.exception("asking the sentinels of %s failed", self.shown)
