@@ -178,6 +178,44 @@ def test_nothing_is_held_of_a_replica(there: Any, trio: SentinelTrio) -> None:
     assert there.replicas.trips == asked
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_functions_without_tags(there: Any, trio: SentinelTrio, asynchronous: bool) -> None:
+    """What a replica does not have yet is looked for at the primary, so nothing is computed twice."""
+    calls: list[int] = []
+
+    if asynchronous:
+
+        @cached(ttl=60, l1=False)
+        async def g(n: int) -> int:
+            calls.append(n)
+            return n
+
+        def f(n: int) -> int:
+            return asyncio.run(g(n))
+    else:
+
+        @cached(ttl=60, l1=False)
+        def f(n: int) -> int:
+            calls.append(n)
+            return n
+
+    (replica,) = trio.replicas
+    assert [f(n) for n in range(5)] == list(range(5))
+    asked = there.replicas.trips
+    assert [f(n) for n in range(5)] == list(range(5))
+    assert calls == list(range(5))
+    assert there.replicas.trips == asked + 5
+    replica.ask("REPLICAOF", "NO", "ONE")
+    try:
+        assert f(7) == 7
+        assert f(7) == 7
+        assert calls.count(7) == 1
+    finally:
+        primary = trio.primary
+        replica.ask("REPLICAOF", primary.host, primary.port)
+        trio.ready()
+
+
 def test_a_replica_that_dies_costs_nothing_but_time(there: Any, trio: SentinelTrio) -> None:
     (replica,) = trio.replicas
     KeyCache("a").set(1)

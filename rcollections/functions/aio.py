@@ -20,7 +20,7 @@ from ..plans.functions.refresh import recompute
 from ..plans.purpose import change
 from ..plans.settling import settled
 from ..servers.drivers.aio import adrive
-from ..servers.drivers.aio_trips import aone
+from ..servers.drivers.aio_trips import aone, aone_afar
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
 from .aio_writing import AsyncWriting
@@ -85,7 +85,10 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
             alone = way.allows() and way.place(key, lone) is lone
             if alone:
                 try:
-                    words: list[Any] = await aone(connection, Command(("MGET", key, *tags)))
+                    asked = Command(("MGET", key, *tags))
+                    words: list[Any] = await (
+                        aone(connection, asked) if way.afar is None or tags else aone_afar(way.afar, asked)
+                    )
                 except CacheError as error:
                     lone.error = error
                 else:
