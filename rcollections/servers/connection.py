@@ -56,6 +56,7 @@ class Connection:
         self.shown = dsn.shown
         self.timeout = dsn.timeout
         self.namespace = dsn.namespace
+        self.durable = dsn.durable
         self.disabled = os.environ.get("CACHES_DISABLE", "") == "1"
         self.known: set[str] = set()  # scripts whose text was sent
         self.trips = 0  # round trips so far; counted without a lock, so threads may lose one
@@ -176,6 +177,12 @@ class Connection:
     def turns(self, steps: Sequence[Step]) -> list[Any]:
         """Carry out steps over one link, each after the reply to the one before; see ``InTurn``."""
         return turns(self, steps)
+
+    def lacks(self, replicas: int) -> str:
+        """Why a write that so many replicas have does not count as done; "": it does. See ``durable=``."""
+        if replicas < self.durable:
+            return f"{replicas} of {self.durable} replicas have it so far (durable=)"
+        return "" if self.topology.sure else "no majority of the sentinels says that it is the primary (durable=)"
 
     # -- hearing -----------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 ``fresh`` is a pytest fixture, ``isolated()`` the same as a context manager; both need ``rcollections[memory]``.
 ``Server`` starts a real Valkey or Redis, ``Cluster`` and ``SentinelTrio`` start several that belong together.
-``Proxy`` stands before a server and breaks the network as a test tells it. ``Process`` is another Python process beside the test.
+``Proxy`` stands before a server and breaks the network as a test tells it. ``Process`` is another Python process
+beside the test.
 """
 
 from __future__ import annotations

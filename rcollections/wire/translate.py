@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError, WrongTypeError
 from .failures import ErrorReply, Late, NoPrimary, NotConnected
 from .reasons import NOT_REDIS, reason, slow
 
-__all__ = ["is_loading", "is_no_primary", "is_read_only", "is_unknown_script", "translate"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["is_loading", "is_no_primary", "is_read_only", "is_unknown_script", "refusal", "translate"]
 
 # The server's text may quote the arguments of the client (it quotes an unknown command). So only the first word
 # of the text may reach a message: values must never be in logs.
@@ -123,6 +127,10 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
         return CacheError(
             f"{where} has too few good replicas{on}, so it takes no writes (min-replicas-to-write); nothing was written"
         )
+    if text.startswith("NOTREPLICATED"):
+        lost = CacheError(f"{where} acknowledged the write{on}, not replicated: {text.partition(' ')[2]}")
+        lost._about = "call"
+        return lost
     if text.startswith("MASTERDOWN"):
         return CacheConnectionError(f"{where} is a replica that has lost its primary{on}: try again in a moment")
     if "MISCONF" in text:
@@ -164,6 +172,18 @@ def is_no_primary(reply: object, follows: bool) -> bool:
     if is_read_only(reply):
         return True
     return follows and type(reply) is ErrorReply and _CUT_OFF.match(str(reply)) is not None
+
+
+def refusal(replies: Sequence[object], follows: bool, *, tell: bool) -> str:
+    """ "loading" or "replica" where the server refused a step for that; "replica" only with ``tell``."""
+    word = ""
+    for reply in replies:
+        if type(reply) is ErrorReply:
+            if is_loading(reply):
+                return "loading"
+            if tell and is_no_primary(reply, follows):
+                word = "replica"
+    return word
 
 
 def is_unknown_script(reply: object) -> bool:

@@ -87,7 +87,7 @@ def at_hand(road: Routed) -> AsyncLink | None:
 async def aone(road: Routed, step: Step) -> Any:
     """The reply of one step; an error reply is raised as one of our errors."""
     link = at_hand(road)
-    if link is None or (type(step) is Script and step.name not in road.known):
+    if link is None or (type(step) is Script and step.name not in road.known) or road.durable:
         return (await _planned(road, (step,)))[0]
     data = pack(step.args if type(step) is Command else words(step, False))
     began, end = monotonic(), instant()

@@ -35,7 +35,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
     the plan has to go on with what was seen.
     """
     pool, timeout = road.links.pool, road.timeout
-    if pool is None or road.out or road.journal.holds or len(data) >= MOST:
+    if pool is None or road.out or road.journal.holds or len(data) >= MOST or (road.durable and not reads):
         return UNSENT
     began = monotonic()
     if around() is None:

@@ -35,6 +35,7 @@ class Replicas:
     """The replicas of one connection. Only plans of single reads travel here."""
 
     follows = False
+    durable = 0
     journal: Any = Nothing()
     ask = ask  # the quick try of a trip
 
@@ -88,6 +89,10 @@ class Replicas:
 
     def demoted(self) -> None:
         """A replica refused a write, which nobody sends here."""
+
+    def lacks(self, replicas: int) -> str:  # noqa: ARG002 - as of a road
+        """Nothing is written here."""
+        return ""
 
     def disagrees(self, link: Any) -> bool:  # noqa: ARG002 - as of a road
         """Nothing that comes from here is held."""

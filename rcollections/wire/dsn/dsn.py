@@ -75,6 +75,7 @@ class Dsn:
     protocol: int = 2
     client_name: str = ""
     credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
+    durable: int = 0  # replicas that have to have a write
     read_from: str = "primary"
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
@@ -172,6 +173,8 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
     if options.get("read_from") == "replica" and dsn.kind != "sentinel":
         raise ConfigError("read_from=replica is for redis+sentinel://, whose sentinels know the replicas")
+    if options.get("durable") and dsn.kind in ("memory", "embedded"):
+        raise ConfigError(f"durable= waits for replicas, and {dsn.kind}:// has none")
     if "credentials" in options:
         check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)

@@ -136,6 +136,7 @@ OPTIONS: Mapping[str, Callable[[object], object]] = {
     "protocol": _protocol,
     "client_name": _client_name,
     "credentials": read_credentials,
+    "durable": lambda value: whole_number(value, 0),
     "read_from": _one_of("primary", "replica"),
     "sentinel_user": _text,
     "sentinel_password": _secret,
