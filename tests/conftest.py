@@ -48,9 +48,7 @@ def sentinels() -> Iterator[list[SentinelTrio]]:
 
 
 @pytest.fixture(params=STORES)
-def store(
-    request: pytest.FixtureRequest, servers: dict[str, Server], sentinels: list[SentinelTrio]
-) -> Iterator[Any]:
+def store(request: pytest.FixtureRequest, servers: dict[str, Server], sentinels: list[SentinelTrio]) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
     if request.param == "sentinel":
         if not sentinels:

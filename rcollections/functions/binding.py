@@ -139,6 +139,4 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
     )
     afar = connection.replicas if connection.replicas is not None and prototype._afar(connection) else None
     way = Way.of(recipe, parts.counts.alone, afar)
-    return Binding(
-        generation, recipe, connection, Names(parts.keys, connection.namespace), way
-    )
+    return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace), way)
