@@ -1,4 +1,6 @@
-"""The road of event loops to the server: GETs one by one, by 50 and by 500 tasks, beside redis.asyncio.
+"""The road of event loops to the server: reads one by one, by 50 and by 500 tasks, beside redis.asyncio.
+
+Each task has keys of its own, so that no two ask for one key at the same time; callers that do share a read.
 
 Run: ``python benchmarks/aroad.py [--quick] [--unix] [--server redis] [--uvloop] [--memory]``. Each round runs all
 cases, in another order; ratios are medians of the ratios of each round, calls a second, to redis.asyncio. A second is
@@ -18,17 +20,17 @@ from typing import TYPE_CHECKING, Any
 import redis.asyncio
 from harness import Bench, options, start
 
-from rcollections import cached, connection
+from rcollections import AsyncKeyCache, cached, connection
 from rcollections.plans.effects import Command, Plan
 from rcollections.servers.drivers.aio import adrive
-from rcollections.servers.drivers.aio_trips import amany, aone
+from rcollections.servers.drivers.aio_trips import aone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 KEYS = 500
 SIZES = (100, 10_000)  # bytes of a value
-TASKS = ((1, 800), (50, 30), (500, 10))  # how many, and calls of each
+TASKS = ((1, 800), (50, 60), (500, 20))  # how many, and calls of each
 ROUNDS = 9
 
 
@@ -63,13 +65,17 @@ async def compare(bench: Bench, size: int) -> None:
     def plan(n: int) -> Plan[Any]:
         return (yield Command(("GET", f"road{n}")))
 
-    async def many(n: int) -> object:
-        return (await amany(road, (Command(("GET", f"road{n}")),), False, False))[0]
+    class Kept(AsyncKeyCache[bytes]):
+        prefix = "kept"
+
+    handles = [Kept(n) for n in range(KEYS)]
+    for each in handles:
+        await each.set(value)
 
     cases: dict[str, Callable[[int], Awaitable[object]]] = {
         "redis.asyncio": lambda n: other.get(f"road{n}"),
+        "AsyncKeyCache.get": lambda n: handles[n].get(),
         "connection, GET": lambda n: aone(road, Command(("GET", f"road{n}"))),
-        "the same as a batch of one": many,
         "the same as a plan": lambda n: adrive(plan(n), road),
         "`await hit(n)`, on the server": hit,
     }
@@ -94,13 +100,14 @@ async def compare(bench: Bench, size: int) -> None:
 
 async def rate(bench: Bench, call: Callable[[int], Awaitable[object]], tasks: int, calls: int) -> float:
     """Calls a second."""
+    own = KEYS // tasks
 
-    async def one(first: int) -> None:
-        for n in range(first, first + calls):
-            await call(n % KEYS)
+    async def one(task: int) -> None:
+        for n in range(calls):
+            await call(task * own + n % own)
 
     began = bench.cpu()
-    await asyncio.gather(*(one(task * 7) for task in range(tasks)))
+    await asyncio.gather(*map(one, range(tasks)))
     return tasks * calls / (bench.cpu() - began)
 
 

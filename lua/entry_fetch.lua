@@ -1,4 +1,4 @@
--- entry_fetch: look again, and if there is no fresh entry, take the lease, or say how long its owner still has it
+-- entry_fetch: look again, and if there is no fresh entry, take the lease, or say who has it
 -- KEYS[1] the entry
 -- KEYS[2] its lease
 -- KEYS[3..] the tags
@@ -9,14 +9,16 @@
 -- ARGV[5] early: ms of freshness, -1 none
 -- ARGV[6] ms past its freshness in which a stale entry serves while the source fails, 0 none
 -- ARGV[7..] one new stamp a tag, drawn for this message alone
--- returns {'hit', entry, stamps, ttl, 0, ''} | {'lease', entry, stamps, ttl, failures, ''} | {'wait', entry, stamps, ttl, ms, token} | {'cool', entry, stamps, ttl, ms, ''} | {'alone', entry, stamps, ttl, ms, ''}
+-- returns {'hit', entry, stamps, ttl, 0, ''} | {'lease', entry, stamps, ttl, failures, ''} | {'wait', entry, stamps, ttl, 0, token} | {'cool', entry, stamps, ttl, ms, ''} | {'alone', entry, stamps, ttl, ms, ''}
 -- writes leases only
 -- empty {'lease', '', ARGV[7..], -2, 0, ''}
 -- @include lib/entry
 -- @include lib/mark
 -- @include lib/tags
 local current = stamps(3, #KEYS - 2, ARGV[3], 7)
-local data, mode = redis.call('GET', KEYS[1]), ARGV[4]
+-- Of a key that holds no string MGET says nothing; STORE refuses there.
+local both = redis.call('MGET', KEYS[1], KEYS[2])
+local data, held, mode = both[1], both[2], ARGV[4]
 local left, late = -2, nil
 if data then
   local grace, made = read_entry(data)
@@ -31,8 +33,7 @@ if data then
     data = false
   end
 end
-local held, failures = redis.call('GET', KEYS[2]), 0
-local kind, count, cool, life
+local failures, kind, count, cool, life = 0, nil, nil, nil, nil
 if held then kind, count, cool, life = read_mark(held) end
 if kind then
   -- Who was here before has ended without a result: whoever comes new takes its place, unless that is too soon.
@@ -44,7 +45,7 @@ if kind then
     if late and late < tonumber(ARGV[6]) then return {'cool', data, current, left, ms, ''} end
   end
 elseif held and mode ~= 'force' then
-  return {'wait', data or '', current, left, redis.call('PTTL', KEYS[2]), held}
+  return {'wait', data or '', current, left, 0, held}
 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return {'lease', data or '', current, left, failures, ''}

@@ -9,10 +9,11 @@
 -- writes KEYS[1]
 -- empty {'ok'}
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'refused'} end
+-- With GET this is an error where the key holds no string: that is somebody else's.
 if ARGV[3] == '0' then
-  redis.call('SET', KEYS[1], ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[2], 'GET')
 else
-  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3], 'GET')
 end
 redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[4], '')

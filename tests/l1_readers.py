@@ -52,7 +52,8 @@ def read(mine):
             break
         began = time.monotonic_ns()
         try:
-            logs[mine][value(n)] = began
+            found = value(n)  # first: a call may take longer than the log is this one
+            logs[mine][found] = began
         except (CacheError, Missing) as error:
             errors.append(type(error).__name__)
             time.sleep(0.005)
@@ -64,7 +65,8 @@ async def read_later(mine):
             break
         began = time.monotonic_ns()
         try:
-            logs[mine][await later(n)] = began
+            found = await later(n)
+            logs[mine][found] = began
         except (CacheError, Missing) as error:
             errors.append(type(error).__name__)
             await asyncio.sleep(0.005)
@@ -91,7 +93,7 @@ for line in sys.stdin:
         print(json.dumps([value.key(n) for n in range(size)]), flush=True)
     elif word == "seen":
         told, logs[:] = list(logs), [{}, {}, {}]
-        print(json.dumps([list(each.items()) for each in told]), flush=True)
+        print(json.dumps([list(each.copy().items()) for each in told]), flush=True)  # a reader may just have taken it
 stopping.set()
 """
 

@@ -46,6 +46,10 @@ ENDINGS = {
     ),
     "a loop that nobody closes": "loop = asyncio.new_event_loop(); print('got', loop.run_until_complete(af(1)))",
     "a task of a loop that ends": "async def main(): await af.bg().refresh(1)\nasyncio.run(main()); print('got')",
+    "a loop of another thread, behind the end of the main thread": (
+        "def run():\n    threading.main_thread().join()\n    time.sleep(0.1)\n"
+        "    print('got', asyncio.run(af(1)))\nthreading.Thread(target=run).start()"
+    ),
     "sys.exit in a computation": "@cached(ttl=60)\ndef bye(): print('got'); sys.exit(0)\nbye()",
 }
 

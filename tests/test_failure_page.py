@@ -75,6 +75,9 @@ ROWS = {
     "many calls of one key while the server is away": (
         "test_unserved.py::test_threads_share_one_computation",
         "test_unserved.py::test_tasks_share_one_computation",
+        "test_unserved_worlds.py::test_threads_and_tasks_share",
+        "test_unserved_worlds.py::test_loops_of_their_own_threads_share",
+        "test_unserved_worlds.py::test_a_change_in_between",
     ),
     "the source fails": (
         "test_waiting_errors.py::test_a_declared_error_reaches_all_processes",

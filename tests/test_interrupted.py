@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import CacheError, DictCache, KeyCache, cached, multi_cached
+from rcollections import CacheError, CacheTimeout, DictCache, KeyCache, cached, multi_cached
 from rcollections.plans.circles import Waits
 from rcollections.plans.collections import loads
 from rcollections.plans.waiting import Computation, computing, marked, waiting_for
@@ -259,6 +260,22 @@ def test_a_pool_with_one_link() -> None:
         assert pool.links == pool.idle, f"lost at {place}"
         borrow()
         assert pool.links == pool.idle == 1
+
+
+def test_a_place_in_the_queue_for_a_link() -> None:
+    """Left behind by a caller that was stopped anywhere: the next one waits for a moment at most."""
+    pool = Pool(lambda _: Line(), 1, "nowhere")
+    link: Any = pool.acquire(time.monotonic() + 5)
+
+    def wait() -> None:
+        with suppress(CacheTimeout):
+            pool.acquire(time.monotonic() + 0.001)
+
+    for place in interrupted(wait, lambda: None):
+        pool.release(link)
+        link = pool.acquire(time.monotonic() + 5)
+        assert not pool._waiting, f"left at {place}"
+        assert pool.links == 1
 
 
 def test_a_future(store: Any) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import CacheTimeout, KeyCache, cached, connection, deadline
+from rcollections import CacheTimeout, cached, connection, deadline
 from rcollections.plans.effects import Command, Plan
 from rcollections.servers.drivers.aio import adrive
 from rcollections.testing import Proxy, Server, isolated, wait_until
+from tests.clients import NAME, named_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -127,79 +127,8 @@ def test_nothing_is_left_of_a_loop(server: Server, run: Any) -> None:
     async def main() -> None:
         assert await double(4) == 8
 
-    for _ in range(3):
-        run(main())
-    connection().close()
-    with server.client() as bare:
-        wait_until(lambda: len(bare.client_list()) == 1, what="the end of the connections")
-
-
-def test_in_task_groups_of_anyio(proxy: Proxy, back_end: dict[str, Any]) -> None:
-    """A group's tasks share one computation; a sync call is made on one of anyio's threads."""
-    import anyio
-
-    calls = []
-
-    @cached(ttl=60, l1=False)
-    async def slow(n: int) -> int:
-        calls.append(n)
-        await anyio.sleep(0.05)
-        return n
-
-    async def main() -> None:
-        answers = []
-
-        async def one() -> None:
-            answers.append(await slow(7))
-
-        async with anyio.create_task_group() as group:
-            for _ in range(20):
-                group.start_soon(one)
-        assert answers == [7] * 20
-        assert calls == [7]
-        assert await anyio.to_thread.run_sync(KeyCache("k", data="v").get) == "v"
-
-    anyio.run(main, **back_end)
-
-
-def test_under_cancel_scopes_of_anyio(proxy: Proxy, back_end: dict[str, Any]) -> None:
-    """A scope that ends cancels the call, and only it: the connection's next reply is for its own caller."""
-    import anyio
-
-    async def main() -> None:
-        await ask("SET", "k", "v")
-        proxy.freeze("replies")
-        with anyio.move_on_after(0.05) as scope:
-            await ask("ECHO", "given up")
-        assert scope.cancelled_caught
-        proxy.heal()
-        with anyio.fail_after(10):
-            assert await ask("GET", "k") == b"v"
-            for n in range(50):
-                with anyio.move_on_after(0.00002 * n):
-                    await ask("ECHO", f"given up {n}")
-                assert await ask("ECHO", f"wanted {n}") == f"wanted {n}".encode()
-        with anyio.CancelScope(shield=True):
-            assert await double(21) == 42
-
-    anyio.run(main, **back_end)
-
-
-@pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
-def test_two_kinds_of_loops_at_once(proxy: Proxy) -> None:
-    """Each in its thread, with connections of its own."""
-    import threading
-
-    import uvloop
-
-    answers: list[Any] = []
-
-    async def main() -> None:
-        answers.append(await asyncio.gather(*map(double, range(100))))
-
-    threads = [threading.Thread(target=lambda go=go: go(main())) for go in (asyncio.run, uvloop.run)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert answers == [[2 * n for n in range(100)]] * 2
+    with isolated(f"{server.dsn}?{NAME}"):
+        for _ in range(3):
+            run(main())
+        connection().close()
+    wait_until(lambda: named_on(server) == 0, what="the end of the connections")

@@ -133,7 +133,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path, checkout: Path) ->
         if file.is_file() and file.suffix != ".pyc"
     }
     assert inside == wanted | {"pytest_rcollections.py"}
-    assert {"rcollections/py.typed", "rcollections/lua/lib/arm.lua", "rcollections/l1/_store.pyx"} <= inside
+    assert {"rcollections/py.typed", "rcollections/lua/lib/arm.lua", *compiled_sources()} <= inside
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_an_sdist(checkout: Path, tmp_path: Path) -> None:
     with tarfile.open(archive) as packed:
         names = {name.split("/", 1)[-1] for name in packed.getnames()}
     assert {"lua/hash_set.lua", "lua/lib/arm.lua", "tests/conftest.py", "README.md", "LICENSE", "Makefile"} <= names
-    assert {"rcollections/l1/_store.pyx", "rcollections/l1/_store.pyi", "pytest_rcollections.py"} <= names
+    assert {*compiled_sources(), "pytest_rcollections.py"} <= names
     assert {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/index.md"} <= names
     assert not [name for name in names if name.endswith((".c", ".so", ".pyd"))]
     pip("install", "--target", tmp_path / "site", archive, cwd=tmp_path)
@@ -212,6 +212,14 @@ def test_an_editable_install(checkout: Path, tmp_path: Path) -> None:
     pip("install", "--prefix", tmp_path / "prefix", "--ignore-installed", "-e", checkout, cwd=tmp_path)
     scheme = {"base": str(tmp_path / "prefix"), "platbase": str(tmp_path / "prefix")}
     works(checkout, tmp_path, site=Path(sysconfig.get_path("purelib", "posix_prefix", scheme)))
+
+
+def compiled_sources() -> set[str]:
+    """The modules that are compiled where that is possible: each has its source and its stub in every package."""
+    names = {"coherence/_ear", "l1/_hit", "l1/_store", "l1/_tier", "l1/_words", "wire/_line"}
+    package = ROOT / "rcollections"
+    assert {path.relative_to(package).with_suffix("").as_posix() for path in package.rglob("*.pyx")} == names
+    return {f"rcollections/{name}{kind}" for name in names for kind in (".pyx", ".pyi")}
 
 
 def compiled(place: Path) -> str:
@@ -235,6 +243,9 @@ def test_the_store_is_compiled_where_that_is_possible(checkout: Path, tmp_path: 
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     pip("install", "--target", tmp_path / "site", wheel, cwd=tmp_path)
     assert compiled(tmp_path / "site") == "True"
+    for name in compiled_sources():  # each of them
+        folder, stem = (tmp_path / "site" / name).parent, Path(name).stem
+        assert list(folder.glob(f"{stem}.*.so")) or os.name != "posix", name
     works(tmp_path / "site", tmp_path)
     assert not list((tmp_path / "sources" / "rcollections").rglob("*.c"))
 
@@ -292,6 +303,7 @@ def test_pure_and_compiled_at_once_is_an_error(checkout: Path, tmp_path: Path) -
     assert "RCOLLECTIONS_REQUIRE_COMPILED is set, but so is RCOLLECTIONS_PURE" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_an_install_from_a_git_url(checkout: Path, tmp_path: Path) -> None:
     """``pip install git+https://…`` gets everything that is committed."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from rcollections import connection
+from rcollections.functions import aio
+from rcollections.handles.aio import running
 from rcollections.plans.op import UNSENT
 from rcollections.servers.drivers import aio_trips
 from rcollections.wire import trips as plan
@@ -53,14 +55,16 @@ def sent(where: Any = None) -> Iterator[list[list[str]]]:
 
     plan.exchange = turns.exchange = noted
     target.ask = tried
-    at_hand = aio_trips.at_hand
-    aio_trips.at_hand = lambda _road: None  # no direct try: all trips are made by the plan
+    asks = [(room, room.aask) for room in (aio_trips, running, aio)]
+    for room, _ in asks:
+        room.aask = lambda *_: None  # no quick try: all trips of event loops are made by the plan
     try:
         yield seen
     finally:
         del target.ask
         plan.exchange = turns.exchange = exchange
-        aio_trips.at_hand = at_hand
+        for room, aask in asks:
+            room.aask = aask
 
 
 def _names(data: bytes) -> list[str]:

@@ -124,7 +124,8 @@ class Ear(Relay):
 
         self._pushed = protocol == 3
         self._link = connector(self._dsn.replace(protocol=protocol))(time.monotonic() + self._dsn.connect_timeout)
-        self.address = self._link.peer
+        made: Any = self._link._made
+        self.address = made.host, made.port
         self._proof = Proof()
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
         self.server, self.version = who(info)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..handles.base import BaseCache
 from ..plans.effects import Command
-from ..plans.entries import wrapped
+from ..plans.entries import MARKED, wrapped
 from ..plans.naming import channel, guard, lease, tag
-from ..plans.op import UNSENT
 from ..plans.tags import tag_ms
 from ..plans.target import Place, Put, milliseconds
 from ..wire.packing import around_value
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyBinding"]
 
-PUT = b"%b$%d\r\n%b\r\n$2\r\nPX\r\n$%d\r\n%d\r\n%b"  # a value with its ms, between what ``Put`` holds
+PUT = b"%b$%d\r\n%b\r\n%b"  # a value, between what ``Put`` holds
+LIFE = b"$2\r\nPX\r\n$%d\r\n%d\r\n%b"  # its ms, and what follows
 
 
 class KeyBinding(BaseCache):
@@ -52,11 +52,21 @@ class KeyBinding(BaseCache):
     def _ask_to_put(self, t: Target, value: object, ttl: float | timedelta | None) -> Any:
         """The quick try of a plain write with a ttl."""
         if t.place is not None or (ttl is None and t.mode == "first"):
-            return UNSENT
-        put = t.put
-        if put is None:
-            put = t.put = Put(*around_value(t.key, t.lease), (Command(("SET", t.key)),))
-        data, ms = wrapped(t.dumps(value)), t.ms(ttl)
-        if not ms:
-            return UNSENT
-        return self._ask(t, PUT % (put.before, len(data), data, len(str(ms)), ms, put.after), put)
+            return self._unsent()
+        put = t.put or self._make_put(t)
+        data = t.dumps(value)
+        if data[:1] == MARKED:
+            data = wrapped(data)
+        after = put.usual if ttl is None else b""
+        if not after:
+            ms = t.ms(ttl)
+            if not ms:
+                return self._unsent()
+            after = LIFE % (len(str(ms)), ms, put.after)
+        return self._ask(t, PUT % (put.before, len(data), data, after), put)
+
+    def _make_put(self, t: Target) -> Put:
+        before, after, replies = around_value(t.key, t.lease)
+        usual = LIFE % (len(str(t.ttl)), t.ttl, after) if t.ttl and not t.jitter else b""
+        t.put = Put(before, usual, after, replies, (Command(("SET", t.key)),))
+        return t.put

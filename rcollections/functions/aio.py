@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sys import is_finalizing
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..errors import CacheError
@@ -17,9 +18,12 @@ from ..plans.functions.lone import Lone
 from ..plans.functions.peek import peek
 from ..plans.functions.put import store
 from ..plans.functions.refresh import recompute
+from ..plans.op import UNSENT
 from ..plans.purpose import change
 from ..plans.settling import settled
+from ..servers import registry
 from ..servers.drivers.aio import adrive
+from ..servers.drivers.aio_quick import aask
 from ..servers.drivers.aio_trips import aone, aone_afar
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
@@ -49,10 +53,15 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
     """
 
     __wrapped__: Callable[P, Coroutine[Any, Any, R]]
+    _asks: Any  # ``_asked`` under the name of this function
 
     def __init__(self, function: Function) -> None:
         super().__init__(function)
         mark_coroutine_function(self)
+        asks: Any = AsyncCachedFunction._asked
+        asks = FunctionType(asks.__code__, asks.__globals__)
+        asks.__qualname__ = function.owner.soon.__qualname__  # Python names a coroutine that nobody awaits
+        self.__dict__["_asks"] = asks
 
     # -- calling ---------------------------------------------------------------------------------
 
@@ -62,9 +71,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
 
     def _call(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """The way of a call that L1 did not answer: first that of a caller who is alone at its key."""
-        called: Coroutine[Any, Any, R] = self._asked(args, kwargs)
-        named: Any = called
-        named.__qualname__ = self._function.owner.soon.__qualname__  # Python names a coroutine that nobody awaits
+        called: Coroutine[Any, Any, R] = self._asks(self, args, kwargs)
         return called
 
     async def _asked(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
@@ -72,23 +79,31 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
             wrapped: Callable[..., Coroutine[Any, Any, R]] = self.__wrapped__
             return await wrapped(*args, **kwargs)
         function = self._function
-        binding = function.bound(flights_of, running_loop())
+        loop, last = running_loop(), function.bindings.last
+        if last is not None and last[0]() is loop and last[1].generation == registry.generation:
+            binding = last[1]
+        else:
+            binding = function.bound(flights_of, loop)
         way = binding.way
         if way is None or events.observers:
             return await self._long(args, kwargs)
-        given = (*self._bound, *args)
+        given = (*self._bound, *args) if self._bound else args
         names, connection = binding.names, binding.connection
         key, tags, lone = names.key(given, kwargs), names.fixed_tags, Lone()
         if tags is None:
             tags = names.tags(given, kwargs)
         try:
-            alone = way.allows() and way.place(key, lone) is lone
+            breaker = way.breaker
+            alone = (breaker.failure is None or breaker.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
-                    asked = Command(("MGET", key, *tags))
-                    words: list[Any] = await (
-                        aone(connection, asked) if way.afar is None or tags else aone_afar(way.afar, asked)
-                    )
+                    if way.afar is not None and not tags:
+                        words: Any = await aone_afar(way.afar, Command(("MGET", key)))
+                    else:
+                        asked = aask(connection, names.read(key, tags), 1)
+                        words = UNSENT if asked is None else await asked
+                    if type(words) is not list:  # the plan of the trip goes on with what was seen
+                        words = await aone(connection, Command(("MGET", key, *tags)), words)
                 except CacheError as error:
                     lone.error = error
                 else:

@@ -70,14 +70,14 @@ class Bindings:
         self.threads: Binding | None = None
         # An event loop has flights of its own. The table is weak, since loops come and go.
         self._loops: weakref.WeakKeyDictionary[object, Binding] = weakref.WeakKeyDictionary()
-        self._last: tuple[Callable[[], object], Binding] | None = None  # the loop that called last, weakly
+        self.last: tuple[Callable[[], object], Binding] | None = None  # the loop that called last, weakly
 
     def get(self, parts: Parts, flights: Callable[[Connection], Flights], loop: object = None) -> Binding:
         """The binding of all threads, or of this event loop; ``flights`` gives the flights of a connection there."""
         if loop is None:
             known = self.threads
         else:
-            last = self._last
+            last = self.last
             known = last[1] if last is not None and last[0]() is loop else self._loops.get(loop)
         if known is not None and known.generation == registry.generation:
             return known
@@ -86,7 +86,7 @@ class Bindings:
             self.threads = made
         else:
             self._loops[loop] = made
-            self._last = weakref.ref(loop), made
+            self.last = weakref.ref(loop), made
         return made
 
 

@@ -66,13 +66,14 @@ class CachedFunction(Decorated, Generic[P, R]):
         way = binding.way
         if way is None or events.observers:
             return self._long(args, kwargs)
-        given = (*self._bound, *args)
+        given = (*self._bound, *args) if self._bound else args
         names, connection = binding.names, binding.connection
         key, tags, lone = names.key(given, kwargs), names.fixed_tags, Lone()
         if tags is None:
             tags = names.tags(given, kwargs)
         try:
-            alone = way.allows() and way.place(key, lone) is lone
+            breaker = way.breaker
+            alone = (breaker.failure is None or breaker.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
                     if way.afar is not None and not tags:

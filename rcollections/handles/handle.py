@@ -57,6 +57,10 @@ class Handle:
 
     def _ask(self, t: Target, data: bytes | None, put: Put | None = None) -> Any:  # noqa: ARG002
         """The quick try of a step that is packed already; UNSENT: the operation goes its usual way."""
+        return self._unsent()
+
+    def _unsent(self) -> Any:
+        """What a quick try gives that was none. In asyncio it is awaited like all others."""
         return UNSENT
 
     def _afar(self, connection: Connection) -> bool:
@@ -74,11 +78,11 @@ class Handle:
         """The quick try of the command that asks for one field or member; UNSENT for what has no canonical form."""
         before = t.head or self._head(t)
         if before is None:
-            return UNSENT
+            return self._unsent()
         try:
             word = t.encode(elem)
         except (TypeError, ValueError):
-            return UNSENT
+            return self._unsent()
         return self._ask(t, PART % (before, len(word), word))
 
     @abstractmethod

@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..errors import CacheError
-    from .rounds import Signal
+    from .rounds import Caller, Landing, Signal
 
-__all__ = ["Flight", "Landing"]
+__all__ = ["Flight"]
 
 REFRESH = "refresh"
 FIRST_GATHER, LAST_GATHER = 0.02, 0.1  # seconds in which callers come together for one read
+NET = 1.0  # the same for callers to whom only a value is of use that somebody puts by hand meanwhile
 
 
 class Table(Protocol):
@@ -25,25 +26,6 @@ class Table(Protocol):
     def lock(self) -> AbstractContextManager[object]: ...
     def signal(self) -> Signal: ...
     def leave(self, flight: Flight, caller: object) -> None: ...
-
-
-class Caller(Protocol):
-    """One caller, as its flight knows it."""
-
-    owes: Ticket | None  # the ticket of its queue, from the moment when it ends driving until it has woken the queue
-
-
-class Landing:
-    """The end of one driving caller."""
-
-    __slots__ = ("caller", "cool", "landed", "over", "ticket")
-
-    def __init__(self, caller: Caller) -> None:
-        self.caller = caller
-        self.landed = False  # the queue is woken, or is about to be by somebody who sees to that
-        self.over = False  # the driving caller has gone
-        self.cool = False  # the source is not to be asked again yet, so a stale value serves
-        self.ticket: Ticket | None = None  # of the queue whose computation has failed
 
 
 class Flight:
@@ -87,15 +69,16 @@ class Flight:
             chosen.leader = caller
             return chosen, True, None if ahead is None else self._wanted(ahead)
 
-    def gather(self, turn: Round) -> tuple[Signal, float] | None:
+    def gather(self, turn: Round, *, stale: bool = True) -> tuple[Signal, float] | None:
         """While a caller drives: the signal of its end, and how many seconds to wait for it and for more callers.
 
-        The value is being computed then, so the read can wait a little, and longer each time.
+        The value is being computed then, so the read can wait a little, and longer each time. Who takes no stale
+        value (``stale=False``) waits for the driving caller, and looks only in case a value has come another way.
         """
         with self._flights.lock:
             if self.driver is None:
                 return None
-            seconds = min(LAST_GATHER, FIRST_GATHER * 2**self.gathers)
+            seconds = min(LAST_GATHER, FIRST_GATHER * 2**self.gathers) if stale else NET
             self.gathers = min(self.gathers + 1, 10)
             turn.behind = self._queue()
             self._wanted(turn)  # its leader waits for its end, too: the driving caller may read for this round
@@ -175,14 +158,41 @@ class Flight:
             if ticket is None:
                 return None
             if ticket.queued:
-                turn, self.last = self.current, ticket
-                if turn is not None and turn.behind is ticket and not turn.sent:
-                    turn.sent, turn.leader, ticket.turn = True, caller, turn
+                self._take(ticket, caller)
                 return ticket
         ticket.signal.set()
         if caller is not None:
             caller.owes = None
         return None
+
+    def storing(self, landing: Landing) -> None:
+        """The driving caller stores its value now. What the server takes answers all that are here, like a read.
+
+        A caller that comes from here on has no part in this. ``stored`` or ``unstored`` follows.
+        """
+        with self._flights.lock:
+            caller = landing.caller
+            if landing.over or landing.storing is not None or self.driver is not caller or len(self.users) == 1:
+                return
+            ticket = landing.storing = self._queue()
+            ticket.queued = True  # also for callers that have not queued yet
+            self._landed()
+            self.driver = caller
+            self._take(ticket, caller)
+
+    def stored(self, landing: Landing, reply: object) -> None:
+        """The server has the value: wake those for whom it is."""
+        ticket = landing.storing
+        if ticket is not None:
+            self.answer(landing.caller, ticket, reply)
+            landing.storing = None
+
+    def unstored(self, landing: Landing, error: CacheError | None = None) -> None:
+        """The value was not stored, or nobody knows: they look for themselves, or get the error."""
+        ticket = landing.storing
+        if ticket is not None:
+            self.answer(landing.caller, ticket, error=error, valid=error is not None)
+            landing.storing = None
 
     def land_failing(self, landing: Landing) -> None:
         """The computation has failed. The driving caller asks the server now whether callers in the queue may have its
@@ -253,6 +263,8 @@ class Flight:
         with self._flights.lock:
             self._end_turns(caller)  # a loop of its own: see ``wire/pool.py``
             if self.driver is caller:
+                if caller.owes is not None:  # it was storing
+                    self.answer(caller, caller.owes, valid=False)
                 self.land()
             if caller.owes is not None:
                 self.answer(caller, caller.owes, valid=False)
@@ -263,6 +275,12 @@ class Flight:
         for turn in (self.current, self.following):
             if turn is not None and turn.leader is caller:
                 self.end(turn, valid=False)
+
+    def _take(self, ticket: Ticket, caller: object) -> None:
+        """What the driving caller sends now is for its queue, and for the round that gathers meanwhile."""
+        turn, self.last = self.current, ticket
+        if turn is not None and turn.behind is ticket and not turn.sent:
+            turn.sent, turn.leader, ticket.turn = True, caller, turn
 
     def _landed(self) -> Ticket | None:
         # No call lies between these lines: a signal handler runs before or after all of them.

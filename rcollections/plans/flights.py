@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .rounds import Signal, Ticket
+    from .unserved import Home
 
 __all__ = ["Alone", "Flights"]
+
+
+def _nowhere() -> None:
+    """``here`` of flights whose callers block no event loop."""
 
 
 class Alone:
@@ -42,7 +47,8 @@ class Alone:
 class Flights:
     """All flights of one connection, for its threads or for the tasks of one event loop.
 
-    The flights of threads and those of event loops share ``waits``, ``orphans``, ``lines`` and ``changes``.
+    The flights of threads and those of event loops share ``waits``, ``orphans``, ``lines``, and what they compute
+    without the server. ``home`` is their event loop; for threads ``here`` gives the loop that the calling thread runs.
     """
 
     def __init__(
@@ -52,21 +58,27 @@ class Flights:
         *,
         orphans: Orphans | None = None,
         listeners: Listeners | None = None,
+        home: Home | None = None,
+        here: Callable[[], Home | None] = _nowhere,
     ) -> None:
         self.signal = signal
         self.settling: Settling = Settling(signal, listeners if like is None else like.settling.listeners)
         self.lock = threading.RLock()
         self.table: dict[str, Flight | Alone] = {}
+        self.deaf = False  # whether the last one that wanted to be woken by the server could not be
         self.waits: Waits = Waits() if like is None else like.waits
         self.orphans: Orphans = (Orphans() if orphans is None else orphans) if like is None else like.orphans
         self.lines: Lines = Lines() if like is None else like.lines
-        self.unserved: dict[str, Unserved] = {}
+        self.home = home
+        self.here = here
+        self.unserved: dict[str, Unserved] = {} if like is None else like.unserved
         self.changes: Changes = Changes() if like is None else like.changes
 
     def forget(self) -> None:
         """Forget all flights, in the child of a fork: the callers that drive or wait here are in the parent."""
         self.lock = threading.RLock()
         self.table.clear()
+        self.deaf = False
         self.unserved.clear()
         self.changes.running.clear()
         self.waits.forget()

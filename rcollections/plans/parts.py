@@ -107,14 +107,18 @@ def join(owner: str, prefix: str, parts: Sequence[object], *, lenient: bool = Fa
 def simple(parts: Sequence[object]) -> str:
     """What ``join`` makes of texts and ints that need no escape, in one step; "" for other parts."""
     words: list[str] = []
+    sure = True
     for part in parts:
         if type(part) is str:
             words.append(part)
+            sure = sure and part.isidentifier()  # no such text needs an escape
         elif type(part) is int and -SHORT < part < SHORT:
             words.append(str(part))
         else:
             return ""
     text = ".".join(words)
+    if sure:
+        return text
     if text.count(".") != len(words) - 1 or "" in words or _NEEDS_ESCAPE(text) is not None or text.startswith(_OURS):
         return ""
     return text

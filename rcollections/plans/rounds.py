@@ -1,4 +1,4 @@
-"""Rounds and tickets: what the callers of one key hold while they wait for each other. See ``flights``."""
+"""Rounds, tickets and landings: what the callers of one key hold while they wait for each other. See ``flights``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..errors import CacheError
     from .marks import Mark
 
-__all__ = ["Round", "Signal", "Ticket"]
+__all__ = ["Caller", "Landing", "Round", "Signal", "Ticket"]
 
 
 class Signal(Protocol):
@@ -58,3 +58,23 @@ class Ticket:
         self.mark: Mark | None = None  # of the computation in another process that was waited for: it has no result
         self.cool = False  # the source is not to be asked again yet, so a stale value serves
         self.alone = False  # the result is not to be stored: each caller computes for itself
+
+
+class Caller(Protocol):
+    """One caller, as its flight knows it."""
+
+    owes: Ticket | None  # the ticket of its queue, from the moment when it ends driving until it has woken the queue
+
+
+class Landing:
+    """The end of one driving caller."""
+
+    __slots__ = ("caller", "cool", "landed", "over", "storing", "ticket")
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.landed = False  # the queue is woken, or is about to be by somebody who sees to that
+        self.over = False  # the driving caller has gone
+        self.cool = False  # the source is not to be asked again yet, so a stale value serves
+        self.ticket: Ticket | None = None  # of the queue whose computation has failed
+        self.storing: Ticket | None = None  # of those for whom the value that is being stored will be

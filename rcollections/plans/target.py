@@ -47,7 +47,8 @@ class Put(NamedTuple):
     """The bytes around the value of a plain write with a ttl, how many replies come, and what is written."""
 
     before: bytes
-    after: bytes
+    usual: bytes  # what follows the value where the ttl is that of the class; empty if that is not always the same
+    after: bytes  # what follows a ttl
     replies: int
     steps: tuple[Any, ...]
 

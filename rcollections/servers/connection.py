@@ -31,6 +31,7 @@ from .hearing import Hearing
 from .links import Links
 from .resending import Kept, sender_of
 from .topology import topology_of
+from .turning import turning_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ class Connection:
         self.journal = self._sender.journal
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
         # Of all threads; each event loop has its own.
-        self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners())
+        self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners(), here=turning_here)
         self.topology = topology_of(self)
         self.follows = self.topology.follows
         self.replicas = self.topology.replicas

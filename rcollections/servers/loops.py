@@ -14,9 +14,10 @@ from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 from ..forks import at_fork
 from ..plans.flights import Flights
 from ..wire.aio_signals import AsyncSignal
+from .turning import turning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from ..wire.aio_pool import AsyncPool
     from .connection import Connection
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["aclose", "all_of", "as_task", "flights_of", "mark_coroutine_function", "pool_of", "running_loop"]
 
 T = TypeVar("T")
+
+running_loop: Callable[[], object] = asyncio.get_running_loop  # RuntimeError outside of one
 
 BUFFER = 1 << 16  # bytes
 RING = 86_400.0  # seconds after which the timer is set again
@@ -78,10 +81,11 @@ def pool_of(links: Links) -> AsyncPool:
 
 def flights_of(connection: Connection) -> Flights:
     """The flights of the running event loop's tasks on this connection."""
-    mine = _own().flights
-    flights = mine.get(connection)
+    own = _own()
+    flights = own.flights.get(connection)
     if flights is None:
-        flights = mine[connection] = Flights(AsyncSignal, connection.flights)
+        flights = Flights(AsyncSignal, connection.flights, home=turning_of(own.loop))
+        own.flights[connection] = flights
     return flights
 
 
@@ -90,11 +94,6 @@ async def aclose(connection: Connection) -> None:
     pool = _own().pools.pop(connection.links, None)
     if pool is not None:
         pool.close()
-
-
-def running_loop() -> object:
-    """The event loop of the caller; RuntimeError outside of one."""
-    return asyncio.get_running_loop()
 
 
 def as_task(coroutine: Coroutine[object, object, T]) -> asyncio.Task[T]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from .reasons import TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 __all__ = ["AsyncPool"]
 
@@ -41,6 +41,23 @@ def _executor() -> ThreadPoolExecutor:
     if _threads is None:
         _threads = ThreadPoolExecutor(CONNECTING, thread_name_prefix="rcollections-connect")
     return _threads
+
+
+def _open_elsewhere(connect: Callable[[float], Any]) -> Future[Any]:
+    """The link that a thread opens."""
+    try:
+        return _executor().submit(connect, math.inf)
+    except RuntimeError:  # the main thread has ended, and executors with it; this loop runs in another thread
+        opened: Future[Any] = Future()
+        Thread(target=_open, args=(opened, connect), name="rcollections-connect", daemon=True).start()
+        return opened
+
+
+def _open(opened: Future[Any], connect: Callable[[float], Any]) -> None:
+    try:
+        opened.set_result(connect(math.inf))
+    except Exception as error:  # whoever waits is told
+        opened.set_exception(error)
 
 
 class AsyncPool:
@@ -79,7 +96,7 @@ class AsyncPool:
     async def _opened(self, until: float) -> AsyncLink:
         """The next link that is opened; one that is open already if no other can be opened."""
         if self._opening is None:
-            self._opening = _executor().submit(self._connect, math.inf)
+            self._opening = _open_elsewhere(self._connect)
             self._opening.add_done_callback(self._came)
         turn: asyncio.Future[AsyncLink] = self.loop.create_future()
         self._waiting.append(turn)

@@ -13,8 +13,13 @@ import hiredis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PART", "around_value", "head", "pack"]
+__all__ = ["PART", "WRITTEN", "around_value", "head", "pack"]
 
+# What the server says to the MULTI of ``around_value``: the whole bytes, and the replies that they are.
+WRITTEN = {
+    b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:%d\r\n" % there: (b"OK", b"QUEUED", b"QUEUED", [b"OK", there])
+    for there in (0, 1)
+}
 PART = b"%b$%d\r\n%b\r\n"  # of some bytes with one more word: (before, len(word), word)
 
 _pack: Any = hiredis.pack_command

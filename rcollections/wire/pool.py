@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pool", "busy"]
 
-# Seconds after which a waiting caller looks again, in case a wake-up was lost with a caller that was interrupted.
+# Seconds after which a waiting caller looks again: one that was interrupted may have left its place in the queue.
 LOOK = 0.25
 
 
@@ -51,6 +51,8 @@ def _taken(seats: list[ref[_Seat]]) -> list[ref[_Seat]]:
 class Pool:
     """At most ``limit`` links. A caller that finds no link waits until its instant, then gets CacheTimeout.
 
+    Who waits is served in turn: no caller that comes later gets a link before, however quick it is.
+
     The pool gives out the link that was used last, so that idle links age at the bottom. It notices a link that
     the server closed meanwhile (the socket is readable) and replaces it: a write that met a closed link would fail.
     """
@@ -66,7 +68,7 @@ class Pool:
         self._free: list[Any] = []
         self._seats: list[ref[_Seat]] = []
         self._lock = RLock()  # of ``_seats``
-        self._waiting: deque[Any] = deque()  # a lock for each caller that waits
+        self._waiting: deque[Any] = deque()  # a lock for each caller that waits; it is released to wake the first one
         self._closed = False
 
     def _after_fork(self) -> None:
@@ -86,28 +88,98 @@ class Pool:
         """How many links wait for a caller."""
         return len(self._free)
 
-    def acquire(self, until: float) -> object:
-        """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``."""
+    def acquire(self, until: float, first: bool = False) -> object:
+        """A link that is open and idle. The caller gives it back by its ``release`` or ``discard``.
+
+        Callers that have to wait are served in the order in which they came; ``first``: before all others.
+        """
+        link: Any = None
+        try:
+            link = None if self._waiting else self._take()
+            if link is None:
+                link = self._in_turn(until, first)
+            if type(link) is _Seat:
+                link = self._new(link, until)
+            link.lent = True
+            return link
+        except BaseException:
+            if link is not None:
+                self._drop(link)
+            raise
+
+    def _take(self) -> Any:
+        """A link that is open and idle, or the seat of a new one; None if there is neither."""
         link: Any = None
         try:
             while True:
                 try:
                     link = self._free.pop()
                 except IndexError:
-                    link = self._new(until)
-                    if link is None:
-                        self._wait(until)
-                        continue
-                    link.lent = True
-                    return link
+                    link = _Seat()
+                    return link if self._seated(link) else None
                 if link.idle:
-                    link.lent = True
                     return link
                 self._drop(link)
         except BaseException:
             if link is not None:
                 self._drop(link)
             raise
+
+    def _in_turn(self, until: float, first: bool) -> Any:
+        """Wait in the queue for a link, or for a seat."""
+        turn = allocate_lock()
+        turn.acquire()
+        found = suspect = None
+        try:
+            try:
+                (self._waiting.appendleft if first else self._waiting.append)(turn)
+                while True:
+                    ahead = self._ahead(turn)
+                    if ahead is None:
+                        found = self._take()
+                        if found is not None:
+                            return found
+                    left = until - monotonic()
+                    if left <= 0:
+                        raise busy(self._limit, self._where)
+                    if not turn.acquire(True, min(left, LOOK)):
+                        suspect = self._look(ahead, suspect)
+            finally:
+                self._leave(turn)
+        except BaseException:
+            if found is not None:
+                self._drop(found)
+            raise
+
+    def _ahead(self, turn: Any) -> Any:
+        """The first in the queue, if this is another one."""
+        try:
+            ahead = self._waiting[0]
+        except IndexError:
+            return None
+        if ahead is turn:
+            return None
+        if turn not in self._waiting:  # this one was first, and was taken for dead
+            self._waiting.appendleft(turn)
+            return None
+        return ahead
+
+    def _look(self, ahead: Any, suspect: Any) -> Any:
+        """The first one, if it was waked and did not come; at the second look it is taken for dead."""
+        if ahead is None or ahead.locked():
+            return None
+        if ahead is not suspect:
+            return ahead
+        self._leave(ahead)
+        return None
+
+    def _leave(self, turn: Any) -> None:
+        """This caller is served, or goes away; the next one looks whether there is something for it too."""
+        try:
+            with suppress(ValueError):
+                self._waiting.remove(turn)
+        finally:
+            self._wake()
 
     def release(self, link: Any) -> None:
         """Give back a link with no reply outstanding; nothing to do if it is back already."""
@@ -133,28 +205,27 @@ class Pool:
             self._drop(link)
 
     def _drop(self, link: Any) -> None:
+        if type(link) is _Seat:
+            link.taken = False
+            self._wake()
+            return
         seat, link.seat = link.seat, None
         try:
             link.close()
         finally:
             if seat is not None:
                 seat.taken = False
-            if self._waiting:
-                self._wake()
+            self._wake()
 
-    def _new(self, until: float) -> Any:
-        """A new link, or None if there are as many as there may be."""
-        seat = _Seat()
+    def _new(self, seat: _Seat, until: float) -> Any:
+        """A new link for this seat."""
         try:
-            if not self._seated(seat):
-                return None
             link = self._connect(until)
             link.seat, link.home = seat, self
             return link
         except BaseException:
             seat.taken = False  # at once, although the traceback refers to it
-            if self._waiting:
-                self._wake()
+            self._wake()
             raise
 
     def _seated(self, seat: _Seat) -> bool:
@@ -166,30 +237,10 @@ class Pool:
             self._seats = live
         return seat.taken
 
-    def _wait(self, until: float) -> None:
-        """Wait until a link comes back, or for ``LOOK`` seconds."""
-        left = until - monotonic()
-        if left <= 0:
-            raise busy(self._limit, self._where)
-        lock = allocate_lock()
-        lock.acquire()
-        woken = False
-        try:
-            self._waiting.append(lock)
-            if not self._free and len(self._seats) >= self._limit:  # else a link came back just now
-                woken = lock.acquire(True, min(left, LOOK))
-        except BaseException:
-            if self._waiting:
-                self._wake()  # it may have been woken for a link that another caller waits for
-            raise
-        finally:
-            if not woken:
-                with suppress(ValueError):
-                    self._waiting.remove(lock)
-
     def _wake(self) -> None:
-        with suppress(IndexError, RuntimeError):
-            self._waiting.popleft().release()
+        """Let the first one in the queue look. It stays there until it is served, so that nobody overtakes it."""
+        with suppress(IndexError, RuntimeError):  # nobody waits, or it is awake already
+            self._waiting[0].release()
 
     def close(self) -> None:
         """Close idle links now, and used links when they come back."""

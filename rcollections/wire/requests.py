@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..plans.effects import Script
 from ..plans.steps import repeatable
+from .failures import ErrorReply
 from .packing import pack
 from .translate import is_no_primary
 from .words import words
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..plans.effects import Arg, Step
 
-__all__ = ["Tried", "is_safe", "nothing_done", "packed", "unwrapped"]
+__all__ = ["Tried", "has_error", "is_safe", "nothing_done", "packed", "unwrapped"]
 
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
@@ -65,3 +66,9 @@ def unwrapped(replies: list[Any]) -> list[Any]:
         refused = next((reply for reply in replies[1:-1] if isinstance(reply, Exception)), result)
         return [refused] * (len(replies) - 2)
     return list(result)
+
+
+def has_error(replies: list[Any]) -> bool:
+    """Whether there is an error among these replies, or inside the last one, as of EXEC."""
+    last = replies[-1]
+    return ErrorReply in map(type, replies) or (type(last) is list and ErrorReply in map(type, last))

@@ -118,14 +118,13 @@ def trip(
     atomic: bool = False,
     asked: Asked | None = None,
     tried: Tried | None = None,
-    until: float = 0.0,
 ) -> Trip:
     """Send all steps, ``atomic`` in MULTI/EXEC, and give one reply each; error replies stand in the list.
 
     ``asked`` makes it a trip of reads whose replies may be held. ``tried``: they were sent over a link that had been
-    idle, and this was seen. ``until``: the time of the trip began before it. Raises our errors only.
+    idle, and this was seen. Raises our errors only.
     """
-    until = until or (until_(road.timeout) if tried is None else tried.until)
+    until = until_(road.timeout) if tried is None else tried.until
     tries = 0
     refused = 0  # times, because the server is no primary
     try:

@@ -23,6 +23,7 @@ from rcollections.servers.drivers.aio import adrive
 from rcollections.servers.drivers.sync import drive
 from rcollections.servers.loops import pool_of
 from rcollections.testing import Server, isolated, wait_until
+from tests.clients import NAME, named_on
 from tests.near import settle
 from tests.tls import Tls
 
@@ -37,7 +38,7 @@ LARGE = b"x" * 3_000_000  # many records of TLS, and more than a socket takes at
 @pytest.fixture(params=VERSIONS)
 def tls(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Tls]:
     """TLS before a real server, as the default connection."""
-    with Tls(server, tmp_path, version=VERSIONS[request.param]) as front, isolated(front.dsn + "&timeout=5"):
+    with Tls(server, tmp_path, version=VERSIONS[request.param]) as front, isolated(f"{front.dsn}&timeout=5&{NAME}"):
         yield front
         connection().close()
 
@@ -69,8 +70,7 @@ def test_a_link_stays_in_use(tls: Tls, server: Server) -> None:
     """What TLS sends by itself (session tickets) is not taken for the end of an idle connection."""
     for n in range(5):
         KeyCache("k").set(n)
-    with server.client() as bare:
-        assert len(bare.client_list()) == 2
+    assert named_on(server) == 1
 
 
 def test_idle_links_that_ended_are_replaced(tls: Tls) -> None:

@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 
+from rcollections.plans import flight
+from rcollections.plans.functions import driving
 from tests.interleavings.catalog import APART, TOGETHER, TWO_AND_ONE, pairs, triples
 from tests.interleavings.collection_catalog import collection_pairs, collection_troubles, long_collections
 from tests.interleavings.explorer import Explored, explore
@@ -34,6 +36,10 @@ ALL = list(
         long_locks(),
     )
 )
+
+
+flight.NET = flight.FIRST_GATHER  # who waits for a driving caller may look at any moment
+driving.CROWD = 2
 
 
 def one(number: int) -> tuple[str, Explored | None, str, float]:

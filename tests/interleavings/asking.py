@@ -21,7 +21,7 @@ def asked(parts: Any, job: Job[Any]) -> Plan[Any]:
         return (yield from parts.call.call(job))
     lone = parts.lone.Lone()
     try:
-        alone = _way(parts, job).allows() and _way(parts, job).place(job.key, lone) is lone
+        alone = _way(parts, job).breaker.allows() and _way(parts, job).place(job.key, lone) is lone
         if alone:
             try:
                 words = yield Command(("MGET", job.key, *job.tags))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections.plans import draws
+from rcollections.plans import draws, flight
+from rcollections.plans.functions import driving
 from tests.interleavings.explorer import Explored, explore_all
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ def _draws() -> Iterator[None]:
     before = draws.source[0]
     yield
     draws.source[0] = before
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a driving caller may look at any moment, and two are a crowd, so that all this is explored."""
+    monkeypatch.setattr(flight, "NET", flight.FIRST_GATHER)
+    monkeypatch.setattr(driving, "CROWD", 2)
 
 
 @pytest.fixture

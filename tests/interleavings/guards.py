@@ -22,7 +22,7 @@ from tests.interleavings.actors import (
 from tests.interleavings.mutants import plans, scripts
 from tests.interleavings.parts import LEASE
 from tests.interleavings.scenario import TAG, TAG_B, Parts, Scenario, stored
-from tests.interleavings.stepping import queue_behind_the_owner
+from tests.interleavings.stepping import about_to_compute, queue_behind_the_owner
 from tests.interleavings.unguarded import (
     EagerFlights,
     LateFlights,
@@ -74,8 +74,9 @@ WINDOW: dict[str, Any] = {"options": {"swr": 50.0}, "window": 50_000, "split": T
 GUARDS: dict[str, Guard] = {
     "join-validates": Guard(
         lambda: plans(
-            ("driving", "return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing))),), b\"\"\n",
-             "job.recipe.flights.result = yield from _own(job, answer, seen, lambda: None)\n"
+            ("driving", "return ((yield from "
+             "_own(job, answer, seen, lambda: flight.land_failing(landing), storing)),), b\"\"\n",
+             "job.recipe.flights.result = yield from _own(job, answer, seen, lambda: None, None)\n"
              "            return (job.recipe.flights.result,), b\"\"\n"),
             ("call", "            found = ticket.reply if ticket.read else",
              "            return job.recipe.flights.result\n            found = ticket.reply if ticket.read else"),
@@ -88,7 +89,23 @@ GUARDS: dict[str, Guard] = {
     ),
     "share-sent-after, in the queue": Guard(
         lambda: Parts(flights=LateFlights),
+        case((CALL, CALL, bumper(TAG, then_calls=True)), initial=queue_behind_the_owner, **TAGGED),
+    ),
+    "share-sent-after, of what is stored": Guard(
+        lambda: plans(
+            ("driving", "            flight.stored(landing, ", "            flight.storing(landing)\n"
+             "            flight.stored(landing, "),
+            ("driving", "        else:\n            flight.storing(landing)\n", ""),
+        ),
         case((CALL, CALL, changer("delete", then_calls=True)), initial=queue_behind_the_owner),
+    ),
+    "what has tags is read after it is stored": Guard(
+        lambda: plans(("driving", "plain = not (job.tags or ", "plain = not (")),
+        case((CALL, bumper(TAG, then_calls=True)), initial=about_to_compute, **TAGGED),
+    ),
+    "only what is stored answers": Guard(
+        lambda: plans(("lease", "if storing is not None and reply[0] == b\"ok\":", "if storing is not None:")),
+        case((CALL, changer("delete", then_calls=True)), initial=about_to_compute),
     ),
     "share-sent-after, of a lone caller": Guard(
         lambda: plans(
@@ -113,7 +130,9 @@ GUARDS: dict[str, Guard] = {
         lambda: plans(
             ("sharing", "        flight.answer(caller, ticket, valid=False)\n        raise\n    if ticket.mark is not",
              "        raise\n    if ticket.mark is not"),
-            ("flight", "self.answer(caller, caller.owes, valid=False)", "pass"),
+            ("flight", "            if caller.owes is not None:\n"
+             "                self.answer(caller, caller.owes, valid=False)\n            if self.refreshing",
+             "            if self.refreshing"),
         ),
         case((CALL, CALL), cancels=1, may_cancel=(0, 1)),
     ),
@@ -219,12 +238,22 @@ GUARDS: dict[str, Guard] = {
     ),
     "register-first": Guard(
         lambda: plans(
-            ("driving", "    heard = yield Subscribe(job.channel)\n", "    heard = None\n"),
+            ("driving", "        heard = yield from _hear(job)\n        held", "        held"),
             ("driving", "    pause = FIRST_LOOK if heard.deaf else NET\n", "    pause = NET\n"),
             ("driving", "        seconds = pause * job.jitter()\n",
              "        seconds = pause * job.jitter()\n        heard = heard or (yield Subscribe(job.channel))\n"),
         ),
         case((CALL,), (CALL,), prompt=True),
+    ),
+    "register-first, in a crowd": Guard(
+        lambda: plans(
+            ("driving", "heard = yield from _hear(job)  # W1: then FETCH is the look that follows\n", "pass\n"),
+            ("driving", "    seen = valid(job, answer.data, answer.stamps, answer.ttl, sent)\n",
+             "    seen = valid(job, answer.data, answer.stamps, answer.ttl, sent)\n"
+             "    if answer.word == b\"wait\" and len(flight.users) >= CROWD:\n"
+             "        heard = yield from _hear(job)\n"),
+        ),
+        case((CALL, CALL), (CALL,), prompt=True),
     ),
     "net": Guard(
         lambda: plans(("driving", "yield Wait(heard, seconds)", "yield Wait(heard, None)")),

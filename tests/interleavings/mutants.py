@@ -8,6 +8,8 @@ from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from typing import TYPE_CHECKING, Any
 
+from rcollections.plans import flight
+from rcollections.plans.functions import driving
 from tests.interleavings import guarded_scripts
 from tests.interleavings.scenario import Parts
 from tests.interleavings.scripts import SCRIPTS
@@ -34,6 +36,7 @@ MODULES = {
     "ended": "functions.ended",
     "reads": "functions.reads",
     "sharing": "functions.sharing",
+    "stale": "functions.stale",
     "lease": "functions.lease",
     "invalidate": "functions.invalidate",
     "writing": "functions.writing",
@@ -72,6 +75,10 @@ def plans(*changes: tuple[str, str, str], **parts: Any) -> Parts:
             module = made[name] = module_from_spec(spec)
             sys.modules[module.__name__] = module
             exec(compile(texts[name], f"<mutant of {name}>", "exec"), module.__dict__)  # noqa: S102 - our own text
+            if name == "flight":
+                module.__dict__["NET"] = flight.NET  # as the tests have set it
+            elif name == "driving":
+                module.__dict__["CROWD"] = driving.CROWD
     finally:
         for name, module in before.items():
             sys.modules[f"{PACKAGE}.{MODULES[name]}"] = module

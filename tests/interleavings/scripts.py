@@ -82,7 +82,7 @@ def entry_fetch(m: Model, keys: Words, args: Words) -> list[Any]:
             if late is not None and late < int(window):
                 return [b"cool", data, current, left, ms, b""]
     elif held is not None and mode != b"force":
-        return [b"wait", data or b"", current, left, m.pttl(lease), held]
+        return [b"wait", data or b"", current, left, 0, held]
     m.set(lease, token, b"PX", lease_ms)
     return [b"lease", data or b"", current, left, failures, b""]
 

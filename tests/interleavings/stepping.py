@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rcollections.plans.effects import Command, Script, Wait
+from rcollections.plans.effects import Call, Command, Script, Wait
 
 if TYPE_CHECKING:
     from tests.interleavings.world import World
 
-__all__ = ["queue_behind_the_owner", "until"]
+__all__ = ["about_to_compute", "queue_behind_the_owner", "until"]
 
 
 def until(w: World, number: int, kind: type, word: str = "") -> None:
@@ -22,6 +22,11 @@ def until(w: World, number: int, kind: type, word: str = "") -> None:
             return
         w.step(w.moves(actor)[0])
     raise AssertionError(f"actor {number} never asks for {kind.__name__} {word}")
+
+
+def about_to_compute(w: World) -> None:
+    """Actor 0 has the lease, and asks the source next."""
+    until(w, 0, Call)
 
 
 def queue_behind_the_owner(w: World, size: int = 1) -> None:

@@ -9,15 +9,17 @@ import pytest
 from rcollections.errors import CacheConnectionError
 from rcollections.plans.effects import Command, Script, Wait
 from tests.interleavings.actors import failing, reader
-from tests.interleavings.parts import KEY, Cancelled
-from tests.interleavings.scenario import Scenario
-from tests.interleavings.stepping import queue_behind_the_owner, until
+from tests.interleavings.parts import KEY, LEASE, Cancelled
+from tests.interleavings.scenario import TAG, Scenario
+from tests.interleavings.stepping import about_to_compute, queue_behind_the_owner, until
 from tests.interleavings.world import World
+
+READ = Command(("MGET", KEY, TAG))
 
 
 def queued(*lives: Any) -> World:
     """All but the first one queue behind it."""
-    w = World(Scenario((lives,)))
+    w = World(Scenario((lives,), tags=(TAG,)))
     queue_behind_the_owner(w, len(lives) - 1)
     return w
 
@@ -95,7 +97,7 @@ def test_who_joins_when_the_owner_has_sent_its_read_reads_later() -> None:
     w.step(("go", 0))
     assert wake(w, joined.number) is None
     assert wake(w, leader.number) is None
-    assert wake(w, late.number) == Command(("MGET", KEY))
+    assert wake(w, late.number) == READ
 
 
 @pytest.mark.parametrize("gone", ["owner", "leader"])
@@ -159,7 +161,7 @@ def test_a_store_without_answer_is_not_read() -> None:
     w.answer(w.actors[0], None, CacheConnectionError("no answer"))
     w.step(("go", 0))
     assert w.actors[0].over
-    assert wake(w, 1) == Command(("MGET", KEY))
+    assert wake(w, 1) == READ
 
 
 def test_the_owner_is_cancelled_when_it_reads() -> None:
@@ -168,7 +170,7 @@ def test_the_owner_is_cancelled_when_it_reads() -> None:
     until(w, 0, Command, "MGET")
     w.resume(w.actors[0], None, Cancelled())
     assert w.actors[0].over
-    assert wake(w, 1) == Command(("MGET", KEY))
+    assert wake(w, 1) == READ
     assert isinstance(wake(w, 2), Wait)  # for the next round: this one is sent
     w.step(("do", 1))
     w.step(("go", 1))
@@ -202,4 +204,81 @@ def test_one_read_for_all(lives: int) -> None:
     w.step(("go", 0))
     for number in range(1, lives):
         assert wake(w, number) is None
-    assert [step for step in asked if isinstance(step, Command)] == [Command(("MGET", KEY))]
+    assert [step for step in asked if isinstance(step, Command)] == [READ]
+
+
+# -- what is stored answers the queue --------------------------------------------------------------
+
+
+def storing(lives: int) -> World:
+    """All but the first one queue behind it, and then it sends what it has computed."""
+    w = World(Scenario((tuple(reader() for _ in range(lives)),)))
+    about_to_compute(w)
+    for number in range(1, lives):
+        until(w, number, Command, "MGET")
+        until(w, number, Wait)
+    until(w, 0, Script, "entry_store")
+    return w
+
+
+@pytest.mark.parametrize("lives", [2, 5])
+def test_what_the_server_has_taken_needs_no_read(lives: int) -> None:
+    """Without tags the value counts as it was stored: those that came before that get it, and nobody reads."""
+    w = storing(lives)
+    asked: list[Any] = []
+    run = w.model.run
+    w.model.run = lambda step: (asked.append(step), run(step))[1]  # type: ignore[func-returns-value, method-assign]
+    w.step(("do", 0))
+    assert not w.actors[1].effect.signal.is_set()
+    w.step(("go", 0))
+    assert w.actors[0].over
+    for number in range(1, lives):
+        assert wake(w, number) is None
+    assert [step.name for step in asked] == ["entry_store"]
+
+
+def test_who_waits_to_look_gets_what_is_stored() -> None:
+    """Who has not queued yet, and who has only missed, began before that, too."""
+    w = World(Scenario(((reader(), reader(), reader()),)))
+    until(w, 0, Script, "entry_fetch")
+    until(w, 2, Command, "MGET")
+    w.step(("do", 2))  # a miss; it is not told yet
+    until(w, 0, Script, "entry_store")
+    until(w, 1, Wait)
+    w.step(("do", 0))
+    w.step(("go", 0))
+    w.step(("go", 2))
+    assert isinstance(w.actors[2].effect, Wait)
+    assert wake(w, 2) is None
+    until(w, 1, Command, "MGET")
+
+
+def test_who_comes_while_it_is_stored_reads() -> None:
+    """It may have begun after a change that came behind the STORE."""
+    w = storing(2)
+    late = w.add(w.processes[0], reader()(w, w.processes[0].job))
+    until(w, late.number, Wait)
+    w.step(("do", 0))
+    w.step(("go", 0))
+    assert w.actors[0].over
+    assert wake(w, 1) is None
+    until(w, late.number, Command, "MGET")
+
+
+@pytest.mark.parametrize("how", ["refused", "without answer", "cancelled"])
+def test_what_was_not_stored_answers_nobody(how: str) -> None:
+    """They look for themselves: one read for all of them."""
+    w = storing(3)
+    if how == "refused":
+        w.model.unlink(LEASE.encode())
+        w.step(("do", 0))
+        w.step(("go", 0))
+    elif how == "cancelled":
+        w.resume(w.actors[0], None, Cancelled())
+    else:
+        w.actors[0].failed = True
+        w.answer(w.actors[0], None, CacheConnectionError("no answer"))
+        w.step(("go", 0))
+    assert w.actors[0].over
+    assert wake(w, 1) == Command(("MGET", KEY))
+    assert isinstance(wake(w, 2), Wait)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rcollections import WrongTypeError
 from rcollections.plans.effects import Script
 from rcollections.plans.entries import VALUE, Entry, pack
 from rcollections.plans.marks import ALONE, NAMED, THROWN, Mark, read_mark
@@ -49,13 +50,11 @@ def entry(value: bytes = b"v", grace: int = 0, stamps: tuple[bytes, ...] = ()) -
 
 
 def test_entry_fetch_gives_one_lease(store: Any) -> None:
-    """The first gets it, for the time that it asked for; the second is told to wait, and how long at most."""
+    """The first gets it, for the time that it asked for; the second is told to wait, and for whom."""
     assert fetch(store, b"token-01") == [b"lease", b"", b"", -2, 0, b""]
     assert store.raw("GET", LEASE) == b"token-01"
     assert near(ttl(store, LEASE), LEASE_MS)
-    word, data, stamps, left, lease_left, owner = fetch(store, b"token-02")
-    assert (word, data, stamps, left, owner) == (b"wait", b"", b"", -2, b"token-01")
-    assert near(lease_left, LEASE_MS)
+    assert fetch(store, b"token-02") == [b"wait", b"", b"", -2, 0, b"token-01"]
     assert store.raw("GET", LEASE) == b"token-01"
 
 
@@ -231,6 +230,16 @@ def test_entry_store_needs_the_lease(store: Any) -> None:
     store.raw("SET", LEASE, b"token-03")
     assert run(store, "entry_store", BOTH, b"token-03", b"w", 0, CHANNEL) == [b"ok"]
     assert ttl(store, ENTRY) == -1
+
+
+@pytest.mark.parametrize("ms", [0, 9_000])
+def test_entry_store_overwrites_no_other_kind_of_value(store: Any, ms: int) -> None:
+    """FETCH says nothing of a key that holds no string; STORE leaves it as it is."""
+    store.raw("RPUSH", ENTRY, "somebody's")
+    assert fetch(store, b"token-01")[0] == b"lease"
+    with pytest.raises(WrongTypeError):
+        run(store, "entry_store", BOTH, b"token-01", b"v", ms, CHANNEL)
+    assert store.raw("LRANGE", ENTRY, 0, -1) == [b"somebody's"]
 
 
 def test_entry_put_stores_under_the_stamps_of_now(store: Any) -> None:

@@ -87,7 +87,7 @@ class AsyncDictCache(AsyncHashCache[K, V]):
             if found is not ABSENT:
                 return found if found is not MISSING else await self._run(Trips("load", self._made(field)))
         t = self._bound()
-        reply = self._ask_about(t, field)
+        reply = await self._ask_about(t, field)
         if type(reply) is bytes:
             try:
                 return t.load(reply, t.encode(field))  # type: ignore[no-any-return]
@@ -118,7 +118,7 @@ class AsyncDictCache(AsyncHashCache[K, V]):
             if found is not ABSENT:
                 return default if found is MISSING else found
         t = self._bound()
-        reply = self._ask_about(t, field)
+        reply = await self._ask_about(t, field)
         if reply is None:
             return default
         if type(reply) is bytes:

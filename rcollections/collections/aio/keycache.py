@@ -130,7 +130,7 @@ class AsyncKeyCache(AsyncValueBlocks[V]):
     async def get(self, default: Any = MISSING) -> Any:
         """The value; a missing key gives ``default``, or without one the class's default. One round trip."""
         t = self._bound()
-        reply = self._ask(t, t.head or self._head(t))
+        reply = await self._ask(t, t.head or self._head(t))
         if reply is None:
             return self._default() if default is MISSING else default
         if type(reply) is bytes and reply[:1] != ENTRY:
@@ -170,7 +170,7 @@ class AsyncKeyCache(AsyncValueBlocks[V]):
         t = self._bound()
         if nx:
             return await self._run(plans.add(t, value, ttl, self._reader()))
-        reply = self._ask_to_put(t, value, ttl)
+        reply = await self._ask_to_put(t, value, ttl)
         if type(reply) is bytes or type(reply) is list:
             return True
         return await self._run(answered(plans.set(t, value, ttl=ttl), reply))

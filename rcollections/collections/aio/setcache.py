@@ -119,7 +119,7 @@ class AsyncSetCache(AsyncSetAlgebra[T]):
         t = self._bound()
         if type(elem) not in SIMPLE:
             return await self._run(about(t, await self._operand(elem), "contains", plans.contains))
-        reply = self._ask_about(t, elem)
+        reply = await self._ask_about(t, elem)
         if type(reply) is int:
             return reply == 1
         return await self._run(answered(plans.contains(t, elem), reply))

@@ -19,7 +19,8 @@ from ...plans.tallies import tally
 from ...plans.through import through
 from ...servers.drivers.aio import adrive
 from ...servers.drivers.aio_pieces import aiterate
-from ...servers.drivers.aio_trips import amany, aone, aone_afar
+from ...servers.drivers.aio_quick import aask
+from ...servers.drivers.aio_trips import amany, aone, aone_afar, awrote
 from ...servers.loops import flights_of
 from ..filling import Fillable, Threads
 from ..held import Nearby
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ...plans.effects import Plan
     from ...plans.flights import Flights
     from ...plans.op import Operation
-    from ...plans.target import Target
+    from ...plans.target import Put, Target
     from ...servers.connection import Connection
 
 __all__ = ["TASKS", "AsyncRunning"]
@@ -89,29 +90,32 @@ class AsyncRunning(Fillable, Nearby):
                 raise
             return await self._emptied(t, as_plan(op), error)
 
-    # The quick try of a step is for threads: see ``Handle``. A link of an event loop has no need of one.
+    def _ask(self, t: Target, data: bytes | None, put: Put | None = None) -> Awaitable[Any]:
+        """The quick try, to be awaited: see ``Running._ask``."""
+        connection = t.connection
+        if data is None or events.observers or connection.breaker.failure is not None or self.l1:
+            return _unsent()
+        if put is None:
+            if connection.replicas is not None and self._afar(connection):
+                return _unsent()
+            return aask(connection, data, 1) or _unsent()
+        return awrote(connection, put.steps, data, put.replies)
 
-    def _head(self, t: Target) -> bytes | None:  # noqa: ARG002
-        return None
-
-    def _ask_about(self, t: Target, elem: object) -> Any:  # noqa: ARG002
-        return UNSENT
-
-    def _ask_to_put(self, *_: object) -> Any:
-        return UNSENT
+    def _unsent(self) -> Awaitable[Any]:
+        return _unsent()
 
     async def _reply(self, t: Target, op: Op[Any]) -> Any:
         """What the reply of the server says: the value, MISSING, or More."""
-        if t.connection.breaker.is_open:
+        if op.seen is UNSENT and t.connection.breaker.is_open:
             await adrive(admission(t.connection.breaker), t.connection)
         if t.guarded or op.operands:
             return op.decode(await adrive(through(_asked(op.step)), t.connection))
         replicas = t.connection.replicas
-        if replicas is not None and self._afar(t.connection) and may_be_afar(op):
+        if replicas is not None and op.seen is UNSENT and self._afar(t.connection) and may_be_afar(op):
             return op.decode(await aone_afar(replicas, op.step))
         if op.beside is not None:
-            return op.decode((await amany(t.connection, (op.step, op.beside), True, False))[0])
-        return op.decode(await aone(t.connection, op.step))
+            return op.decode((await amany(t.connection, (op.step, op.beside), True, False, op.seen))[0])
+        return op.decode(await aone(t.connection, op.step, op.seen))
 
     async def _first(self, t: Target, op: Op[T]) -> Any:
         """What L1 holds, or what the first reply says: the value, MISSING, or More."""
@@ -174,6 +178,10 @@ class AsyncRunning(Fillable, Nearby):
             return await (events.awatched(name, "page", t.key, run) if events.observers else run)
 
         return aiterate(opened, t.connection, page)
+
+
+async def _unsent() -> Any:
+    return UNSENT
 
 
 async def _later(answer: Awaitable[Any], then: Callable[[Any], Any]) -> Any:

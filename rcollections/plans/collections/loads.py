@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CacheError
 from ..draws import draw, new_token
 from ..effects import Batch, Call, Command, Hold, Now, Plan, Script, Subscribe, Wait, carried, original
-from ..flight import Landing
 from ..flights import Alone
 from ..guards import Refused
 from ..marks import counting, failed_mark, pause, raised_by, read_mark
 from ..op import as_plan
 from ..orphans import with_orphans
+from ..rounds import Landing
 from ..through import through
 from ..waiting import marked, waiting_for
 from .loading import Load, Since

@@ -15,12 +15,13 @@ from ..effects import Plan, Wait
 from ..flights import Alone
 from ..waiting import waiting_for
 from .ahead import refresh_ahead
-from .driving import after_error, after_mark, drive_flight, stale_value
+from .driving import drive_flight
 from .ended import raised_by
 from .found import Found, ServerFailed
 from .held import hold
 from .reads import in_window, is_early, read_to_hold, valid
 from .sharing import shared_read
+from .stale import after_error, after_mark, stale_value
 from .unserved import compute_unserved
 from .values import give, load, load_shared
 

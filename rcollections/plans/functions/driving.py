@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..effects import Now, Plan, Spawn, Subscribe, Wait, carried, original
-from ..flight import Landing
+from ..effects import Now, Plan, Spawn, Subscribe, Wait, original
 from ..marks import ALONE, read_mark
+from ..rounds import Landing
 from ..waiting import waiting_for
 from .ended import raised_by, spread
-from .found import ServerFailed
+from .found import Found, ServerFailed
 from .lease import Failed, compute_and_store, fetch
 from .reads import in_window, valid, waiters_check, waiters_first_check
 from .sharing import queue_read
+from .stale import after_error, after_mark, stale_value
 from .values import give, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
+    from ..entries import Entry
     from ..flight import Flight
     from ..flights import Alone
     from ..marks import Mark
     from ..rounds import Ticket
-    from .found import Found
     from .job import Job
     from .lease import Answer
 
-__all__ = ["after_error", "after_mark", "drive_flight", "stale_value"]
+__all__ = ["drive_flight"]
 
 R = TypeVar("R")
 
 # Seconds between two looks of a waiting caller: in case its wake-up was lost, and where no wake-up can come.
 NET = 1.0
 FIRST_LOOK = 0.05
+# So many callers of one process, and it is likely that other processes ask for the same value.
+CROWD = 8
 
 
 def drive_flight(
@@ -41,11 +43,21 @@ def drive_flight(
 ) -> Plan[tuple[tuple[R] | None, Found | None]]:
     """Settle a miss with the server, for all callers in the queue: ((the answer,), …), or (None, what was read)."""
     landing = Landing(caller)
+
+    def storing(entry: Entry, done: bool) -> None:
+        if done:
+            flight.stored(landing, Found(entry, None, 0.0))
+        else:
+            flight.storing(landing)
+
     before = job.number
     failure: BaseException | None = None
     try:
         try:
-            loaded, waited = yield from _settle(job, flight, landing)
+            # W2: what counts because of its tags is read after it is stored, and so is what L1 may hold.
+            plain = not (job.tags or job.recipe.needs_ttl or job.recipe.tiering is not None)
+            loaded, waited = yield from _settle(job, flight, landing, storing if plain else None)
+            flight.unstored(landing)
         except Failed as failed:
             failure, shared, stored, found = failed.error, failed.shared, failed.stored, failed.seen or found
         if failure is not None:
@@ -68,10 +80,12 @@ def drive_flight(
     except ServerFailed as unserved:
         if not landing.landed and landing.ticket is None and not job.recipe.late():
             landing.landed = True  # late: only this caller's deadline has passed
+            flight.unstored(landing, unserved.error)
             flight.land(failed=unserved.error)
         raise
     finally:
         flight.close(landing)
+        flight.unstored(landing)
         if landing.landed:
             pass
         elif landing.ticket is not None:
@@ -80,11 +94,16 @@ def drive_flight(
             flight.land(alone=job.unkept, cool=landing.cool)
 
 
-def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tuple[object] | None, bytes]]:
+def _settle(
+    job: Job[object], flight: Flight, landing: Landing, storing: Callable[[Entry, bool], None] | None
+) -> Plan[tuple[tuple[object] | None, bytes]]:
     """Compute under the lease, and give (what ``give`` takes,); or wait for the owner of the lease, and give None.
 
     Gives the token that was waited for as well.
     """
+    heard = None
+    if len(flight.users) >= CROWD and not job.recipe.flights.deaf:
+        heard = yield from _hear(job)  # W1: then FETCH is the look that follows
     sent = yield Now()
     answer = yield from fetch(job, "miss")
     seen = valid(job, answer.data, answer.stamps, answer.ttl, sent)
@@ -110,7 +129,7 @@ def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tu
         return ((yield from job.compute()),), b""
     if answer.word == b"lease":
         try:
-            return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing))),), b""
+            return ((yield from _own(job, answer, seen, lambda: flight.land_failing(landing), storing)),), b""
         except Failed as failed:
             failed.seen = seen
             raise
@@ -122,17 +141,28 @@ def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tu
             job.note("stale")
             return (result,), b""
     with waiting_for(job):  # the owner may be in this process, in an event loop or in ``multi_cached``
-        return None, (yield from _await_other(job, answer.owner, answer.number))
+        return None, (yield from _await_other(job, answer.owner, heard))
 
 
-def _await_other(job: Job[object], owner: bytes, lease_left: int) -> Plan[bytes]:
+def _hear(job: Job[object]) -> Plan[Any]:
+    """The signal of the next message about this entry."""
+    heard = yield Subscribe(job.channel)
+    job.recipe.flights.deaf = heard.deaf
+    return heard
+
+
+def _await_other(job: Job[object], owner: bytes, heard: Any) -> Plan[bytes]:
     """W1: subscribe first, then look; then wait until woken, until the lease's end, or for ``NET`` and look again.
 
-    Only a token is waited for: a mark says that its computation has ended. Gives the token that was waited for.
+    ``heard``: the signal of a subscription that came before FETCH, or None. Only a token is waited for: a mark says
+    that its computation has ended. Gives the token that was waited for.
     """
-    heard = yield Subscribe(job.channel)
+    held: bytes | None = owner
+    if heard is None or heard.deaf:
+        heard = yield from _hear(job)
+        held = yield from waiters_first_check(job)
     pause = FIRST_LOOK if heard.deaf else NET
-    held = yield from waiters_first_check(job)
+    lease_left = job.recipe.lease_ms  # until a look tells
     while held is not None and read_mark(held) is None:
         owner = held
         seconds = pause * job.jitter()
@@ -147,10 +177,16 @@ def _await_other(job: Job[object], owner: bytes, lease_left: int) -> Plan[bytes]
     return owner
 
 
-def _own(job: Job[R], answer: Answer, seen: Found | None, ending: Callable[[], None]) -> Plan[R]:
+def _own(
+    job: Job[R],
+    answer: Answer,
+    seen: Found | None,
+    ending: Callable[[], None],
+    storing: Callable[[Entry, bool], None] | None,
+) -> Plan[R]:
     """Compute as the owner of the lease. With ``soft_timeout`` and a stale value at hand, wait only that long."""
     recipe = job.recipe
-    given = answer.token, answer.stamps, answer.number, ending
+    given = answer.token, answer.stamps, answer.number, ending, storing
     if recipe.soft_timeout is None or seen is None:
         job.note("miss")
         return (yield from compute_and_store(job, *given))
@@ -168,42 +204,6 @@ def _own(job: Job[R], answer: Answer, seen: Found | None, ending: Callable[[], N
     job.note("miss")
     value: R = handle.result()
     return value
-
-
-def after_error(job: Job[R], error: BaseException, found: Found | None, trace: TracebackType | None = None) -> Plan[R]:
-    """After a failed computation: give a stale value if this caller's own read allows it, else raise the error.
-
-    ``trace`` is the traceback of a computation for which this caller only waited.
-    """
-    stale = (yield from stale_value(job, found)) if isinstance(error, Exception) else None
-    if stale is not None:
-        if trace is None:
-            job.recipe.trouble.failed(job.key, error)
-        else:
-            job.recipe.trouble.served(job.key)
-        return stale[0]
-    # With the traceback of the computation alone: callers would add their own tracebacks to each other's.
-    raise carried(error if trace is None else error.with_traceback(trace))
-
-
-def after_mark(job: Job[R], error: BaseException, found: Found | None) -> Plan[R]:
-    """The same after the error of a computation in another process."""
-    stale = yield from stale_value(job, found)
-    if stale is None:
-        raise carried(error)
-    job.recipe.trouble.served(job.key)
-    return stale[0]
-
-
-def stale_value(job: Job[R], found: Found | None) -> Plan[tuple[R] | None]:
-    """(The stale value,) that this caller has read, if it may be served while the source fails; else None."""
-    window = job.recipe.sie
-    if found is not None and window and (yield from in_window(found, window)):
-        usable, result = load(job, found.entry)
-        if usable:
-            job.note("stale")
-            return (give(job, result),)
-    return None
 
 
 def without_result(

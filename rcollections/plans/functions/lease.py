@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     data: bytes | None
     stamps: list[bytes]
     ttl: int
-    number: int  # lease: how many computations have failed in a row; wait, cool, alone: ms
+    number: int  # lease: how many computations have failed in a row; cool, alone: ms
     owner: bytes  # wait: the token of the computation that runs
 
 
@@ -71,12 +71,17 @@ def fetch(job: Job[object], mode: str) -> Plan[Answer]:
 
 
 def compute_and_store(
-    job: Job[R], token: bytes, stamps: list[bytes], failures: int = 0, ending: Callable[[], None] | None = None
+    job: Job[R],
+    token: bytes,
+    stamps: list[bytes],
+    failures: int = 0,
+    ending: Callable[[], None] | None = None,
+    storing: Callable[[Entry, bool], None] | None = None,
 ) -> Plan[R]:
     """L3 to L5: compute after the lease was given, store under the token and the stamps of that moment.
 
     ``failures``: how many computations before this one have failed in a row. ``ending`` is called when this one has
-    failed, before the lease is given back.
+    failed, before the lease is given back. ``storing`` is called before the entry is sent, and when it is stored.
     """
     held: Any = None
     began, before = 0.0, job.number
@@ -108,7 +113,7 @@ def compute_and_store(
     if data is None:
         yield from free(job, token, mark=alone_mark(job, token, b"".join(stamps)))
     else:
-        yield from _put(job, token, stamps, VALUE, data, ms, held)
+        yield from _put(job, token, stamps, VALUE, data, ms, held, storing)
     return returned(job, value, data)
 
 
@@ -130,12 +135,25 @@ def _stop(job: Job[object], held: Any) -> None:
         job.recipe.patience.saw(held)
 
 
-def _put(job: Job[object], token: bytes, stamps: list[bytes], kind: int, data: bytes, ms: int, held: Any) -> Plan[bool]:
+def _put(
+    job: Job[object],
+    token: bytes,
+    stamps: list[bytes],
+    kind: int,
+    data: bytes,
+    ms: int,
+    held: Any,
+    storing: Callable[[Entry, bool], None] | None = None,
+) -> Plan[bool]:
     grace = job.recipe.grace if kind == VALUE and ms else 0
-    entry = pack(Entry(data, kind, grace, tuple(stamps)))
-    step = Script("entry_store", (job.key, job.lease), (token, entry, ms + grace if ms else 0, job.channel))
+    entry = Entry(data, kind, grace, tuple(stamps))
+    step = Script("entry_store", (job.key, job.lease), (token, pack(entry), ms + grace if ms else 0, job.channel))
     try:
+        if storing is not None:
+            storing(entry, False)
         reply = yield step
+        if storing is not None and reply[0] == b"ok":
+            storing(entry, True)
     except CacheError as error:
         job.unanswered = True
         job.note("error", error)

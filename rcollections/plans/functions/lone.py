@@ -58,16 +58,16 @@ class Tally:
 class Way:
     """The way of one function's calls, bound once.
 
-    If ``allows()`` and ``place(key, lone) is lone``, the caller reads now, alone at its key. The reply goes to ``hit``.
-    Where anything raises, ``gone`` is called.
+    If the ``breaker`` allows it and ``place(key, lone) is lone``, the caller reads now, alone at its key. The reply
+    goes to ``hit``. Where anything raises, ``gone`` is called.
     """
 
-    __slots__ = ("_flights", "_load", "_native", "_tally", "_trouble", "afar", "allows", "gone", "place")
+    __slots__ = ("_flights", "_load", "_native", "_tally", "_trouble", "afar", "breaker", "gone", "place")
 
     def __init__(self, recipe: Recipe, tally: Tally, afar: Any) -> None:
         self.afar = afar  # the replicas that are asked for entries without tags (M5), or None
         flights = recipe.flights
-        self.allows = recipe.breaker.allows
+        self.breaker = recipe.breaker
         self.place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock
         self._flights, self.gone = flights, flights.gone
         self._load = load = recipe.target.plain_load
@@ -104,10 +104,14 @@ class Way:
             if data[FIXED:end] != b"".join(stamps):  # type: ignore[arg-type]
                 return ABSENT
             data = data[end:]
-        elif data[:1] == MARKED:
-            return ABSENT
+        form = data[:2]
         try:
-            value = unpack_native(data) if self._native and data[:2] == NATIVE else self._load(data, key, None, VALUE)
+            if form == NATIVE and self._native:
+                value = unpack_native(data)
+            elif form[:1] == MARKED and len(words) == 1:
+                return ABSENT
+            else:
+                value = self._load(data, key, None, VALUE)
         except (DecodeError, WrongTypeError):
             return ABSENT
         self._tally.add()

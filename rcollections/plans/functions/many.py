@@ -109,11 +109,14 @@ def _unserved(jobs: Jobs, wanted: list[Hashable], found: Values, compute: Comput
                 over(jobs[each], one)
         left = []
         for each, other in theirs.items():
-            yield from wait_unserved(jobs[each], other)
-            if other.valued:
-                found[each] = answer(jobs[each], other)
+            if not (yield from wait_unserved(jobs[each], other)):
+                alone.append(each)
+                continue
+            usable, value = answer(jobs[each], other) if other.valued else (False, None)
+            if usable:
+                found[each] = value
             else:
-                (alone if other.alone else left).append(each)
+                (alone if other.alone or other.valued else left).append(each)
     return (yield from _uncached(jobs, alone, found, compute))
 
 

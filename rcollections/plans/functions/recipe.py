@@ -29,6 +29,10 @@ LONGEST_COOLDOWN = 30.0  # seconds, unless the function says more
 class Breaker(Protocol):
     """Knows whether the server is worth asking at present."""
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why it may not be; None: it is, so nobody has to ask ``allows``."""
+
     def allows(self) -> bool: ...
     def undecided(self) -> float: ...
     def may_try(self, turn: object, /) -> bool: ...

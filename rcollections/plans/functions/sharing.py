@@ -23,7 +23,7 @@ def shared_read(job: Job[object], flight: Flight, caller: Alone) -> Plan[Found |
     """The entry that is there, by a read that is shared by all callers that began before it is sent."""
     while True:
         turn, leads, ahead = flight.join(caller)
-        if not leads or not (yield from _gather(flight, turn, ahead)):
+        if not leads or not (yield from _gather(job, flight, turn, ahead)):
             yield Wait(turn.done)
             if not turn.valid:
                 continue
@@ -46,12 +46,12 @@ def shared_read(job: Job[object], flight: Flight, caller: Alone) -> Plan[Found |
         return found
 
 
-def _gather(flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
+def _gather(job: Job[object], flight: Flight, turn: Round, ahead: Signal | None) -> Plan[bool]:
     """The leader lets others join its round. True: it sends the read now; False: a driving caller has sent it."""
     try:
         if ahead is not None:
             yield Wait(ahead)
-        gathering = flight.gather(turn)
+        gathering = flight.gather(turn, stale=job.recipe.needs_ttl)
         if gathering is not None:  # the value is being computed: many callers may come now, so wait for them
             yield Wait(*gathering)
     except BaseException:  # this caller goes away, as above

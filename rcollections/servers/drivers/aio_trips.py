@@ -1,47 +1,36 @@
-"""Carries out trips in an event loop, over links of the loop: a direct try first, then the plan of ``wire/trips.py``.
-
-The direct try is what nearly every trip is: one write, one reply. Whatever is unusual about it (an error reply, a
-connection that broke, a reply that is late, a large value) goes to the plan, which is told what was sent and seen.
-"""
+"""Carries out trips in an event loop, over links of the loop: a quick try first, then the plan of ``wire/trips.py``."""
 
 from __future__ import annotations
 
 import asyncio
 from asyncio import get_running_loop
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheConnectionError, CacheTimeout
 from ...plans.effects import Command, Script, Seen
+from ...plans.op import UNSENT
 from ...plans.steps import CHANGES_NOTHING, empty_reply
 from ...wire.asked import Asked
-from ...wire.clock import instant
-from ...wire.failures import Broken, ErrorReply, Late
-from ...wire.large import LARGE, LargeReplies
-from ...wire.links.lane import Lane
 from ...wire.packing import pack
+from ...wire.requests import Tried, packed
 from ...wire.trips import Acquire, Exchange, Heal, translated, trip
 from ...wire.turns import in_turn
-from ...wire.words import words
 from ..loops import pool_of
+from .aio_quick import aask
 from .trips import travel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...plans.effects import Step
-    from ...wire.links.aio import AsyncLink
     from ...wire.trips import Trip
     from .trips import Routed
 
-__all__ = ["amany", "aone", "aone_afar", "aread_to_hold", "atravel", "aturns"]
+__all__ = ["amany", "aone", "aone_afar", "aread_to_hold", "atravel", "aturns", "awrote"]
 
 
-async def atravel(road: Routed, plan: Trip, lane: Lane | None = None) -> list[object]:
-    """Carry out a trip; an error of an effect, also a cancellation, is thrown into the plan at its ``yield``.
-
-    ``lane``: what a direct try went over; the plan gets it for its first link.
-    """
+async def atravel(road: Routed, plan: Trip) -> list[object]:
+    """Carry out a trip; an error of an effect, also a cancellation, is thrown into the plan at its ``yield``."""
     if road.dsn.kind == "memory":
         return await _inside(road, plan)
     pool = pool_of(road.links)
@@ -55,7 +44,7 @@ async def atravel(road: Routed, plan: Trip, lane: Lane | None = None) -> list[ob
                 if kind is Exchange:
                     reply = await effect.link.exchange(effect.data, effect.wanted, effect.until, road.timeout)
                 elif kind is Acquire:
-                    reply, lane = lane or await pool.acquire(effect.until), None
+                    reply = await pool.acquire(effect.until)
                 elif kind is Heal:
                     await get_running_loop().run_in_executor(None, road.links.heal)
                 else:
@@ -75,43 +64,6 @@ async def _inside(road: Routed, plan: Trip) -> list[object]:
     return replies
 
 
-def at_hand(road: Routed) -> AsyncLink | None:
-    """The link for a direct try; None where the plan has to see to something first."""
-    pool = road.links.lately()
-    if pool is None or pool.loop is not get_running_loop() or road.out or road.journal.holds:
-        return None
-    link = pool.first
-    return link if link is not None and link.ready else None
-
-
-async def aone(road: Routed, step: Step) -> Any:
-    """The reply of one step; an error reply is raised as one of our errors."""
-    link = at_hand(road)
-    if link is None or (type(step) is Script and step.name not in road.known) or road.durable:
-        return (await _planned(road, (step,)))[0]
-    data = pack(step.args if type(step) is Command else words(step, False))
-    began, end = monotonic(), instant()
-    if len(data) > LARGE or 0.0 < end <= began or (asked := link.ask(data, began, end)) is None:
-        return (await _planned(road, (step,)))[0]
-    try:
-        found = await asked
-    except (Late, Broken) as error:
-        seen: object = error
-    except BaseException:  # cancelled
-        road.wrote((step,))
-        raise
-    else:
-        kind = type(found)
-        if kind is not ErrorReply and kind is not LargeReplies:
-            road.trips += 1
-            if type(step) is Script or step.args[0] not in CHANGES_NOTHING:
-                road.wrote((step,))
-            return found
-        seen = [found] if kind is ErrorReply else found
-    lane = Lane(link, seen=(data, seen))
-    return (await _planned(road, (step,), lane, end or began + road.timeout))[0]
-
-
 async def aone_afar(road: Any, step: Step) -> Any:
     """The reply of a replica to a read; of the primary where none answers. ``road``: the ``Replicas``."""
     if not road.rest:
@@ -122,21 +74,65 @@ async def aone_afar(road: Any, step: Step) -> Any:
     return await aone(road.primary, step)
 
 
-async def _planned(road: Routed, steps: Sequence[Step], lane: Lane | None = None, until: float = 0.0) -> list[object]:
+async def aone(road: Routed, step: Step, seen: Any = UNSENT) -> Any:
+    """The reply of one step; an error reply is raised as one of our errors. ``seen``: a quick try gave that."""
     if road.disabled:
-        return [empty_reply(step) for step in steps]
-    return translated(road, steps, await atravel(road, trip(road, steps, until=until), lane), keep_errors=False)
+        return empty_reply(step)
+    if seen is UNSENT:
+        if type(step) is Command:
+            data = pack(step.args)
+            if step.args[0] in CHANGES_NOTHING:
+                asked = aask(road, data, 1)
+                seen = UNSENT if asked is None else await asked
+            else:
+                seen = await awrote(road, (step,), data, 1)
+        else:
+            seen = await awrote(road, (step,), *packed(road.known, (step,)))
+    if type(seen) is not Tried and seen is not UNSENT:
+        return seen
+    return translated(road, (step,), await _way(road, (step,), False, seen), keep_errors=False)[0]
 
 
-async def amany(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[object]:
-    """The replies of several steps in one round trip; see ``Batch``."""
+async def amany(
+    road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool, seen: Any = UNSENT
+) -> list[object]:
+    """The replies of several steps in one round trip; see ``Batch``. ``seen``: a quick try gave that."""
     if not steps:
         return []
-    if len(steps) == 1 and not atomic and not keep_errors:
-        return [await aone(road, steps[0])]
     if road.disabled:
         return [empty_reply(step) for step in steps]
-    return translated(road, steps, await atravel(road, trip(road, steps, atomic)), keep_errors)
+    if len(steps) == 1 and not atomic and not keep_errors:
+        return [await aone(road, steps[0], seen)]
+    count = len(steps) + 2 if atomic else len(steps)
+    if seen is UNSENT:
+        data, count = packed(road.known, steps, atomic)
+        seen = await awrote(road, steps, data, count)
+    if type(seen) is not Tried and seen is not UNSENT:
+        return [seen] if count == 1 else list(seen[-1]) if atomic else seen
+    return translated(road, steps, await _way(road, steps, atomic, seen), keep_errors)
+
+
+async def awrote(road: Routed, steps: Sequence[Step], data: bytes, count: int) -> Any:
+    """A quick try of steps that may change something: the process is told, whatever becomes of the caller."""
+    asked = None if road.durable else aask(road, data, count)
+    if asked is None:
+        return UNSENT
+    try:
+        seen = await asked
+    finally:
+        road.wrote(steps)
+    if type(seen) is not Tried:
+        for step in steps:
+            if type(step) is Script:
+                road.known.add(step.name)
+    return seen
+
+
+async def _way(
+    road: Routed, steps: Sequence[Step], atomic: bool, seen: Any, asked: Asked | None = None
+) -> list[object]:
+    """Carry out the plan of a trip, from its beginning or from where a quick try has seen something unusual."""
+    return await atravel(road, trip(road, steps, atomic, asked, None if seen is UNSENT else seen))
 
 
 async def aturns(road: Routed, steps: Sequence[Step]) -> list[object]:
@@ -150,6 +146,22 @@ async def aread_to_hold(road: Routed, key: str, steps: Sequence[Step], keep_erro
     """The replies of reads that may be held, the ttl that the key had before them, and the server that answered."""
     if road.disabled:
         return Seen([empty_reply(step) for step in steps], None, b"")
-    asked = Asked(key)
-    replies = translated(road, steps, await atravel(road, trip(road, steps, asked=asked)), keep_errors)
+    asked, seen = Asked(key), await _held(road, key, steps)
+    if type(seen) is Seen:
+        return seen
+    replies = translated(road, steps, await _way(road, steps, False, seen, asked), keep_errors)
     return Seen(replies, asked.ms, asked.server)
+
+
+async def _held(road: Routed, key: str, steps: Sequence[Step]) -> Any:
+    """A quick try of reads that may be held, over a link whose server is known: else the plan asks, and compares."""
+    pool = road.links.lately()
+    link = None if pool is None else pool.first
+    if link is None or link.server is None:
+        return UNSENT
+    asked = Asked(key)
+    found = aask(road, *packed(road.known, steps, ahead=asked.questions(link)))
+    seen: Any = UNSENT if found is None else await found
+    if type(seen) is Tried or seen is UNSENT:
+        return seen
+    return Seen(asked.answers(link, seen), asked.ms, asked.server)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ...plans.op import UNSENT
 from ...wire.clock import around
 from ...wire.clock import until as until_
-from ...wire.failures import ErrorReply
 from ...wire.large import LargeReplies
 from ...wire.links.marks import GONE, INCOMPLETE
-from ...wire.requests import Tried
+from ...wire.requests import Tried, has_error
 from .blocking import SLOW, took
 
 if TYPE_CHECKING:
@@ -26,16 +25,20 @@ __all__ = ["ask"]
 MOST = 1 << 16  # bytes; more are sent piece by piece
 # Seconds after which an idle link is looked at before it is used. That a fresher one has died, its use tells.
 LOOK = 0.05
+# The same before a write, which is not sent twice: so fresh a link dies as one does that waits for its reply.
+LOOK_TO_WRITE = 1e-4
 
 
 def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
     """Send these commands over an idle link, and give their reply, or the list of their ``count`` replies.
 
-    ``reads``: they may be sent twice, so that the link need not be looked at. UNSENT: nothing was sent. A ``Tried``:
+    ``reads``: they may be sent twice, so that the link is seldom looked at. UNSENT: nothing was sent. A ``Tried``:
     the plan has to go on with what was seen.
     """
     pool, timeout = road.links.pool, road.timeout
-    if pool is None or road.out or road.journal.holds or len(data) >= MOST or (road.durable and not reads):
+    if pool is None or road.out or road.journal.holds or len(data) >= MOST or pool._waiting:
+        return UNSENT
+    if road.durable and not reads:
         return UNSENT
     began = monotonic()
     if around() is None:
@@ -53,7 +56,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         except IndexError:
             return UNSENT
         link.lent = until
-        reply = link.ask(data, count, wait, timeout, not reads or began - link.used > LOOK)
+        reply = link.ask(data, count, wait, timeout, began - link.used > (LOOK if reads else LOOK_TO_WRITE))
         if reply is GONE:
             link.discard()
             return UNSENT
@@ -61,7 +64,7 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         link.used = began
         if reply is INCOMPLETE:
             replies = link.rest(count, until, timeout, began)
-            if type(replies) is LargeReplies or _failed(replies):
+            if type(replies) is LargeReplies or has_error(replies):
                 return Tried(link, until, replies)
             reply = replies[0] if count == 1 else replies
         # No call lies between these two: a signal handler runs before or after both.
@@ -76,9 +79,3 @@ def ask(road: Routed, data: bytes, count: int, reads: bool) -> Any:
         if link is None or link.lent is not until:
             raise  # of a signal handler, before or behind all that
         return Tried(link, until, error)
-
-
-def _failed(replies: list[Any]) -> bool:
-    """Whether there is an error among these replies, or inside the last one, as of EXEC."""
-    last = replies[-1]
-    return ErrorReply in map(type, replies) or (type(last) is list and ErrorReply in map(type, last))

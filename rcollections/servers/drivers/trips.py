@@ -55,7 +55,7 @@ def travel(road: Routed, plan: Trip, lent: Any = None) -> list[object]:
                 if kind is Exchange:
                     reply = effect.link.exchange(effect.data, effect.wanted, effect.until, timeout)
                 elif kind is Acquire:
-                    lent = reply = (links.pool or links.open_pool()).acquire(effect.until)
+                    lent = reply = (links.pool or links.open_pool()).acquire(effect.until, effect.first)
                     lent.lent = plan
                 elif kind is Heal:
                     links.heal()

@@ -1,22 +1,24 @@
 """``AsyncLink``: one connection of an event loop, shared by all its tasks: replies come in the order of the questions.
 
-What one turn of the loop asks leaves in one write; where nothing is in flight it leaves at once. The reply of a caller
-that went away (cancelled, or out of time) is read and dropped, so the link stays good. One timer a link watches the
-time of all callers: a call makes no timeout object and no task.
+What one turn of the loop asks leaves in one write; at once where nothing is in flight, and the last turn had only one
+question. The reply of a caller that went away (cancelled, or out of time) is read and dropped, so the link stays good.
+One timer a link watches the time of all callers: a call makes no timeout object and no task.
 """
 
 from __future__ import annotations
 
 import ssl
-from asyncio import Future
+from asyncio import Future, InvalidStateError
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from ..failures import Broken, Unsent
+from ..failures import Broken, ErrorReply, Unsent
 from ..large import LARGE, LargeReplies
+from ..requests import Tried, has_error
+from .lane import Lane
 from .link import INCOMPLETE, reply_reader
 from .outgoing import SMALL, WOULD_WAIT
 from .watched import STILL, Watched
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .link import Link
+    from .outgoing import Entry
 
 __all__ = ["AsyncLink"]
 
-READS = 16  # how many pieces are read a turn, so that a large reply does not hold up the loop
+PIECES = 16  # how many pieces are read a turn, so that a large reply does not hold up the loop
 CLOGS = 1 << 18  # bytes of one reply from which on new callers take another link
 
 _pushed: object = hiredis.PushNotification
@@ -74,8 +77,8 @@ class AsyncLink(Watched):
         """Send, and give a future of the reply, or of the list of ``count`` replies; None if the connection has ended.
 
         The caller's time counts from ``start``, and is over at ``end``, or else (0.0) when the link's timeout has
-        passed. Error replies are results; a large result is ``LargeReplies``. The future raises Late, Broken, or
-        Unsent.
+        passed. Whatever is unusual is a ``Tried``: error replies, large ones, and in their place Late, Broken, Unsent.
+        So a caller awaits the future itself, with nothing around it.
         """
         waiting = self.waiting
         if not waiting and start - self.moved > STILL:
@@ -85,7 +88,7 @@ class AsyncLink(Watched):
         future: asyncio.Future[Any] = Future(loop=self._loop)
         try:
             waiting.append((future, start, end, count))
-            if len(waiting) == 1 and not self._rest:
+            if self._alone and len(waiting) == 1 and not self._rest:
                 self._push([data])
             else:
                 self._out.append(data)
@@ -115,40 +118,29 @@ class AsyncLink(Watched):
     # -- reading -----------------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        failure: Exception | None = None
         sock, buffer = self.sock, self._buffer
-        came = 0
         try:
-            for _ in range(READS):
+            for _ in range(PIECES):
                 size = sock.recv_into(buffer)
                 if not size:
                     raise Broken("Connection closed by server.")
-                came += size
+                self.moved = monotonic()
+                self._size += size
                 self._feed(buffer, 0, size)
+                self._take()  # piece by piece: the reader moves all that it holds each time
+                if self.failure is not None:
+                    return
                 if size < len(buffer) and not (self._tls and sock.pending()):
-                    break
-            else:
-                if self._tls:  # TLS may hold more than the socket shows
-                    self._soon(self._more)
+                    return
+            if self._tls:  # TLS may hold more than the socket shows
+                self._soon(self._more)
         except WOULD_WAIT:
             pass
         except (Broken, OSError) as error:  # after any error the connection is lost
-            failure = error
+            self._end(error)
         except BaseException:
             self._interrupted()
             raise
-        if came:
-            self.moved = monotonic()
-            self._size += came
-            try:
-                self._take()
-            except Broken as error:
-                failure = error
-            except BaseException:
-                self._interrupted()
-                raise
-        if failure is not None:
-            self._end(failure)
 
     def _more(self) -> None:
         if self.failure is None:
@@ -156,34 +148,34 @@ class AsyncLink(Watched):
 
     def _take(self) -> None:
         """Hand the complete replies to their callers."""
-        waiting, gets = self.waiting, self._gets
-        unsent = [waiting.pop() for _ in range(self.unsent)]  # nobody can have answered these
+        waiting, gets, answered = self.waiting, self._gets, self.waiting.popleft
+        sent = len(waiting) - self.unsent  # nobody can have answered the others
         size = self._size
-        try:
-            while (reply := gets()) is not INCOMPLETE:
-                if type(reply) is _pushed:
+        while (reply := gets()) is not INCOMPLETE:
+            kind = type(reply)
+            if kind is _pushed:
+                continue
+            if not sent:
+                raise Broken("something came that nobody had asked for")
+            entry = waiting[0]
+            future, _, _, count = entry
+            if count != 1:
+                self._replies.append(reply)
+                self._answered = self.moved
+                if len(self._replies) < count:
                     continue
-                if not waiting:
-                    raise Broken("something came that nobody had asked for")
-                future, _, _, count = waiting[0]
-                if count != 1:
-                    self._replies.append(reply)
-                    self._answered = self.moved
-                    if len(self._replies) < count:
-                        continue
-                    reply, self._replies = self._replies, []
-                    if size > LARGE:
-                        reply = LargeReplies(reply)
-                elif size > LARGE:
-                    reply = LargeReplies((reply,))
-                size = 0
-                waiting.popleft()
-                if not future.done():
-                    future.set_result(reply)
-        finally:
-            if size != self._size:
-                self._size, self._answered = size, self.moved
-            waiting.extend(reversed(unsent))
+                reply, self._replies = self._replies, []
+            if size > LARGE or kind is ErrorReply or count != 1:
+                reply = _judged(self, entry, reply, size)
+            size = 0
+            try:  # noqa: SIM105 - quicker
+                future.set_result(reply)
+            except InvalidStateError:  # its caller has gone
+                pass
+            answered()  # behind that: a caller that a signal handler cut off from its reply is told
+            sent -= 1
+        if size != self._size:
+            self._size, self._answered = size, self.moved
         clogged = self._size > CLOGS
         if clogged is not self._clogged or self._old:
             self._clogged, self._old = clogged, False
@@ -192,7 +184,7 @@ class AsyncLink(Watched):
             self.close()
 
     def _assess(self) -> None:
-        self.ready = self.open and not (self.full or self._clogged or self._old)
+        self.ready = self.open and not (self.full or self._clogged or self._old or self._rooms)
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -203,9 +195,15 @@ class AsyncLink(Watched):
         self.failure = error
         waiting, sent = list(self.waiting), len(self.waiting) - self.unsent
         self.close()
-        for n, (future, _, _, _) in enumerate(waiting):
-            if not future.done():
-                future.set_exception((Broken if n < sent else Unsent)(str(error)))
+        for n, entry in enumerate(waiting):
+            if not entry[0].done():
+                entry[0].set_result(self._told(entry, (Broken if n < sent else Unsent)(str(error))))
+
+    def _told(self, entry: Entry, outcome: list[Any] | Exception) -> Tried:
+        """What the plan of a trip has to judge, as it was with this caller."""
+        _, start, end, _ = entry
+        lane = Lane(self, left=isinstance(outcome, Exception))
+        return Tried(lane, end or start + self._timeout, outcome)
 
     def retire(self) -> None:
         """Take no new callers; close the connection as soon as nobody waits for a reply."""
@@ -233,3 +231,11 @@ class AsyncLink(Watched):
             self._left(self)
         with suppress(OSError):
             self.sock.close()
+
+
+def _judged(link: AsyncLink, entry: Entry, reply: Any, size: int) -> Any:
+    """One reply or several, as the caller gets them, which are large, or among which there may be an error."""
+    replies: list[Any] = [reply] if entry[3] == 1 else reply
+    if size > LARGE:
+        return link._told(entry, LargeReplies(replies))
+    return link._told(entry, replies) if has_error(replies) else reply

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import instant
 from ..failures import Late, Unsent
-from ..large import LargeReplies
+from ..requests import Tried
 
 if TYPE_CHECKING:
-    from .aio import AsyncLink
+    from asyncio import Future
 
 __all__ = ["Lane"]
+
+
+class Shared(Protocol):
+    """A link, as one trip sees it."""
+
+    server: bytes | None
+    opened: float
+    ready: bool
+    failure: Exception | None
+
+    def ask(self, data: bytes, start: float, end: float, count: int) -> Future[Any] | None: ...
+    async def room(self, start: float, end: float) -> None: ...
+    def retire(self) -> None: ...
 
 
 class Lane:
     """What a trip takes for its link. ``waited``: the trip had to wait for it, so the reply has its own time.
 
-    ``seen`` is what became of a first try that was made without a plan: the bytes, and the replies or the error.
+    ``left``: the trip has gone away from a reply that the link is waiting for.
     """
 
-    __slots__ = ("_left", "_link", "_seen", "_server", "_waited")
+    __slots__ = ("_left", "_link", "_server", "_waited")
 
-    def __init__(self, link: AsyncLink, waited: bool = False, seen: tuple[bytes, Any] | None = None) -> None:
+    def __init__(self, link: Shared, waited: bool = False, left: bool = False) -> None:
         self._link = link
         self._waited = waited
-        self._seen = seen
         self._server = link.server
-        self._left = False  # whether the trip goes away from a reply that the link is waiting for
+        self._left = left
 
     @property
     def server(self) -> bytes | None:
@@ -49,13 +61,6 @@ class Lane:
 
         Error replies stand in the list.
         """
-        seen, self._seen = self._seen, None
-        if seen is not None and seen[0] == data:
-            if isinstance(seen[1], Exception):
-                self._left = True
-                raise seen[1]
-            replies: list[object] = seen[1]
-            return replies
         now, end, link = monotonic(), instant(), self._link
         if self._waited:
             self._waited = False
@@ -64,14 +69,20 @@ class Lane:
             raise Late(silent=False)
         start = now if end else until - timeout
         self._left = True
-        if link.full:
+        if not link.ready:
             await link.room(start, end)
         asked = link.ask(data, start, end, count)
         if asked is None:
             raise Unsent(str(link.failure))
         reply = await asked
+        if type(reply) is Tried:
+            if isinstance(reply.outcome, BaseException):
+                raise reply.outcome
+            reply = reply.outcome
+        elif count == 1:
+            reply = [reply]
         self._left = False
-        return reply if count != 1 or type(reply) is LargeReplies else [reply]
+        return reply  # type: ignore[no-any-return]
 
     def release(self) -> None:
         """The trip has ended."""

@@ -19,7 +19,7 @@ from ..clock import until as until_
 from ..failures import Broken, ErrorReply, Late, is_silence
 from ..large import LARGE as LARGE_VALUE
 from ..large import LargeReplies
-from ..packing import pack
+from ..packing import WRITTEN, pack
 from .lent import Lent
 from .marks import GONE, INCOMPLETE
 
@@ -93,6 +93,8 @@ class Link(Lent):
             return INCOMPLETE
         if not came:
             raise Broken("Connection closed by server.")
+        if count == 4 and came in WRITTEN:
+            return list(WRITTEN[came])
         self._feed(came)
         reply = self._gets()
         kind = type(reply)
@@ -121,11 +123,6 @@ class Link(Lent):
         if self._reader.has_data():
             self.used = 0.0  # more came than was asked for: the next caller looks at the link, and takes another one
         return found
-
-    @property
-    def peer(self) -> tuple[str, int]:
-        """The host and port that were connected to; ("", 0) for a unix socket."""
-        return self._made.host, self._made.port
 
     def hand_over(self) -> Any:
         """The socket, for somebody who uses and closes it from now on; this link and redis-py let go of it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..failures import Broken, Unsent
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-__all__ = ["WOULD_WAIT", "Outgoing"]
+__all__ = ["WOULD_WAIT", "Entry", "Outgoing"]
+
+Entry: TypeAlias = "tuple[asyncio.Future[Any], float, float, int]"  # see ``Outgoing``
 
 WOULD_WAIT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 SMALL = 1 << 12  # bytes of one caller up to which nobody counts them before they are sent
@@ -31,8 +33,8 @@ class Outgoing:
     """
 
     __slots__ = (
-        "_fd", "_held", "_loop", "_out", "_partly", "_rest", "_rooms", "_scheduled", "_since", "_soon", "failure",
-        "full", "moved", "sock", "waiting",
+        "_alone", "_fd", "_held", "_loop", "_out", "_partly", "_rest", "_rooms", "_scheduled", "_since", "_soon",
+        "failure", "full", "moved", "sock", "waiting",
     )  # fmt: skip
 
     def __init__(self, sock: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -40,11 +42,12 @@ class Outgoing:
         self._loop = loop
         self._soon: Callable[[Callable[[], None]], object] = loop.call_soon
         self._fd: int = sock.fileno()
-        self.waiting: deque[tuple[asyncio.Future[Any], float, float, int]] = deque()
+        self.waiting: deque[Entry] = deque()
         self.failure: Exception | None = None  # why the connection ended
         self.full = False  # whether callers have to wait for ``room``
         self.moved = monotonic()  # when bytes were last seen to move
         self._out: list[bytes] = []  # what this turn of the loop asks, a piece for each caller
+        self._alone = True  # whether the last turn asked one thing: then the next question is not kept for others
         self._scheduled = False
         self._since = 0.0
         self._rest: deque[bytes | memoryview] = deque()  # what the socket did not take yet, a piece for each caller
@@ -75,6 +78,7 @@ class Outgoing:
         out, self._out = self._out, []
         if not out:
             return
+        self._alone = len(out) == 1
         late = monotonic() - self._since
         if late > LATE:  # something blocked the loop: the server has its whole time all the same
             last = [self.waiting.pop() for _ in out]
@@ -167,18 +171,30 @@ class Outgoing:
         self._let_in()
 
     def _let_in(self) -> None:
-        rooms, self._rooms = self._rooms, deque()
-        for future, _, _ in rooms:
+        """Wake the first that waits for room, if there is some; all of them if the connection has ended."""
+        for future, _, _ in self._rooms:
+            if self.full and self.failure is None:
+                return
             if not future.done():
                 future.set_result(None)
+            if self.failure is None:
+                return  # the next one when this one has asked
 
     async def room(self, start: float, end: float) -> None:
-        """Wait until there is room for more bytes. Unsent if the connection ended."""
-        while self.full and self.failure is None:
+        """Wait in turn until there is room for more bytes. Unsent if the connection ended."""
+        if self.failure is None and (self.full or self._rooms):
             future: asyncio.Future[None] = self._loop.create_future()
-            self._rooms.append((future, start, end))
+            here = future, start, end
+            self._rooms.append(here)
             self._watch(end)
-            await future
+            try:
+                await future
+            finally:
+                self._rooms.remove(here)
+                if not self._rooms:
+                    self._assess()
+                elif not self._loop.is_closed():
+                    self._soon(self._let_in)
         if self.failure is not None:
             raise Unsent(str(self.failure))
 

@@ -11,6 +11,8 @@ from .outgoing import Outgoing
 if TYPE_CHECKING:
     import asyncio
 
+    from .outgoing import Entry
+
 __all__ = ["STILL", "Watched"]
 
 STILL = 0.1  # seconds without a byte after which an idle link is looked at before it is used
@@ -74,7 +76,9 @@ class Watched(Outgoing):
     def _fail_late(self, now: float) -> float:
         """Tell the callers whose time is over; gives the instant at which the time of the next one is."""
         nearest, silent, first = 0.0, False, True
-        for future, start, end, _ in (*self.waiting, *((*room, 0) for room in self._rooms)):
+        rooms: list[Entry] = [(*room, 0) for room in self._rooms]  # of these the future raises
+        for entry in (*self.waiting, *rooms):
+            future, start, end, count = entry
             size, first = self._size if first else 0, False
             if future.done():
                 continue
@@ -85,12 +89,19 @@ class Watched(Outgoing):
                 continue
             quiet = is_silence(now - max(self.moved, start), self._timeout)
             silent = silent or quiet
-            future.set_exception(Late(quiet, size))
+            if count:
+                future.set_result(self._told(entry, Late(quiet, size)))
+            else:
+                future.set_exception(Late(quiet, size))
         if silent or (self.waiting and self.waiting[0][0].done() and self._idles(now) > self._timeout):
             self.retire()
         return nearest
 
     def _readable(self) -> None:
+        raise NotImplementedError
+
+    def _told(self, entry: Entry, outcome: list[Any] | Exception) -> object:
+        """What the caller is told in the place of a usual reply."""
         raise NotImplementedError
 
     def retire(self) -> None:
