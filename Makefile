@@ -24,9 +24,15 @@ ONE = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; pri
 ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.py test_embedded_repair.py faults/test_embedded_kill.py test_dsn.py \
 	test_layers.py test_locked_loops.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
 	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_error_messages.py test_endings.py \
-	test_waiting_errors.py test_links.py test_clusters.py test_networks.py test_strict_slots.py test_slotmap.py test_cluster_routing.py test_cluster_redirects.py faults/test_torture.py faults/test_asgi.py
+	test_waiting_errors.py test_links.py test_clusters.py test_networks.py test_strict_slots.py test_slotmap.py \
+	test_cluster_routing.py test_cluster_redirects.py test_sentinel_words.py faults/test_sentinel_failover.py \
+	faults/test_sentinel_tls.py faults/test_torture.py faults/test_asgi.py
 ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
+
+# What runs behind sentinels too: the core in `make test`, all that has a store in `make servers`.
+CORE = $(addprefix tests/,test_keycache.py test_dictcache.py test_cached.py test_cached_async.py test_cached_tags.py test_l1_collections.py test_lock.py)
+BEHAVIOUR = $$(grep -lw store tests/test_*.py) $(wildcard tests/test_awaited_*.py)
 
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
@@ -46,10 +52,12 @@ test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long"
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS=sentinel $(PYTEST) -m "not long" $(CORE)
 
 servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST) $(NOT_ONCE)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS=sentinel $(PYTEST) $(BEHAVIOUR)
 
 torture: $(VENV)/.dev
 	$(BIN)/python -m tests.torture $(SEED:%=--seed %) --seconds $(SECONDS)

@@ -39,7 +39,7 @@ def cached(fn_or_cls: Any = None, /, **options: Any) -> Any:
     functions, methods, class and static methods, properties and ``async def``. The class, a
     ``KeyCache`` or ``AsyncKeyCache`` for functions of both kinds, gives the defaults
     of ``ttl``, ``tags``, ``l1``, ``prefix``, ``serialize``, ``serializer``, ``connection_name``, ``jitter``,
-    ``share`` and ``settle``, which are options as well. The others:
+    ``share``, ``settle`` and ``read_from``, which are options as well. The others:
 
     ``key``: a template over the arguments (``"user:{id}"``), a function of the call's arguments, which gives a
     str or key parts, or a str (one key for all calls). Without ``key`` the key is made of module, name,

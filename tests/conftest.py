@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rcollections
-from rcollections.testing import Cluster, Server, isolated
+from rcollections.testing import Cluster, SentinelTrio, Server, available_kinds, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
 from tests.clusters import NOT_ON_CLUSTERS
-from tests.kinds import CLUSTERS, SERVERS, STORES, check
+from tests.kinds import CLUSTERS, SERVERS, SEVERAL, STORES, check
 from tests.kits import TOGETHER, Kits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rcollections.testing import SentinelTrio
 
 KITS = Kits()
 
@@ -72,11 +70,33 @@ def _cluster(running: dict[str, Cluster], kind: str) -> Cluster:
     return running[kind]
 
 
+@pytest.fixture(scope="session")
+def watched() -> Iterator[list[SentinelTrio]]:
+    """A primary behind sentinels, started when it is first asked for. It stays the primary, however slow it is."""
+    running: list[SentinelTrio] = []
+    yield running
+    for trio in running:
+        trio.stop()
+
+
+def _watched(running: list[SentinelTrio]) -> SentinelTrio:
+    if not running:
+        running.append(SentinelTrio(available_kinds()[0], down_after=60))
+    return running[0]
+
+
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, servers: dict[str, Server], clusters: dict[str, Cluster]) -> Iterator[Any]:
+def store(
+    request: pytest.FixtureRequest,
+    servers: dict[str, Server],
+    clusters: dict[str, Cluster],
+    watched: list[SentinelTrio],
+) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
-    if request.param in CLUSTERS:
-        running = _cluster(clusters, CLUSTERS[request.param])
+    if request.param in SEVERAL:
+        running: Cluster | SentinelTrio
+        several = request.param != "sentinel"
+        running = _cluster(clusters, CLUSTERS[request.param]) if several else _watched(watched)
         running.flush()
         with isolated(running.dsn + PATIENT) as connection:
             yield connection

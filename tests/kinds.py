@@ -2,8 +2,9 @@
 
     RCOLLECTIONS_TEST_SERVERS="memory redis62" python -m pytest
 
-Without it: memory, valkey and redis, as far as they are there. A kind that is named has to be there. ``cluster`` and
-``cluster_redis`` are clusters of three primaries, for the tests that take any store.
+Without it: memory, valkey and redis, as far as they are there. A kind that is named has to be there. What runs on a
+store runs on these too: ``cluster`` and ``cluster_redis``, clusters of three primaries, and ``sentinel``, a primary
+that sentinels watch, of the first kind of server that this machine has.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import pytest
 
 from rcollections.testing import available_kinds
 
-__all__ = ["CLUSTERS", "SERVERS", "STORES", "check", "one_server"]
+__all__ = ["CLUSTERS", "SERVERS", "SEVERAL", "STORES", "check", "one_server"]
 
 CLUSTERS = {"cluster": "valkey", "cluster_redis": "redis"}
-KNOWN = ("memory", "valkey", "redis", "redis62", *CLUSTERS)
+SEVERAL = ("sentinel", *CLUSTERS)  # of several servers, which a test has not for itself
+KNOWN = ("memory", "valkey", "redis", "redis62", *SEVERAL)
 USUAL = ("memory", "valkey", "redis")
 NAMED = tuple(dict.fromkeys(os.environ.get("RCOLLECTIONS_TEST_SERVERS", "").split()))
 
 STORES = NAMED or tuple(kind for kind in USUAL if kind in ("memory", *available_kinds()))
-SERVERS = tuple(kind for kind in STORES if kind != "memory" and kind not in CLUSTERS)  # the real ones
+SERVERS = tuple(kind for kind in STORES if kind not in ("memory", *SEVERAL))  # the real ones
 
 
 def check() -> None:
@@ -30,7 +32,8 @@ def check() -> None:
     for kind in NAMED:
         if kind not in KNOWN:
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS: {kind!r} is none of {', '.join(KNOWN)}")
-        if CLUSTERS.get(kind, kind) not in ("memory", *available_kinds()):
+        present = available_kinds()
+        if CLUSTERS.get(kind, kind) not in ("memory", *present) and not (kind == "sentinel" and present):
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS names {kind}, and this machine has no such server")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rcollections.testing import Server
-from tests.kinds import SERVERS
+from tests.kinds import one_server
 
 LIMIT = 30.0  # seconds for a process that has work for less than one
 
@@ -65,7 +65,7 @@ def ended(program: str, dsn: str, **environment: str) -> subprocess.CompletedPro
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_end_of_the_interpreter(servers: dict[str, Server], ending: str) -> None:
     """With a server, and in memory."""
-    kind = SERVERS[0]
+    kind = one_server()
     if kind not in servers:
         servers[kind] = Server(kind)
     for dsn in (servers[kind].dsn, "memory://"):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "protocol.md"
-FAMILIES = "ENTLDPWRJUCKFQZG"
+FAMILIES = "ENTLDPWRJUCKFQZGM"
 
 _CODE = re.compile(rf"\b(?!L1\b)[{FAMILIES}]\d{{1,2}}\b")
 _RANGE = re.compile(rf"\b([{FAMILIES}])(\d{{1,2}}) to \1(\d{{1,2}})\b")

@@ -50,6 +50,7 @@ class Walk:
             shown="redis://there", timeout=timeout, known=set(), trips=0, wrote=lambda steps: self.wrote.extend(steps),
             doubt=lambda: self.told.append("doubt"), failed=lambda error: self.told.append(error._about), out=False,
             disagrees=lambda link: link.server == b"old", demoted=lambda: self.effects.append("demoted"),
+            follows=False, durable=0,
         )  # fmt: skip
         self.road.journal = Journal("redis://there")
         self.plan = trip(self.road, steps, atomic, asked)

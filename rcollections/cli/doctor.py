@@ -108,6 +108,8 @@ def _connection(origin: str, connection: Connection) -> Iterator[Line]:
     except CacheError as error:
         yield Line("server", f"{error}{_advice(error)}", True)
         return
+    if connection.dsn.kind == "sentinel":
+        yield _sentinels(connection)
     yield _server(connection)
     try:
         yield Line("round trip", _round_trip(connection))
@@ -142,6 +144,21 @@ def _server(connection: Connection) -> Line:
     memory = "no memory limit" if limit == "0B" else f"{facts.get('maxmemory_policy')} at {limit}"
     fields = "a ttl per field" if _knows(connection, "hpexpire") else "no ttl per field (Valkey 9 or Redis 7.4 has it)"
     return Line("server", f"{name}, {memory}, {fields}")
+
+
+def _sentinels(connection: Connection) -> Line:
+    """Where the sentinels say that the primary is, and how many of them."""
+    from ..wire.sentinels.watches import watch_of
+
+    verdict = watch_of(connection.dsn).verdict
+    if verdict is None:
+        return Line("sentinels", "none has said where the primary is", True)
+    host, port = verdict.address
+    count = f"{verdict.agree} of {verdict.known} say that {connection.dsn.master} is {host}:{port}"
+    text = f"{count} (config-epoch {verdict.epoch}, quorum {verdict.quorum}, {len(verdict.replicas)} replicas)"
+    if not verdict.proven:
+        text += "; that is no majority, so nothing is held in the process: start the others, or name them in the DSN"
+    return Line("sentinels", text, not verdict.proven)
 
 
 def _knows(connection: Connection, command: str) -> bool:

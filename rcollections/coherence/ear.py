@@ -12,7 +12,6 @@ without the GIL, and ``relay.py`` hands on what that loop leaves to Python (Q8).
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from .loops import confirmation, loop_class
 from .post import Post
 from .proof import CHANNEL, Proof, as_resp2
 from .relay import SILENCE, Relay
+from .surety import Surety
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -44,29 +44,25 @@ class Ear(Relay):
     def __init__(
         self, dsn: Dsn, prefixes: tuple[str, ...], hearer: Hearer[Ear], places: Mapping[Place, int] | None = None
     ) -> None:
+        super().__init__()
         self.prefixes = prefixes
         self.places = dict(places or {})  # where it says that it is there, and how stale values may be (ms)
         self.server = b""  # the run_id of the server
         self.version: tuple[int, ...] = ()
         self.since = 0  # all changes acknowledged after this instant (monotonic ns) are heard
         self._dsn = dsn
+        self._surety = Surety(dsn)
         self._hearer = hearer
         self._link: Any = None
         self._loop: Loop | None = None  # hears instead of this thread
         self._pushed = False  # RESP3
         self._deaf = False  # it may not hear of rounds
         self._sending = threading.RLock()
-        self._stopping = threading.Event()
         self._proof = Proof()
         self._proved = (0, 0)  # the last instant
         self.opened = 0.0  # when (monotonic s)
+        self.address = ("", 0)  # of the server
         self._post: Post | None = None  # None: nobody can ask it
-        self.reason: Exception | None = None  # why it was told to break off
-
-    @property
-    def stopped(self) -> bool:
-        """Whether ``stop`` was called."""
-        return self._stopping.is_set()
 
     # -- opening -----------------------------------------------------------------------------------
 
@@ -95,10 +91,12 @@ class Ear(Relay):
         return True
 
     def _open(self, protocol: int) -> None:
-        from ..wire.links.connecting import connector  # only now: this module imports redis-py
+        from ..wire.links.opening import connector  # only now: this module imports redis-py
 
         self._pushed = protocol == 3
         self._link = connector(self._dsn.replace(protocol=protocol))(time.monotonic() + self._dsn.connect_timeout)
+        made: Any = self._link._made
+        self.address = made.host, made.port
         self._proof = Proof()
         info, own = self._ask(("INFO", "server"), ("CLIENT", "ID"))
         self.server, self.version = who(info)
@@ -166,8 +164,7 @@ class Ear(Relay):
             now = time.monotonic()
             if not self._proof.waiting and now >= due:
                 lost_at = now + max(SILENCE * self._hearer.staleness, self._dsn.timeout)
-                if self._post is not None:
-                    self._post.tick()
+                self._tick()
                 self.send("PING", self._proof.ask((time.monotonic_ns(), time.time_ns())))
             left = (lost_at if self._proof.waiting else due) - now
             if left <= 0:
@@ -221,22 +218,6 @@ class Ear(Relay):
             loop.stop()
         if post is not None:
             post.leave()
-
-    def stop(self) -> None:
-        """Let ``run`` end soon, from another thread."""
-        self._stopping.set()
-        with contextlib.suppress(Exception):
-            self._link.wake()
-
-    def stop_telling(self) -> None:
-        """Let ``run`` end with what it reads next."""
-        self._stopping.set()
-
-    def break_off(self, reason: Exception) -> None:
-        """End this connection, from another thread: ``run`` raises."""
-        self.reason = reason
-        with contextlib.suppress(Exception):
-            self._link.wake()
 
     def close(self) -> None:
         """Close the connection; in the child of a fork this closes only the child's copy."""

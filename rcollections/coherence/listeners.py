@@ -23,7 +23,7 @@ _lock = threading.RLock()
 def listener_of(dsn: Dsn) -> Listener:
     """The listener of this server: one for all connections of one address and login."""
     login = dsn.user, dsn.password, dsn.credentials
-    place = (dsn.host, dsn.port, dsn.path, login, dsn.tls, tuple(sorted(dsn.ssl.items())))
+    place = (dsn.host, dsn.port, dsn.hosts, dsn.master, dsn.path, login, dsn.tls, tuple(sorted(dsn.ssl.items())))
     with _lock:
         _at_exit()
         found = _listeners.get(place)

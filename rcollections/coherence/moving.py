@@ -87,6 +87,12 @@ class Moving(Telling):
         if self._ear is not None:
             self._break_off(self._ear, ConnectionError("the server has become a replica"))
 
+    def left(self, address: tuple[str, int]) -> None:
+        """The primary is at this address by now: an ear elsewhere goes, and what it heard of with it (M4)."""
+        ear = self._ear
+        if ear is not None and ear.address != address:
+            self._break_off(ear, ConnectionError("the primary is another server by now"))
+
     def _break_off(self, ear: Ear, reason: Exception) -> None:
         with self._lock:
             if ear is not self._ear:

@@ -8,10 +8,10 @@ that may not be asked, this thread answers and publishes the proof, over its own
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .attendant import Apart, Wait
+from .ending import Ending
 from .places import Gone
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .common import Common
     from .post import Post
     from .proof import Told
+    from .surety import Surety
 
 __all__ = ["SILENCE", "Relay"]
 
@@ -39,26 +40,23 @@ class Owner(Protocol):
     common: Common
 
 
-class Relay(ABC):
+class Relay(Ending):
     """The part of an ear that hands on what a loop hears. Not an ear of its own."""
 
     _hearer: Owner
     _dsn: Dsn
     _link: Any
     _post: Post | None
+    _surety: Surety
+    address: tuple[str, int]
     _loop: Loop | None
     _proved: tuple[int, int]
-
-    @property
-    @abstractmethod
-    def stopped(self) -> bool:
-        """Whether the ear has to end."""
 
     def _hand_on(self, make: type[Loop]) -> Job:
         """Tell the hearer what the loop leaves to Python, until it ends."""
         hearer, post = self._hearer, self._post
         words = hearer.words
-        alone = post is None or post.can_be_handed_over
+        alone = not self._surety.asks and (post is None or post.can_be_handed_over)
         channel = post.channel if post is not None and alone else b""
         number = words.enlist(self, hearer.node)
         why = None
@@ -128,11 +126,17 @@ class Relay(ABC):
                 covered = None
             if covered is None and held is not None:
                 covered, held = held, None
-                post.tick()  # behind the instant: so its answer says that the ear was there later
+                self._tick()  # behind the instant: so the answers say that the ear was there later
                 lost_at = time.monotonic() + max(SILENCE * self._hearer.staleness, self._dsn.timeout)
             if covered is not None and time.monotonic() > lost_at:
                 raise TimeoutError("the server does not answer")
         return None
+
+    def _tick(self) -> None:
+        """A period of the proof begins: what has to be answered before it counts."""
+        if self._post is not None:
+            self._post.tick()
+        self._surety.tick()
 
     def _lapsed(self, instant: tuple[int, int]) -> bool:
         """Whether the proof before this one does not count any more: others may have taken this ear for gone (Z1)."""
@@ -146,6 +150,8 @@ class Relay(ABC):
         if not told:
             return ""
         word, *about = told
+        if word == "proved" and not self._surety.proves(self.address, about[0][0]):
+            return "proved"  # but not that this server is the primary: the next one may
         if word == "published" and self._post is not None and self._post.round(about[0]):
             return ""
         getattr(self._hearer, word)(self, *about)

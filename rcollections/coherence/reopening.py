@@ -36,7 +36,7 @@ class Reopening:
         self._due = 0.0
 
     def _connect(self) -> tuple[Any, bytes]:
-        from ..wire.links.connecting import connector  # only now: this module imports redis-py
+        from ..wire.links.opening import connector  # only now: this module imports redis-py
 
         db = min(each.db for each in self._places) if self._places else self._dsn.db
         link = connector(self._dsn.replace(protocol=2, db=db))(time.monotonic() + self._dsn.connect_timeout)

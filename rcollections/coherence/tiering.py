@@ -17,6 +17,7 @@ from ..wire.run_id import MEMORY
 from .listeners import enrolled, listener_of
 from .places import Place
 from .prefixes import Wish
+from .surety import Surety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,6 +78,7 @@ class Tiering:
         self._prefixes_of = prefixes_of
         self._users = -1  # the version of ``users`` whose prefixes were asked for
         self.tier = Tier(dsn.l1_entries, bytes=dsn.l1_bytes, staleness=dsn.staleness)
+        self._surety = Surety(dsn)
         self._reads = 0
         self._behind = len(dsn.namespace) + bool(dsn.namespace)  # characters before the prefixes of this connection
         after_fork(self._after_fork)
@@ -163,7 +165,7 @@ class Tiering:
         if self._listener is None:
             return State("live", "all that write are in this process")
         if self._listener.state == "live" and not self.tier.serves:
-            return State("unproven", "the listener has not heard of the server for too long")
+            return State("unproven", self._surety.why or "the listener has not heard of the server for too long")
         why, left_out = self._listener.why, self._listener.wishes.left_out
         if left_out:
             why += f"; {left_out} prefixes found no place among the 16 that are asked for: their keys are not held"

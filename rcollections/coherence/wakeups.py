@@ -38,7 +38,7 @@ class Line:
     """A connection of our own to hear on."""
 
     def __init__(self, dsn: Dsn) -> None:
-        from ..wire.links.connecting import connector  # only now: this module imports redis-py
+        from ..wire.links.opening import connector  # only now: this module imports redis-py
 
         self._dsn = dsn
         self.link = connector(dsn)(time.monotonic() + dsn.connect_timeout)

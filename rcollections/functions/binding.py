@@ -137,6 +137,6 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         share=prototype.share,
         awaits=parts.watching.asynchronous,
     )
-    return Binding(
-        generation, recipe, connection, Names(parts.keys, connection.namespace), Way.of(recipe, parts.counts.alone)
-    )
+    afar = connection.replicas if connection.replicas is not None and prototype._afar(connection) else None
+    way = Way.of(recipe, parts.counts.alone, afar)
+    return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace), way)

@@ -48,6 +48,7 @@ class Options(NamedTuple):
     jitter: float | None = None
     share: bool | None = None
     settle: bool | None = None
+    read_from: str | None = None
 
     def of(self, cls: type[BaseCache], name: str) -> Any:
         """A class attribute as it is for this function: the option of that name, or what the class says."""
@@ -60,7 +61,7 @@ class Options(NamedTuple):
 
 
 DEFAULTS = Options()._asdict()
-OF_CLASS = ("prefix", "serialize", "serializer", "connection_name", "jitter", "share", "settle")
+OF_CLASS = ("prefix", "serialize", "serializer", "connection_name", "jitter", "share", "settle", "read_from")
 MEANINGLESS = {
     "ttl_from": "says how operations on a collection count the ttl; the result of a function is fresh for ttl= seconds "
     "from its computation",

@@ -60,6 +60,7 @@ class BaseCache(Fillable, Binding, Nearby):
     computed: bool = True
     on_error: str = "raise"
     settle: bool = False
+    read_from: str | None = None
 
     _is_set = False  # whether a set operation can take this collection as an operand
     _signs = False  # whether this type has values that can be signed

@@ -31,6 +31,7 @@ class Handle:
     share: bool
     computed: bool
     on_error: str
+    read_from: str | None
 
     _asks: tuple[int, bytes] | None = None  # the command of this type that is sent most: how many words, and its name
     _own_key: str
@@ -61,6 +62,10 @@ class Handle:
     def _unsent(self) -> Any:
         """What a quick try gives that was none. In asyncio it is awaited like all others."""
         return UNSENT
+
+    def _afar(self, connection: Connection) -> bool:
+        """Whether plain reads of this handle go to a replica (M5). ``connection`` has replicas."""
+        return (self.read_from or connection.dsn.read_from) == "replica"
 
     def _head(self, t: Target) -> bytes | None:
         """The bytes with which ``_asks`` begins for this key; None where more has to be asked for."""

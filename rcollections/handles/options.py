@@ -29,6 +29,7 @@ OPTIONS = (
     "computed",
     "on_error",
     "settle",
+    "read_from",
 )
 
 
@@ -111,6 +112,9 @@ _TESTS: dict[str, Any] = {
     "computed": _switch,
     "on_error": lambda value: None if value in ("raise", "empty") else f"is 'raise' or 'empty', not {value!r}",
     "settle": _switch,
+    "read_from": lambda value: (
+        None if value in (None, "primary", "replica") else f"is None, 'primary' or 'replica', not {value!r}"
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from ..missing import MISSING
 from ..observe import events
 from ..observe.names import name_of
 from ..plans.admission import admission
+from ..plans.collections.afar import may_be_afar
 from ..plans.collections.nearby import Unheld, find
 from ..plans.emptied import emptied, is_failure
 from ..plans.op import UNSENT, More, Op, Trips, as_plan
@@ -68,6 +69,8 @@ class Running(Nearby):
         if data is None or events.observers or connection.breaker.failure is not None or self.l1:
             return UNSENT
         if put is None:
+            if connection.replicas is not None and self._afar(connection):
+                return UNSENT
             return connection.ask(data, 1, True, t.key)
         seen: Any = None
         try:
@@ -93,6 +96,9 @@ class Running(Nearby):
             drive(admission(t.connection.breaker), t.connection)
         if t.guarded or op.operands:
             return drive(one(op.step), t.connection)
+        replicas = t.connection.replicas
+        if replicas is not None and op.seen is UNSENT and self._afar(t.connection) and may_be_afar(op):
+            return replicas.one(op.step)
         if op.beside is not None:
             return t.connection.many((op.step, op.beside), True, False, op.seen)[0]
         return t.connection.one(op.step, op.seen)

@@ -59,6 +59,7 @@ class Journal(Protocol):
     def keep(self, dues: Sequence[Due], /) -> None: ...
     def keep_whole(self, whole: Whole, /) -> None: ...
     def stored(self, key: str, before: int, /) -> None: ...
+    def done(self, dues: Sequence[Due], whole: Whole | None, /) -> None: ...
 
 
 class Purpose(NamedTuple):
@@ -108,6 +109,8 @@ def change(purpose: Purposeful, plan: Plan[T], dues: Sequence[Due] = (), whole: 
     finally:
         breaker.tried(turn)
     breaker.worked()
+    if purpose.journal is not None:
+        purpose.journal.done(dues, whole)
     return value
 
 

@@ -14,7 +14,7 @@ from .scripts import original, source
 if TYPE_CHECKING:
     from .effects import Step
 
-__all__ = ["CHANGES_NOTHING", "decides", "empty_reply", "repeatable", "written"]
+__all__ = ["CHANGES_NOTHING", "decides", "empty_reply", "reads", "repeatable", "written"]
 
 # Every trip asks for these facts, so each is one look into a set.
 _REPEATED = frozenset(name for name, facts in COMMANDS.items() if facts.repeat)
@@ -26,6 +26,13 @@ def repeatable(step: Step) -> bool:
     if isinstance(step, Script):
         return source(step.name).header.repeat
     return step.args[0] in _REPEATED
+
+
+def reads(step: Step) -> bool:
+    """Whether a step reads data, and changes nothing."""
+    if isinstance(step, Script):
+        return source(step.name).header.writes is None
+    return step.args[0] in _REPEATED and step.args[0] in CHANGES_NOTHING
 
 
 def decides(step: Step) -> bool:

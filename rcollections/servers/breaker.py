@@ -140,6 +140,11 @@ class Breaker:
         if probe and not self._start_probe(self._probe):
             self._probing = False
 
+    def hurry(self) -> None:
+        """The server is another one by now: probe it at once."""
+        self._pause, self._probe_at = FIRST_PAUSE, 0.0
+        self.allows()
+
     def worked(self) -> None:
         """The server answered. A refusal stays logged: reads may work while the server refuses writes."""
         if self.failure is None:

@@ -30,6 +30,7 @@ from .drivers.trips import many, one, read_to_hold, turns
 from .hearing import Hearing
 from .links import Links
 from .resending import Kept, sender_of
+from .topology import topology_of
 from .turning import turning_here
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Connection:
         self.shown = dsn.shown
         self.timeout = dsn.timeout
         self.namespace = dsn.namespace
+        self.durable = dsn.durable
         self.disabled = os.environ.get("CACHES_DISABLE", "") == "1"
         self.known: set[str] = set()  # scripts whose text was sent
         self.trips = 0  # round trips so far; counted without a lock, so threads may lose one
@@ -72,6 +74,9 @@ class Connection:
         self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
         # Of all threads; each event loop has its own.
         self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners(), here=turning_here)
+        self.topology = topology_of(self)
+        self.follows = self.topology.follows
+        self.replicas = self.topology.replicas
         self._demoted = -DEMOTED  # when a server was found to be a replica
         self._apart = tags(dsn.namespace), beside(dsn.namespace, "l")
         self.kept = Kept(self._sender, self)  # last: where something is kept, a thread sends over this at once
@@ -98,7 +103,7 @@ class Connection:
         return f"Connection({self.dsn.shown!r})"
 
     def _ping(self) -> None:
-        self.one(Command(("PING",)))
+        self.one(self.topology.probe(self.namespace))
 
     def _left(self) -> None:
         from .leases import look  # with the first lease: `import rcollections` shall be quick
@@ -162,6 +167,7 @@ class Connection:
 
     def doubt(self) -> None:
         """A connection broke or fell silent: none that is idle now is used again."""
+        self.topology.doubt()
         self.links.doubt()
 
     def failed(self, error: CacheError) -> None:
@@ -184,6 +190,12 @@ class Connection:
         """Carry out steps over one link, each after the reply to the one before; see ``InTurn``."""
         return turns(self, steps)
 
+    def lacks(self, replicas: int) -> str:
+        """Why a write that so many replicas have does not count as done; "": it does. See ``durable=``."""
+        if replicas < self.durable:
+            return f"{replicas} of {self.durable} replicas have it so far (durable=)"
+        return "" if self.topology.sure else "no majority of the sentinels says that it is the primary (durable=)"
+
     # -- hearing -----------------------------------------------------------------------------------
 
     def disagrees(self, link: Any) -> bool:
@@ -192,6 +204,9 @@ class Connection:
 
     def demoted(self) -> None:
         """A server of this connection is a replica by now: the other links and the listener may lead to it too."""
+        if self.follows:  # the sentinels say who is the primary; what is open may lead elsewhere
+            self.doubt()
+            return
         now = time.monotonic()
         if now - self._demoted > DEMOTED:
             self._demoted = now
@@ -219,6 +234,7 @@ class Connection:
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""
         self._sender.left(self)
+        self.topology.close()
         self.hearing.close()
         self.links.close()
 

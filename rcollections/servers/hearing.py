@@ -85,6 +85,16 @@ class Hearing:
         listener = None if self._tiering is None else self._tiering.listener
         if listener is not None:
             listener.demoted()
+        self.renew_wakeups()
+
+    def left(self, address: tuple[str, int]) -> None:
+        """The primary is at this address by now: nothing that was read elsewhere counts any more (M4)."""
+        listener = None if self._tiering is None else self._tiering.listener
+        if isinstance(listener, Listener):
+            listener.left(address)
+
+    def renew_wakeups(self) -> None:
+        """Listen anew, where the primary is by now, from the next caller on."""
         if self._wakeups is not None:
             self._wakeups.renew()
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..coherence.tiering import wrote, wrote_anything
 from ..wire.due import Taken
+from .recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,7 @@ class Journal:
         self._wholes: dict[Whole, int] = {}
         self._under_way: set[str] = set()  # what trips carry at this moment
         self._full = False  # the log says that there is no room
+        self._recent: Recent | None = None
         self.number = 0
         self.holds = False  # whether there is anything: what every trip asks
 
@@ -109,6 +111,23 @@ class Journal:
                 known = self._names.get(key)
                 if known is not None and known[1] <= before:
                     self._drop(key)
+
+    def done(self, dues: Sequence[Due], whole: Whole | None = None, sure: bool = True) -> None:
+        """The server has acknowledged these; another one may become the primary that never heard of them (M7)."""
+        with self._lock:
+            if self._recent is None:
+                self._recent = Recent()
+            self._recent.add(dues, whole, sure)
+
+    def again(self, down_after: float) -> None:
+        """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7)."""
+        recent = self._recent
+        if recent is not None:
+            with self._lock:
+                names, wholes = recent.take(down_after)
+            self.keep(names)
+            for whole in wholes:
+                self.keep_whole(whole)
 
     def _mark(self, whole: Whole) -> None:
         self.number += 1

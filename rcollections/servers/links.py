@@ -28,7 +28,7 @@ BEFORE = (
     "rcollections.servers.leases",
     "rcollections.values.pickling",
     "rcollections.wire.links.compiled",
-    "rcollections.wire.links.connecting",
+    "rcollections.wire.links.opening",
     "rcollections.wire.pool",
 )
 ANY = 1 << 30  # links
@@ -37,8 +37,9 @@ ANY = 1 << 30  # links
 class Links:
     """Opens links, and knows the pools that keep open links. The first link imports redis-py."""
 
-    def __init__(self, dsn: Dsn) -> None:
+    def __init__(self, dsn: Dsn, *, replicas: bool = False) -> None:
         self._dsn = dsn
+        self._replicas = replicas  # whether they lead to replicas of the server
         self._embedded: EmbeddedServer | None = None
         self._opener: Callable[[float], object] | None = None
         # A server in this process has no sockets that could run out: any number of threads and tasks may ask it.
@@ -71,9 +72,9 @@ class Links:
         opener = self._opener
         if opener is None:
             load(*BEFORE)
-            from ..wire.links.connecting import connector
+            from ..wire.links.opening import connector, reader
 
-            opener = self._opener = connector(self.place())
+            opener = self._opener = reader(self.place()) if self._replicas else connector(self.place())
         return opener(until)
 
     def _open_quick(self, until: float) -> object:

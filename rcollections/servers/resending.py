@@ -143,12 +143,13 @@ class Sender:
 class Kept:
     """The journal as the plans of one connection see it: what they keep may be sent over that connection."""
 
-    __slots__ = ("_journal", "_road", "_sender")
+    __slots__ = ("_follows", "_journal", "_road", "_sender")
 
     def __init__(self, sender: Sender, road: Any) -> None:
         self._sender = sender
         self._journal = journal = sender.journal
         self._road = weakref.ref(road)
+        self._follows: bool = road.topology.follows
         if journal.holds:  # of a connection to this server that was closed
             self._joins()
 
@@ -171,6 +172,18 @@ class Kept:
         """See ``Journal``."""
         self._journal.stored(key, before)
 
+    def done(self, dues: Sequence[Due], whole: Whole | None) -> None:
+        """See ``Journal``."""
+        road = self._road() if self._follows else None
+        if road is not None:
+            self._journal.done(dues, whole, road.topology.sure)
+
+    def again(self, down_after: float) -> None:
+        """See ``Journal``."""
+        self._journal.again(down_after)
+        if self._journal.holds:
+            self._joins()
+
     def _joins(self) -> None:
         road = self._road()
         if road is not None:
@@ -185,7 +198,7 @@ _exit_known = False
 
 def sender_of(dsn: Dsn) -> Sender:
     """The journal, and who sends it, of this server and database: one for all connections of one address and login."""
-    place = (dsn.kind, dsn.hosts, dsn.host, dsn.port, dsn.path, dsn.db, dsn.user, dsn.credentials)
+    place = (dsn.kind, dsn.host, dsn.port, dsn.hosts, dsn.master, dsn.path, dsn.db, dsn.user, dsn.credentials)
     with _lock:
         found = _senders.get(place)
         if found is None:

@@ -195,5 +195,5 @@ def _close(opened: Future[Any]) -> None:
 def _own(error: BaseException) -> BaseException:
     """The same error, for one of several callers: each gets a traceback of its own."""
     if isinstance(error, NotConnected):
-        return NotConnected(error.why, error.error, str(error))
+        return error.again()
     return Late(error.silent, error.size, str(error)) if isinstance(error, Late) else error

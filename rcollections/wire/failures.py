@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Broken", "ErrorReply", "Late", "NotConnected", "Unsent", "Why", "is_silence"]
+__all__ = ["Broken", "ErrorReply", "Late", "NoPrimary", "NotConnected", "Unsent", "Why", "is_silence"]
 
 Why = Literal["lost", "login", "given", "no login", "loading", "answer"]
 
@@ -52,8 +52,26 @@ class NotConnected(Exception):
         super().__init__(text or str(error))
         self.why = why
         self.error = error
+        self.place = ""  # the server in words, where the DSN does not name it
 
     @property
     def passes(self) -> bool:
         """Whether another try can help."""
         return self.why in ("lost", "loading")
+
+    def again(self) -> NotConnected:
+        """The same, for another caller."""
+        other = NotConnected(self.why, self.error, str(self))
+        other.place = self.place
+        return other
+
+
+class NoPrimary(NotConnected):
+    """Nobody can say where the primary is; ``text`` says why, in plain words. ``passes``: another try can help."""
+
+    def __init__(self, text: str, *, passes: bool) -> None:
+        super().__init__("lost" if passes else "answer", ConnectionError(text), text)
+
+    def again(self) -> NoPrimary:
+        """The same, for another caller."""
+        return NoPrimary(str(self), passes=self.passes)

@@ -8,6 +8,7 @@ from ..plans.effects import Script
 from ..plans.steps import repeatable
 from .failures import ErrorReply
 from .packing import pack
+from .translate import is_no_primary
 from .words import words
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..plans.effects import Arg, Step
 
-__all__ = ["Tried", "has_error", "is_safe", "packed", "unwrapped"]
+__all__ = ["Tried", "has_error", "is_safe", "nothing_done", "packed", "unwrapped"]
 
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
@@ -51,6 +52,11 @@ def packed(
 def is_safe(steps: Sequence[Step], atomic: bool) -> bool:
     """Whether these steps may be sent again while nothing says whether the server has carried them out."""
     return not atomic and all(repeatable(step) for step in steps)
+
+
+def nothing_done(steps: Sequence[Step], replies: Sequence[object], follows: bool) -> bool:
+    """Whether the server refused all steps that may not be sent twice."""
+    return all(is_no_primary(reply, follows) or repeatable(step) for step, reply in zip(steps, replies, strict=True))
 
 
 def unwrapped(replies: list[Any]) -> list[Any]:

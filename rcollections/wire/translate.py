@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError, WrongTypeError
-from .failures import ErrorReply, Late, NotConnected
+from .failures import ErrorReply, Late, NoPrimary, NotConnected
 from .reasons import NOT_REDIS, reason, slow
 
-__all__ = ["is_loading", "is_read_only", "is_unknown_script", "translate"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["is_loading", "is_no_primary", "is_read_only", "is_unknown_script", "refusal", "translate"]
 
 # The server's text may quote the arguments of the client (it quotes an unknown command). So only the first word
 # of the text may reach a message: values must never be in logs.
 _HARMLESS = re.compile(r"^(?:[A-Z]{3,12}\b)")
 
+_CUT_OFF = re.compile(r"(?:.*-)?(?:NOREPLICAS|MASTERDOWN) ")
 _CLUSTER = re.compile(r"\b(?:MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)\b")
 _OF_CLUSTER = {
     "MOVED": "is a node of a cluster, and another node has the key: name the cluster, redis+cluster:// and its hosts",
@@ -61,6 +66,8 @@ def _late(error: TimeoutError, where: str, on: str) -> CacheError:
 
 
 def _not_connected(error: NotConnected, where: str, on: str, key: str) -> CacheError:
+    if isinstance(error, NoPrimary):
+        return CacheConnectionError(f"no connection to {where}{on}: {error}")
     if error.why == "login":
         return _login(where)
     if error.why == "given":
@@ -74,7 +81,8 @@ def _not_connected(error: NotConnected, where: str, on: str, key: str) -> CacheE
         return _loading(where)
     if error.why == "answer":
         return _of_reply(str(error), where, on, key)
-    return CacheConnectionError(f"no connection to {where}{on}: {reason(str(error), where)}")
+    place = f"{error.place}: " if error.place else ""
+    return CacheConnectionError(f"no connection to {where}{on}: {place}{reason(str(error), where)}")
 
 
 def _login(where: str) -> CacheError:
@@ -116,6 +124,16 @@ def _of_response(text: str, where: str, on: str, key: str) -> CacheError:
         )
     if "READONLY" in text or "read only replica" in text:
         return CacheError(f"{where} is a read-only replica{on}: point the DSN at the primary; nothing was written")
+    if "NOREPLICAS" in text:
+        return CacheError(
+            f"{where} has too few good replicas{on}, so it takes no writes (min-replicas-to-write); nothing was written"
+        )
+    if text.startswith("NOTREPLICATED"):
+        lost = CacheError(f"{where} acknowledged the write{on}, not replicated: {text.partition(' ')[2]}")
+        lost._about = "call"
+        return lost
+    if text.startswith("MASTERDOWN"):
+        return CacheConnectionError(f"{where} is a replica that has lost its primary{on}: try again in a moment")
     if "MISCONF" in text:
         return CacheError(f"{where} stopped accepting writes because it cannot save to disk{on}; nothing was written")
     if "BUSY" in text:
@@ -154,6 +172,28 @@ def is_read_only(reply: object) -> bool:
         return False
     text = str(reply)
     return text.startswith("READONLY") or "-READONLY " in text  # Redis 6.2 puts its own words before those of a script
+
+
+def is_no_primary(reply: object, follows: bool) -> bool:
+    """Whether the server refused as one does that is the primary no more; of the step nothing was executed.
+
+    ``follows``: there is somebody to ask for another primary. Then so refuses one without its replicas, too.
+    """
+    if is_read_only(reply):
+        return True
+    return follows and type(reply) is ErrorReply and _CUT_OFF.match(str(reply)) is not None
+
+
+def refusal(replies: Sequence[object], follows: bool, *, tell: bool) -> str:
+    """ "loading" or "replica" where the server refused a step for that; "replica" only with ``tell``."""
+    word = ""
+    for reply in replies:
+        if type(reply) is ErrorReply:
+            if is_loading(reply):
+                return "loading"
+            if tell and is_no_primary(reply, follows):
+                word = "replica"
+    return word
 
 
 def is_unknown_script(reply: object) -> bool:

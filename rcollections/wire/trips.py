@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from ..errors import CacheError
 from ..plans.draws import spread
 from ..plans.effects import Script
-from ..plans.steps import repeatable
 from .clock import until as until_
 from .due import deliver
+from .durable import judge, waits
 from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .large import LARGE, LargeReplies, tell_read, tell_stored
 from .packing import pack
-from .requests import is_safe, packed, unwrapped
-from .translate import is_loading, is_read_only, is_unknown_script, translate
+from .requests import is_safe, nothing_done, packed, unwrapped
+from .translate import is_unknown_script, refusal, translate
 from .words import key_of, words
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Road(Protocol):
     known: set[str]  # scripts whose text was sent
     trips: int  # round trips so far
     out: bool  # whether a trip has failed, and none was answered since
+    durable: int  # how many replicas have to have a write
+    follows: bool  # whether somebody knows where the primary is, when it is another server by now
 
     @property
     def journal(self) -> Journal:
@@ -103,6 +105,9 @@ class Road(Protocol):
     def demoted(self) -> None:
         """A server of this connection is a replica by now: links that are open may lead to it too."""
 
+    def lacks(self, replicas: int) -> str:
+        """Why a write that so many replicas have does not count as done; "": it does."""
+
     def disagrees(self, link: Any) -> bool:
         """Whether this link, which has just told its server, is older than a listener that hears another server."""
 
@@ -121,7 +126,7 @@ def trip(
     """
     until = until_(road.timeout) if tried is None else tried.until
     tries = 0
-    refused = False  # once, because the server is a replica
+    refused = 0  # times, because the server is no primary
     try:
         while True:
             link: Any = None
@@ -164,20 +169,15 @@ def trip(
             else:
                 if road.out:
                     road.answered()
-                word = ""
-                for reply in replies:
-                    if type(reply) is ErrorReply:
-                        if is_loading(reply):
-                            word = "loading"
-                            break
-                        if not refused and is_read_only(reply):
-                            word = "replica"
+                word = refusal(replies, road.follows, tell=refused <= RETRIES * road.follows)
                 if word == "replica":
                     # The address may have moved to the new primary: a new link finds it.
-                    refused = True
+                    refused += 1
                     link.discard()
                     road.demoted()
-                    if monotonic() < until and _nothing_done(steps, replies):
+                    if monotonic() < until and nothing_done(steps, replies, road.follows):
+                        if refused > 1:
+                            yield Pause(_pause(refused))
                         continue
                     return replies
                 link.release()
@@ -217,12 +217,16 @@ def exchange(
 ) -> Generator[TripEffect, Any, list[object]]:
     """Send these steps once over this link, unless they were ``tried``, and give one reply each."""
     replies: list[object]
+    wait, has = b"", None
     if tried is None:
         data, wanted = packed(road.known, steps, atomic, () if asked is None else asked.questions(link))
         if len(data) > LARGE:
             tell_stored(steps)
         road.trips += 1
-        replies = yield Exchange(link, data, wanted, until)
+        if wait := waits(road, steps, until):
+            *replies, has = yield Exchange(link, data + wait, wanted + 1, until)
+        else:
+            replies = yield Exchange(link, data, wanted, until)
     elif isinstance(tried.outcome, BaseException):
         raise tried.outcome
     else:
@@ -238,26 +242,22 @@ def exchange(
         if type(step) is Script:
             road.known.add(step.name)
     if atomic:
-        return unwrapped(replies)
+        return judge(road, steps, unwrapped(replies), has) if wait else unwrapped(replies)
     missing = [n for n, reply in enumerate(replies) if type(reply) is ErrorReply and is_unknown_script(reply)]
     missing = [n for n in missing if type(steps[n]) is Script]
     if missing:  # the server has run no line of these scripts yet
         data = b"".join(pack(words(steps[n], True)) for n in missing)
         road.trips += 1
-        again = yield Exchange(link, data, len(missing), until_(road.timeout))
+        again = yield Exchange(link, data + wait, len(missing) + bool(wait), until_(road.timeout))
+        has = again.pop() if wait else None
         for n, reply in zip(missing, again, strict=True):
             replies[n] = reply
-    return replies
+    return judge(road, steps, replies, has) if wait else replies
 
 
 def _discard(link: Any) -> None:
     if link is not None:
         link.discard()
-
-
-def _nothing_done(steps: Sequence[Step], replies: Sequence[object]) -> bool:
-    """Whether the replica refused all steps that may not be sent twice."""
-    return all(is_read_only(reply) or repeatable(step) for step, reply in zip(steps, replies, strict=True))
 
 
 def _pause(tries: int) -> float:

@@ -11,6 +11,7 @@ from ...missing import MISSING
 from ...observe import events
 from ...observe.names import name_of
 from ...plans.admission import admission
+from ...plans.collections.afar import may_be_afar
 from ...plans.collections.nearby import Unheld, find
 from ...plans.emptied import emptied, is_failure
 from ...plans.op import UNSENT, More, Op, Ready, Trips, as_plan
@@ -19,7 +20,7 @@ from ...plans.through import through
 from ...servers.drivers.aio import adrive
 from ...servers.drivers.aio_pieces import aiterate
 from ...servers.drivers.aio_quick import aask
-from ...servers.drivers.aio_trips import amany, aone, awrote
+from ...servers.drivers.aio_trips import amany, aone, aone_afar, awrote
 from ...servers.loops import flights_of
 from ..filling import Fillable, Threads
 from ..held import Nearby
@@ -95,6 +96,8 @@ class AsyncRunning(Fillable, Nearby):
         if data is None or events.observers or connection.breaker.failure is not None or self.l1:
             return _unsent()
         if put is None:
+            if connection.replicas is not None and self._afar(connection):
+                return _unsent()
             return aask(connection, data, 1) or _unsent()
         return awrote(connection, put.steps, data, put.replies)
 
@@ -107,6 +110,9 @@ class AsyncRunning(Fillable, Nearby):
             await adrive(admission(t.connection.breaker), t.connection)
         if t.guarded or op.operands:
             return op.decode(await adrive(through(_asked(op.step)), t.connection))
+        replicas = t.connection.replicas
+        if replicas is not None and op.seen is UNSENT and self._afar(t.connection) and may_be_afar(op):
+            return op.decode(await aone_afar(replicas, op.step))
         if op.beside is not None:
             return op.decode((await amany(t.connection, (op.step, op.beside), True, False, op.seen))[0])
         return op.decode(await aone(t.connection, op.step, op.seen))

@@ -39,6 +39,7 @@ class Quick(Protocol):
     timeout: float
     trips: int
     out: bool
+    durable: int
 
     @property
     def journal(self) -> Any: ...
@@ -53,6 +54,8 @@ def ask(road: Quick, data: bytes, count: int, reads: bool, _key: str = "") -> An
     """
     pool, timeout = road.links.pool, road.timeout
     if pool is None or road.out or road.journal.holds or len(data) >= MOST or pool._waiting:
+        return UNSENT
+    if road.durable and not reads:
         return UNSENT
     began = monotonic()
     if around() is None:

@@ -9,6 +9,7 @@ from ...plans.effects import Script, Seen
 from ...plans.op import UNSENT
 from ...plans.steps import empty_reply
 from ...wire.asked import Asked
+from ...wire.durable import durably
 from ...wire.requests import Tried, is_safe, packed
 from ...wire.trips import Acquire, Exchange, Heal, Road, translated, trip
 from ...wire.turns import in_turn
@@ -111,6 +112,8 @@ def many(road: Routed, steps: Sequence[Step], atomic: bool, keep_errors: bool, s
 def _quick(road: Routed, steps: Sequence[Step], data: bytes, count: int, atomic: bool = False) -> Any:
     """What a quick try gives: the reply, several replies, ``Tried`` or UNSENT."""
     seen: Any = None
+    if road.durable and durably(road, steps):
+        return UNSENT
     try:
         seen = road.ask(data, count, is_safe(steps, atomic))
     finally:

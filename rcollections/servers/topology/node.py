@@ -44,6 +44,7 @@ class ClusterNode:
     """A node, safe for threads. ``first`` gives a slot that it owns, None if there is none."""
 
     clustered = False
+    durable = 0
     disabled = False
 
     def __init__(self, dsn: Dsn, address: Address, first: Callable[[Address], int | None]) -> None:

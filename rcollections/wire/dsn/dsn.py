@@ -34,14 +34,12 @@ _SCHEMES: Mapping[str, tuple[Kind, bool, bool]] = {
     "valkeys": ("server", True, False),
     "memory": ("memory", False, False),
     "embedded": ("embedded", False, True),
+    "redis+sentinel": ("sentinel", False, False),
+    "rediss+sentinel": ("sentinel", True, False),
     "redis+cluster": ("cluster", False, False),
     "rediss+cluster": ("cluster", True, False),
 }
 _OLD_SCHEME = "caches.interface.Redis"
-_LATER = {
-    "redis+sentinel": "redis://host:port of the present master",
-    "rediss+sentinel": "rediss://host:port of the present master",
-}
 _SHAPE = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*)://(\S*)", re.ASCII)
 _VARIABLE = re.compile(r"CACHES_DSN_([0-9]+)", re.ASCII)
 
@@ -59,9 +57,7 @@ class Dsn:
     path: str = ""  # the unix socket, or the directory of embedded://
     tls: bool = False
     name: str = ""
-    hosts: tuple[
-        tuple[str, int], ...
-    ] = ()  # the sentinels, or nodes of a cluster to begin with: names, resolved at each connect
+    hosts: tuple[tuple[str, int], ...] = ()  # sentinels, or nodes of a cluster to begin with; resolved at each connect
     master: str = ""  # the name by which the sentinels know the servers
 
     timeout: float = 1.0
@@ -77,6 +73,8 @@ class Dsn:
     protocol: int = 2
     client_name: str = ""
     credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
+    durable: int = 0  # replicas that have to have a write
+    read_from: str = "primary"
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
     strict_slots: bool = False  # of memory://: whether it refuses calls that a cluster would refuse
@@ -179,6 +177,12 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
     if options.get("strict_slots") and dsn.kind != "memory":
         raise ConfigError("strict_slots is for memory://: a server refuses keys of several slots if it is a cluster")
+    if options.get("read_from") == "replica" and dsn.kind != "sentinel":
+        raise ConfigError("read_from=replica is for redis+sentinel://, whose sentinels know the replicas")
+    if options.get("durable") and dsn.kind in ("memory", "embedded"):
+        raise ConfigError(f"durable= waits for replicas, and {dsn.kind}:// has none")
+    if options.get("durable") and dsn.kind == "cluster":
+        raise ConfigError("durable= does not work on clusters yet: leave it out")
     if "credentials" in options:
         check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)
@@ -186,8 +190,6 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
 
 def _scheme(written: str) -> tuple[Kind, bool, bool]:
     scheme = "redis" if written == _OLD_SCHEME else written.lower()
-    if scheme in _LATER:
-        raise ConfigError(f"{scheme}:// is not supported yet; use {_LATER[scheme]}")
     if scheme not in _SCHEMES:
         near = difflib.get_close_matches(scheme, _SCHEMES, 1)
         hint = f" (did you mean {near[0]}?)" if near else ""

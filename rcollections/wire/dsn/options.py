@@ -136,6 +136,8 @@ OPTIONS: Mapping[str, Callable[[object], object]] = {
     "protocol": _protocol,
     "client_name": _client_name,
     "credentials": read_credentials,
+    "durable": lambda value: whole_number(value, 0),
+    "read_from": _one_of("primary", "replica"),
     "sentinel_user": _text,
     "sentinel_password": _secret,
     "strict_slots": _switch,

@@ -70,7 +70,10 @@ def read_host(text: str, port_of: int = 6379) -> dict[str, object]:
         except ValueError:
             raise ConfigError("what stands in brackets is not an IPv6 address") from None
     elif "," in host:
-        raise ConfigError("several hosts: nodes of a cluster are given as redis+cluster://h1:7000,h2:7001")
+        raise ConfigError(
+            "several hosts: nodes of a cluster are given as redis+cluster://h1:7000,h2:7001, "
+            "sentinels as redis+sentinel://h1:26379,h2:26379/mymaster"
+        )
     else:
         host = decoded(host)
     if not re.fullmatch(r"[^\s/?#@\[\]{}<>,]*", host) or not host.isprintable():

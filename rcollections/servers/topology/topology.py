@@ -1,0 +1,33 @@
+"""``Topology``: where the primary is now, and that something may have changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ...plans.effects import Command
+
+__all__ = ["Topology"]
+
+
+class Topology(Protocol):
+    """What looks after the place of a connection's server."""
+
+    replicas: Any  # the ``Replicas``, or None
+    follows: bool  # whether the primary may become another server while the connection stays
+
+    @property
+    def sure(self) -> bool:
+        """Whether the server is known to be the primary, and well."""
+
+    def primary(self) -> tuple[str, int] | None:
+        """Where the primary is, as far as this process knows; None: as the DSN says, or nobody was asked yet."""
+
+    def doubt(self) -> None:
+        """A connection failed, or a server refused as one does that is not the primary: look at once. Does not wait."""
+
+    def probe(self, namespace: str) -> Command:
+        """What the breaker asks a server that seems away: its answer says that the server serves again (M6)."""
+
+    def close(self) -> None:
+        """The connection is closed."""
