@@ -7,11 +7,10 @@ wait on the socket ends at one instant, ``until``.
 from __future__ import annotations
 
 import select
-import socket
 import ssl
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hiredis
 
@@ -20,11 +19,9 @@ from ..failures import Broken, ErrorReply, Late, is_silence
 from ..large import LARGE as LARGE_VALUE
 from ..large import LargeReplies
 from ..packing import WRITTEN, pack
+from .hearing import Hearing
 from .lent import Lent
 from .marks import GONE, INCOMPLETE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["INCOMPLETE", "READ", "Link", "reply_reader"]
 
@@ -41,7 +38,7 @@ def reply_reader() -> Any:
     return hiredis.Reader(protocolError=Broken, replyError=ErrorReply, notEnoughData=INCOMPLETE)
 
 
-class Link(Lent):
+class Link(Hearing, Lent):
     """A connected socket. ``made`` is redis-py's connection, which connected the socket and logged in."""
 
     __slots__ = (
@@ -222,33 +219,6 @@ class Link(Lent):
     def _has_bytes(self) -> bool:
         pending = getattr(self.sock, "pending", None)  # TLS may hold more than the socket shows
         return bool((pending is not None and pending()) or self._poll.poll(0))
-
-    def send(self, words: Sequence[Any], seconds: float) -> None:
-        """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
-        self.put(self.pack(tuple(words)), seconds)
-
-    def hear(self, seconds: float) -> list[object]:
-        """All replies that have come, after waiting at most ``seconds`` for the first; [] if none came."""
-        heard = self._complete()
-        if heard:
-            return heard
-        pending = getattr(self.sock, "pending", None)  # TLS may hold more than the socket shows
-        if not (pending is not None and pending()) and not self._poll.poll(seconds * 1000):
-            return []
-        self.sock.settimeout(seconds)
-        with suppress(TimeoutError):  # only a piece of a TLS record has come
-            self._receive()
-        return self._complete()
-
-    def _complete(self) -> list[object]:
-        found = []
-        while (reply := self._reader.gets()) is not INCOMPLETE:
-            found.append(reply)
-        return found
-
-    def wake(self) -> None:
-        """End the connection from another thread: a thread that waits in ``hear`` gets an error."""
-        self.sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def idle(self) -> bool:
