@@ -27,6 +27,9 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 	test_waiting_errors.py test_links.py faults/test_torture.py faults/test_asgi.py
 ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
+# What waits for processes and outages, and meets a twin in passing only: in Python it runs in make servers.
+SELDOM = test_cached_identity.py test_journal.py test_orphans.py test_cooldown.py test_counter_processes.py test_lock.py test_gevent.py \
+	test_background.py test_testing.py test_flush.py test_contexts.py test_disabled.py test_configure.py test_faces.py test_credentials.py
 
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
@@ -45,7 +48,7 @@ lint: $(VENV)/.dev
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long"
-	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE)
+	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE) $(SELDOM:%=--ignore=tests/%)
 
 servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
