@@ -29,8 +29,11 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 	faults/test_sentinel_tls.py faults/test_torture.py faults/test_asgi.py
 ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
+# What waits for processes and outages, and meets a twin in passing only: in Python it runs in make servers.
+SELDOM = test_cached_identity.py test_journal.py test_orphans.py test_cooldown.py test_counter_processes.py test_lock.py test_gevent.py \
+	test_background.py test_testing.py test_flush.py test_contexts.py test_disabled.py test_configure.py test_faces.py test_credentials.py
 
-# What runs behind sentinels too: the core in `make test`, all that has a store in `make servers`.
+# What runs behind sentinels and on a cluster too: the core in `make test`, all that has a store in `make servers`.
 CORE = $(addprefix tests/,test_keycache.py test_dictcache.py test_cached.py test_cached_async.py test_cached_tags.py test_l1_collections.py test_lock.py)
 BEHAVIOUR = $$(grep -lw store tests/test_*.py) $(wildcard tests/test_awaited_*.py)
 
@@ -51,13 +54,13 @@ lint: $(VENV)/.dev
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long"
-	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE)
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS=sentinel $(PYTEST) -m "not long" $(CORE)
+	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE) $(SELDOM:%=--ignore=tests/%)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="sentinel cluster" $(PYTEST) -m "not long" $(CORE)
 
 servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST) $(NOT_ONCE)
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS=sentinel $(PYTEST) $(BEHAVIOUR)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="sentinel cluster" $(PYTEST) $(BEHAVIOUR)
 
 torture: $(VENV)/.dev
 	$(BIN)/python -m tests.torture $(SEED:%=--seed %) --seconds $(SECONDS)

@@ -242,6 +242,7 @@ def test_a_task_of_an_observer_is_not_observed(fresh: Any) -> None:
     assert KeyCache("noted", "set").get() == 1
 
 
+@pytest.mark.long
 def test_memory_bears_any_number_of_tasks(fresh: Any) -> None:
     """Far more than ``max_connections``, at one key and at thousands of keys, with computations that take a while."""
     computed: list[int] = []

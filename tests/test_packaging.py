@@ -235,6 +235,7 @@ def can_compile() -> bool:
     return importlib.util.find_spec("Cython") is not None and shutil.which(words[0]) is not None
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not can_compile(), reason="needs Cython and a compiler")
 def test_the_store_is_compiled_where_that_is_possible(checkout: Path, tmp_path: Path) -> None:
     """A wheel carries the compiled store; nothing that compiling makes is left among the sources."""

@@ -10,7 +10,9 @@ from tests.interleavings.catalog import APART
 from tests.interleavings.collection_catalog import collection_pairs, collection_triples, collection_troubles, is_small
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["two processes", "one process"])
+@pytest.mark.parametrize(
+    "together", [False, pytest.param(True, marks=pytest.mark.long)], ids=["two processes", "one process"]
+)
 def test_two_actors(holds: Any, together: bool) -> None:
     """Read, fill with since, merge, add, replace, clear, invalidate: every pair, loading itself or not."""
     holds(collection_pairs(together))

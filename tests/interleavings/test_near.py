@@ -22,6 +22,7 @@ def test_held_values(holds: Any, part: int) -> None:
     holds(list(nearby())[part::4])
 
 
+@LONG
 def test_the_compiled_tier_does_the_same(holds: Any) -> None:
     """Stepped beside its twin in Python, in the smaller scenarios: equal answers, equal counts."""
     parts = Parts(tier=twins(tier_class("compiled")))

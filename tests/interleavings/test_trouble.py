@@ -9,7 +9,7 @@ import pytest
 from tests.interleavings.trouble import stale_ones, troubles
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", [pytest.param(0, marks=pytest.mark.long), *range(1, 6)])
 def test_troubles(holds: Any, part: int) -> None:
     """Whatever goes wrong, nobody gets what is too old, and nobody waits for ever."""
     holds(list(troubles())[part::6])
