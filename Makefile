@@ -36,6 +36,8 @@ SELDOM = test_cached_identity.py test_journal.py test_orphans.py test_cooldown.p
 # What runs behind sentinels and on a cluster too: the core in `make test`, all that has a store in `make servers`.
 CORE = $(addprefix tests/,test_keycache.py test_dictcache.py test_cached.py test_cached_async.py test_cached_tags.py test_l1_collections.py test_lock.py)
 BEHAVIOUR = $$(grep -lw store tests/test_*.py) $(wildcard tests/test_awaited_*.py)
+# The suites that run on both faces: the awaited one on a real server alone; make servers has all.
+ONCE_AWAITED = not (test_awaited and memory)
 
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
@@ -53,7 +55,7 @@ lint: $(VENV)/.dev
 
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long"
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long" -k "$(ONCE_AWAITED)"
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE) $(SELDOM:%=--ignore=tests/%)
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="sentinel cluster" $(PYTEST) -m "not long" $(CORE)
 
