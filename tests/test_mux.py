@@ -9,6 +9,7 @@ import re
 import ssl
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,10 +43,19 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
     return uvloop.run  # type: ignore[no-any-return, unused-ignore]
 
 
+@pytest.fixture(params=["unix", pytest.param("tls", marks=pytest.mark.long)])
+def road(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def server(server: Server) -> Iterator[Server]:
+def server(road: str, server: Server, tmp_path: Path) -> Iterator[Server]:
     """The default connection has a name, by which its connections are counted."""
-    with isolated(f"{server.dsn}?timeout=5&connect_timeout=5&{NAME}"):
+    with ExitStack() as stack:
+        dsn = server.dsn + "?"
+        if road == "tls":
+            dsn = stack.enter_context(Tls(server, tmp_path)).dsn + "&"
+        stack.enter_context(isolated(f"{dsn}timeout=5&connect_timeout=5&{NAME}"))
         yield server
 
 
@@ -407,7 +417,8 @@ def test_a_server_that_comes_back_is_found(own: Server, run: Any) -> None:
         await ask("PING")
         own.kill()
         found = await asyncio.gather(*(ask("GET", "k") for _ in range(300)), return_exceptions=True)
-        assert {type(each) for each in found} == {CacheConnectionError}, found[:3]
+        # In time, all of them: on a loaded machine that may be before the refusal of the connection is seen.
+        assert {type(each) for each in found} <= {CacheConnectionError, CacheTimeout}, found[:3]
         own.start()
         assert await asyncio.gather(*(ask("ECHO", str(n)) for n in range(300))) == [b"%d" % n for n in range(300)]
 
