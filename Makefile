@@ -12,7 +12,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests wait for servers, processes and clocks for a third of their time: half as many workers again as there are cores.
 # A loaded machine can stand still for longer than a test allows: what fails is tried again, and is named at the end.
-PYTEST = $(BIN)/python -m pytest -q --reruns $(RERUNS) --reruns-delay 2 \
+PYTEST = $(BIN)/python -m pytest -q -raR --reruns $(RERUNS) --reruns-delay 2 \
 	-n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
 # The kinds of servers that this machine has: all of them, memory with the first real one, and that one alone.
