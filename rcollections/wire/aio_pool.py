@@ -56,7 +56,7 @@ def _open_elsewhere(connect: Callable[[float], Any]) -> Future[Any]:
 def _open(opened: Future[Any], connect: Callable[[float], Any]) -> None:
     try:
         opened.set_result(connect(math.inf))
-    except Exception as error:  # whoever waits is told
+    except BaseException as error:  # whoever waits is told
         opened.set_exception(error)
 
 
