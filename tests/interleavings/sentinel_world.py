@@ -438,4 +438,4 @@ class _Silent:
         return _nothing
 
     def exception(self, *_: object) -> None:
-        raise  # noqa: PLE0704 - what the watch would only log is a failure here
+        raise  # what the watch would only log is a failure here

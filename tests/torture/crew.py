@@ -15,20 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from .grounds import Ground
+
 __all__ = ["Crew"]
 
 
 class Crew:
     """``size`` workers at a time. ``stops`` tells from when to when a worker was stopped, ``killed`` who was killed."""
 
-    def __init__(self, home: Path, seed: int, keys: int, dsns: list[str], size: int) -> None:
-        self._home, self._seed, self._keys, self._dsns = home, seed, keys, dsns
+    def __init__(self, home: Path, seed: int, keys: int, ground: Ground, size: int) -> None:
+        self._home, self._seed, self._keys, self._ground = home, seed, keys, ground
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._made = 0
         self.stops: dict[str, list[tuple[int, int]]] = {}
         self.killed: list[str] = []
         for _ in range(size):
             self._start()
+
+    @property
+    def names(self) -> list[str]:
+        """All workers so far."""
+        return [f"w{number}" for number in range(self._made)]
 
     def _start(self) -> None:
         name = f"w{self._made}"
@@ -43,14 +50,20 @@ class Crew:
             name,
             self._seed,
             self._keys,
+            self._ground.guest(name),
         ]
         with (self._home / f"{name}.err").open("wb") as errors:
             self._running[name] = subprocess.Popen(
-                [*map(str, words), *self._dsns], stdin=subprocess.DEVNULL, stderr=errors
+                [*map(str, words), *self._ground.dsns], stdin=subprocess.DEVNULL, stderr=errors
             )
 
     def _one(self, chosen: random.Random) -> str:
         return chosen.choice(sorted(self._running))
+
+    def some(self, chosen: random.Random, count: int = 0) -> list[str]:
+        """So many workers, or about half of them."""
+        names = sorted(self._running)
+        return chosen.sample(names, count or max(1, len(names) // 2))
 
     def kill(self, chosen: random.Random) -> None:
         """kill -9 of one worker; another one takes its place."""
