@@ -56,7 +56,7 @@ class Journal:
         self._under_way: set[str] = set()  # what trips carry at this moment
         self._full = False  # the log says that there is no room
         self._recent: Recent | None = None
-        self.taken_over = 0  # how often another server has become the primary
+        self.handovers = 0  # how often another server has become the primary
         self.number = 0
         self.holds = False  # whether there is anything: what every trip asks
 
@@ -113,18 +113,18 @@ class Journal:
                 if known is not None and known[1] <= before:
                     self._drop(key)
 
-    def done(self, dues: Sequence[Due], whole: Whole | None, begun: int, sure: bool = True) -> None:
+    def done(self, dues: Sequence[Due], whole: Whole | None, since: int, sure: bool = True) -> None:
         """The server has acknowledged these; another one may become the primary that never heard of them (M7).
 
-        ``begun``: ``taken_over`` before they were sent. If another one has become it meanwhile, the one before may have
-        acknowledged them, so they are kept.
+        ``since``: how many handovers there had been before they were sent. Where there was one meanwhile, the primary
+        before may have acknowledged them, so they are kept.
         """
         with self._lock:
             if self._recent is None:
                 self._recent = Recent()
             self._recent.add(dues, whole, sure)
-            late = begun != self.taken_over
-        if late:
+            moved = self.handovers != since
+        if moved:
             self.keep(dues)
             if whole is not None:
                 self.keep_whole(whole)
@@ -132,7 +132,7 @@ class Journal:
     def again(self, down_after: float) -> None:
         """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7)."""
         with self._lock:
-            self.taken_over += 1
+            self.handovers += 1
             recent = self._recent
             names, wholes = ([], []) if recent is None else recent.take(down_after)
         self.keep(names)

@@ -173,15 +173,15 @@ class Kept:
         self._journal.stored(key, before)
 
     @property
-    def taken_over(self) -> int:
+    def handovers(self) -> int:
         """How often another server has become the primary."""
-        return self._journal.taken_over
+        return self._journal.handovers
 
-    def done(self, dues: Sequence[Due], whole: Whole | None, begun: int) -> None:
+    def done(self, dues: Sequence[Due], whole: Whole | None, since: int) -> None:
         """See ``Journal``."""
         road = self._road() if self._follows else None
         if road is not None:
-            self._journal.done(dues, whole, begun, road.topology.sure)
+            self._journal.done(dues, whole, since, road.topology.sure)
             if self._journal.holds:
                 self._joins()
 

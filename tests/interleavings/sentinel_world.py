@@ -369,7 +369,7 @@ class World:
     def send(self) -> None:
         """The invalidation is carried out by the server; its reply is on the way. No replica hears of it."""
         link = self.linked()
-        self.begun = self.journal.taken_over
+        self.begun = self.journal.handovers
         if link is not None and not link.cut:
             self.sent = True
             self.write(link.server, None)

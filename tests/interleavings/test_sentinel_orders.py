@@ -118,7 +118,7 @@ GUARDS: dict[str, tuple[str, dict[str, tuple[tuple[str, str], ...]]]] = {
     "keep what was acknowledged lately": ("an invalidation", {
         "followed": (("        self._connection.kept.again(verdict.down_after)\n", ""),)}),
     "keep what was acknowledged meanwhile": ("an invalidation", {
-        "journal": (("late = begun != self.taken_over", "late = False"),)}),
+        "journal": (("moved = self.handovers != since", "moved = False"),)}),
 }  # fmt: skip
 
 
