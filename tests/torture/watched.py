@@ -58,6 +58,13 @@ class SentinelFaults(Injector):
             return False
         return True
 
+    def _is_told(self, node: Node) -> bool:
+        """Whether most of the sentinels name this primary."""
+        try:
+            return self._trio.primary is node
+        except LookupError:
+            return False
+
     def _demoted(self, node: Node) -> None:
         def done() -> bool:
             try:
@@ -167,7 +174,8 @@ class SentinelFaults(Injector):
         with self._losing("cut_off", workers=frozenset(workers)):
             with self._losing("cut_off"):
                 self._trio.network.partition({node, self._random.choice(self._trio.sentinels), *workers})
-                wait_until(lambda: replica.role() == "primary", PATIENCE, "the promotion")
+                wait_until(lambda: self._is_told(replica), PATIENCE, "the word of the sentinels")
+                self._for(0.3, 0.4)  # until workers have heard it
             self._for(0.0, 1.0)
             self._trio.network.heal()
             self._demoted(node)
