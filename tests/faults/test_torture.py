@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
@@ -41,3 +42,21 @@ def test_the_worst_day_of_several_servers(kind: str) -> None:
     assert report.checked["counts"] > 50
     assert report.checked["locks"] > 10
     assert report.checked["last answers"] > 5
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has many addresses of its own")
+@pytest.mark.parametrize(
+    ("kind", "planted", "fault", "word"),
+    [
+        ("sentinel", "forgetful", "stall_and_kill", "had been told"),
+        ("cluster", "repeating", "lose_replies", "were acknowledged"),
+    ],
+)
+def test_a_planted_fault_is_found(kind: str, planted: str, fault: str, word: str) -> None:
+    if "valkey" not in available_kinds():
+        pytest.skip("this machine has no such servers")
+    report = torture(seed=1, seconds=2, workers=2, kind=kind, only=(fault,), after=2, planted=planted)
+    if report.kept is not None:
+        shutil.rmtree(report.kept)
+    assert any(word in each for each in report.broken), report.text()

@@ -38,7 +38,7 @@ class ClusterFaults(Injector):
             self.kill_primary, self.stall_and_kill, self.freeze_primary, self.freeze_for_a_moment, self.cut_off,
             self.cut_worker, self.cut_connections, self.slow_node, self.stall_replication, self.graceful_failover,
             self.reshard, self.reshard_half_way, self.add_and_remove, self.kill_replica, self.forget_scripts, *atomic,
-            *super().faults(),
+            self.lose_replies, *super().faults(),
         ]  # fmt: skip
 
     def heal(self) -> None:
@@ -208,6 +208,15 @@ class ClusterFaults(Injector):
         (worker,) = self._crew.some(self._random, 1)
         nodes = self._random.sample(self._cluster.primaries, self._random.randint(1, 3))
         self._cluster.network.cut(worker, nodes, "clients")
+
+    def lose_replies(self) -> None:
+        """A primary carries out what it is asked, and callers hear nothing of it: the connections break."""
+        node = self._random.choice(self._cluster.primaries)
+        workers = self._crew.some(self._random)
+        self._cluster.network.freeze(node, workers, "clients", one_way=True)
+        self._for(0.05, 0.15)
+        self._cluster.network.cut(node, workers, "clients")
+        self._cluster.network.heal()
 
     def slow_node(self) -> None:
         self._raises = False

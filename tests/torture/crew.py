@@ -10,6 +10,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rcollections.testing import wait_until
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Crew"]
 
+AT_WORK = 10_000  # bytes of a log: some hundred calls
+
 
 class Crew:
     """``size`` workers at a time. ``stops`` tells from when to when a worker was stopped, ``killed`` who was killed."""
 
-    def __init__(self, home: Path, seed: int, keys: int, ground: Ground, size: int) -> None:
-        self._home, self._seed, self._keys, self._ground = home, seed, keys, ground
+    def __init__(self, home: Path, seed: int, keys: int, ground: Ground, size: int, planted: str = "") -> None:
+        self._home, self._seed, self._keys, self._ground, self._planted = home, seed, keys, ground, planted
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._made = 0
         self.stops: dict[str, list[tuple[int, int]]] = {}
@@ -51,6 +55,7 @@ class Crew:
             self._seed,
             self._keys,
             self._ground.guest(name),
+            self._planted,
         ]
         with (self._home / f"{name}.err").open("wb") as errors:
             self._running[name] = subprocess.Popen(
@@ -86,6 +91,14 @@ class Crew:
         finally:
             os.kill(pid, signal.SIGCONT)
             self.stops.setdefault(name, []).append((began, time.monotonic_ns()))
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Wait until all of them are at work."""
+        wait_until(lambda: all(map(self._works, self._running)), seconds, "workers that are at work")
+
+    def _works(self, name: str) -> bool:
+        log = self._home / f"{name}.log"
+        return log.exists() and log.stat().st_size > AT_WORK
 
     def wake(self) -> None:
         """Let every worker go on."""

@@ -51,17 +51,25 @@ class Told(Report):
 
 
 def torture(
-    seed: int, seconds: float, workers: int, kind: str = "valkey", only: Sequence[str] = (), after: float = AFTER
+    seed: int,
+    seconds: float,
+    workers: int,
+    kind: str = "valkey",
+    only: Sequence[str] = (),
+    after: float = AFTER,
+    planted: str = "",
 ) -> Told:
     """Run the worst day, and check its history. Breaches stand in the report; the histories are kept then.
 
     ``kind`` is one of ``grounds.KINDS``, ``only`` are the names of the faults that are wanted, if not all are.
+    ``planted`` is one of ``planted.PLANTED``: a fault of the library that has to be found.
     """
     home = Path(tempfile.mkdtemp(prefix="rc-torture-"))
     with ground(kind) as here:
         source = Source(home / "source", KEYS)
-        crew = Crew(home, seed, KEYS, here, workers)
+        crew = Crew(home, seed, KEYS, here, workers, planted)
         injector = here.injector(seed, crew, source)
+        crew.wait()
         time.sleep(CALM)
         try:
             injector.run(seconds, only)

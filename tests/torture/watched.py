@@ -36,7 +36,7 @@ class SentinelFaults(Injector):
             self.kill_primary, self.stall_and_kill, self.freeze_primary, self.freeze_for_a_moment,
             self.replace_alive, self.cut_off, self.cut_worker, self.cut_connections, self.slow_network,
             self.stall_replication, self.kill_replica, self.kill_sentinel, self.freeze_sentinels,
-            self.cut_sentinels, *super().faults(),
+            self.cut_sentinels, self.lose_replies, *super().faults(),
         ]  # fmt: skip
 
     def heal(self) -> None:
@@ -192,6 +192,14 @@ class SentinelFaults(Injector):
         (worker,) = self._crew.some(self._random, 1)
         every = [*self._trio.nodes, *self._trio.sentinels]
         self._trio.network.cut(worker, self._random.choice(([self._trio.primary], every)), "clients")
+
+    def lose_replies(self) -> None:
+        """The primary carries out what it is asked, and callers hear nothing of it: the connections break."""
+        primary, workers = self._trio.primary, self._crew.some(self._random)
+        self._trio.network.freeze(primary, workers, "clients", one_way=True)
+        self._for(0.05, 0.15)
+        self._trio.network.cut(primary, workers, "clients")
+        self._trio.network.heal()
 
     def slow_network(self) -> None:
         self._raises = False

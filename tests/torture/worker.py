@@ -19,6 +19,7 @@ from rcollections.testing import speak_from
 
 from .events import Log
 from .functions import FUNCTIONS, Functions
+from .planted import PLANTED
 from .source import Source, SourceDown
 from .tally import count_for_ever, lock_for_ever
 
@@ -207,8 +208,9 @@ class Worker:
 
 
 def main(argv: list[str]) -> None:
-    """Run the worker of these arguments: the directory, its name, the seed, how many keys, from where, and the DSNs."""
-    home, name, seed, keys, address, *dsns = argv
+    """Run the worker of these arguments: home, name, seed, how many keys, from where, what is planted, the DSNs."""
+    home, name, seed, keys, address, planted, *dsns = argv
+    PLANTED[planted]()
     if address:
         speak_from(address)
     dsn: dict[str, Any] = {"default": dsns[0], "counts": dsns[1]}
