@@ -94,15 +94,15 @@ def _of_cluster(seen: list[list[str]]) -> Iterator[None]:
             direct = False
 
     fans.fan, aio_fans.afan = noted, anoted
-    quick, lots = cluster.quick_ask, cluster.lots_of
-    cluster.quick_ask, cluster.lots_of = lambda *_: UNSENT, lambda *_: None  # type: ignore[assignment]
+    quick, at_once = cluster.quick_ask, cluster.read_all
+    cluster.quick_ask, cluster.read_all = lambda *_: UNSENT, lambda *_: None
     aio_fans._ready = lambda node: ready(node) if direct else None
     ClusterNode.ask = lambda *_: UNSENT  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         fans.fan, ClusterNode.ask = fan, ask  # type: ignore[method-assign]
-        cluster.quick_ask, cluster.lots_of = quick, lots
+        cluster.quick_ask, cluster.read_all = quick, at_once
         aio_fans.afan, aio_fans._ready = afan, ready
 
 

@@ -23,6 +23,7 @@ from ..plans.purpose import change
 from ..plans.settling import settled
 from ..servers import registry
 from ..servers.drivers.aio import adrive
+from ..servers.drivers.aio_fans import aread_tagged
 from ..servers.drivers.aio_quick import aask
 from ..servers.drivers.aio_trips import aone, aone_afar
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
@@ -99,6 +100,8 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
                 try:
                     if way.afar is not None and not tags:
                         words: Any = await aone_afar(way.afar, Command(("MGET", key)))
+                    elif tags and connection.clustered:
+                        words = await aread_tagged(connection, key, tags)
                     else:
                         asked = aask(connection, names.read(key, tags), 1)
                         words = UNSENT if asked is None else await asked

@@ -13,11 +13,13 @@ from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply
 from ...wire.asked import WHO
 from ...wire.clock import instant
+from ...wire.failures import Late
 from ...wire.large import LARGE
 from ...wire.packing import pack
 from ...wire.requests import Tried
 from ...wire.routes import Fan
 from ...wire.routing import Sent, route
+from ...wire.translate import translate
 from ...wire.trips import translated
 from ...wire.words import words
 from ..loops import pool_of
@@ -31,15 +33,73 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["amany", "aone", "aread_to_hold"]
+__all__ = ["amany", "aone", "aread_tagged", "aread_to_hold"]
+
+
+async def aread_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Any:
+    """The reply of an MGET of an entry and its tags."""
+    until, spread = 0.0, road.entry_spread(key, tags)
+    if spread is not None:
+        found = await _read_all(road, spread.asks)
+        if type(found) is list:
+            return spread.words(found)
+        until = found
+    return await _aone(road, Command(("MGET", key, *tags)), until)
 
 
 async def aone(road: Any, step: Step) -> Any:
     """The reply of one step; an error reply is raised as one of our errors."""
+    until = 0.0
+    if type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
+        spread = road.spread_of(step)
+        if spread is not None:
+            found = await _read_all(road, spread.asks)
+            if type(found) is list:
+                return spread.words(found)
+            until = found
+    return await _aone(road, step, until)
+
+
+async def _read_all(road: Any, asks: Sequence[tuple[Any, bytes, int]]) -> Any:
+    """Reads of several nodes without a plan: the replies of each; the instant of the call where anything is unusual."""
+    began, end = monotonic(), instant()
+    until = end or began + road.timeout
+    links = []
+    for node, data, _ in asks:
+        link = None if node.out or len(data) > LARGE else _ready(node)
+        if link is None or until <= began:
+            return until
+        links.append(link)
+    waits: list[Any] = []
+    for link, (node, data, count) in zip(links, asks, strict=True):
+        node.trips += 1
+        waits.append(link.ask(data, began, end, count))
+    found: list[Any] = [None] * len(waits)
+    usual = None not in waits
+    # The last one first: when that has come, the others have most likely come too, and the task wakes up once.
+    for n in range(len(waits) - 1, -1, -1):
+        if waits[n] is not None:
+            replies = await waits[n]
+            if type(replies) is Tried:
+                usual = False
+                _tell(asks[n][0], replies.outcome)
+            found[n] = [replies] if asks[n][2] == 1 else replies
+    road.trips += 1
+    return found if usual else until
+
+
+def _tell(node: Any, outcome: object) -> None:
+    """A node that was silent for the whole time does not keep the next caller waiting."""
+    if type(outcome) is Late and outcome.silent:
+        node.failed(translate(outcome, node.shown, ""))
+
+
+async def _aone(road: Any, step: Step, until: float) -> Any:
+    """One step, from the beginning; ``until``: the instant by which it has to end, where it began before; 0.0: now."""
     steps = (step,)
     plan = scattered(steps, road, False)
     if plan is not None:
-        return translated(road, steps, await _carried(road, plan), keep_errors=False)[0]
+        return translated(road, steps, await _carried(road, plan, until=until), keep_errors=False)[0]
     keys = keys_of(step)
     node = road.node(slot_of(keys[0]) if keys else NO_KEY)
     link = None if node is None or node.breaker.failure is not None or road.journal.holds else _ready(node)
@@ -62,7 +122,7 @@ async def aone(road: Any, step: Step) -> Any:
                 return found
             else:
                 sent = Sent(node, [found])
-    until = end or began + road.timeout
+    until = until or end or began + road.timeout
     replies = await atour(route(road, steps, sent=sent, until=until), road.timeout)
     return translated(road, steps, replies, keep_errors=False)[0]
 
@@ -91,12 +151,13 @@ async def aread_to_hold(road: Any, key: str, steps: Sequence[Step], keep_errors:
     return seen_by(witness, key, replies[0], translated(road, steps, replies[1:], keep_errors))
 
 
-async def _carried(road: Any, plan: Any, witness: dict[int, bytes] | None = None) -> list[Any]:
+async def _carried(road: Any, plan: Any, witness: dict[int, bytes] | None = None, until: float = 0.0) -> list[Any]:
     replies: Any = None
     try:
         while True:
             steps, atomic, place = plan.send(replies)
-            replies = await atour(route(road, steps, atomic, place=place, witness=witness), road.timeout)
+            trip = route(road, steps, atomic, place=place, until=until, witness=witness)
+            replies = await atour(trip, road.timeout)
     except StopIteration as end:
         found: list[Any] = end.value
         return found

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...forks import after_fork
 from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
-from ...plans.slots import NO_KEY, keys_of, several, slot_of
+from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply, repeatable
+from ...wire.clock import until as until_
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
+from ..drivers.quick import read_all
 from .held import Held
 from .learning import Learner, unmapped
 from .node import ClusterNode
-from .reading import APART, lots_of, read_at_once
+from .reading import asks_of, lots_of
+from .spread import Spread, Stamps, spread
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterConnection"]
 
+MOST = 512  # kinds of entries, by their tags, whose places are remembered
+
 
 class ClusterConnection(Held):
     """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
@@ -44,6 +50,7 @@ class ClusterConnection(Held):
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._nodes: dict[Address, ClusterNode] = {}
         self._nodes_lock = threading.RLock()
+        self._stamps: dict[tuple[str, ...], Stamps] = {}  # by tags
         self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
@@ -148,19 +155,49 @@ class ClusterConnection(Held):
             self.trips += 1
         return seen
 
-    def _at_once(self, steps: Sequence[Step]) -> list[Any] | None:
+    def read_tagged(self, key: str, tags: tuple[str, ...]) -> Any:
+        """The reply of an MGET of an entry and its tags."""
+        return self._words(Command(("MGET", key, *tags)), self.entry_spread(key, tags))
+
+    def entry_spread(self, key: str, tags: tuple[str, ...]) -> Spread | None:
+        """Where an entry and its tags are; None where nobody knows at present."""
+        now = self.learner.map
+        place = now.owner(slot_of(key))
+        node = None if place is None else self._nodes.get(place)
+        stamps = self._stamps.get(tags)
+        if stamps is None or stamps.map is not now:
+            found = spread(tags, self.node)
+            if found is None or self.learner.map is not now:
+                return None
+            if len(self._stamps) >= MOST:
+                self._stamps = {}
+            stamps = self._stamps[tags] = Stamps(now, found)
+        return None if node is None or self.journal.holds else stamps.and_entry(key, node)
+
+    def spread_of(self, step: Command) -> Spread | None:
+        """Where the keys of an MGET are; None where nobody knows at present."""
+        return None if self.journal.holds else spread(step.args[1:], self.node)
+
+    def _all(self, asks: list[tuple[ClusterNode, bytes, int]], until: float) -> list[list[Any]] | None:
         """The replies of reads of several nodes; None: the plan has to begin."""
-        if self.journal.holds or not self.learner.mapped:
-            return None
-        lots = lots_of(steps, self._serving)
-        found = None if lots is None else read_at_once(lots, self.timeout)
+        found = read_all(asks, until, monotonic())
         if found is not None:
             self.trips += 1
         return found
 
-    def _serving(self, slot: int) -> ClusterNode | None:
-        node = self.node(slot)
-        return node if node is not None and node.breaker.failure is None else None
+    def _at_once(self, steps: Sequence[Step], until: float) -> list[Any] | None:
+        """The replies of reads of several nodes; None: the plan has to begin."""
+        if self.journal.holds or not self.learner.mapped:
+            return None
+        lots = lots_of(steps, self.node)
+        if lots is None or (lots.writes and self.learner.moves):
+            return None
+        try:
+            found = self._all(asks_of(lots), until)
+        finally:
+            if lots.writes:
+                self.wrote(steps)
+        return None if found is None or (lots.writes and self.learner.moves) else lots.replies(found)
 
     def one(self, step: Step, _seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; see ``Connection.one``."""
@@ -170,18 +207,27 @@ class ClusterConnection(Held):
             if type(_seen) is not Sent:
                 return _seen
             return translated(self, (step,), tour(route(self, (step,), sent=_seen), self.timeout), keep_errors=False)[0]
-        if isinstance(step, Command) and step.args[0] in APART and several(step):
-            found = self._at_once((step,))
-            if found is not None:
-                return found[0]
-        plan = scattered((step,), self, False)
+        if type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
+            return self._words(step, self.spread_of(step))
+        return self._one((step,))
+
+    def _words(self, step: Command, spread: Spread | None) -> Any:
+        """The reply of an MGET."""
+        until = until_(self.timeout)
+        found = None if spread is None else self._all(spread.asks, until)
+        return self._one((step,), until) if spread is None or found is None else spread.words(found)
+
+    def _one(self, steps: tuple[Step], until: float = 0.0) -> Any:
+        """Carry out one step: the quick try, where its keys are in one slot, and the plan."""
+        step = steps[0]
+        plan = scattered(steps, self, False)
         if plan is not None:
-            return translated(self, (step,), self._carried(plan), keep_errors=False)[0]
+            return translated(self, steps, self._carried(plan, until), keep_errors=False)[0]
         keys = keys_of(step)
         node = self.node(slot_of(keys[0]) if keys else NO_KEY)
         sent = None
         if node is not None:
-            data, count = packed(node.known, (step,))
+            data, count = packed(node.known, steps)
             reply: Any = None
             try:
                 if node.breaker.failure is None and not self.journal.holds:
@@ -191,7 +237,7 @@ class ClusterConnection(Held):
             finally:
                 if reply is not UNSENT:
                     self.trips += 1
-                    self.wrote((step,))
+                    self.wrote(steps)
             if type(reply) is not Tried and reply is not UNSENT:
                 if type(step) is Script:
                     node.known.add(step.name)
@@ -200,7 +246,8 @@ class ClusterConnection(Held):
                 sent = Sent(node, [reply])
             if type(reply) is Tried:
                 sent = Sent(node, _outcome(reply))
-        return translated(self, (step,), tour(route(self, (step,), sent=sent), self.timeout), keep_errors=False)[0]
+        replies = tour(route(self, steps, sent=sent, until=until), self.timeout)
+        return translated(self, steps, replies, keep_errors=False)[0]
 
     def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, _seen: object = UNSENT) -> list[Any]:
         """Carry out several steps, at all nodes at the same time; ``atomic``: those of each slot in one MULTI."""
@@ -211,10 +258,15 @@ class ClusterConnection(Held):
         if type(_seen) is Sent:
             replies = tour(route(self, steps, atomic, sent=_seen), self.timeout)
             return translated(self, steps, replies, keep_errors)
-        if not atomic and (quick := self._at_once(steps)) is not None:
+        until = until_(self.timeout)
+        if not atomic and (quick := self._at_once(steps, until)) is not None:
             return quick
         plan = scattered(steps, self, atomic)
-        replies = self._carried(plan) if plan is not None else tour(route(self, steps, atomic), self.timeout)
+        replies = (
+            self._carried(plan, until)
+            if plan is not None
+            else tour(route(self, steps, atomic, until=until), self.timeout)
+        )
         return translated(self, steps, replies, keep_errors)
 
     def read_to_hold(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
@@ -235,12 +287,13 @@ class ClusterConnection(Held):
         """Carry out steps one after another."""
         return [self.one(step) for step in steps]
 
-    def _carried(self, plan: Rounds) -> list[Any]:
+    def _carried(self, plan: Rounds, until: float) -> list[Any]:
         """Carry out a plan of rounds whose steps have their keys in one slot each."""
-        return carry(plan, self._routed)
 
-    def _routed(self, steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
-        return tour(route(self, steps, atomic, place=place), self.timeout)
+        def send(steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
+            return tour(route(self, steps, atomic, place=place, until=until), self.timeout)
+
+        return carry(plan, send)
 
     @property
     def wakeups(self) -> ClusterWakeups:

@@ -6,18 +6,14 @@ the plan of the trip begins, which sends these reads again.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...plans.commands import COMMANDS, EACH
 from ...plans.effects import Command
 from ...plans.slots import keys_of, slot_of
-from ...plans.steps import repeatable
-from ...wire.clock import until as until_
+from ...plans.steps import reads, repeatable
 from ...wire.packing import pack
 from ...wire.words import words
-from ..drivers.blocking import SLOW, took
-from ..drivers.quick import LOOK, MOST, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
     from ...plans.effects import Step
     from .node import ClusterNode
 
-__all__ = ["Lots", "lots_of", "read_at_once"]
+__all__ = ["Lots", "asks_of", "lots_of"]
 
 APART = frozenset(name for name, facts in COMMANDS.items() if facts.apart == EACH)
 
@@ -33,10 +29,11 @@ APART = frozenset(name for name, facts in COMMANDS.items() if facts.apart == EAC
 class Lots:
     """Which node gets which bytes, and where its replies go."""
 
-    __slots__ = ("_places", "data", "nodes", "steps")
+    __slots__ = ("_places", "data", "nodes", "steps", "writes")
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
+        self.writes = False
         self.nodes: list[ClusterNode] = []
         self.data: list[list[bytes]] = []
         self._places: list[list[tuple[int, Sequence[int] | None, int]]] = []
@@ -70,11 +67,12 @@ class Lots:
 
 
 def lots_of(steps: Sequence[Step], node_of: Callable[[int], ClusterNode | None]) -> Lots | None:
-    """The lots of these steps; None if one of them is no read, or its node is not there."""
+    """The lots of these steps; None if one of them may not be sent twice, or its node is not there."""
     lots = Lots(len(steps))
     for n, step in enumerate(steps):
         if not repeatable(step):
             return None
+        lots.writes = lots.writes or not reads(step)
         if isinstance(step, Command) and step.args[0] in APART:
             slots: dict[int, list[int]] = {}
             keys = step.args[1:]
@@ -100,19 +98,7 @@ def lots_of(steps: Sequence[Step], node_of: Callable[[int], ClusterNode | None])
     return lots
 
 
-def read_at_once(lots: Lots, timeout: float) -> list[Any] | None:
-    """The reply of each step; None: nothing is known, the plan has to begin."""
-    began = monotonic()
-    wait = until_(timeout) - began
-    asks: list[tuple[Any, bytes, int]] = []
-    for node, data in zip(lots.nodes, lots.data, strict=True):
-        whole = data[0] if len(data) == 1 else b"".join(data)
-        if len(whole) >= MOST or node.out:
-            return None
-        asks.append((node, whole, len(data)))
-    found = read_all(asks, began, wait, timeout, LOOK)
-    if found is None:
-        return None
-    if monotonic() - began > SLOW:
-        took(began)
-    return lots.replies(found)
+def asks_of(lots: Lots) -> list[tuple[ClusterNode, bytes, int]]:
+    """For ``read_all``: who gets which bytes, and how many replies come."""
+    return [(node, b"".join(data), len(data)) for node, data in zip(lots.nodes, lots.data, strict=True)]
+
