@@ -178,7 +178,7 @@ class Bench:
         self.named: Any = cached(plain, key=named, l1=False)(fn)
         self.tagged_one: Any = cached(single, key=key, tags=tags, l1=False)(fn)
         self.named_one: Any = cached(single, key=named, l1=False)(fn)
-        self.many: Any = multi_cached(plain, key=lambda n: ["many", n], l1=False)(arows if asynchronous else rows)
+        self.many: Any = multi_cached("ids", Row, key=lambda n: ["many", n])(arows if asynchronous else rows)
         self.handle, self.handle_one = plain("named", self.entry), single("named", self.entry)
         self.plain = plain
         self.ids = list(range(MANY))

@@ -23,7 +23,7 @@ from .held import Held
 from .learning import Learner, unmapped
 from .node import ClusterNode
 from .reading import asks_of, lots_of
-from .spread import Spread, Stamps, spread
+from .spread import Stamps, laid_out, lots_of_keys
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ...wire.dsn.dsn import Dsn
     from ...wire.slotmap import Address, SlotMap
     from ..links import Links
+    from .spread import Spread
 
 __all__ = ["ClusterConnection"]
 
@@ -82,7 +83,7 @@ class ClusterConnection(Held):
             place = found.owner(slot) if slot >= 0 else self._any()
             if place is None:
                 return None
-        return self._nodes.get(place) or self._made(place)
+        return self._node_at(place)
 
     def _any(self) -> Address | None:
         owners = self.learner.map.nodes
@@ -164,19 +165,25 @@ class ClusterConnection(Held):
         now = self.learner.map
         place = now.owner(slot_of(key))
         node = None if place is None else self._nodes.get(place)
+        if node is None or self.journal.holds:
+            return None
         stamps = self._stamps.get(tags)
         if stamps is None or stamps.map is not now:
-            found = spread(tags, self.node)
-            if found is None or self.learner.map is not now:
+            made = lots_of_keys(tags, now, self._node_at)
+            if made is None:
                 return None
             if len(self._stamps) >= MOST:
                 self._stamps = {}
-            stamps = self._stamps[tags] = Stamps(now, found)
-        return None if node is None or self.journal.holds else stamps.and_entry(key, node)
+            stamps = self._stamps[tags] = Stamps(now, *made)
+        return stamps.and_entry(key, node)
 
     def spread_of(self, step: Command) -> Spread | None:
         """Where the keys of an MGET are; None where nobody knows at present."""
-        return None if self.journal.holds else spread(step.args[1:], self.node)
+        made = None if self.journal.holds else lots_of_keys(step.args[1:], self.learner.map, self._node_at)
+        return None if made is None else laid_out(*made)
+
+    def _node_at(self, place: Address) -> ClusterNode:
+        return self._nodes.get(place) or self._made(place)
 
     def _all(self, asks: list[tuple[ClusterNode, bytes, int]], until: float) -> list[list[Any]] | None:
         """The replies of reads of several nodes; None: the plan has to begin."""
