@@ -70,8 +70,7 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
             except (CacheError, OSError, Exception) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n, None))
-        # The last one first, as in ``quick.read_all``.
-        for n, link in reversed(lent.items()):
+        for n, link in lent.items():
             asks = len(data[n]) > len(hops[n].data)
             try:
                 outcomes[n] = _read(link, data[n], hops[n].wanted + asks, until, timeout)

@@ -143,17 +143,15 @@ def read_all(asks: Sequence[tuple[Node, bytes, int]], until: float, began: float
             link.used = began
             node.trips += 1
             link.put(data, wait, node.timeout)
-        found: list[Any] = [None] * len(links)
-        # The last one first: when that has come, the others have most likely come too, and nobody waits for each.
-        for n in range(len(links) - 1, -1, -1):
-            link, (node, _, count) = links[n], asks[n]
+        found: list[Any] = []
+        for link, (node, _, count) in zip(links, asks, strict=True):
             reply = link.get(count, wait)
             if reply is INCOMPLETE:
                 reply = link.rest(count, until, node.timeout, began)
                 usual = usual and type(reply) is not LargeReplies and not has_error(reply)
             elif count == 1:
                 reply = [reply]
-            found[n] = reply
+            found.append(reply)
             pool = link.home
             # No call lies between these two, as in ``ask``.
             link.lent = False

@@ -12,6 +12,7 @@ from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
 from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply, repeatable
+from ...wire.clock import around
 from ...wire.clock import until as until_
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
@@ -158,7 +159,15 @@ class ClusterConnection(Held):
 
     def read_tagged(self, key: str, tags: tuple[str, ...]) -> Any:
         """The reply of an MGET of an entry and its tags."""
-        return self._words(Command(("MGET", key, *tags)), self.entry_spread(key, tags))
+        spread, until = self.entry_spread(key, tags), 0.0
+        if spread is not None:
+            began = monotonic()
+            until = began + self.timeout if around() is None else until_(self.timeout)
+            found = read_all(spread.asks, until, began)
+            if found is not None:
+                self.trips += 1
+                return spread.words(found)
+        return self._one((Command(("MGET", key, *tags)),), until)
 
     def entry_spread(self, key: str, tags: tuple[str, ...]) -> Spread | None:
         """Where an entry and its tags are; None where nobody knows at present."""
