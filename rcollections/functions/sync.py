@@ -76,8 +76,8 @@ class CachedFunction(Decorated, Generic[P, R]):
             alone = (breaker.failure is None or breaker.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
-                    if way.afar is not None and not tags:
-                        words = way.afar.one(Command(("MGET", key)))
+                    if way.afar is not None:
+                        words = way.afar.one(Command(("MGET", key, *tags)))
                     else:
                         words = connection.ask(names.read(key, tags), 1, True, "" if tags else key)
                     if type(words) is not list:  # the plan of the trip goes on with what was seen

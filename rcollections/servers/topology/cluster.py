@@ -11,15 +11,17 @@ from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
 from ...plans.slots import NO_KEY, keys_of, several, slot_of
 from ...plans.steps import empty_reply, repeatable
+from ...wire.durable import durably
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
+from .cluster_replicas import ClusterReplicas
 from .held import Held
 from .learning import Learner, unmapped
 from .node import ClusterNode
-from .reading import APART, lots_of, read_at_once
+from .reading import APART, lots_of, outcome, read_at_once
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class ClusterConnection(Held):
         self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
+        self.replicas: Any = ClusterReplicas(self)
         after_fork(self._renew_nodes_lock)
 
     def _renew_nodes_lock(self) -> None:
@@ -101,6 +104,7 @@ class ClusterConnection(Held):
             each.close()
         if self._hearers is not None:
             self._hearers.follow(found)
+        self.replicas.follow(found)
 
     @property
     def moves(self) -> bool:
@@ -135,7 +139,7 @@ class ClusterConnection(Held):
         Gives a ``Sent`` where the plan has to go on with what was seen.
         """
         learner = self.learner
-        if not key or learner.moves or self.journal.holds:
+        if not key or learner.moves or self.journal.holds or (self.durable and not reads):
             return UNSENT
         place = learner.map.owner(slot_of(key))
         node = None if place is None else self._nodes.get(place)
@@ -143,7 +147,7 @@ class ClusterConnection(Held):
             return UNSENT
         seen = quick_ask(node, data, count, reads)
         if type(seen) is Tried:
-            return Sent(node, _outcome(seen))
+            return Sent(node, outcome(seen))
         if seen is not UNSENT:
             self.trips += 1
         return seen
@@ -184,7 +188,7 @@ class ClusterConnection(Held):
             data, count = packed(node.known, (step,))
             reply: Any = None
             try:
-                if node.breaker.failure is None and not self.journal.holds:
+                if node.breaker.failure is None and not self.journal.holds and not (self.durable and durably(self, (step,))):
                     reply = node.ask(data, count, repeatable(step))
                 else:
                     reply = UNSENT
@@ -199,7 +203,7 @@ class ClusterConnection(Held):
                     return reply
                 sent = Sent(node, [reply])
             if type(reply) is Tried:
-                sent = Sent(node, _outcome(reply))
+                sent = Sent(node, outcome(reply))
         return translated(self, (step,), tour(route(self, (step,), sent=sent), self.timeout), keep_errors=False)[0]
 
     def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, _seen: object = UNSENT) -> list[Any]:
@@ -249,23 +253,15 @@ class ClusterConnection(Held):
 
     def all_links(self) -> list[Links]:
         """The links of all nodes."""
-        return [self.links, *(each.links for each in list(self._nodes.values()))]
+        return [self.links, *self.replicas.all_links(), *(each.links for each in list(self._nodes.values()))]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         super().close()
+        self.replicas.close()
         self.learner.close()
         with self._nodes_lock:
             nodes = list(self._nodes.values())
             self._nodes.clear()
         for each in nodes:
             each.close()
-
-
-def _outcome(tried: Tried) -> Any:
-    """What a quick try has seen; its link goes back, or is closed."""
-    if isinstance(tried.outcome, BaseException):
-        tried.link.discard()
-    else:
-        tried.link.release()
-    return tried.outcome

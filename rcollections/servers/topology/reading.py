@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...plans.effects import Step
+    from ...wire.requests import Tried
     from .node import ClusterNode
 
-__all__ = ["Lots", "lots_of", "read_at_once"]
+__all__ = ["Lots", "fill", "lots_of", "outcome", "read_at_once"]
 
 APART = frozenset(name for name, facts in COMMANDS.items() if facts.apart == EACH)
 
@@ -72,32 +73,36 @@ class Lots:
 def lots_of(steps: Sequence[Step], node_of: Callable[[int], ClusterNode | None]) -> Lots | None:
     """The lots of these steps; None if one of them is no read, or its node is not there."""
     lots = Lots(len(steps))
-    for n, step in enumerate(steps):
-        if not repeatable(step):
-            return None
-        if isinstance(step, Command) and step.args[0] in APART:
-            slots: dict[int, list[int]] = {}
-            keys = step.args[1:]
-            for at, key in enumerate(keys):
-                slots.setdefault(slot_of(key), []).append(at)
-            for slot, part in slots.items():
-                node = node_of(slot)
-                if node is None:
-                    return None
-                lots.add(node, pack((step.args[0], *[keys[at] for at in part])), n, part, len(keys))
-            continue
-        keys = keys_of(step)
-        slot = slot_of(keys[0]) if keys else -1
-        node = node_of(slot)
-        if slot < 0 or node is None or any(slot_of(key) != slot for key in keys[1:]):
-            return None
-        if isinstance(step, Command):
-            lots.add(node, pack(step.args), n, None, 0)
-        elif step.name in node.known:
-            lots.add(node, pack(words(step, False)), n, None, 0)
-        else:
-            return None
-    return lots
+    return lots if all(fill(lots, n, step, node_of) for n, step in enumerate(steps)) else None
+
+
+def fill(lots: Lots, n: int, step: Step, node_of: Callable[[int], ClusterNode | None]) -> bool:
+    """Add step ``n`` to these lots; False: it is no read, or its node is not there."""
+    if not repeatable(step):
+        return False
+    if isinstance(step, Command) and step.args[0] in APART:
+        slots: dict[int, list[int]] = {}
+        keys = step.args[1:]
+        for at, key in enumerate(keys):
+            slots.setdefault(slot_of(key), []).append(at)
+        for slot, part in slots.items():
+            node = node_of(slot)
+            if node is None:
+                return False
+            lots.add(node, pack((step.args[0], *[keys[at] for at in part])), n, part, len(keys))
+        return True
+    keys = keys_of(step)
+    slot = slot_of(keys[0]) if keys else -1
+    node = node_of(slot)
+    if slot < 0 or node is None or any(slot_of(key) != slot for key in keys[1:]):
+        return False
+    if isinstance(step, Command):
+        lots.add(node, pack(step.args), n, None, 0)
+    elif step.name in node.known:
+        lots.add(node, pack(words(step, False)), n, None, 0)
+    else:
+        return False
+    return True
 
 
 def read_at_once(lots: Lots, timeout: float) -> list[Any] | None:
@@ -116,3 +121,12 @@ def read_at_once(lots: Lots, timeout: float) -> list[Any] | None:
     if monotonic() - began > SLOW:
         took(began)
     return lots.replies(found)
+
+
+def outcome(tried: Tried) -> Any:
+    """What a quick try has seen; its link goes back, or is closed."""
+    if isinstance(tried.outcome, BaseException):
+        tried.link.discard()
+    else:
+        tried.link.release()
+    return tried.outcome
