@@ -42,6 +42,7 @@ __all__ = ["ClusterReplicas"]
 
 TRIES = (1, 2)  # the second one where a replica is left that does not hear its dead primary
 LEARN = 10.0  # seconds between two looks whether there are other replicas by now
+SOON = 1.0  # the same where none is known: those of a young cluster are not told of at once
 
 
 class ClusterReplicas:
@@ -64,7 +65,7 @@ class ClusterReplicas:
         self._tags = tags(connection.namespace)
         self._turns = count()
         self._nodes: dict[Address, ClusterReplica] = {}
-        self._learn_at = 0.0
+        self._learned = -LEARN
         self._renew_lock()
         after_fork(self._renew_lock)
 
@@ -157,7 +158,7 @@ class ClusterReplicas:
             return owner
         others = self.primary.learner.map.replicas.get(owner.address, ())
         if not others:
-            self._learn()
+            self._learn(SOON)
         first, deaf = next(self._turns), None
         for n in range(len(others)):
             address = others[(first + n) % len(others)]
@@ -175,11 +176,11 @@ class ClusterReplicas:
                 replica = self._nodes[address] = ClusterReplica(self.dsn, address, self._learn)
             return replica
 
-    def _learn(self) -> None:
+    def _learn(self, apart: float = LEARN) -> None:
         """Look from time to time whether there are other replicas."""
         now = monotonic()
-        if now >= self._learn_at:
-            self._learn_at = now + LEARN
+        if now >= self._learned + apart:
+            self._learned = now
             self.primary.learn_soon()
 
     def follow(self, found: SlotMap) -> None:
