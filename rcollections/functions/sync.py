@@ -76,8 +76,8 @@ class CachedFunction(Decorated, Generic[P, R]):
             alone = (breaker.failure is None or breaker.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
-                    if way.afar is not None and not tags:
-                        words = way.afar.one(Command(("MGET", key)))
+                    if way.afar is not None:
+                        words = way.afar.one(Command(("MGET", key, *tags)))
                     elif tags and connection.clustered:
                         words = connection.read_tagged(key, tags)
                     else:

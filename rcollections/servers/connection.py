@@ -233,7 +233,7 @@ class Connection:
 
     def all_links(self) -> list[Links]:
         """The links of all servers of this connection."""
-        return [self.links]
+        return [self.links] if self.replicas is None else [*self.replicas.all_links(), self.links]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""

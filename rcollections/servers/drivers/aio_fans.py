@@ -13,6 +13,7 @@ from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply
 from ...wire.asked import WHO
 from ...wire.clock import instant
+from ...wire.durable import durably
 from ...wire.failures import Late
 from ...wire.large import LARGE
 from ...wire.packing import pack
@@ -105,6 +106,8 @@ async def _aone(road: Any, step: Step, until: float) -> Any:
     link = None if node is None or node.breaker.failure is not None or road.journal.holds else _ready(node)
     sent = None
     began, end = monotonic(), instant()
+    if link is not None and road.durable and durably(road, steps):
+        link = None
     if link is not None and (isinstance(step, Command) or step.name in node.known):
         data = pack(step.args if isinstance(step, Command) else words(step, False))
         asked = None if len(data) > LARGE or 0.0 < end <= began else link.ask(data, began, end)

@@ -6,7 +6,6 @@ import asyncio
 from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any
 
-from ...errors import CacheConnectionError, CacheTimeout
 from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
 from ...plans.steps import CHANGES_NOTHING, empty_reply
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from ...wire.trips import Trip
     from .trips import Routed
 
-__all__ = ["amany", "aone", "aone_afar", "aread_to_hold", "atravel", "aturns", "awrote"]
+__all__ = ["amany", "aone", "aread_to_hold", "atravel", "aturns", "awrote"]
 
 
 async def atravel(road: Routed, plan: Trip) -> list[object]:
@@ -63,16 +62,6 @@ async def _inside(road: Routed, plan: Trip) -> list[object]:
     replies = travel(road, plan)
     await asyncio.sleep(0)
     return replies
-
-
-async def aone_afar(road: Any, step: Step) -> Any:
-    """The reply of a replica to a read; of the primary where none answers. ``road``: the ``Replicas``."""
-    if not road.rest:
-        try:
-            return await aone(road, step)
-        except (CacheConnectionError, CacheTimeout) as error:
-            road.failed(error)
-    return await aone(road.primary, step)
 
 
 async def aone(road: Routed, step: Step, seen: Any = UNSENT) -> Any:

@@ -14,16 +14,18 @@ from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply, repeatable
 from ...wire.clock import around
 from ...wire.clock import until as until_
+from ...wire.durable import durably
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
 from ..drivers.quick import read_all
+from .cluster_replicas import ClusterReplicas
 from .held import Held
 from .learning import Learner, unmapped
 from .node import ClusterNode
-from .reading import asks_of, lots_of
+from .reading import lots_of, outcome, read_at_once
 from .spread import Stamps, laid_out, lots_of_keys
 from .wakeups import ClusterWakeups
 
@@ -56,6 +58,7 @@ class ClusterConnection(Held):
         self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
+        self.replicas: Any = ClusterReplicas(self)
         after_fork(self._renew_nodes_lock)
 
     def _renew_nodes_lock(self) -> None:
@@ -110,6 +113,7 @@ class ClusterConnection(Held):
             each.close()
         if self._hearers is not None:
             self._hearers.follow(found)
+        self.replicas.follow(found)
 
     @property
     def moves(self) -> bool:
@@ -144,7 +148,7 @@ class ClusterConnection(Held):
         Gives a ``Sent`` where the plan has to go on with what was seen.
         """
         learner = self.learner
-        if not key or learner.moves or self.journal.holds:
+        if not key or learner.moves or self.journal.holds or (self.durable and not reads):
             return UNSENT
         place = learner.map.owner(slot_of(key))
         node = None if place is None else self._nodes.get(place)
@@ -152,7 +156,7 @@ class ClusterConnection(Held):
             return UNSENT
         seen = quick_ask(node, data, count, reads)
         if type(seen) is Tried:
-            return Sent(node, _outcome(seen))
+            return Sent(node, outcome(seen))
         if seen is not UNSENT:
             self.trips += 1
         return seen
@@ -194,26 +198,22 @@ class ClusterConnection(Held):
     def _node_at(self, place: Address) -> ClusterNode:
         return self._nodes.get(place) or self._made(place)
 
-    def _all(self, asks: list[tuple[ClusterNode, bytes, int]], until: float) -> list[list[Any]] | None:
-        """The replies of reads of several nodes; None: the plan has to begin."""
-        found = read_all(asks, until, monotonic())
-        if found is not None:
-            self.trips += 1
-        return found
-
     def _at_once(self, steps: Sequence[Step], until: float) -> list[Any] | None:
         """The replies of reads of several nodes; None: the plan has to begin."""
         if self.journal.holds or not self.learner.mapped:
             return None
         lots = lots_of(steps, self.node)
-        if lots is None or (lots.writes and self.learner.moves):
+        if lots is None or (lots.writes and (self.durable or self.learner.moves)):
             return None
         try:
-            found = self._all(asks_of(lots), until)
+            found = read_at_once(lots, until)
         finally:
             if lots.writes:
                 self.wrote(steps)
-        return None if found is None or (lots.writes and self.learner.moves) else lots.replies(found)
+        if found is None or (lots.writes and self.learner.moves):
+            return None
+        self.trips += 1
+        return found
 
     def one(self, step: Step, _seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; see ``Connection.one``."""
@@ -229,9 +229,13 @@ class ClusterConnection(Held):
 
     def _words(self, step: Command, spread: Spread | None) -> Any:
         """The reply of an MGET."""
-        until = until_(self.timeout)
-        found = None if spread is None else self._all(spread.asks, until)
-        return self._one((step,), until) if spread is None or found is None else spread.words(found)
+        began = monotonic()
+        until = began + self.timeout if around() is None else until_(self.timeout)
+        found = None if spread is None else read_all(spread.asks, until, began)
+        if spread is None or found is None:
+            return self._one((step,), until)
+        self.trips += 1
+        return spread.words(found)
 
     def _one(self, steps: tuple[Step], until: float = 0.0) -> Any:
         """Carry out one step: the quick try, where its keys are in one slot, and the plan."""
@@ -246,7 +250,11 @@ class ClusterConnection(Held):
             data, count = packed(node.known, steps)
             reply: Any = None
             try:
-                if node.breaker.failure is None and not self.journal.holds:
+                if (
+                    node.breaker.failure is None
+                    and not self.journal.holds
+                    and not (self.durable and durably(self, steps))
+                ):
                     reply = node.ask(data, count, repeatable(step))
                 else:
                     reply = UNSENT
@@ -261,7 +269,7 @@ class ClusterConnection(Held):
                     return reply
                 sent = Sent(node, [reply])
             if type(reply) is Tried:
-                sent = Sent(node, _outcome(reply))
+                sent = Sent(node, outcome(reply))
         replies = tour(route(self, steps, sent=sent, until=until), self.timeout)
         return translated(self, steps, replies, keep_errors=False)[0]
 
@@ -318,23 +326,15 @@ class ClusterConnection(Held):
 
     def all_links(self) -> list[Links]:
         """The links of all nodes."""
-        return [self.links, *(each.links for each in list(self._nodes.values()))]
+        return [self.links, *self.replicas.all_links(), *(each.links for each in list(self._nodes.values()))]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         super().close()
+        self.replicas.close()
         self.learner.close()
         with self._nodes_lock:
             nodes = list(self._nodes.values())
             self._nodes.clear()
         for each in nodes:
             each.close()
-
-
-def _outcome(tried: Tried) -> Any:
-    """What a quick try has seen; its link goes back, or is closed."""
-    if isinstance(tried.outcome, BaseException):
-        tried.link.discard()
-    else:
-        tried.link.release()
-    return tried.outcome

@@ -6,6 +6,7 @@ the plan of the trip begins, which sends these reads again.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...plans.commands import COMMANDS, EACH
@@ -14,14 +15,16 @@ from ...plans.slots import keys_of, slot_of
 from ...plans.steps import reads, repeatable
 from ...wire.packing import pack
 from ...wire.words import words
+from ..drivers.quick import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...plans.effects import Step
+    from ...wire.requests import Tried
     from .node import ClusterNode
 
-__all__ = ["Lots", "asks_of", "lots_of"]
+__all__ = ["Lots", "fill", "lots_of", "outcome", "read_at_once"]
 
 APART = frozenset(name for name, facts in COMMANDS.items() if facts.apart == EACH)
 
@@ -69,36 +72,50 @@ class Lots:
 def lots_of(steps: Sequence[Step], node_of: Callable[[int], ClusterNode | None]) -> Lots | None:
     """The lots of these steps; None if one of them may not be sent twice, or its node is not there."""
     lots = Lots(len(steps))
-    for n, step in enumerate(steps):
-        if not repeatable(step):
-            return None
-        lots.writes = lots.writes or not reads(step)
-        if isinstance(step, Command) and step.args[0] in APART:
-            slots: dict[int, list[int]] = {}
-            keys = step.args[1:]
-            for at, key in enumerate(keys):
-                slots.setdefault(slot_of(key), []).append(at)
-            for slot, part in slots.items():
-                node = node_of(slot)
-                if node is None:
-                    return None
-                lots.add(node, pack((step.args[0], *[keys[at] for at in part])), n, part, len(keys))
-            continue
-        keys = keys_of(step)
-        slot = slot_of(keys[0]) if keys else -1
-        node = node_of(slot)
-        if slot < 0 or node is None or any(slot_of(key) != slot for key in keys[1:]):
-            return None
-        if isinstance(step, Command):
-            lots.add(node, pack(step.args), n, None, 0)
-        elif step.name in node.known:
-            lots.add(node, pack(words(step, False)), n, None, 0)
-        else:
-            return None
-    return lots
+    return lots if all(fill(lots, n, step, node_of) for n, step in enumerate(steps)) else None
 
 
-def asks_of(lots: Lots) -> list[tuple[ClusterNode, bytes, int]]:
-    """For ``read_all``: who gets which bytes, and how many replies come."""
-    return [(node, b"".join(data), len(data)) for node, data in zip(lots.nodes, lots.data, strict=True)]
+def fill(lots: Lots, n: int, step: Step, node_of: Callable[[int], ClusterNode | None]) -> bool:
+    """Add step ``n`` to these lots; False: it may not be sent twice, or its node is not there."""
+    if not repeatable(step):
+        return False
+    lots.writes = lots.writes or not reads(step)
+    if isinstance(step, Command) and step.args[0] in APART:
+        slots: dict[int, list[int]] = {}
+        keys = step.args[1:]
+        for at, key in enumerate(keys):
+            slots.setdefault(slot_of(key), []).append(at)
+        for slot, part in slots.items():
+            node = node_of(slot)
+            if node is None:
+                return False
+            lots.add(node, pack((step.args[0], *[keys[at] for at in part])), n, part, len(keys))
+        return True
+    keys = keys_of(step)
+    slot = slot_of(keys[0]) if keys else -1
+    node = node_of(slot)
+    if slot < 0 or node is None or any(slot_of(key) != slot for key in keys[1:]):
+        return False
+    if isinstance(step, Command):
+        lots.add(node, pack(step.args), n, None, 0)
+    elif step.name in node.known:
+        lots.add(node, pack(words(step, False)), n, None, 0)
+    else:
+        return False
+    return True
 
+
+def read_at_once(lots: Lots, until: float) -> list[Any] | None:
+    """The reply of each step, by that instant; None: nothing is known, the plan has to begin."""
+    asks = [(node, b"".join(data), len(data)) for node, data in zip(lots.nodes, lots.data, strict=True)]
+    found = read_all(asks, until, monotonic())
+    return None if found is None else lots.replies(found)
+
+
+def outcome(tried: Tried) -> Any:
+    """What a quick try has seen; its link goes back, or is closed."""
+    if isinstance(tried.outcome, BaseException):
+        tried.link.discard()
+    else:
+        tried.link.release()
+    return tried.outcome
