@@ -43,7 +43,7 @@ class FakeNode:
 
     def doubt(self) -> None: ...
 
-    def lapses(self, why: Exception) -> bool:
+    def lapses(self, why: BaseException) -> bool:
         return False
 
 

@@ -23,8 +23,8 @@ from ..plans.purpose import change
 from ..plans.settling import settled
 from ..servers import registry
 from ..servers.drivers.aio import adrive
-from ..servers.drivers.aio_quick import aask
 from ..servers.drivers.aio_afar import aone_afar
+from ..servers.drivers.aio_quick import aask
 from ..servers.drivers.aio_trips import aone
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture

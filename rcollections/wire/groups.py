@@ -100,9 +100,7 @@ def note(witness: dict[int, bytes], groups: Sequence[Group], server: bytes) -> N
             witness[each.slot] = server if witness.get(each.slot, server) == server else b""
 
 
-def grouped(
-    steps: Sequence[Step], atomic: bool, place: Address | None, owned: Collection[int] = ()
-) -> list[Group]:
+def grouped(steps: Sequence[Step], atomic: bool, place: Address | None, owned: Collection[int] = ()) -> list[Group]:
     """The steps by slot. Steps without keys are a group of their own, and so are those of a slot that are ``owned``."""
     found: dict[tuple[int, bool], Group] = {}
     for n, step in enumerate(steps):

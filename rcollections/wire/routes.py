@@ -60,7 +60,7 @@ class Node(Protocol):
     def doubt(self) -> None:
         """A connection to it broke: none that is idle now is used again."""
 
-    def lapses(self, why: Exception) -> bool:
+    def lapses(self, why: BaseException) -> bool:
         """Whether it is a replica, which is passed over from now on, since it refused or did not answer (K10)."""
 
 

@@ -100,7 +100,7 @@ def route(
                 lots, outcomes, servers, sent = [(sent.node, groups)], [sent.outcome], None, None
             for n, ((node, mine), outcome) in enumerate(zip(lots, outcomes, strict=True)):
                 if waited is not None:
-                    outcome = waited.taken(n, mine, outcome)  # noqa: PLW2901
+                    outcome = waited.taken(n, mine, outcome)
                 if isinstance(outcome, BaseException):
                     unanswered(road, node, mine, outcome, steps, replies)
                 else:

@@ -40,7 +40,7 @@ PATIENT = "timeout=5&connect_timeout=5&namespace=shop"
 
 @pytest.fixture(scope="module", params=TOGETHER)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    with Cluster(request.param, tls=True, password="root", node_timeout=2.0) as running:  # noqa: S106
+    with Cluster(request.param, tls=True, password="root", node_timeout=2.0) as running:
         yield running
 
 
@@ -168,5 +168,3 @@ def test_who_does_not_trust_them_is_told(dsn: str) -> None:
     plain = bare.replace("rediss+", "redis+").replace("timeout=5", "timeout=0.5")
     with isolated(plain), pytest.raises(CacheConnectionError):
         KeyCache("a").get()
-
-

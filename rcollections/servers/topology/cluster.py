@@ -188,7 +188,11 @@ class ClusterConnection(Held):
             data, count = packed(node.known, (step,))
             reply: Any = None
             try:
-                if node.breaker.failure is None and not self.journal.holds and not (self.durable and durably(self, (step,))):
+                if (
+                    node.breaker.failure is None
+                    and not self.journal.holds
+                    and not (self.durable and durably(self, (step,)))
+                ):
                     reply = node.ask(data, count, repeatable(step))
                 else:
                     reply = UNSENT

@@ -103,7 +103,7 @@ class ClusterNode:
         """A connection to it broke: none that is idle now is used again."""
         self.links.doubt()
 
-    def lapses(self, why: Exception) -> bool:  # noqa: ARG002 - as of replicas
+    def lapses(self, why: BaseException) -> bool:  # noqa: ARG002 - as of replicas
         """It is asked again: it may be the owner of its slots."""
         return False
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...errors import CacheError
 from ...wire.clock import no_deadline, until
 from ...wire.roles import ROLE, hears_its_primary
 from ...wire.routes import Hop
@@ -20,6 +19,7 @@ from .rest import Rest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...errors import CacheError
     from ...wire.dsn.dsn import Dsn
     from ...wire.slotmap import Address
 
@@ -98,7 +98,7 @@ class ClusterReplica(ClusterNode):
         if not said:
             log.warning("%s is passed over, others answer until it serves again: %s", self.shown, why)
 
-    def lapses(self, why: Exception) -> bool:
+    def lapses(self, why: BaseException) -> bool:
         """It refused a read, or a connection to it broke: it is passed over."""
         self._pass_over(why)
         return True
