@@ -12,7 +12,7 @@ from rcollections.functions import aio
 from rcollections.handles.aio import running
 from rcollections.plans.op import UNSENT
 from rcollections.servers.drivers import aio_fans, aio_trips, fans
-from rcollections.servers.topology import cluster, cluster_replicas
+from rcollections.servers.topology import cluster, cluster_replicas, reading, spreads
 from rcollections.servers.topology.cluster import ClusterConnection
 from rcollections.servers.topology.node import ClusterNode
 from rcollections.wire import trips as plan
@@ -94,8 +94,9 @@ def _of_cluster(seen: list[list[str]]) -> Iterator[None]:
             direct = False
 
     fans.fan, aio_fans.afan = noted, anoted
-    quick, at_once, fill = cluster.quick_ask, cluster.read_all, cluster_replicas.fill
-    cluster.quick_ask, cluster.read_all = lambda *_: UNSENT, lambda *_: None
+    quick, at_once, fill = cluster.quick_ask, reading.read_all, cluster_replicas.fill
+    cluster.quick_ask, spreads.read_all = lambda *_: UNSENT, lambda *_: None
+    reading.read_all = spreads.read_all
     cluster_replicas.fill = lambda *_: False
     aio_fans._ready = lambda node: ready(node) if direct else None
     ClusterNode.ask = lambda *_: UNSENT  # type: ignore[method-assign, assignment]
@@ -103,7 +104,8 @@ def _of_cluster(seen: list[list[str]]) -> Iterator[None]:
         yield
     finally:
         fans.fan, ClusterNode.ask = fan, ask  # type: ignore[method-assign]
-        cluster.quick_ask, cluster.read_all, cluster_replicas.fill = quick, at_once, fill
+        cluster.quick_ask, cluster_replicas.fill = quick, fill
+        reading.read_all = spreads.read_all = at_once
         aio_fans.afan, aio_fans._ready = afan, ready
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...forks import after_fork
@@ -12,7 +11,6 @@ from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
 from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply, repeatable
-from ...wire.clock import around
 from ...wire.clock import until as until_
 from ...wire.durable import durably
 from ...wire.requests import Tried, packed
@@ -20,13 +18,11 @@ from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
-from ..drivers.quick import read_all
 from .cluster_replicas import ClusterReplicas
-from .held import Held
 from .learning import Learner, unmapped
 from .node import ClusterNode
-from .reading import lots_of, outcome, read_at_once
-from .spread import Stamps, laid_out, lots_of_keys
+from .reading import outcome
+from .spreads import Spreads
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -39,14 +35,11 @@ if TYPE_CHECKING:
     from ...wire.dsn.dsn import Dsn
     from ...wire.slotmap import Address, SlotMap
     from ..links import Links
-    from .spread import Spread
 
 __all__ = ["ClusterConnection"]
 
-MOST = 512  # kinds of entries, by their tags, whose places are remembered
 
-
-class ClusterConnection(Held):
+class ClusterConnection(Spreads):
     """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
 
     clustered = True
@@ -54,7 +47,7 @@ class ClusterConnection(Held):
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._nodes: dict[Address, ClusterNode] = {}
         self._nodes_lock = threading.RLock()
-        self._stamps: dict[tuple[str, ...], Stamps] = {}  # by tags
+        self._stamps = {}
         self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
@@ -88,6 +81,9 @@ class ClusterConnection(Held):
             if place is None:
                 return None
         return self._node_at(place)
+
+    def _node_at(self, place: Address) -> ClusterNode:
+        return self._nodes.get(place) or self._made(place)
 
     def _any(self) -> Address | None:
         owners = self.learner.map.nodes
@@ -161,60 +157,6 @@ class ClusterConnection(Held):
             self.trips += 1
         return seen
 
-    def read_tagged(self, key: str, tags: tuple[str, ...]) -> Any:
-        """The reply of an MGET of an entry and its tags."""
-        spread, until = self.entry_spread(key, tags), 0.0
-        if spread is not None:
-            began = monotonic()
-            until = began + self.timeout if around() is None else until_(self.timeout)
-            found = read_all(spread.asks, until, began)
-            if found is not None:
-                self.trips += 1
-                return spread.words(found)
-        return self._one((Command(("MGET", key, *tags)),), until)
-
-    def entry_spread(self, key: str, tags: tuple[str, ...]) -> Spread | None:
-        """Where an entry and its tags are; None where nobody knows at present."""
-        now = self.learner.map
-        place = now.owner(slot_of(key))
-        node = None if place is None else self._nodes.get(place)
-        if node is None or self.journal.holds:
-            return None
-        stamps = self._stamps.get(tags)
-        if stamps is None or stamps.map is not now:
-            made = lots_of_keys(tags, now, self._node_at)
-            if made is None:
-                return None
-            if len(self._stamps) >= MOST:
-                self._stamps = {}
-            stamps = self._stamps[tags] = Stamps(now, *made)
-        return stamps.and_entry(key, node)
-
-    def spread_of(self, step: Command) -> Spread | None:
-        """Where the keys of an MGET are; None where nobody knows at present."""
-        made = None if self.journal.holds else lots_of_keys(step.args[1:], self.learner.map, self._node_at)
-        return None if made is None else laid_out(*made)
-
-    def _node_at(self, place: Address) -> ClusterNode:
-        return self._nodes.get(place) or self._made(place)
-
-    def _at_once(self, steps: Sequence[Step], until: float) -> list[Any] | None:
-        """The replies of reads of several nodes; None: the plan has to begin."""
-        if self.journal.holds or not self.learner.mapped:
-            return None
-        lots = lots_of(steps, self.node)
-        if lots is None or (lots.writes and (self.durable or self.learner.moves)):
-            return None
-        try:
-            found = read_at_once(lots, until)
-        finally:
-            if lots.writes:
-                self.wrote(steps)
-        if found is None or (lots.writes and self.learner.moves):
-            return None
-        self.trips += 1
-        return found
-
     def one(self, step: Step, _seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; see ``Connection.one``."""
         if self.disabled:
@@ -226,16 +168,6 @@ class ClusterConnection(Held):
         if type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
             return self._words(step, self.spread_of(step))
         return self._one((step,))
-
-    def _words(self, step: Command, spread: Spread | None) -> Any:
-        """The reply of an MGET."""
-        began = monotonic()
-        until = began + self.timeout if around() is None else until_(self.timeout)
-        found = None if spread is None else read_all(spread.asks, until, began)
-        if spread is None or found is None:
-            return self._one((step,), until)
-        self.trips += 1
-        return spread.words(found)
 
     def _one(self, steps: tuple[Step], until: float = 0.0) -> Any:
         """Carry out one step: the quick try, where its keys are in one slot, and the plan."""

@@ -85,7 +85,8 @@ class Replicas:
             found = read_all(asks, until(self.timeout), began)
         if found is not None:
             return [*found[0][0], *found[1][0]]
-        return [*one(self, far), *primary.one(near)]
+        own: Any = one(self, far)
+        return [*own, *primary.one(near)]
 
     # -- told by trips -----------------------------------------------------------------------------
 
