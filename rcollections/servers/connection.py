@@ -231,6 +231,11 @@ class Connection:
         """Whether the tier was made already."""
         return self.hearing.has_tiering
 
+    @property
+    def moves(self) -> bool:
+        """Whether slots have got other owners a moment ago: here are none."""
+        return False
+
     def all_links(self) -> list[Links]:
         """The links of all servers of this connection."""
         return [self.links] if self.replicas is None else [*self.replicas.all_links(), self.links]

@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from ...plans.cluster.scattered import scattered
 from ...plans.effects import Command
+from ...plans.op import UNSENT
 from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply
 from ...wire.asked import WHO
 from ...wire.clock import instant
 from ...wire.durable import durably
-from ...wire.failures import Late
 from ...wire.large import LARGE
 from ...wire.packing import pack
 from ...wire.requests import Tried
 from ...wire.routes import Fan
 from ...wire.routing import Sent, route
-from ...wire.translate import translate
 from ...wire.trips import translated
 from ...wire.words import words
 from ..loops import pool_of
+from .aio_parts import Again, ask_all, ready_link
 from .fans import answered, seen_by
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Sequence
 
     from ...plans.effects import Seen, Step
@@ -34,65 +35,30 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["amany", "aone", "aread_tagged", "aread_to_hold"]
+__all__ = ["amany", "aone", "aread_to_hold", "ask_tagged"]
 
 
-async def aread_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Any:
-    """The reply of an MGET of an entry and its tags."""
-    until, spread = 0.0, road.entry_spread(key, tags)
-    if spread is not None:
-        found = await _read_all(road, spread.asks)
-        if type(found) is list:
-            return spread.words(found)
-        until = found
-    return await _aone(road, Command(("MGET", key, *tags)), until)
+def ask_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Future[Any] | None:
+    """Ask for an entry and its tags: a future of the reply of an MGET of all, or of an ``Again``; None: not sent."""
+    spread = road.entry_spread(key, tags)
+    return None if spread is None else ask_all(road, spread.asks, spread.words)
 
 
-async def aone(road: Any, step: Step) -> Any:
-    """The reply of one step; an error reply is raised as one of our errors."""
-    until = 0.0
-    if type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
+async def aone(road: Any, step: Step, seen: Any = UNSENT) -> Any:
+    """The reply of one step; an error reply is raised as one of our errors. ``seen``: a quick try gave that."""
+    if seen is UNSENT and type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
         spread = road.spread_of(step)
-        if spread is not None:
-            found = await _read_all(road, spread.asks)
-            if type(found) is list:
-                return spread.words(found)
-            until = found
-    return await _aone(road, step, until)
-
-
-async def _read_all(road: Any, asks: Sequence[tuple[Any, bytes, int]]) -> Any:
-    """Reads of several nodes without a plan: the replies of each; the instant of the call where anything is unusual."""
-    began, end = monotonic(), instant()
-    until = end or began + road.timeout
-    links = []
-    for node, data, _ in asks:
-        link = None if node.out or len(data) > LARGE else _ready(node)
-        if link is None or until <= began:
-            return until
-        links.append(link)
-    waits: list[Any] = []
-    for link, (node, data, count) in zip(links, asks, strict=True):
-        node.trips += 1
-        waits.append(link.ask(data, began, end, count))
-    found: list[Any] = [None] * len(waits)
-    usual = None not in waits
-    # The last one first: when that has come, the others have most likely come too, and the task wakes up once.
-    for n in range(len(waits) - 1, -1, -1):
-        if waits[n] is not None:
-            replies = await waits[n]
-            if type(replies) is Tried:
-                usual = False
-                _tell(asks[n][0], replies.outcome)
-            found[n] = [replies] if asks[n][2] == 1 else replies
-    road.trips += 1
-    return found if usual else until
-
-
-def _tell(node: Any, outcome: object) -> None:
-    """A node that was silent for the whole time does not keep the next caller waiting."""
-    if type(outcome) is Late and outcome.silent:
-        node.failed(translate(outcome, node.shown, ""))
+        asked = None if spread is None else ask_all(road, spread.asks, spread.words)
+        if asked is not None:
+            seen = await asked
+    if seen is UNSENT:
+        return await _aone(road, step, 0.0)
+    if type(seen) is Again:
+        return await _aone(road, step, seen.until)
+    if type(seen) is not Sent:
+        return seen
+    replies = await atour(route(road, (step,), sent=seen), road.timeout)
+    return translated(road, (step,), replies, keep_errors=False)[0]
 
 
 async def _aone(road: Any, step: Step, until: float) -> Any:
@@ -130,16 +96,46 @@ async def _aone(road: Any, step: Step, until: float) -> Any:
     return translated(road, steps, replies, keep_errors=False)[0]
 
 
-async def amany(road: Any, steps: Sequence[Step], atomic: bool, keep_errors: bool) -> list[object]:
-    """The replies of several steps, of all nodes at the same time; ``atomic``: those of each slot in one MULTI."""
+async def amany(road: Any, steps: Sequence[Step], atomic: bool, keep_errors: bool, seen: Any = UNSENT) -> list[object]:
+    """The replies of several steps, of all nodes at the same time; ``atomic``: those of each slot in one MULTI.
+
+    ``seen``: a quick try gave that, whose keys are in one slot.
+    """
     if road.disabled:
         return [empty_reply(step) for step in steps]
+    if type(seen) is Sent:
+        replies = await atour(route(road, steps, atomic, sent=seen), road.timeout)
+        return translated(road, steps, replies, keep_errors)
+    if seen is not UNSENT:
+        return list(seen[-1]) if atomic else seen if len(steps) > 1 else [seen]
+    until = 0.0
+    if not atomic:
+        found = await _at_once(road, steps)
+        if type(found) is list:
+            return found
+        until = found
     plan = scattered(steps, road, atomic)
     if plan is not None:
-        replies = await _carried(road, plan)
+        replies = await _carried(road, plan, until=until)
     else:
-        replies = await atour(route(road, steps, atomic), road.timeout)
+        replies = await atour(route(road, steps, atomic, until=until), road.timeout)
     return translated(road, steps, replies, keep_errors)
+
+
+async def _at_once(road: Any, steps: Sequence[Step]) -> Any:
+    """The replies of what may be sent twice, without a plan; else the instant by which a plan has to end, or 0.0."""
+    lots = road.lots(steps)
+    asked = None if lots is None else ask_all(road, lots.asks(), lots.replies)
+    if asked is None:
+        return 0.0
+    try:
+        found = await asked
+    finally:
+        if lots.writes:
+            road.wrote(steps)
+    if type(found) is Again:
+        return found.until
+    return 0.0 if lots.writes and road.moves else found
 
 
 async def aread_to_hold(road: Any, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:
@@ -243,8 +239,5 @@ async def _slowly(hop: Hop, until: float, timeout: float, servers: list[bytes] |
 
 def _ready(node: Any) -> AsyncLink | None:
     """The link to this node that takes what is sent now; None: it has to be opened, or waited for."""
-    pool = node.links.lately()
-    if pool is None or pool.loop is not get_running_loop():
-        return None
-    link: AsyncLink | None = pool.first
-    return link if link is not None and link.ready else None
+    link: AsyncLink | None = ready_link(node, get_running_loop())
+    return link

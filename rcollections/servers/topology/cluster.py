@@ -143,12 +143,8 @@ class ClusterConnection(Spreads):
 
         Gives a ``Sent`` where the plan has to go on with what was seen.
         """
-        learner = self.learner
-        if not key or learner.moves or self.journal.holds or (self.durable and not reads):
-            return UNSENT
-        place = learner.map.owner(slot_of(key))
-        node = None if place is None else self._nodes.get(place)
-        if node is None or node.breaker.failure is not None:
+        node = self.at_hand(key) if key and (reads or not (self.durable or self.learner.moves)) else None
+        if node is None:
             return UNSENT
         seen = quick_ask(node, data, count, reads)
         if type(seen) is Tried:

@@ -79,6 +79,9 @@ class ClusterReplicas:
         """Whether nobody asks a replica for now."""
         return self.disabled or not self.primary.mapped
 
+    def spread_of(self, step: Step) -> None:
+        """Reads go by a plan: replicas take turns."""
+
     def halves(self, step: Step) -> tuple[Any, Any]:
         """What replicas are asked of a read, and what owners."""
         return halves(step, self._tags)

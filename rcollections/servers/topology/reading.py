@@ -53,6 +53,10 @@ class Lots:
         self.data[at].append(data)
         self._places[at].append((n, part, size))
 
+    def asks(self) -> list[tuple[ClusterNode, bytes, int]]:
+        """Who gets which bytes, and how many replies come."""
+        return [(node, b"".join(data), len(data)) for node, data in zip(self.nodes, self.data, strict=True)]
+
     def replies(self, found: Sequence[Sequence[Any]]) -> list[Any]:
         """The reply of each step."""
         out: list[Any] = [None] * self.steps
@@ -107,8 +111,7 @@ def fill(lots: Lots, n: int, step: Step, node_of: Callable[[int], ClusterNode | 
 
 def read_at_once(lots: Lots, until: float) -> list[Any] | None:
     """The reply of each step, by that instant; None: nothing is known, the plan has to begin."""
-    asks = [(node, b"".join(data), len(data)) for node, data in zip(lots.nodes, lots.data, strict=True)]
-    found = read_all(asks, until, monotonic())
+    found = read_all(lots.asks(), until, monotonic())
     return None if found is None else lots.replies(found)
 
 

@@ -38,6 +38,7 @@ class Replicas:
     """The replicas of one connection. Only plans of single reads travel here."""
 
     clustered = False
+    moves = False
     follows = False
     durable = 0
     deaf = False  # the sentinels look after that

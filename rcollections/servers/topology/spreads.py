@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...plans.effects import Step
-    from ...wire.slotmap import Address
+    from ...wire.slotmap import Address, SlotMap
     from .node import ClusterNode
+    from .reading import Lots
     from .spread import Spread
 
 __all__ = ["Spreads"]
@@ -30,8 +31,20 @@ MOST = 512  # kinds of entries, by their tags, whose places are remembered
 class Spreads(Held):
     """Not a connection of its own."""
 
-    _nodes: dict[Address, ClusterNode]
     _stamps: dict[tuple[str, ...], Stamps]  # by tags
+    _numbered: tuple[SlotMap | None, Sequence[int], list[ClusterNode]] = None, (), []  # a map, its numbers and nodes
+
+    def at_hand(self, key: str) -> ClusterNode | None:
+        """The owner of a key, for a quick try; None where a plan is needed: changes are kept, the node was away …"""
+        found, owners, nodes = self._numbered
+        if found is not self.learner.map:
+            found = self.learner.map
+            owners, nodes = found.numbers(), [self._node_at(each) for each in found.nodes]
+            self._numbered = found, owners, nodes
+        at = owners[slot_of(key)]
+        if at < 0 or self.journal.holds or (node := nodes[at]).out:
+            return None
+        return node
 
     def read_tagged(self, key: str, tags: tuple[str, ...]) -> Any:
         """The reply of an MGET of an entry and its tags."""
@@ -47,10 +60,8 @@ class Spreads(Held):
 
     def entry_spread(self, key: str, tags: tuple[str, ...]) -> Spread | None:
         """Where an entry and its tags are; None where nobody knows at present."""
-        now = self.learner.map
-        place = now.owner(slot_of(key))
-        node = None if place is None else self._nodes.get(place)
-        if node is None or self.journal.holds:
+        node, now = self.at_hand(key), self.learner.map
+        if node is None:
             return None
         stamps = self._stamps.get(tags)
         if stamps is None or stamps.map is not now:
@@ -67,12 +78,17 @@ class Spreads(Held):
         made = None if self.journal.holds else lots_of_keys(step.args[1:], self.learner.map, self._node_at)
         return None if made is None else laid_out(*made)
 
-    def _at_once(self, steps: Sequence[Step], until: float) -> list[Any] | None:
-        """The replies of reads of several nodes; None: the plan has to begin."""
+    def lots(self, steps: Sequence[Step]) -> Lots | None:
+        """Where steps go that may be sent twice; None where a plan is needed."""
         if self.journal.holds or not self.learner.mapped:
             return None
         lots = lots_of(steps, self.node)
-        if lots is None or (lots.writes and (self.durable or self.learner.moves)):
+        return None if lots is None or (lots.writes and (self.durable or self.learner.moves)) else lots
+
+    def _at_once(self, steps: Sequence[Step], until: float) -> list[Any] | None:
+        """The replies of steps that may be sent twice; None: the plan has to begin."""
+        lots = self.lots(steps)
+        if lots is None:
             return None
         try:
             found = read_at_once(lots, until)
