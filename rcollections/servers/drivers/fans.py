@@ -10,7 +10,7 @@ from ...errors import CacheError
 from ...plans.effects import Seen
 from ...plans.slots import slot_of
 from ...wire.asked import WHO, named
-from ...wire.failures import Late
+from ...wire.failures import FAILURES, Late
 from ...wire.routes import Fan
 from ...wire.run_id import UNKNOWN
 from .blocking import took
@@ -67,7 +67,7 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
                     data[n] = WHO + hop.data
                 if len(hops) > 1:
                     _post(link, data[n], until)
-            except (CacheError, OSError, Exception) as error:
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n, None))
         for n, link in list(lent.items()):
@@ -77,7 +77,7 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
                 outcomes[n] = link.exchange(left, hops[n].wanted + asks, until, timeout)
                 if servers is not None:
                     outcomes[n], servers[n] = answered(link, outcomes[n], asks)
-            except Exception as error:
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n))
             else:
