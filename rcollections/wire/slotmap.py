@@ -47,6 +47,10 @@ class SlotMap:
         owners[slot] = nodes.index(owner)
         return SlotMap(owners, nodes, self.replicas)
 
+    def numbers(self) -> Sequence[int]:
+        """The owner of each slot, as a number in ``nodes``; a negative one where nobody owns it."""
+        return self._owners
+
     def slots(self, owner: Address) -> list[int]:
         """The slots that a node owns."""
         if owner not in self.nodes:

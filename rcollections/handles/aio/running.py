@@ -99,8 +99,8 @@ class AsyncRunning(Fillable, Nearby):
         if put is None:
             if connection.replicas is not None and self._afar(connection):
                 return _unsent()
-            return aask(connection, data, 1) or _unsent()
-        return awrote(connection, put.steps, data, put.replies)
+            return aask(connection, data, 1, t.key) or _unsent()
+        return awrote(connection, put.steps, data, put.replies, t.key)
 
     def _unsent(self) -> Awaitable[Any]:
         return _unsent()

@@ -69,7 +69,7 @@ async def aone(road: Routed, step: Step, seen: Any = UNSENT) -> Any:
     if road.disabled:
         return empty_reply(step)
     if road.clustered:  # such a road has no link at hand
-        return await aio_fans.aone(road, step)
+        return await aio_fans.aone(road, step, seen)
     if seen is UNSENT:
         if type(step) is Command:
             data = pack(step.args)
@@ -94,7 +94,7 @@ async def amany(
     if road.disabled:
         return [empty_reply(step) for step in steps]
     if road.clustered:
-        return await aio_fans.amany(road, steps, atomic, keep_errors)
+        return await aio_fans.amany(road, steps, atomic, keep_errors, seen)
     if len(steps) == 1 and not atomic and not keep_errors:
         return [await aone(road, steps[0], seen)]
     count = len(steps) + 2 if atomic else len(steps)
@@ -106,9 +106,9 @@ async def amany(
     return translated(road, steps, await _way(road, steps, atomic, seen), keep_errors)
 
 
-async def awrote(road: Routed, steps: Sequence[Step], data: bytes, count: int) -> Any:
+async def awrote(road: Routed, steps: Sequence[Step], data: bytes, count: int, key: str = "") -> Any:
     """A quick try of steps that may change something: the process is told, whatever becomes of the caller."""
-    asked = None if road.durable else aask(road, data, count)
+    asked = None if road.durable or (key and road.moves) else aask(road, data, count, key)
     if asked is None:
         return UNSENT
     try:

@@ -20,7 +20,7 @@ from ...plans.collections.afar import halves
 from ...plans.naming import tags
 from ...plans.op import UNSENT
 from ...plans.slots import NO_KEY, keys_of, slot_of
-from ...wire.clock import passed
+from ...wire.clock import passed, until
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
@@ -79,6 +79,9 @@ class ClusterReplicas:
         """Whether nobody asks a replica for now."""
         return self.disabled or not self.primary.mapped
 
+    def spread_of(self, step: Step) -> None:
+        """Reads go by a plan: replicas take turns."""
+
     def halves(self, step: Step) -> tuple[Any, Any]:
         """What replicas are asked of a read, and what owners."""
         return halves(step, self._tags)
@@ -132,9 +135,9 @@ class ClusterReplicas:
         lots = Lots(1 if near is None else 2)
         if not fill(lots, 0, far, self._serving):
             return None
-        if near is not None and (self.primary.journal.holds or not fill(lots, 1, near, self.primary._serving)):
+        if near is not None and (self.primary.journal.holds or not fill(lots, 1, near, self.primary.node)):
             return None
-        found = read_at_once(lots, self.timeout)
+        found = read_at_once(lots, until(self.timeout))
         if found is not None:
             self.trips += 1
         return found

@@ -14,7 +14,7 @@ from ...plans.collections.afar import halves
 from ...plans.naming import tags
 from ...wire.clock import until
 from ...wire.packing import pack
-from ..drivers.quick import LOOK, ask, read_all
+from ..drivers.quick import ask, read_all
 from ..drivers.trips import one
 from ..links import Links
 from .rest import Rest
@@ -38,6 +38,7 @@ class Replicas:
     """The replicas of one connection. Only plans of single reads travel here."""
 
     clustered = False
+    moves = False
     follows = False
     durable = 0
     deaf = False  # the sentinels look after that
@@ -82,7 +83,7 @@ class Replicas:
         if not (self.out or primary.out or primary.journal.holds):
             began = monotonic()
             asks = [(self, pack(far.args), 1), (primary, pack(near.args), 1)]
-            found = read_all(asks, began, until(self.timeout) - began, self.timeout, LOOK)
+            found = read_all(asks, until(self.timeout), began)
         if found is not None:
             return [*found[0][0], *found[1][0]]
         own: Any = one(self, far)
