@@ -101,11 +101,11 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
                 try:
                     if way.afar is not None:
                         words: Any = await aone_afar(way.afar, Command(("MGET", key, *tags)))
-                    elif tags and connection.clustered:
-                        asked = ask_tagged(connection, key, tags)
-                        words = UNSENT if asked is None else await asked
                     else:
-                        asked = aask(connection, names.read(key, tags), 1, key)
+                        if tags and not way.near:
+                            asked = ask_tagged(connection, key, tags)
+                        else:
+                            asked = aask(connection, names.read(key, tags), 1, key)
                         words = UNSENT if asked is None else await asked
                     if type(words) is not list:  # the plan of the trip goes on with what was seen
                         words = await aone(connection, Command(("MGET", key, *tags)), words)

@@ -15,6 +15,7 @@ from ...plans.steps import empty_reply
 from ...wire.asked import WHO
 from ...wire.clock import instant
 from ...wire.durable import durably
+from ...wire.failures import Late
 from ...wire.large import LARGE
 from ...wire.packing import pack
 from ...wire.requests import Tried
@@ -227,6 +228,8 @@ async def _slowly(hop: Hop, until: float, timeout: float, servers: list[bytes] |
     """The replies, over a link that has to be opened or waited for; an error is the result."""
     node: Any = hop.node
     try:
+        if until <= monotonic():  # as in ``fan``
+            raise Late(silent=False)
         lane = await pool_of(node.links).acquire(until)
         asks = servers is not None and lane.server is None
         replies = await lane.exchange(WHO + hop.data if asks else hop.data, hop.wanted + asks, until, timeout)

@@ -62,6 +62,8 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
         for n, hop in enumerate(hops):
             node: Any = hop.node
             try:
+                if until <= time.monotonic():  # a link that nobody has the time to open tells nothing of the node
+                    raise Late(silent=False)
                 link = lent[n] = (node.links.pool or node.links.open_pool()).acquire(until)
                 link.lent = me
                 if servers is not None and link.server is None:
