@@ -31,7 +31,8 @@ class Group:
     """The steps of one slot, by their numbers in the trip."""
 
     __slots__ = (
-        "after", "apart", "asking", "at", "done", "hops", "place", "safe", "slot", "tries", "waits", "wanted", "why",
+        "after", "apart", "asking", "at", "done", "hops", "place", "safe", "slot", "toward", "tries", "waits", "wanted",
+        "why",
     )  # fmt: skip
 
     def __init__(self, slot: int, safe: bool, place: Address | None) -> None:
@@ -47,6 +48,7 @@ class Group:
         self.why: Any = None  # the last refusal
         self.done = False
         self.apart = 0.0  # since when its keys are on two nodes (monotonic); 0.0: they are not
+        self.toward: Address | None = None  # the node that the slot is on its way to, as the owner has said
 
     def refused(self, pauses: tuple[float, float] | None, why: object) -> None:
         """Send this group again, after a pause that doubles from the first to the longest; None: at once."""

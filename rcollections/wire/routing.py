@@ -203,7 +203,8 @@ def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any)
         group.place = where
         group.refused(None, said)
     elif why.word == ASK and where is not None and where[0] != "?":
-        group.place, group.asking = where, True
+        group.place = group.toward = where
+        group.asking = True
         group.refused(None, said)
     elif why.word == NOSCRIPT:
         node.known.clear()

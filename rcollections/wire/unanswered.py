@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..errors import CacheConnectionError, CacheError
+from ..errors import CacheConnectionError, CacheError, CacheTimeout
 from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .groups import LATER
 from .translate import translate
@@ -67,11 +67,28 @@ def give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence
             if node is not None:
                 node.failed(told)
             each.end(replies, [_of_call(told)] * len(each.at))
+        elif each.apart:
+            each.end(replies, [_between(road, each, steps)] * len(each.at))
         elif isinstance(why, ErrorReply):
             each.end(replies, [why] * len(each.at))
         else:
             text = "the connection broke, and no time is left for another try"
             each.end(replies, [_of_call(translate(why or Broken(text), road.shown, key_of(steps[n]))) for n in each.at])
+
+
+def _between(road: Routes, group: Group, steps: Sequence[Step]) -> CacheError:
+    """The error of a call whose keys were on two nodes for as long as it could wait (K8)."""
+    owner = road.node(group.slot, None)
+    source = "" if owner is None else f" from {owner.address[0]}:{owner.address[1]}"
+    target = "" if group.toward is None else f" to {group.toward[0]}:{group.toward[1]}"
+    key = key_of(steps[group.at[0]])
+    error = CacheTimeout(
+        f"slot {group.slot} is moving{source}{target}, and the keys that a call on {key!r} needs together are on "
+        "both nodes: nothing was done. Try again when the move has ended, with more time (timeout, deadline) if need "
+        "be; a move that was given up is ended by `redis-cli --cluster fix`"
+    )
+    error._about = "call"
+    return error
 
 
 def _of_call(error: CacheError) -> CacheError:
