@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from ...errors import CacheError
+from ...errors import CacheConnectionError, CacheError, CacheTimeout
 from ..commands import COMMANDS, JOIN, NONE, PAGES, SUM
 from ..effects import Command
 from ..slots import slot_of
@@ -159,7 +159,7 @@ def _told(owners: Sequence[Any]) -> Generator[Round, list[Any], Any]:
     found = {}
     for owner in owners:
         reply = (yield Round((Command(("CLUSTER", "NODES")),), place=owner))[0]
-        if isinstance(reply, CacheError):
+        if isinstance(reply, (CacheConnectionError, CacheTimeout)):
             return reply
         if isinstance(reply, bytes):
             found[owner] = _own(reply)
