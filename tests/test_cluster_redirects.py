@@ -21,6 +21,7 @@ from rcollections import (
     deadline,
     invalidate_tags,
 )
+from rcollections.plans.effects import Command
 from rcollections.testing import Cluster, isolated, wait_until
 
 if TYPE_CHECKING:
@@ -304,6 +305,24 @@ def test_a_collection_with_tags_between_two_nodes(moving: Cluster) -> None:
         assert set(box) == set()
         box.add(4)
         assert set(box) == {4}
+
+
+def test_reads_of_several_keys_between_two_nodes(moving: Cluster) -> None:
+    """Each is read where it is, never where it will be."""
+    keys = [f"{{apart}}.{n}" for n in range(6)]
+    for n, key in enumerate(keys):
+        SetCache(key).add(n)
+    moves = half_moved(moving, keys[0])[0]
+    for done in range(len(keys)):
+        if done:
+            moves.move(keys[done])
+        assert connection().many([Command(("SCARD", key)) for key in keys], False, False) == [1] * len(keys)
+
+    async def main() -> list[bool]:
+        return await asyncio.gather(*(SetCache(key).aio.contains(n) for n, key in enumerate(keys)))
+
+    assert asyncio.run(main()) == [True] * len(keys)
+    moves.finish()
 
 
 def test_a_call_waits_for_a_slot_that_arrives_in_time(moving: Cluster) -> None:

@@ -41,7 +41,7 @@ def has_single_keys(steps: Sequence[Step]) -> bool:
             step.name in MANY
             or step.name in ("entry_delete", "entry_fetch")
             or (step.name in PLAIN and len(step.keys) == 2)
-            or (step.name == "entry_clear" and len(step.keys) == 3)
+            or (step.name in ("entry_clear", "key_clear") and len(step.keys) == 3)
         )
     return len(steps) == 2 and all(type(step) is Command and len(keys_of(step)) == 1 for step in steps)
 
@@ -87,6 +87,7 @@ def _entry(step: Any, carry: Carry) -> Generator[Any, Any, object]:
     FETCH gives no lease: the caller computes, and stores nothing. D1 drops the lease first, then the entry: a STORE in
     between is refused, and what a STORE before it has left goes.
     """
+    reply: object = 0
     if step.name == "entry_fetch":
         tags = len(step.keys) - 2
         stamps = step.args[6] if not tags and len(step.args) > 6 else b""
@@ -99,6 +100,12 @@ def _entry(step: Any, carry: Carry) -> Generator[Any, Any, object]:
                 return reply
         (reply,) = yield from carry((Script(step.name, (entry, entry, entry), step.args),))
         return reply
+    if step.name == "key_clear":  # without its guard nobody takes the data for content
+        for key in reversed(step.keys):
+            (reply,) = yield from carry((Command(("UNLINK", key)),))
+            if isinstance(reply, Exception):
+                return reply
+        return [b"ok", reply]
     entry, lease = step.keys
     for key in (lease, entry):
         (reply,) = yield from carry((Command(("UNLINK", key)),))

@@ -3,7 +3,8 @@
 The steps of each slot are one *group*. All groups are sent before the first reply is awaited. Rule K7: a refusal is
 not a failure. A node that refuses a step (MOVED, ASK, TRYAGAIN, CLUSTERDOWN …) has run nothing of it, so the step is
 sent again, also if it writes, until the call's time is over. Of a group that only reads, all steps are sent again in
-their order, so that a later one is never answered before an earlier one. What becomes of a connection that breaks is
+their order, so that a later one is never answered before an earlier one; where its keys may be on two nodes, as the
+slot is on its way, one step after another. What becomes of a connection that breaks is
 as on one server: only what may be sent twice is.
 """
 
@@ -73,6 +74,7 @@ def route(
                 road.journal, steps, until, lambda kept: route(road, kept, until=until, first=False), road.shown
             )
         apart: list[Group] = []
+        singly: list[Group] = []
         while groups:
             if sent is None:
                 ready = _ready(groups)
@@ -100,6 +102,8 @@ def route(
             groups = [each for each in groups if not each.done]
             apart += [each for each in groups if _is_apart(each, steps)]
             groups = [each for each in groups if each not in apart]
+            singly += [each for each in groups if each.asking and each.safe and _on_several_keys(each, steps)]
+            groups = [each for each in groups if each not in singly]
             give_up(road, groups, until, steps, replies)
             groups = [each for each in groups if not each.done]
         for each in apart:
@@ -107,11 +111,21 @@ def route(
             each.end(
                 replies, (yield from by_single_keys(own, lambda some: route(road, some, until=until, first=False)))
             )
+        for each in singly:
+            found: list[object] = []
+            for n in each.at:
+                found += yield from route(road, (steps[n],), until=until, first=False, witness=witness)
+            each.end(replies, found)
         if road.moves:
             yield from _settle(road, steps, replies, until)
     finally:
         road.wrote(steps)
     return replies
+
+
+def _on_several_keys(group: Group, steps: Sequence[Step]) -> bool:
+    """Whether some keys of this group may be at the node that the slot comes from, others where it goes to."""
+    return len({key for n in group.at for key in keys_of(steps[n])}) > 1 < len(group.at)
 
 
 def _is_apart(group: Group, steps: Sequence[Step]) -> bool:
