@@ -5,10 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..plans.commands import COMMANDS
 from ..plans.effects import Command, Script
 from ..plans.naming import staging
-from ..plans.scripts import source
 from ..plans.slots import keys_of
 from .groups import Group
 from .redirects import refusal
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from ..plans.effects import Step
     from .routes import Routes
 
-__all__ = ["PATIENCE", "by_single_keys", "has_single_keys", "settled", "writes"]
+__all__ = ["PATIENCE", "by_single_keys", "has_single_keys", "settled"]
 
 PATIENCE = 0.25  # seconds for which an entry and its lease may be apart until callers do without the lease
 ASK_AGAIN = 0.001  # seconds between two questions to a node that was the owner
@@ -113,14 +111,6 @@ def _entry(step: Any, carry: Carry) -> Generator[Any, Any, object]:
             return reply
     yield from carry((Command(("PUBLISH", step.args[0], "")),))
     return [b"ok", reply]
-
-
-def writes(step: Step) -> bool:
-    """Whether this step may change what others read."""
-    if isinstance(step, Script):
-        return source(step.name).header.writes is not None
-    facts = COMMANDS.get(step.args[0])
-    return facts is None or facts.writes
 
 
 def settled(road: Routes, key: str, slot: int, until: float) -> Generator[Any, Any, None]:

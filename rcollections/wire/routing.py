@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..plans.effects import Script
 from ..plans.slots import keys_of, slot_of
+from ..plans.steps import writes
 from .ahead import ahead
 from .clock import until as until_
 from .failures import ErrorReply
 from .groups import LATER, SOON, Group, grouped, note
-from .moves import PATIENCE, by_single_keys, has_single_keys, settled, writes
+from .moves import PATIENCE, by_single_keys, has_single_keys, settled
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
 from .routes import Fan, Routes
 from .trips import Pause

@@ -8,7 +8,7 @@ from ...errors import CacheError
 from ..commands import COMMANDS
 from ..effects import Script
 from ..naming import tags as beginning
-from ..slots import several, slot_of
+from ..slots import by_slot, several
 from .brought import Bringing
 from .forms import Plain
 from .splits import split
@@ -58,10 +58,7 @@ def _of_script(step: Script, space: Space) -> Form:
 
 
 def _set_many(step: Script, tags: Sequence[str]) -> Form:
-    lots: dict[int, list[int]] = {}
-    for n in range(int(step.args[0])):
-        lots.setdefault(slot_of(step.keys[n]), []).append(n)
-    return SetMany(step, tags, list(lots.values()))
+    return SetMany(step, tags, list(by_slot(step.keys[: int(step.args[0])]).values()))
 
 
 class Both:

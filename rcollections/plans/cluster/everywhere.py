@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from ...errors import CacheConnectionError, CacheError, CacheTimeout
 from ..commands import COMMANDS, JOIN, NONE, PAGES, SUM
 from ..effects import Command
-from ..slots import slot_of
+from ..slots import key_in
 from .forms import Round
 
 if TYPE_CHECKING:
@@ -191,12 +191,7 @@ def _moved(told: dict[Any, tuple[frozenset[int], bool]], space: Owners) -> Gener
         space.moved(slot, owner)
     space.learn_soon()
     for slot in sorted(lost - gained.keys())[:1]:
-        yield Round((Command(("EXISTS", _key_in(slot))),))  # MOVED tells of a node that nobody knows yet
+        yield Round(
+            (Command(("EXISTS", key_in(slot, space.namespace))),)
+        )  # MOVED tells of a node that nobody knows yet
     return True
-
-
-def _key_in(slot: int) -> str:
-    number = 0
-    while slot_of(str(number)) != slot:
-        number += 1
-    return str(number)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...plans.commands import COMMANDS, EACH
 from ...plans.effects import Command
-from ...plans.slots import keys_of, slot_of
+from ...plans.slots import by_slot, keys_of, slot_of
 from ...plans.steps import repeatable
 from ...wire.clock import until as until_
 from ...wire.packing import pack
@@ -76,11 +76,8 @@ def lots_of(steps: Sequence[Step], node_of: Callable[[int], ClusterNode | None])
         if not repeatable(step):
             return None
         if isinstance(step, Command) and step.args[0] in APART:
-            slots: dict[int, list[int]] = {}
             keys = step.args[1:]
-            for at, key in enumerate(keys):
-                slots.setdefault(slot_of(key), []).append(at)
-            for slot, part in slots.items():
+            for slot, part in by_slot(keys).items():
                 node = node_of(slot)
                 if node is None:
                     return None
