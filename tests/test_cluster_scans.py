@@ -80,6 +80,7 @@ def test_slots_that_are_on_their_way(here: Cluster) -> None:
     assert connection().raw("DBSIZE") == 0
 
 
+@pytest.mark.long
 def test_a_node_that_nobody_knew(here: Cluster) -> None:
     """It gets slots of a node that is still to come."""
     _, _, last = in_order(here)
@@ -96,6 +97,7 @@ def test_a_graceful_failover(here: Cluster) -> None:
     assert len(scan(2 * bare(here) + 6, lambda: here.failover(last))) == MANY
 
 
+@pytest.mark.long
 def test_nothing_is_missed_under_resharding(here: Cluster) -> None:
     """clean(), clear() of a function, unsafe_clear()."""
 

@@ -101,6 +101,7 @@ def parted(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield cluster
 
 
+@pytest.mark.long
 def test_a_node_that_was_left_behind_takes_nothing_back(parted: Cluster) -> None:
     """It says for a minute that all is well, and that it owns its slots. Clients reach it as before."""
     parted.heal()
