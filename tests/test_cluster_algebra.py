@@ -60,13 +60,13 @@ def at_round(number: int, fault: Callable[[], Any]) -> Iterator[list[int]]:
     count = [0]
     real = ClusterConnection._routed
 
-    def routed(self: ClusterConnection, some: Round) -> list[Any]:
+    def routed(self: ClusterConnection, some: Round, until: float = 0.0) -> list[Any]:
         count[0] += 1
         if count[0] == number:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(ClusterConnection, "_routed", real)
                 fault()
-        return real(self, some)
+        return real(self, some, until)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClusterConnection, "_routed", routed)

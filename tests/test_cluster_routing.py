@@ -43,6 +43,9 @@ class FakeNode:
 
     def doubt(self) -> None: ...
 
+    def lapses(self, why: BaseException) -> bool:
+        return False
+
 
 class Nothing:
     holds = False
@@ -52,6 +55,7 @@ class Roads:
     """A cluster of three nodes: even slots are A's, odd ones B's."""
 
     shown, namespace, timeout, trips, mapped, failures, moves = "redis+cluster://a:1", "", 1.0, 0, True, 0, False
+    durable = 0
     journal: Any = Nothing()
 
     def __init__(self) -> None:

@@ -10,6 +10,7 @@ as on one server: only what may be sent twice is.
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -18,6 +19,7 @@ from ..plans.slots import keys_of, slot_of
 from ..plans.steps import writes
 from .ahead import ahead
 from .clock import until as until_
+from .durable import Told
 from .failures import ErrorReply
 from .groups import LATER, SOON, Group, grouped, note
 from .moves import PATIENCE, by_single_keys, has_single_keys, settled
@@ -27,7 +29,7 @@ from .trips import Pause
 from .unanswered import HOPS, RETRIES, give_up, unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     from ..plans.effects import Step
     from .redirects import Refusal
@@ -57,23 +59,27 @@ def route(
     until: float = 0.0,
     first: bool = True,
     witness: dict[int, bytes] | None = None,
+    owned: Collection[int] = (),
+    told: Told | None = None,
 ) -> Routing:
     """Send all steps, ``atomic`` those of each slot in one MULTI, and give one reply each.
 
     Errors stand in the list: of servers as they are, and ours for groups whose node did not answer. ``sent``: all
     steps were sent to one node, and this was seen. ``place``: the node for steps without keys. ``first``: changes on
-    purpose that are kept go ahead of it. ``witness``: who answered, by slot, is noted there (F2).
+    purpose that are kept go ahead of it. ``witness``: who answered, by slot, is noted there (F2). ``owned``: the steps
+    that only owners of slots answer, where ``road`` leads to replicas (K10). ``told``: the trip that this is part of.
     """
     until = until or until_(road.timeout)
+    waited = Told(road) if told is None and road.durable else told
     replies: list[object] = [None] * len(steps)
-    groups = grouped(steps, atomic, place)
+    groups = grouped(steps, atomic, place, owned)
     try:
         if sent is None and not road.mapped:
             yield from _mapped(road, until)
         if first and road.journal.holds:
-            yield from ahead(
-                road.journal, steps, until, lambda kept: route(road, kept, until=until, first=False), road.shown
-            )
+            quick = Told(road, active=False)  # what is kept waits for no replicas
+            carry = partial(route, road, until=until, first=False, told=quick)
+            yield from ahead(road.journal, steps, until, carry, road.shown)
         apart: list[Group] = []
         singly: list[Group] = []
         while groups:
@@ -87,6 +93,8 @@ def route(
                 servers = None if witness is None else [b""] * len(lots)
                 if lots:
                     hops = tuple(node.hop(mine, steps, atomic) for node, mine in lots)
+                    if waited is not None:
+                        hops = waited.behind(hops, lots, steps, until)
                     for node, _ in lots:
                         node.trips += 1
                     road.trips += 1
@@ -94,6 +102,8 @@ def route(
             else:
                 lots, outcomes, servers, sent = [(sent.node, groups)], [sent.outcome], None, None
             for n, ((node, mine), outcome) in enumerate(zip(lots, outcomes, strict=True)):
+                if waited is not None:
+                    outcome = waited.taken(n, mine, outcome)
                 if isinstance(outcome, BaseException):
                     unanswered(road, node, mine, outcome, steps, replies)
                 else:
@@ -108,10 +118,7 @@ def route(
             give_up(road, groups, until, steps, replies)
             groups = [each for each in groups if not each.done]
         for each in apart:
-            own = [steps[n] for n in each.at]
-            each.end(
-                replies, (yield from by_single_keys(own, lambda some: route(road, some, until=until, first=False)))
-            )
+            each.end(replies, (yield from _key_by_key(road, [steps[n] for n in each.at], until, waited, each.at)))
         for each in singly:
             found: list[object] = []
             for n in each.at:
@@ -119,6 +126,8 @@ def route(
             each.end(replies, found)
         if road.moves:
             yield from _settle(road, steps, replies, until)
+        if waited is not None and told is None:
+            waited.judge(steps, replies)
     finally:
         road.wrote(steps)
     return replies
@@ -127,6 +136,22 @@ def route(
 def _on_several_keys(group: Group, steps: Sequence[Step]) -> bool:
     """Whether some keys of this group may be at the node that the slot comes from, others where it goes to."""
     return len({key for n in group.at for key in keys_of(steps[n])}) > 1 < len(group.at)
+
+
+def _key_by_key(
+    road: Routes, steps: Sequence[Step], until: float, told: Told | None, at: Sequence[int]
+) -> Generator[Any, Any, list[object]]:
+    """K8; ``told`` is told of all pieces as of the steps ``at`` these numbers."""
+    pieces: list[Told] = []
+
+    def carry(some: Sequence[Step]) -> Routing:
+        pieces.append(Told(road))
+        return route(road, some, until=until, first=False, told=pieces[-1])
+
+    replies = yield from by_single_keys(steps, carry)
+    if told is not None:
+        told.follow(pieces, at)
+    return replies
 
 
 def _is_apart(group: Group, steps: Sequence[Step]) -> bool:
@@ -168,7 +193,7 @@ def _lots(road: Routes, groups: Sequence[Group], replies: list[object]) -> list[
     """Which node gets which groups now."""
     lots: dict[Node, list[Group]] = {}
     for each in groups:
-        node = road.node(each.slot, each.place)
+        node = each.node(road)
         if node is None:
             road.learn_soon()
             each.refused(LATER, ErrorReply("CLUSTERDOWN Hash slot not served"))
@@ -212,6 +237,10 @@ def _answered(
 
 def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any) -> None:
     """Where and when a refused group is sent again."""
+    if why.word != NOSCRIPT and node.lapses(said):
+        road.learn_soon()
+        group.refused(None, said)
+        return
     where = None if why.place is None else (why.place[0] or node.address[0], why.place[1])
     if why.word == MOVED and where is not None and where != node.address and where[0] != "?":
         road.moved(why.slot, where)

@@ -62,6 +62,10 @@ class SlotMap:
         ids = {each: next((m.ids[each] for m in known if each in m.ids), "") for each in nodes}
         return SlotMap(owners, nodes, replicas, ids)
 
+    def numbers(self) -> Sequence[int]:
+        """The owner of each slot, as a number in ``nodes``; a negative one where nobody owns it."""
+        return self._owners
+
     def slots(self, owner: Address) -> list[int]:
         """The slots that a node owns."""
         if owner not in self.nodes:

@@ -47,13 +47,21 @@ def unanswered(
     road.learn_soon()
     node.doubt()
     passes = not isinstance(error, NotConnected) or error.passes
+    if node.lapses(error):  # a replica: another node is asked at once
+        for each in groups:
+            each.place, each.asking = each.wanted, False
+            each.refused(None, error)
+        return
     for each in groups:
         each.place, each.asking = each.wanted, False
         each.tries += 1
         if passes and each.hops <= HOPS and (unsent or (each.safe and each.tries <= RETRIES)):
             each.refused(None if type(error) is Unsent else LATER, error)
         else:
-            each.end(replies, [_of_call(translate(error, node.shown, key_of(steps[n]))) for n in each.at])
+            lost = [translate(error, node.shown, key_of(steps[n])) for n in each.at]
+            if each.tries > RETRIES:  # not this connection alone
+                node.failed(lost[0])
+            each.end(replies, list(map(_of_call, lost)))
 
 
 def give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence[Step], replies: list[object]) -> None:
@@ -64,7 +72,7 @@ def give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence
             continue
         why = each.why
         if isinstance(why, NotConnected):
-            node = road.node(each.slot, each.place)
+            node = each.node(road)
             told = translate(why, road.shown if node is None else node.shown, key_of(steps[each.at[0]]))
             if node is not None:
                 node.failed(told)

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..commands import COMMANDS, EACH, SUM
 from ..effects import Command, Script
 from ..slots import by_slot
-from .forms import Split
+from .forms import Facts, Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..effects import Step
 
-__all__ = ["split"]
+__all__ = ["Together", "split", "together"]
+
+
+class Together(NamedTuple):
+    """The steps of two MGETs in one trip; ``second``: the numbers of those of the second; ``fold``: all values."""
+
+    steps: Sequence[Step]
+    second: range
+    fold: Callable[[Sequence[Any]], list[Any]]
+
+
+def together(one: Command, other: Command) -> Together:
+    """Two MGETs, each by slot."""
+    nothing = Facts({}, {})
+    first, second = _each(one.args), _each(other.args)
+    before = first.steps(nothing)
+    steps = (*before, *second.steps(nothing))
+    mid = len(before)
+    return Together(
+        steps,
+        range(mid, len(steps)),
+        lambda replies: [*first.fold(replies[:mid]), *second.fold(replies[mid:])],
+    )
 
 
 def split(step: Step) -> Split | None:

@@ -65,7 +65,7 @@ class Way:
     __slots__ = ("_flights", "_load", "_native", "_tally", "_trouble", "afar", "breaker", "gone", "place")
 
     def __init__(self, recipe: Recipe, tally: Tally, afar: Any) -> None:
-        self.afar = afar  # the replicas that are asked for entries without tags (M5), or None
+        self.afar = afar  # the replicas that are asked for entries (M5, K10), or None
         flights = recipe.flights
         self.breaker = recipe.breaker
         self.place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock

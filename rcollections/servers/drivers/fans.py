@@ -11,6 +11,7 @@ from ...plans.effects import Seen
 from ...plans.slots import slot_of
 from ...wire.asked import WHO, named
 from ...wire.failures import Late
+from ...wire.links.marks import INCOMPLETE
 from ...wire.routes import Fan
 from ...wire.run_id import UNKNOWN
 from .blocking import took
@@ -65,23 +66,20 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
                 link.lent = me
                 if servers is not None and link.server is None:
                     data[n] = WHO + hop.data
-                if len(hops) > 1:
-                    _post(link, data[n], until)
+                _post(link, data[n], until, timeout)
             except (CacheError, OSError, Exception) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n, None))
-        for n, link in list(lent.items()):
-            left = data[n] if len(hops) == 1 or len(data[n]) > SMALL else b""
+        for n, link in lent.items():
             asks = len(data[n]) > len(hops[n].data)
             try:
-                outcomes[n] = link.exchange(left, hops[n].wanted + asks, until, timeout)
+                outcomes[n] = _read(link, data[n], hops[n].wanted + asks, until, timeout)
                 if servers is not None:
                     outcomes[n], servers[n] = answered(link, outcomes[n], asks)
             except Exception as error:
                 outcomes[n] = error
-                _drop(lent.pop(n))
+                _drop(link)
             else:
-                del lent[n]
                 link.release()
     except BaseException:
         for link in lent.values():
@@ -110,17 +108,25 @@ def both(witness: dict[int, bytes], seen: dict[int, bytes]) -> None:
         witness[slot] = server if witness.get(slot, server) == server else b""
 
 
-def _post(link: Any, data: bytes, until: float) -> None:
+def _read(link: Any, data: bytes, count: int, until: float, timeout: float) -> Any:
+    """The replies to what was posted."""
+    began = time.monotonic()
+    if len(data) > SMALL or until <= began:
+        return link.exchange(data if len(data) > SMALL else b"", count, until, timeout)
+    reply = link.get(count, until - began)
+    if reply is INCOMPLETE:
+        return link.rest(count, until, timeout, began)
+    return [reply] if count == 1 else reply
+
+
+def _post(link: Any, data: bytes, until: float, timeout: float) -> None:
     """Send few bytes; many are left to ``exchange``, which reads meanwhile."""
     if len(data) > SMALL:
         return
     left = until - time.monotonic()
     if left <= 0:
         raise Late(silent=False)
-    try:
-        link.put(data, left)
-    except TimeoutError:
-        raise Late(silent=False) from None
+    link.put(data, left, timeout)
 
 
 def _drop(link: Any) -> None:

@@ -10,17 +10,20 @@ from ...plans.cluster.forms import Round
 from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
-from ...plans.slots import NO_KEY, keys_of, several, slot_of
+from ...plans.slots import NO_KEY, keys_of, slot_of
 from ...plans.steps import empty_reply, repeatable
+from ...wire.clock import until as until_
+from ...wire.durable import durably
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..drivers.fans import both, seen_by, tour
 from ..drivers.quick import ask as quick_ask
+from .cluster_replicas import ClusterReplicas
 from .learning import Learner
 from .mapped import Mapped
 from .node import ClusterNode
-from .reading import APART, lots_of, read_at_once
+from .reading import outcome
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -44,9 +47,11 @@ class ClusterConnection(Mapped):
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._nodes: dict[Address, ClusterNode] = {}
         self._nodes_lock = threading.RLock()
+        self._stamps = {}
         self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
+        self.replicas: Any = ClusterReplicas(self)
         after_fork(self._renew_nodes_lock)
 
     def _renew_nodes_lock(self) -> None:
@@ -61,6 +66,9 @@ class ClusterConnection(Mapped):
             place = found.owner(slot) if slot >= 0 else self._any()
             if place is None:
                 return None
+        return self._node_at(place)
+
+    def _node_at(self, place: Address) -> ClusterNode:
         return self._nodes.get(place) or self._made(place)
 
     def _any(self) -> Address | None:
@@ -87,6 +95,7 @@ class ClusterConnection(Mapped):
             each.close()
         if self._hearers is not None:
             self._hearers.follow(found)
+        self.replicas.follow(found)
 
     # -- round trips on this thread ----------------------------------------------------------------
 
@@ -95,33 +104,15 @@ class ClusterConnection(Mapped):
 
         Gives a ``Sent`` where the plan has to go on with what was seen.
         """
-        learner = self.learner
-        if not key or learner.moves or self.journal.holds:
-            return UNSENT
-        place = learner.map.owner(slot_of(key))
-        node = None if place is None else self._nodes.get(place)
-        if node is None or node.breaker.failure is not None:
+        node = self.at_hand(key) if key and (reads or not (self.durable or self.learner.moves)) else None
+        if node is None:
             return UNSENT
         seen = quick_ask(node, data, count, reads)
         if type(seen) is Tried:
-            return Sent(node, _outcome(seen))
+            return Sent(node, outcome(seen))
         if seen is not UNSENT:
             self.trips += 1
         return seen
-
-    def _at_once(self, steps: Sequence[Step]) -> list[Any] | None:
-        """The replies of reads of several nodes; None: the plan has to begin."""
-        if self.journal.holds or not self.learner.mapped:
-            return None
-        lots = lots_of(steps, self._serving)
-        found = None if lots is None else read_at_once(lots, self.timeout)
-        if found is not None:
-            self.trips += 1
-        return found
-
-    def _serving(self, slot: int) -> ClusterNode | None:
-        node = self.node(slot)
-        return node if node is not None and node.breaker.failure is None else None
 
     def one(self, step: Step, _seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; see ``Connection.one``."""
@@ -131,28 +122,35 @@ class ClusterConnection(Mapped):
             if type(_seen) is not Sent:
                 return _seen
             return translated(self, (step,), tour(route(self, (step,), sent=_seen), self.timeout), keep_errors=False)[0]
-        if isinstance(step, Command) and step.args[0] in APART and several(step):
-            found = self._at_once((step,))
-            if found is not None:
-                return found[0]
-        plan = scattered((step,), self, False)
+        if type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
+            return self._words(step, self.spread_of(step))
+        return self._one((step,))
+
+    def _one(self, steps: tuple[Step], until: float = 0.0) -> Any:
+        """Carry out one step: the quick try, where its keys are in one slot, and the plan."""
+        step = steps[0]
+        plan = scattered(steps, self, False)
         if plan is not None:
-            return translated(self, (step,), self._carried(plan), keep_errors=False)[0]
+            return translated(self, steps, self._carried(plan, until), keep_errors=False)[0]
         keys = keys_of(step)
         node = self.node(slot_of(keys[0]) if keys else NO_KEY)
         sent = None
         if node is not None:
-            data, count = packed(node.known, (step,))
+            data, count = packed(node.known, steps)
             reply: Any = None
             try:
-                if node.breaker.failure is None and not self.journal.holds:
+                if (
+                    node.breaker.failure is None
+                    and not self.journal.holds
+                    and not (self.durable and durably(self, steps))
+                ):
                     reply = node.ask(data, count, repeatable(step))
                 else:
                     reply = UNSENT
             finally:
                 if reply is not UNSENT:
                     self.trips += 1
-                    self.wrote((step,))
+                    self.wrote(steps)
             if type(reply) is not Tried and reply is not UNSENT:
                 if type(step) is Script:
                     node.known.add(step.name)
@@ -160,8 +158,9 @@ class ClusterConnection(Mapped):
                     return reply
                 sent = Sent(node, [reply])
             if type(reply) is Tried:
-                sent = Sent(node, _outcome(reply))
-        return translated(self, (step,), tour(route(self, (step,), sent=sent), self.timeout), keep_errors=False)[0]
+                sent = Sent(node, outcome(reply))
+        replies = tour(route(self, steps, sent=sent, until=until), self.timeout)
+        return translated(self, steps, replies, keep_errors=False)[0]
 
     def many(self, steps: Sequence[Step], atomic: bool, keep_errors: bool, _seen: object = UNSENT) -> list[Any]:
         """Carry out several steps, at all nodes at the same time; ``atomic``: those of each slot in one MULTI."""
@@ -172,10 +171,15 @@ class ClusterConnection(Mapped):
         if type(_seen) is Sent:
             replies = tour(route(self, steps, atomic, sent=_seen), self.timeout)
             return translated(self, steps, replies, keep_errors)
-        if not atomic and (quick := self._at_once(steps)) is not None:
+        until = until_(self.timeout)
+        if not atomic and (quick := self._at_once(steps, until)) is not None:
             return quick
         plan = scattered(steps, self, atomic)
-        replies = self._carried(plan) if plan is not None else tour(route(self, steps, atomic), self.timeout)
+        replies = (
+            self._carried(plan, until)
+            if plan is not None
+            else tour(route(self, steps, atomic, until=until), self.timeout)
+        )
         return translated(self, steps, replies, keep_errors)
 
     def read_to_hold(self, key: str, steps: Sequence[Step], keep_errors: bool = False) -> Seen:
@@ -202,12 +206,19 @@ class ClusterConnection(Mapped):
         """Carry out steps one after another."""
         return [self.one(step) for step in steps]
 
-    def _carried(self, plan: Rounds) -> list[Any]:
+    def _carried(self, plan: Rounds, until: float) -> list[Any]:
         """Carry out a plan of rounds whose steps have their keys in one slot each."""
-        return carry(plan, self._routed)
 
-    def _routed(self, some: Round) -> list[Any]:
-        plan = route(self, some.steps, some.atomic, place=some.place, witness=some.witness)
+        def send(some: Round) -> list[Any]:
+            nonlocal until
+            if some.witness is not None:  # a page of many: each has the time of a call
+                until = 0.0
+            return self._routed(some, until)
+
+        return carry(plan, send)
+
+    def _routed(self, some: Round, until: float = 0.0) -> list[Any]:
+        plan = route(self, some.steps, some.atomic, place=some.place, until=until, witness=some.witness)
         return tour(plan, self.timeout)
 
     @property
@@ -217,23 +228,15 @@ class ClusterConnection(Mapped):
 
     def all_links(self) -> list[Links]:
         """The links of all nodes."""
-        return [self.links, *(each.links for each in list(self._nodes.values()))]
+        return [self.links, *self.replicas.all_links(), *(each.links for each in list(self._nodes.values()))]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         super().close()
+        self.replicas.close()
         self.learner.close()
         with self._nodes_lock:
             nodes = list(self._nodes.values())
             self._nodes.clear()
         for each in nodes:
             each.close()
-
-
-def _outcome(tried: Tried) -> Any:
-    """What a quick try has seen; its link goes back, or is closed."""
-    if isinstance(tried.outcome, BaseException):
-        tried.link.discard()
-    else:
-        tried.link.release()
-    return tried.outcome

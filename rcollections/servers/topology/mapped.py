@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .held import Held
 from .learning import unmapped
+from .spreads import Spreads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Mapped"]
 
 
-class Mapped(Held):
+class Mapped(Spreads):
     """Not a connection of its own."""
 
     @property

@@ -102,6 +102,10 @@ class ClusterNode:
         """A connection to it broke: none that is idle now is used again."""
         self.links.doubt()
 
+    def lapses(self, why: BaseException) -> bool:  # noqa: ARG002 - as of replicas
+        """It is asked again: it may be the owner of its slots."""
+        return False
+
     @property
     def wakeups(self) -> Wakeups:
         """Wakes callers that wait for messages at this node; made on first use."""

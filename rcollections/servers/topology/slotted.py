@@ -55,6 +55,18 @@ class SlottedConnection(Connection):
         """The quick try of commands whose keys are all in the slot of ``key``; "": they are not."""
         return super().ask(data, count, reads) if key else UNSENT
 
+    def at_hand(self, key: str) -> None:
+        """None: each call goes by its plan."""
+        del key
+
+    def entry_spread(self, key: str, tags: tuple[str, ...]) -> None:
+        """None, as well."""
+        del key, tags
+
+    def read_tagged(self, key: str, tags: tuple[str, ...]) -> Any:
+        """The reply of an MGET of an entry and its tags."""
+        return self.one(Command(("MGET", key, *tags)))
+
     def one(self, step: Step, seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; see ``Connection.one``."""
         plan = None if self.disabled or seen is not UNSENT else scattered((step,), self, False)

@@ -22,6 +22,7 @@ from ..packing import WRITTEN, pack
 from .hearing import Hearing
 from .lent import Lent
 from .marks import GONE, INCOMPLETE
+from .sockets import calls
 
 __all__ = ["INCOMPLETE", "READ", "Link", "reply_reader"]
 
@@ -56,12 +57,8 @@ class Link(Hearing, Lent):
         self.opened = monotonic()
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
-        self._feed, self._gets, self._recv, self._sendall = (
-            self._reader.feed,
-            self._reader.gets,
-            sock.recv,
-            sock.sendall,
-        )
+        self._feed, self._gets = self._reader.feed, self._reader.gets
+        self._recv, self._sendall = calls(sock)
         self._set = -1.0  # the timeout of the socket, where ``ask`` has set it; setting it is a system call
         self._part: tuple[list[object], int] | None = None  # of an ``ask`` that is not answered yet: replies, and bytes
         self._poll = select.poll()
@@ -75,19 +72,39 @@ class Link(Hearing, Lent):
         """
         if look and not self.idle:
             return GONE
+        self.put(data, wait, timeout)
+        return self._get(count)
+
+    def put(self, data: bytes, wait: float, timeout: float) -> None:
+        """One half of ``ask``: send few bytes within ``wait`` seconds; at several links, before the first is read.
+
+        ``get`` reads the replies, or an ``exchange`` of no bytes, or ``hear``.
+        """
         if wait != self._set:
             self._set = -1.0
             self.sock.settimeout(wait)
             self._set = wait
-        self._part = None
         try:
             self._sendall(data)
         except TimeoutError:
             raise Late(is_silence(wait, timeout)) from None
+
+    def get(self, count: int, wait: float) -> Any:
+        """The other half of ``ask``: read once, within ``wait`` seconds, what ``put`` has asked for."""
+        if wait != self._set:
+            self._set = -1.0
+            self.sock.settimeout(wait)
+            self._set = wait
+        return self._get(count)
+
+    def _get(self, count: int) -> Any:
+        self._part = None
         try:
             came = self._recv(READ)
         except TimeoutError:
             return INCOMPLETE
+        except ssl.SSLEOFError:  # what ``recv`` of TLS gives as no bytes
+            came = b""
         if not came:
             raise Broken("Connection closed by server.")
         if count == 4 and came in WRITTEN:
@@ -111,14 +128,6 @@ class Link(Hearing, Lent):
             return replies
         self._part = replies, len(came)
         return INCOMPLETE
-
-    def put(self, data: bytes, wait: float) -> None:
-        """Send few bytes; an ``ask`` or ``exchange`` of no bytes reads the replies, or ``hear``."""
-        if wait != self._set:
-            self._set = -1.0
-            self.sock.settimeout(wait)
-            self._set = wait
-        self.sock.sendall(data)
 
     def rest(self, count: int, until: float, timeout: float, began: float) -> list[object]:
         """The replies to what ``ask`` sent, by ``until``. ``began``: the instant before ``ask``. Errors as there."""
@@ -149,7 +158,8 @@ class Link(Hearing, Lent):
         if armed:
             sock.settimeout(left)
             try:
-                sock.sendall(data)
+                if data:
+                    sock.sendall(data)
             except TimeoutError:
                 raise Late(is_silence(monotonic() - moved, timeout)) from None
         else:
