@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...errors import CacheError
+    from ...plans.cluster.forms import Round
     from ...plans.effects import Command, Step
     from ...wire.slotmap import Address, SlotMap
     from ..links import Links
@@ -146,8 +147,9 @@ class ClusterReplicas:
         node = self.node(slot)
         return node if node is not None and node.breaker.failure is None else None
 
-    def _routed(self, steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
-        return tour(route(self, steps, atomic, place=place), self.timeout)
+    def _routed(self, some: Round) -> list[Any]:
+        plan = route(self, some.steps, some.atomic, place=some.place, witness=some.witness)
+        return tour(plan, self.timeout)
 
     # -- what trips ask ----------------------------------------------------------------------------
 
@@ -221,6 +223,11 @@ class ClusterReplicas:
         """A number that changes with the map."""
         number: int = self.primary.map_sum()
         return number
+
+    def slots(self, owner: Address) -> Sequence[int]:
+        """The slots that a node owns."""
+        found: Sequence[int] = self.primary.slots(owner)
+        return found
 
     def primaries(self) -> tuple[Address, ...]:
         """The owners of slots."""
