@@ -1,6 +1,7 @@
 # make demo: the main job on real input.  make test: the whole check.  Each makes its own .venv.
 # make servers: all tests, the long ones too, compiled and not, on all servers.  make explore: larger races than make test takes.
-# make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture).
+# make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture);
+#   SERVERS=cluster, cluster_redis, sentinel or sentinel_redis: of servers that belong together, and of failovers.
 # PYTHON=python3.13 make test  uses another interpreter (VENV=.venv-3.13 to keep the first one).
 # RERUNS=0 make test  tries nothing twice.
 
@@ -45,7 +46,7 @@ BEHAVIOUR = $$(grep -lw store tests/test_*.py) $(wildcard tests/test_awaited_*.p
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
@@ -68,7 +69,7 @@ servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(TOGETHER)" $(PYTEST) $(BEHAVIOUR)
 
 torture: $(VENV)/.dev
-	$(BIN)/python -m tests.torture $(SEED:%=--seed %) --seconds $(SECONDS)
+	$(BIN)/python -m tests.torture $(SEED:%=--seed %) $(SERVERS:%=--server %) --seconds $(SECONDS)
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings
