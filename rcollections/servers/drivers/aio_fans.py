@@ -28,7 +28,6 @@ from .aio_parts import Again, ask_all, ready_link
 from .fans import answered, both, seen_by
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Sequence
 
     from ...plans.effects import Seen, Step
@@ -36,15 +35,9 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["amany", "aone", "aread_to_hold", "ask_tagged"]
+__all__ = ["amany", "aone", "aread_to_hold"]
 
 T = TypeVar("T")
-
-
-def ask_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Future[Any] | None:
-    """Ask for an entry and its tags: a future of the reply of an MGET of all, or of an ``Again``; None: not sent."""
-    spread = road.entry_spread(key, tags)
-    return None if spread is None else ask_all(road, spread.asks, spread.words)
 
 
 async def aone(road: Any, step: Step, seen: Any = UNSENT) -> Any:
