@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import CacheError, CacheTimeout, DictCache, KeyCache, cached, multi_cached
+from rcollections import CacheError, CacheTimeout, DictCache, KeyCache, cached, deadline, multi_cached
 from rcollections.plans.circles import Waits
 from rcollections.plans.collections import loads
 from rcollections.plans.waiting import Computation, computing, marked, waiting_for
 from rcollections.servers import background
 from rcollections.testing import wait_until
+from rcollections.wire.clock import instant
 from rcollections.wire.pool import Pool
 from tests.interrupting import interrupted
 from tests.kinds import one_server
@@ -335,6 +336,17 @@ def test_a_wait_of_a_computation() -> None:
 
     for place in interrupted(lambda: marked(wait, [Sum()])(), lambda: None):
         assert not Sum.waits._for, f"stopped at {place}"
+
+
+def test_a_deadline() -> None:
+    """It ends with its block: no later call of this thread has its time."""
+
+    def bounded() -> None:
+        with deadline(0.0):
+            pass
+
+    for place in interrupted(bounded, lambda: None):
+        assert not instant(), f"stopped at {place}"
 
 
 def test_a_storm() -> None:
