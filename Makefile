@@ -1,6 +1,7 @@
 # make demo: the main job on real input.  make test: the whole check.  Each makes its own .venv.
 # make servers: all tests, the long ones too, compiled and not, on all servers.  make explore: larger races than make test takes.
-# make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture).
+# make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture);
+#   SERVERS=cluster, cluster_redis, sentinel or sentinel_redis: of servers that belong together, and of failovers.
 # PYTHON=python3.13 make test  uses another interpreter (VENV=.venv-3.13 to keep the first one).
 # RERUNS=0 make test  tries nothing twice.
 
@@ -26,7 +27,7 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 	test_layers.py test_locked_loops.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
 	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_error_messages.py test_endings.py \
 	test_waiting_errors.py test_links.py test_clusters.py test_networks.py test_strict_slots.py test_slotmap.py \
-	test_cluster_routing.py test_cluster_redirects.py test_cluster_algebra.py test_cluster_scans.py test_cluster_views.py \
+	test_cluster_routing.py test_cluster_plans.py test_cluster_redirects.py test_cluster_algebra.py test_cluster_scans.py test_cluster_views.py \
 	test_sentinel_words.py faults/test_sentinel_failover.py \
 	faults/test_sentinel_tls.py faults/test_torture.py faults/test_asgi.py faults/test_cluster_tls.py test_cluster_addresses.py
 ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
@@ -45,7 +46,7 @@ BEHAVIOUR = $$(grep -lw store tests/test_*.py) $(wildcard tests/test_awaited_*.p
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
@@ -68,7 +69,7 @@ servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(TOGETHER)" $(PYTEST) $(BEHAVIOUR)
 
 torture: $(VENV)/.dev
-	$(BIN)/python -m tests.torture $(SEED:%=--seed %) --seconds $(SECONDS)
+	$(BIN)/python -m tests.torture $(SEED:%=--seed %) $(SERVERS:%=--server %) --seconds $(SECONDS)
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings

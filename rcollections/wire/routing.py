@@ -14,13 +14,14 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ..errors import CacheError
 from ..plans.effects import Script
 from ..plans.slots import keys_of, slot_of
 from ..plans.steps import writes
 from .ahead import ahead
 from .clock import until as until_
 from .durable import Told
-from .failures import ErrorReply
+from .failures import FAILURES, ErrorReply
 from .groups import LATER, SOON, Group, grouped, note
 from .moves import PATIENCE, by_single_keys, has_single_keys, settled
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
@@ -105,6 +106,8 @@ def route(
                 if waited is not None:
                     outcome = waited.taken(n, mine, outcome)
                 if isinstance(outcome, BaseException):
+                    if not isinstance(outcome, (CacheError, *FAILURES)):
+                        raise outcome  # of a signal handler, in the middle of a quick try
                     unanswered(road, node, mine, outcome, steps, replies)
                 else:
                     _answered(road, node, mine, outcome, steps, atomic, replies)

@@ -15,6 +15,7 @@ from ...plans.steps import empty_reply
 from ...wire.asked import WHO
 from ...wire.clock import instant
 from ...wire.durable import durably
+from ...wire.failures import Late
 from ...wire.large import LARGE
 from ...wire.packing import pack
 from ...wire.requests import Tried
@@ -27,7 +28,6 @@ from .aio_parts import Again, ask_all, ready_link
 from .fans import answered, both, seen_by
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Sequence
 
     from ...plans.effects import Seen, Step
@@ -35,15 +35,9 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["amany", "aone", "aread_to_hold", "ask_tagged"]
+__all__ = ["amany", "aone", "aread_to_hold"]
 
 T = TypeVar("T")
-
-
-def ask_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Future[Any] | None:
-    """Ask for an entry and its tags: a future of the reply of an MGET of all, or of an ``Again``; None: not sent."""
-    spread = road.entry_spread(key, tags)
-    return None if spread is None else ask_all(road, spread.asks, spread.words)
 
 
 async def aone(road: Any, step: Step, seen: Any = UNSENT) -> Any:
@@ -248,6 +242,8 @@ async def _slowly(hop: Hop, until: float, timeout: float, servers: list[bytes] |
     """The replies, over a link that has to be opened or waited for; an error is the result."""
     node: Any = hop.node
     try:
+        if until <= monotonic():  # as in ``fan``
+            raise Late(silent=False)
         lane = await pool_of(node.links).acquire(until)
         asks = servers is not None and lane.server is None
         replies = await lane.exchange(WHO + hop.data if asks else hop.data, hop.wanted + asks, until, timeout)

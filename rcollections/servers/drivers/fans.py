@@ -10,7 +10,7 @@ from ...errors import CacheError
 from ...plans.effects import Seen
 from ...plans.slots import slot_of
 from ...wire.asked import WHO, named
-from ...wire.failures import Late
+from ...wire.failures import FAILURES, Late
 from ...wire.links.marks import INCOMPLETE
 from ...wire.routes import Fan
 from ...wire.run_id import UNKNOWN
@@ -62,12 +62,14 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
         for n, hop in enumerate(hops):
             node: Any = hop.node
             try:
+                if until <= time.monotonic():  # a link that nobody has the time to open tells nothing of the node
+                    raise Late(silent=False)
                 link = lent[n] = (node.links.pool or node.links.open_pool()).acquire(until)
                 link.lent = me
                 if servers is not None and link.server is None:
                     data[n] = WHO + hop.data
                 _post(link, data[n], until, timeout)
-            except (CacheError, OSError, Exception) as error:
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n, None))
         for n, link in lent.items():
@@ -76,7 +78,7 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
                 outcomes[n] = _read(link, data[n], hops[n].wanted + asks, until, timeout)
                 if servers is not None:
                     outcomes[n], servers[n] = answered(link, outcomes[n], asks)
-            except Exception as error:
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
                 _drop(link)
             else:

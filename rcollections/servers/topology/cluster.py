@@ -89,8 +89,7 @@ class ClusterConnection(Mapped):
     def _renewed(self, found: SlotMap) -> None:
         """There is a new map: nodes that are not in it are left."""
         with self._nodes_lock:
-            gone = [place for place in self._nodes if place not in found.known]
-            left = [self._nodes.pop(place) for place in gone]
+            left = [self._nodes.pop(place) for place in self._nodes.keys() - set(found.known)]
         for each in left:
             each.close()
         if self._hearers is not None:

@@ -192,7 +192,7 @@ class ClusterReplicas:
         """There is a new map: who is no replica any more is left."""
         others = {each for some in found.replicas.values() for each in some}
         with self._lock:
-            gone = [self._nodes.pop(each) for each in list(self._nodes) if each not in others]
+            gone = [self._nodes.pop(each) for each in self._nodes.keys() - others]
         for each in gone:
             each.close()
 

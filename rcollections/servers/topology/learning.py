@@ -185,16 +185,21 @@ class Learner:
 
     def _apply(self, found: SlotMap, began: float) -> None:
         with self._lock:
-            for slot, (when, owner) in list(self._moved.items()):
-                if when >= began:
-                    found = found.moved(slot, owner)
-                else:
-                    del self._moved[slot]
+            found = self._with_moves(found, began)
             if self.mapped:
                 self._note(self.map, found)
             self.map, self.mapped = found, True
             self.failures, self.error = 0, None
         self._changed(found)
+
+    def _with_moves(self, found: SlotMap, began: float) -> SlotMap:
+        """This map, with the moves that were told of since it was asked for."""
+        for slot, (when, owner) in list(self._moved.items()):
+            if when >= began:
+                found = found.moved(slot, owner)
+            else:
+                del self._moved[slot]
+        return found
 
     def _candidates(self) -> Iterable[Address]:
         """All nodes by chance, then the hosts of the DSN; last those that did not answer a moment ago."""
