@@ -50,6 +50,11 @@ def _handler(request: pytest.FixtureRequest) -> Iterator[None]:
     gc.collect()  # here, where it is expected: sockets that were just being connected are closed with their objects
 
 
+def pools(store: Any) -> list[Any]:
+    """The pools of threads, of each server."""
+    return [each.pool for each in store.all_links() if each.pool is not None]
+
+
 def settled(store: Any) -> None:
     """Nothing is left of any call: no link lent, no flight. (Other threads may be about to give back theirs.)"""
 
@@ -58,8 +63,7 @@ def settled(store: Any) -> None:
 
     def all_back() -> bool:
         nonlocal collected
-        pool = store.links.pool
-        if pool is None or pool.links == pool.idle:
+        if all(pool.links == pool.idle for pool in pools(store)):
             return True
         if not collected and time.monotonic() - began > 1:
             # A link that was lost with its caller gives its seat back when it is freed, and it may be in a cycle.
@@ -124,7 +128,12 @@ def test_a_read(store: Any, users: Any) -> None:
 
 def test_a_first_link(store: Any, users: Any) -> None:
     """No link is there: the call that opens one is stopped while it does so."""
-    sweep(store, lambda: users["a"], lambda: users["b"], before=store.links.pool.close, step=3)
+
+    def close() -> None:
+        for pool in pools(store):
+            pool.close()
+
+    sweep(store, lambda: users["a"], lambda: users["b"], before=close, step=3)
 
 
 def test_a_write(store: Any, users: Any) -> None:

@@ -24,7 +24,7 @@ from ..plans.settling import settled
 from ..servers import registry
 from ..servers.drivers.aio import adrive
 from ..servers.drivers.aio_afar import aone_afar
-from ..servers.drivers.aio_fans import ask_tagged
+from ..servers.drivers.aio_parts import ask_tagged
 from ..servers.drivers.aio_quick import aask
 from ..servers.drivers.aio_trips import aone
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
@@ -101,11 +101,11 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
                 try:
                     if way.afar is not None:
                         words: Any = await aone_afar(way.afar, Command(("MGET", key, *tags)))
-                    elif tags and connection.clustered:
-                        asked = ask_tagged(connection, key, tags)
-                        words = UNSENT if asked is None else await asked
                     else:
-                        asked = aask(connection, names.read(key, tags), 1, key)
+                        if tags and not way.near:
+                            asked = ask_tagged(connection, key, tags)
+                        else:
+                            asked = aask(connection, names.read(key, tags), 1, key)
                         words = UNSENT if asked is None else await asked
                     if type(words) is not list:  # the plan of the trip goes on with what was seen
                         words = await aone(connection, Command(("MGET", key, *tags)), words)

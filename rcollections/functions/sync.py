@@ -76,9 +76,11 @@ class CachedFunction(Decorated, Generic[P, R]):
             alone = (breaker.failure is None or breaker.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
-                    if way.afar is not None:
+                    if way.near:
+                        words = connection.ask(names.read(key, tags), 1, True)
+                    elif way.afar is not None:
                         words = way.afar.one(Command(("MGET", key, *tags)))
-                    elif tags and connection.clustered:
+                    elif tags:
                         words = connection.read_tagged(key, tags)
                     else:
                         words = connection.ask(names.read(key, tags), 1, True, key)

@@ -70,7 +70,7 @@ def ask(road: Quick, data: bytes, count: int, reads: bool, _key: str = "") -> An
     pool, timeout = road.links.pool, road.timeout
     if pool is None or road.out or road.journal.holds or len(data) >= MOST or pool._waiting:
         return UNSENT
-    if road.durable and not reads:
+    if not reads and road.durable:
         return UNSENT
     began = monotonic()
     if around() is None:
