@@ -342,7 +342,7 @@ def test_a_wait_of_a_computation() -> None:
 
 @pytest.mark.parametrize("stale", [False, True])
 def test_a_lease(store: Any, stale: bool) -> None:
-    """Nobody has to wait until it runs out, wherever its owner was stopped; with a stale value the background has it."""
+    """Nobody waits until it runs out, wherever its owner was stopped; with a stale value the background has it."""
 
     @cached(ttl=60, stale_while_revalidate=60, key="leased:{n}", lease=LONG)
     def f(n: int) -> int:
