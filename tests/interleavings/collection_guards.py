@@ -102,7 +102,9 @@ COLLECTION_GUARDS: dict[str, Guard] = {
     "free what nobody heard of": Guard(
         lambda: plans(
             ("loads", "        except BaseException:  # cancelled or interrupted\n"
-             "            yield from _free(load, token)\n            raise\n        if reply",
+             "            yield from _free(load, token)\n"
+             "            _leave(load, token)  # the question may still be on its way, and arrive behind that\n"
+             "            raise\n        if reply",
              "        if reply"),
         ),
         shelf("", (looker, looker), cancels=1, may_cancel=(0,), **LOADS),
