@@ -46,6 +46,7 @@ class FakeNode:
 
 class Nothing:
     holds = False
+    handovers = 0
 
 
 class Roads:

@@ -15,14 +15,15 @@ import logging
 import threading
 import time
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..coherence.tiering import wrote, wrote_anything
+from ..plans.slots import slot_of
 from ..wire.due import Taken
 from .recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 
     from ..plans.purpose import Due, Whole
 
@@ -46,6 +47,7 @@ class Journal:
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
+        self.remembers = False  # whether primaries may be followed by others
         self.forget()
 
     def forget(self) -> None:
@@ -55,8 +57,10 @@ class Journal:
         self._wholes: dict[Whole, int] = {}
         self._under_way: set[str] = set()  # what trips carry at this moment
         self._full = False  # the log says that there is no room
-        self._recent: Recent | None = None
+        self._recent: dict[Hashable, Recent] = {}  # by the primary that has acknowledged it; None: whichever it was
         self.number = 0
+        self.handovers = 0  # how often another server has become a primary
+        self.handed_over = 0.0  # when that was the last time (monotonic)
         self.holds = False  # whether there is anything: what every trip asks
 
     def __len__(self) -> int:
@@ -67,8 +71,8 @@ class Journal:
     def age(self) -> float:
         """Seconds since the oldest name was kept that is kept still; 0.0 without any."""
         with self._lock:
-            oldest = next(iter(self._names.values()), None)
-        return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest[2])
+            first = min((since for _, _, since in list(self._names.values())), default=0.0)
+        return max(0.0, time.monotonic() - first) if first else 0.0
 
     def due(self) -> bool:
         """Whether names wait to be sent."""
@@ -112,22 +116,74 @@ class Journal:
                 if known is not None and known[1] <= before:
                     self._drop(key)
 
-    def done(self, dues: Sequence[Due], whole: Whole | None = None, sure: bool = True) -> None:
-        """The server has acknowledged these; another one may become the primary that never heard of them (M7)."""
-        with self._lock:
-            if self._recent is None:
-                self._recent = Recent()
-            self._recent.add(dues, whole, sure)
+    def done(
+        self,
+        dues: Sequence[Due],
+        whole: Whole | None,
+        since: int,
+        sure: bool = True,
+        parts: Mapping[Hashable, Sequence[Due]] | None = None,
+    ) -> None:
+        """These were acknowledged; another one may become the primary that never heard of them (M7, K13).
 
-    def again(self, down_after: float) -> None:
-        """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7)."""
-        recent = self._recent
-        if recent is not None:
-            with self._lock:
-                names, wholes = recent.take(down_after)
-            self.keep(names)
-            for whole in wholes:
+        ``since``: how many handovers there had been before they were sent. Where there was one meanwhile, nobody knows
+        which of the two servers has acknowledged them. ``parts``: the same, by the primary of each.
+        """
+        with self._lock:
+            self._remember({None: dues} if parts is None else parts, whole, sure)
+            moved = self.handovers != since
+        if moved:
+            self.keep(dues)
+            if whole is not None:
                 self.keep_whole(whole)
+
+    def _remember(self, parts: Mapping[Hashable, Sequence[Due]], whole: Whole | None, sure: bool) -> None:
+        for place, dues in parts.items():
+            self._recent.setdefault(place, Recent()).add(dues, whole, sure)
+
+    def well(self, place: Hashable) -> None:
+        """This primary has just shown that it is one: what is remembered may be forgotten by that time."""
+        recent = self._recent.get(place)
+        if recent is not None:
+            recent.well()
+
+    def again(
+        self,
+        down_after: float,
+        slots: Container[int] | None = None,
+        heirs: Mapping[Any, Any] = {},  # noqa: B006 - nobody changes it
+    ) -> None:
+        """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7, K13).
+
+        Of a cluster: of these slots. ``heirs``: who has taken the place of which primary. It is told before anybody is
+        sent to the new primary, and once more behind that: in between a trip may have carried a name to the old one.
+        """
+        with self._lock:
+            self.handovers += 1
+            self.handed_over = time.monotonic()
+            names, wholes = self._lately(down_after, slots, heirs)
+            self._inherit(heirs)
+        self.keep(names)
+        for whole in wholes:
+            self.keep_whole(whole)
+
+    def _lately(
+        self, down_after: float, slots: Container[int] | None, heirs: Mapping[Any, Any]
+    ) -> tuple[list[Due], set[Whole]]:
+        names: list[Due] = []
+        wholes: set[Whole] = set()
+        for place, recent in self._recent.items():
+            some, several = recent.take(down_after)
+            names += some if slots is None else [each for each in some if slot_of(each.key) in slots]
+            if slots is None or place in heirs:
+                wholes.update(several)
+        return names, wholes
+
+    def _inherit(self, heirs: Mapping[Any, Any]) -> None:
+        for old, new in heirs.items() if self._recent else ():
+            before = self._recent.pop(old, None)
+            if before is not None:
+                self._recent.setdefault(new, Recent()).inherit(before)
 
     def _mark(self, whole: Whole) -> None:
         self.number += 1
@@ -171,21 +227,25 @@ class Journal:
         """Whether another trip carries some of these at this moment."""
         return bool(self._under_way) and not self._under_way.isdisjoint(words)
 
-    def take(self, words: frozenset[str]) -> Taken | None:
-        """What a trip with these words carries; None: another trip carries some of its own keys, so it has to wait."""
+    def take(self, words: frozenset[str], near: Callable[[str], bool] | None = None) -> Taken | None:
+        """What a trip with these words carries; None: another trip carries some of its own keys, so it has to wait.
+
+        ``near``: beside its own keys it carries those for which this is true.
+        """
         with self._lock:
             if not self.holds:
                 return Taken([], [])
             if self.waits(words):
                 return None
-            return self._taken(words)
+            return self._taken(words, near)
 
     # Loops in functions of their own, not where the lock is held: see ``wire/pool.py``.
 
-    def _taken(self, words: frozenset[str]) -> Taken:
+    def _taken(self, words: frozenset[str], near: Callable[[str], bool] | None) -> Taken:
         mine = [word for word in words if word in self._names]
         others = (key for key in self._names if key not in words and key not in self._under_way)
-        keys = [*mine, *islice(others, max(0, BATCH - len(mine)))]
+        some = islice(others, max(0, BATCH - len(mine)))
+        keys = [*mine, *(some if near is None else filter(near, some))]
         dues = [self._names[key][:2] for key in keys]
         self._under_way.update(keys)
         beginnings = tuple(whole.beginning for whole in self._wholes)
@@ -204,12 +264,20 @@ class Journal:
             known = self._names.get(due.key)
             if known is not None and known[1] == number:
                 del self._names[due.key]
+        if self.remembers:
+            self._remember({None: [due for due, _ in taken.dues]}, None, True)
 
     def put_back(self, taken: Taken) -> None:
-        """These were not sent, or nobody knows."""
+        """These were not sent, or nobody knows. The others have their turn first."""
         with self._lock:
-            for due, _ in taken.dues:
-                self._under_way.discard(due.key)
+            self._back(taken)
+
+    def _back(self, taken: Taken) -> None:
+        for due, _ in taken.dues:
+            self._under_way.discard(due.key)
+            known = self._names.pop(due.key, None)
+            if known is not None:
+                self._names[due.key] = known
 
     def refused(self, taken: Taken) -> None:
         """The login may not remove these."""

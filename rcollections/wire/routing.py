@@ -68,18 +68,20 @@ def route(
     try:
         if sent is None and not road.mapped:
             yield from _mapped(road, until)
-        if first and road.journal.holds:
-            yield from ahead(
-                road.journal, steps, until, lambda kept: route(road, kept, until=until, first=False), road.shown
-            )
         apart: list[Group] = []
         while groups:
             if sent is None:
+                handovers = road.journal.handovers
+                if first and road.journal.holds:  # also what a refusal has just brought up (K13)
+                    yield from _kept(road, steps, until)
                 ready = _ready(groups)
                 if not ready:
                     yield Pause(max(0.0, min(each.after for each in groups) - monotonic()))
                     continue
                 lots = _lots(road, ready, replies)
+                if road.journal.handovers != handovers:  # the map is another one, and what it brought up goes first
+                    groups = [each for each in groups if not each.done]
+                    continue
                 outcomes = []
                 servers = None if witness is None else [b""] * len(lots)
                 if lots:
@@ -112,6 +114,15 @@ def route(
     finally:
         road.wrote(steps)
     return replies
+
+
+def _kept(road: Routes, steps: Sequence[Step], until: float) -> Generator[Any, Any, None]:
+    """What is kept goes ahead (J1)."""
+
+    def carry(kept: Sequence[Step]) -> Routing:
+        return route(road, kept, until=until, first=False)
+
+    yield from ahead(road.journal, steps, until, carry, road.shown, lambda slot: road.node(slot, None))
 
 
 def _is_apart(group: Group, steps: Sequence[Step]) -> bool:

@@ -17,7 +17,7 @@ from ...wire.trips import translated
 from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
 from .held import Held
-from .learning import Learner, unmapped
+from .learning import NODE_TIMEOUT, Learner, unmapped
 from .node import ClusterNode
 from .reading import APART, lots_of, read_at_once
 from .wakeups import ClusterWakeups
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...plans.effects import Step
     from ...values.signing import Keyring
     from ...wire.dsn.dsn import Dsn
+    from ...wire.heirs import Handover
     from ...wire.slotmap import Address, SlotMap
     from ..links import Links
 
@@ -44,7 +45,7 @@ class ClusterConnection(Held):
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._nodes: dict[Address, ClusterNode] = {}
         self._nodes_lock = threading.RLock()
-        self.learner = Learner(dsn, self._renewed)
+        self.learner = Learner(dsn, self._renewed, self._handed_over)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
         after_fork(self._renew_nodes_lock)
@@ -102,6 +103,11 @@ class ClusterConnection(Held):
         if self._hearers is not None:
             self._hearers.follow(found)
 
+    def _handed_over(self, handover: Handover) -> None:
+        """Replicas have become primaries (K13)."""
+        self.kept.again(self.learner.node_timeout or NODE_TIMEOUT, handover.slots, handover.heirs)
+        self.kept.hurry()
+
     @property
     def moves(self) -> bool:
         """Whether any slot has got another owner a moment ago."""
@@ -135,9 +141,10 @@ class ClusterConnection(Held):
         Gives a ``Sent`` where the plan has to go on with what was seen.
         """
         learner = self.learner
+        found = learner.map  # before the look whether anything is kept: what a handover brings up is kept before its map
         if not key or learner.moves or self.journal.holds:
             return UNSENT
-        place = learner.map.owner(slot_of(key))
+        place = found.owner(slot_of(key))
         node = None if place is None else self._nodes.get(place)
         if node is None or node.breaker.failure is not None:
             return UNSENT
@@ -150,9 +157,9 @@ class ClusterConnection(Held):
 
     def _at_once(self, steps: Sequence[Step]) -> list[Any] | None:
         """The replies of reads of several nodes; None: the plan has to begin."""
-        if self.journal.holds or not self.learner.mapped:
+        lots = lots_of(steps, self._serving) if self.learner.mapped else None
+        if self.journal.holds:  # looked at behind the map: what a handover brings up is kept before its map counts
             return None
-        lots = lots_of(steps, self._serving)
         found = None if lots is None else read_at_once(lots, self.timeout)
         if found is not None:
             self.trips += 1

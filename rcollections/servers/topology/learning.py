@@ -18,13 +18,15 @@ from ...wire.clock import no_deadline
 from ...wire.elsewhere import elsewhere
 from ...wire.failures import ErrorReply
 from ...wire.packing import pack
-from ...wire.slotmap import SlotMap, Told, changed, read_info, read_slots
+from ...wire.heirs import handed_over, taken_over
+from ...wire.slotmap import SlotMap, Told, changed, read_info, read_slots, read_timeout
 from ...wire.translate import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ...wire.dsn.dsn import Dsn
+    from ...wire.heirs import Handover
     from ...wire.slotmap import Address
 
 __all__ = ["Learner"]
@@ -33,16 +35,31 @@ log = logging.getLogger("rcollections")
 
 APART = 0.1  # seconds between the beginnings of two rounds
 SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
+NODE_TIMEOUT = 15.0  # seconds; the default of cluster-node-timeout, where nobody tells it
 _QUESTIONS = pack(("CLUSTER", "INFO")) + pack(("CLUSTER", "SLOTS"))
+_TIMEOUT = pack(("CONFIG", "GET", "cluster-node-timeout"))
+
+
+def _nobody(_handover: Handover) -> None:
+    """Nobody remembers what was acknowledged."""
 
 
 class Learner:
-    """The map, and who learns it. ``changed`` is called with each new map, in the thread that has learned it."""
+    """The map, and who learns it. ``changed`` is called with each new map, in the thread that has learned it.
 
-    def __init__(self, dsn: Dsn, changed: Callable[[SlotMap], None]) -> None:
+    ``handed_over`` is told of slots whose primary was replaced by another node: before the new map counts, and once
+    more behind that (K13).
+    """
+
+    def __init__(
+        self, dsn: Dsn, changed: Callable[[SlotMap], None], handed_over: Callable[[Handover], None] = _nobody
+    ) -> None:
         self._dsn = dsn
         self._changed = changed
+        self._handed_over = handed_over
         self.map = SlotMap.empty()
+        self._told = self.map, 0  # the last map as a node has told it, and its epoch
+        self.node_timeout = 0.0  # seconds; 0.0: nobody was asked yet
         self.mapped = False
         self.failures = 0  # rounds without any map
         self.error: CacheError | None = None  # of the last such round
@@ -72,10 +89,10 @@ class Learner:
         when, owner = self._before.get(slot, (-SETTLING, None))
         return owner if time.monotonic() - when <= SETTLING else None
 
-    def _note(self, old: SlotMap, new: SlotMap) -> None:
+    def _note(self, old: SlotMap, slots: Iterable[int]) -> None:
         """Keep who owned what has another owner now."""
         now, before = time.monotonic(), dict(self._before)
-        for slot in changed(old, new):
+        for slot in slots:
             owner = old.owner(slot)
             if owner is not None:
                 before[slot] = now, owner
@@ -89,11 +106,19 @@ class Learner:
                 return
             now, old = time.monotonic(), self.map.owner(slot)
             self._moved[slot] = now, owner
-            self.map = self.map.moved(slot, owner)
+            self._count(self.map.moved(slot, owner), taken_over(self._told[0], slot, owner))
             if old is not None:
                 self._before = {**self._before, slot: (now, old)}
                 self._last = now
         self._changed(self.map)
+
+    def _count(self, found: SlotMap, handover: Handover | None) -> None:
+        """From now on this map counts."""
+        if handover is not None:
+            self._handed_over(handover)
+        self.map = found
+        if handover is not None:
+            self._handed_over(handover._replace(heirs={each: each for each in handover.heirs.values()}))
 
     def soon(self) -> None:
         """Have a thread ask the cluster; a round that is under way is followed by another one."""
@@ -152,18 +177,24 @@ class Learner:
             self.error = error or CacheConnectionError(f"no node of {self._dsn.shown} knows an owner of any slot")
             self.failures += 1
             return
-        self._apply(best.map, began)
+        self._apply(best.map, began, best.epoch)
 
-    def _apply(self, found: SlotMap, began: float) -> None:
+    def _apply(self, found: SlotMap, began: float, epoch: int = 0) -> None:
         with self._lock:
+            handover, told = None, self._told
+            if self.mapped:
+                slots = changed(told[0], found)
+                handover = handed_over(told[0], found, slots, grown=epoch > told[1])
+            self._told = found, max(epoch, told[1])
             for slot, (when, owner) in list(self._moved.items()):
                 if when >= began:
                     found = found.moved(slot, owner)
                 else:
                     del self._moved[slot]
             if self.mapped:
-                self._note(self.map, found)
-            self.map, self.mapped = found, True
+                self._note(self.map, changed(self.map, found))
+            self._count(found, handover)
+            self.mapped = True
             self.failures, self.error = 0, None
         self._changed(found)
 
@@ -182,11 +213,16 @@ class Learner:
         try:
             until = time.monotonic() + dsn.connect_timeout
             link = connector(dsn)(until)
-            info, slots = link.exchange(_QUESTIONS, 2, time.monotonic() + dsn.timeout, dsn.timeout)
+            more = b"" if self.node_timeout else _TIMEOUT
+            asked = 2 + bool(more)
+            info, slots, *settings = link.exchange(_QUESTIONS + more, asked, time.monotonic() + dsn.timeout, dsn.timeout)
             for reply in (info, slots):
                 if isinstance(reply, ErrorReply):
                     raise _refused(reply, dsn.shown)
-            return Told(read_slots(slots, place), *read_info(info))
+            told = Told(read_slots(slots, place), *read_info(info))
+            if settings:
+                self.node_timeout = read_timeout(settings[0]) or NODE_TIMEOUT
+            return told
         except CacheError:
             raise
         except ValueError as error:
@@ -201,6 +237,7 @@ class Learner:
         """Learn nothing any more, until the next use."""
         with self._lock:
             self.map, self.mapped = SlotMap.empty(), False
+            self._told = self.map, 0
             self._moved.clear()
 
 

@@ -38,6 +38,7 @@ class _Nothing:
     """The journal of a cluster is kept for the whole of it."""
 
     holds = False
+    handovers = 0
 
 
 class ClusterNode:

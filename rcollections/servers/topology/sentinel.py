@@ -11,6 +11,9 @@ from ...wire.sentinels.watches import watch_of
 from .replicas import Replicas
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from ...plans.purpose import Due
     from ...wire.sentinels.watch import Watch
     from ...wire.sentinels.words import Verdict
 
@@ -21,6 +24,7 @@ class Followed:
     """Tells its connection of the primary. ``connection`` is told by the thread that asks the sentinels."""
 
     follows = True
+    remembers = True
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -45,6 +49,11 @@ class Followed:
         verdict = self.watch.verdict
         return None if verdict is None else verdict.address
 
+    def parts(self, dues: Sequence[Due], everywhere: bool) -> Mapping[Hashable, Sequence[Due]]:
+        """There is one primary."""
+        del everywhere
+        return {None: dues}
+
     def doubt(self) -> None:
         """Ask the sentinels at once (M3)."""
         self.watch.doubt()
@@ -58,6 +67,10 @@ class Followed:
         """M4, from now on connections lead to the new primary: the old ones go, and who waits looks for himself."""
         connection = self._connection
         connection.links.renew()
+        verdict = self.watch.verdict
+        if verdict is not None:  # what a trip has carried to the old primary meanwhile
+            connection.kept.again(verdict.down_after)
+            connection.kept.hurry()
         connection.known.clear()  # scripts: the new primary has not seen their texts
         connection.breaker.hurry()
         # Subscribing holds a lock while it waits for the primary, and the thread of this call is who finds it.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...plans.effects import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from ...plans.purpose import Due
 
 __all__ = ["Single"]
 
@@ -13,6 +18,7 @@ class Single:
     """The place of a server that nobody moves."""
 
     follows = False
+    remembers = False
     sure = True
     replicas = None
 
@@ -22,6 +28,11 @@ class Single:
     def primary(self) -> tuple[str, int] | None:
         """None: where the DSN says."""
         return None
+
+    def parts(self, dues: Sequence[Due], everywhere: bool) -> Mapping[Hashable, Sequence[Due]]:
+        """There is one primary."""
+        del everywhere
+        return {None: dues}
 
     def doubt(self) -> None:
         """There is nobody to ask."""

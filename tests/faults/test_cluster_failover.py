@@ -1,0 +1,196 @@
+"""Failovers of clusters: what was invalidated stays invalidated, and who was cut off is not believed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rcollections import CacheError, CacheMissError, ainvalidate_tags, cached, connection, invalidate_tags
+from rcollections.testing import Cluster, Process, isolated, wait_until
+from tests.kits import TOGETHER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rcollections.testing.nodes import Node
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="several servers at once are for Linux here")
+
+RECOVERY = 30.0  # seconds
+OPTIONS = "?timeout=0.5&connect_timeout=0.5"
+
+
+@pytest.fixture(scope="module", params=TOGETHER)
+def running(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    with Cluster(request.param, node_timeout=0.5, network=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def torn(running: Cluster) -> Iterator[Cluster]:
+    """It, whole and empty, as the default connection."""
+    running.heal()
+    with isolated(running.dsn + OPTIONS):
+        yield running
+
+
+def until_served(call: Callable[[], Any]) -> Any:
+    """What the call gives as soon as it is served: until then it raises nothing but our errors."""
+    end = time.monotonic() + RECOVERY
+    while True:
+        try:
+            return call()
+        except CacheError:
+            assert time.monotonic() < end, "the connection does not recover"
+            time.sleep(0.01)
+
+
+def held(node: Node, key: str) -> Any:
+    """What a node has under this key, a replica as well."""
+    return node.ask_all([("READONLY",), ("DUMP", key)])[1]
+
+
+def peeked(f: Any) -> Any:
+    """What is stored; None: nothing that counts."""
+    try:
+        return f.peek()
+    except CacheMissError:
+        return None
+
+
+class Places:
+    """A function whose entry is on one node and its tag on another one, and the replica that will not hear of it."""
+
+    def __init__(self, cluster: Cluster, by_tag: bool) -> None:
+        self.cluster = cluster
+        self.first, self.second, _ = cluster.primaries
+        (self.replica,) = cluster.replicas_of(self.first)
+        tagged, entered = (self.first, self.second) if by_tag else (self.second, self.first)
+        tag_key = next(f"rc:t:t{n}" for n in range(1000) if cluster.owner(f"rc:t:t{n}") is tagged)
+        self.tag = tag_key.removeprefix("rc:t:")
+        self.entry = cluster.key_on(entered, "entry")
+        self.lost = tag_key if by_tag else self.entry  # what the replica will have
+        self.source = 1
+
+    def begin(self) -> None:
+        """Replication is stalled from here on."""
+        wait_until(lambda: held(self.replica, self.lost) == held(self.first, self.lost), 10, "the copy")
+        self.before = held(self.replica, self.lost)
+        assert self.before is not None
+        self.cluster.network.freeze(self.first, self.replica, "replication")
+        self.source = 2
+
+    def fail(self) -> None:
+        assert held(self.first, self.lost) != self.before
+        assert held(self.replica, self.lost) == self.before, "it was acknowledged, and the replica has not heard"
+        self.first.kill()
+
+
+@pytest.mark.parametrize("by_tag", [True, False])
+def test_an_invalidation_that_no_replica_had_is_sent_again(torn: Cluster, by_tag: bool) -> None:
+    """K13: the replica takes over with the old stamp, or the old entry; without the journal that is a hit."""
+    places = Places(torn, by_tag)
+
+    @cached(ttl=600, key=places.entry, tags=(places.tag,), l1=False)
+    def f() -> int:
+        return places.source
+
+    assert f() == 1
+    places.begin()
+    if by_tag:
+        invalidate_tags(places.tag)
+    else:
+        f.invalidate()
+    places.fail()
+    end = time.monotonic() + RECOVERY
+    while not _promoted(places.replica):
+        assert f() == 2
+        assert time.monotonic() < end
+    assert until_served(lambda: peeked(f)) in (2, None)
+    assert until_served(f) == 2
+    wait_until(lambda: held(places.replica, places.lost) != places.before, 5, "the new primary has heard of it")
+    wait_until(lambda: (f(), until_served(lambda: peeked(f))) == (2, 2), 10, "it is stored again")
+
+
+@pytest.mark.parametrize("by_tag", [True, False])
+def test_the_same_in_an_event_loop(torn: Cluster, by_tag: bool) -> None:
+    places = Places(torn, by_tag)
+
+    @cached(ttl=600, key=places.entry, tags=(places.tag,), l1=False)
+    async def f() -> int:
+        return places.source
+
+    async def main() -> None:
+        assert await f() == 1
+        await asyncio.to_thread(places.begin)
+        await (ainvalidate_tags(places.tag) if by_tag else f.invalidate())
+        await asyncio.to_thread(places.fail)
+        end = time.monotonic() + RECOVERY
+        while not await asyncio.to_thread(_promoted, places.replica):
+            assert await f() == 2
+            assert time.monotonic() < end
+        while await asyncio.to_thread(held, places.replica, places.lost) == places.before:
+            with suppress(CacheError):  # a miss, or its node is away
+                assert await f.peek() == 2
+            assert await f() == 2
+            assert time.monotonic() < end
+        assert await f() == 2
+
+    asyncio.run(main())
+
+
+OTHER = """
+from rcollections import cached, CacheMissError
+@cached(ttl=600, key={entry!r}, tags=({tag!r},), l1=False)
+def f():
+    return 3
+def served():
+    try:
+        return f.peek()
+    except CacheMissError:
+        return None
+"""
+
+
+def test_it_is_sent_without_calls(torn: Cluster) -> None:
+    """A process that asks nothing any more notices the failover by itself, so that others do not get the old value."""
+    places = Places(torn, by_tag=True)
+
+    @cached(ttl=600, key=places.entry, tags=(places.tag,), l1=False)
+    def f() -> int:
+        return places.source
+
+    assert f() == 1
+    places.begin()
+    invalidate_tags(places.tag)
+    places.fail()
+    wait_until(lambda: _promoted(places.replica), RECOVERY, "the failover")
+    wait_until(lambda: places.replica.ask("EXISTS", f"rc:t:{places.tag}") == 0, 5, "it was sent again")
+    with Process(OTHER.format(entry=places.entry, tag=places.tag), torn.dsn + OPTIONS, quiet=False) as other:
+        assert other("served()") is None
+
+
+def test_slots_that_move_bring_nothing_up(torn: Cluster) -> None:
+    """They take along what was acknowledged. Only a replica that becomes the primary may lack it."""
+    first, second, _ = torn.primaries
+    tag = next(f"t{n}" for n in range(1000) if torn.owner(f"rc:t:t{n}") is first)
+    invalidate_tags(tag)
+    handovers = connection().journal.handovers
+    torn.reshard(torn.slot(f"rc:t:{tag}"), first, second)
+    stamp = second.ask("GET", f"rc:t:{tag}")
+    connection().raw("GET", f"rc:t:{tag}")
+    con: Any = connection()
+    rounds = con.learner.rounds
+    con.learn_soon()
+    wait_until(lambda: con.learner.rounds > rounds and con.node(torn.slot(f"rc:t:{tag}")).address[1] == second.port, 5)
+    assert connection().journal.handovers == handovers
+    assert second.ask("GET", f"rc:t:{tag}") == stamp
+
+
+def _promoted(node: Node) -> bool:
+    return node.role() == "primary"
