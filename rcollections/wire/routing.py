@@ -191,7 +191,10 @@ def _answered(
     node.answered()
     at = 0
     for each in groups:
+        asked = bool(each.noop)
         found, at = each.replies(outcome, at, atomic)
+        if node.cut and asked:
+            node.told(found[0])
         kept = [refusal(reply) for reply in found]
         for n, no in zip(each.at, kept, strict=True):
             step = steps[n]
@@ -202,11 +205,14 @@ def _answered(
         if first is None or each.hops >= HOPS:
             each.end(replies, found)
             continue
-        _redirected(road, node, each, first, next(r for r, no in zip(found, kept, strict=True) if no is not None))
+        said = next(reply for reply, no in zip(found, kept, strict=True) if no is not None)
+        _redirected(road, node, each, first, said, [steps[n] for n in each.at])
         each.narrow(replies, found, kept)
 
 
-def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any) -> None:
+def _redirected(
+    road: Routes, node: Node, group: Group, why: Refusal, said: Any, steps: Sequence[Step]
+) -> None:
     """Where and when a refused group is sent again."""
     where = None if why.place is None else (why.place[0] or node.address[0], why.place[1])
     if why.word == MOVED and where is not None and where != node.address and where[0] != "?":
@@ -225,5 +231,7 @@ def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any)
     else:  # WAIT, or a node that is the owner and says that another one is
         road.learn_soon()
         group.refused(LATER, said)
+        if any(writes(step) for step in steps):
+            node.told(said)
     if why.word == MOVED:
         road.learn_soon()

@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import CacheError, CacheMissError, ainvalidate_tags, cached, connection, invalidate_tags
+from rcollections import (
+    AsyncKeyCache,
+    CacheConnectionError,
+    CacheError,
+    CacheMissError,
+    KeyCache,
+    ainvalidate_tags,
+    cached,
+    connection,
+    invalidate_tags,
+)
 from rcollections.testing import Cluster, Process, isolated, wait_until
+from rcollections.testing.network import Network
 from tests.kits import TOGETHER
 
 if TYPE_CHECKING:
@@ -194,3 +205,107 @@ def test_slots_that_move_bring_nothing_up(torn: Cluster) -> None:
 
 def _promoted(node: Node) -> bool:
     return node.role() == "primary"
+
+
+@pytest.fixture(scope="module", params=TOGETHER)
+def lenient(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Its nodes answer reads for as long as they are cut off."""
+    config = {"cluster-allow-reads-when-down": "yes"}
+    with Cluster(request.param, node_timeout=0.5, network=True, config=config) as cluster:
+        yield cluster
+
+
+def cut_off(cluster: Cluster) -> Node:
+    """One primary and this process are alone; gives the replica that takes its place on the other side."""
+    first = cluster.primaries[0]
+    (replica,) = cluster.replicas_of(first)
+    cluster.network.partition([first, "client"], [each for each in cluster.nodes if each is not first])
+    wait_until(lambda: _promoted(replica), RECOVERY, "the failover on the other side")
+    return replica
+
+
+def test_reads_of_a_node_that_was_cut_off_do_not_count(lenient: Cluster) -> None:
+    """K14: it serves old values without end. Functions compute, types raise, and soon without waiting."""
+    lenient.heal()
+    source = 1
+    with isolated(lenient.dsn + OPTIONS):
+        key = lenient.key_on(lenient.primaries[0], "entry")
+        plain = lenient.key_on(lenient.primaries[0], "plain")
+
+        @cached(ttl=600, key=key, l1=False)
+        def f() -> int:
+            return source
+
+        assert f() == 1
+        KeyCache(plain).set(1)
+        assert [f(), KeyCache(plain).get()] == [1, 1]
+        replica = cut_off(lenient)
+        wait_until(lambda: replica.ask("SET", plain, 2) and replica.ask("UNLINK", key) == 1, 5, "changes there")
+        source = 2
+        cut = lenient.nodes[0]
+        wait_until(lambda: b"cluster_state:fail" in cut.ask("CLUSTER", "INFO"), 10, "it knows that it is alone")
+        assert cut.ask("GET", plain) == b"1", "it would answer"
+        began = time.monotonic()
+        wait_until(lambda: f() == 2, 2, "it computes")
+        for _ in range(50):
+            assert f() == 2
+            with pytest.raises(CacheConnectionError):
+                KeyCache(plain).get()
+        assert time.monotonic() - began < 4, "nobody waits for it again and again"
+
+        async def awaited() -> None:
+            for _ in range(20):
+                with pytest.raises(CacheConnectionError):
+                    await AsyncKeyCache(plain).get()
+
+        asyncio.run(awaited())
+        lenient.network.heal()
+        assert until_served(KeyCache(plain).get) == 2
+        wait_until(lambda: (f(), peeked(f)) == (2, 2), 10, "it is stored again")
+
+
+def test_the_option_keeps_such_reads(lenient: Cluster) -> None:
+    """reads_when_down=on: old values are better than none."""
+    lenient.heal()
+    with isolated(lenient.dsn + OPTIONS + "&reads_when_down=on"):
+        plain = lenient.key_on(lenient.primaries[0], "plain")
+        KeyCache(plain).set(1)
+        wait_until(lambda: held(lenient.replicas_of(lenient.primaries[0])[0], plain), 5, "replication")
+        replica = cut_off(lenient)
+        wait_until(lambda: replica.ask("SET", plain, 2), 5, "a change there")
+        cut = lenient.nodes[0]
+        wait_until(lambda: b"cluster_state:fail" in cut.ask("CLUSTER", "INFO"), 10, "it knows that it is alone")
+        with pytest.raises(CacheError):
+            KeyCache(plain).set(3)
+        for _ in range(20):
+            assert KeyCache(plain).get() == 1
+
+
+def test_all_nodes_down_and_up_again(torn: Cluster) -> None:
+    """The map is learned again by the names of the DSN, which lead elsewhere by then; at most one question in 100 ms."""
+    nodes = torn.nodes
+    doors = [Network(("127.0.0.1", 0), (node.host, node.port)) for node in nodes[:2]]
+    try:
+        dsn = "redis+cluster://" + ",".join(f"localhost:{each.address[1]}" for each in doors) + OPTIONS
+        with isolated(dsn), Cluster(torn.kind, node_timeout=0.5) as second:
+            KeyCache("a").set(1)
+            learner = connection().learner  # type: ignore[attr-defined]
+            began, rounds = time.monotonic(), learner.rounds
+            for node in nodes:
+                node.kill()
+
+            def refused() -> bool:
+                with suppress(CacheError):
+                    KeyCache("a").get()
+                return learner.failures > 2
+
+            wait_until(refused, 10, "nobody is there")
+            for door, node in zip(doors, second.nodes, strict=False):
+                door.target = node.host, node.port
+            until_served(lambda: KeyCache("a").set(2))
+            assert KeyCache("a").get() == 2
+            assert second.owner("a").ask("EXISTS", "a") == 1
+            assert learner.rounds - rounds <= (time.monotonic() - began) / 0.1 + 2
+    finally:
+        for each in doors:
+            each.end()

@@ -18,6 +18,7 @@ from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
 from .held import Held
 from .learning import NODE_TIMEOUT, Learner, unmapped
+from .lookout import Lookout
 from .node import ClusterNode
 from .reading import APART, lots_of, read_at_once
 from .wakeups import ClusterWakeups
@@ -47,6 +48,7 @@ class ClusterConnection(Held):
         self._nodes_lock = threading.RLock()
         self.learner = Learner(dsn, self._renewed, self._handed_over)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
+        self._lookout = Lookout(self, dsn)
         super().__init__(dsn, keyring)
         after_fork(self._renew_nodes_lock)
 
@@ -90,8 +92,15 @@ class ClusterConnection(Held):
         with self._nodes_lock:
             node = self._nodes.get(place)
             if node is None:
-                node = self._nodes[place] = ClusterNode(self.dsn, place, lambda each: self.learner.map.first(each))
+                node = self._nodes[place] = ClusterNode(self.dsn, place, self._first, self._lookout.begin)
             return node
+
+    def _first(self, place: Address) -> int | None:
+        return self.learner.map.first(place)
+
+    def in_use(self) -> list[ClusterNode]:
+        """The nodes that steps were sent to so far."""
+        return list(self._nodes.values())
 
     def _renewed(self, found: SlotMap) -> None:
         """There is a new map: nodes that are not in it are left."""
@@ -261,6 +270,7 @@ class ClusterConnection(Held):
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         super().close()
+        self._lookout.end()
         self.learner.close()
         with self._nodes_lock:
             nodes = list(self._nodes.values())

@@ -23,6 +23,11 @@ class Held(Connection):
     learner: Learner
     _hearers: Nodes | None = None
 
+    def renew_links(self) -> None:
+        """Close idle links now, and used ones when they come back: the next use opens new ones."""
+        for each in self.all_links():
+            each.renew()
+
     def _listeners(self) -> Listeners | None:
         """All processes are waited out: which of them hear a node, by which map, nobody knows for sure."""
         if self.disabled:
@@ -44,5 +49,4 @@ class Held(Connection):
 
     def _renew(self) -> None:
         """An address leads to another server by now."""
-        for each in self.all_links():
-            each.renew()
+        self.renew_links()
