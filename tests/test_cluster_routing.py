@@ -377,7 +377,7 @@ DOWN = "CLUSTERDOWN The cluster is down"
 
 
 def test_reads_of_a_node_that_was_cut_off_count_with_a_write_that_it_takes() -> None:
-    """K14: it may answer reads for as long as it is cut off. A write that it refuses tells; one that it takes ends it."""
+    """K14: it may answer reads as long as it is cut off. A write that it refuses tells; one that it takes ends it."""
     roads = Roads()
     a, b = key(0), key(1)
     way = Journey(route(roads, [Command(("SET", a, 1)), get(b)]))

@@ -151,7 +151,7 @@ class Journal:
         self,
         down_after: float,
         slots: Container[int] | None = None,
-        heirs: Mapping[Any, Any] = {},  # noqa: B006 - nobody changes it
+        heirs: Mapping[Any, Any] = {},
     ) -> None:
         """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7, K13).
 

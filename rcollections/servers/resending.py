@@ -202,7 +202,7 @@ class Kept:
         self,
         down_after: float,
         slots: Container[int] | None = None,
-        heirs: Mapping[Any, Any] = {},  # noqa: B006 - nobody changes it
+        heirs: Mapping[Any, Any] = {},
     ) -> None:
         """See ``Journal``."""
         self._journal.again(down_after, slots, heirs)

@@ -210,9 +210,7 @@ def _answered(
         each.narrow(replies, found, kept)
 
 
-def _redirected(
-    road: Routes, node: Node, group: Group, why: Refusal, said: Any, steps: Sequence[Step]
-) -> None:
+def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any, steps: Sequence[Step]) -> None:
     """Where and when a refused group is sent again."""
     where = None if why.place is None else (why.place[0] or node.address[0], why.place[1])
     if why.word == MOVED and where is not None and where != node.address and where[0] != "?":

@@ -282,7 +282,7 @@ def test_the_option_keeps_such_reads(lenient: Cluster) -> None:
 
 
 def test_all_nodes_down_and_up_again(torn: Cluster) -> None:
-    """The map is learned again by the names of the DSN, which lead elsewhere by then; at most one question in 100 ms."""
+    """The map is learned again by the names of the DSN, wherever they lead by then; one question in 100 ms at most."""
     nodes = torn.nodes
     doors = [Network(("127.0.0.1", 0), (node.host, node.port)) for node in nodes[:2]]
     try:

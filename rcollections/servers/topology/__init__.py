@@ -1,7 +1,7 @@
 """Which server gets a step: where it is, what follows when it is another one by now, and the nodes of a cluster.
 
-``topology_of(connection)`` gives a ``Single``, a ``Followed`` (by sentinels) or the ``Shards`` of a cluster. Trips tell it of doubts; it tells its
-connection when the primary has moved.
+``topology_of(connection)`` gives a ``Single``, a ``Followed`` (by sentinels) or the ``Shards`` of a cluster. Trips tell
+it of doubts; it tells its connection when the primary has moved.
 """
 
 from __future__ import annotations

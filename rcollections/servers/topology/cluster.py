@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-from ...forks import after_fork
 from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
@@ -16,11 +14,9 @@ from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..drivers.fans import seen_by, tour
 from ..drivers.quick import ask as quick_ask
-from .held import Held
-from .learning import NODE_TIMEOUT, Learner, unmapped
-from .lookout import Lookout
-from .node import ClusterNode
+from .learning import unmapped
 from .reading import APART, lots_of, read_at_once
+from .several import Several
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -31,29 +27,20 @@ if TYPE_CHECKING:
     from ...plans.effects import Step
     from ...values.signing import Keyring
     from ...wire.dsn.dsn import Dsn
-    from ...wire.heirs import Handover
-    from ...wire.slotmap import Address, SlotMap
-    from ..links import Links
+    from ...wire.slotmap import Address
+    from .node import ClusterNode
 
 __all__ = ["ClusterConnection"]
 
 
-class ClusterConnection(Held):
+class ClusterConnection(Several):
     """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
 
     clustered = True
 
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
-        self._nodes: dict[Address, ClusterNode] = {}
-        self._nodes_lock = threading.RLock()
-        self.learner = Learner(dsn, self._renewed, self._handed_over)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
-        self._lookout = Lookout(self, dsn)
         super().__init__(dsn, keyring)
-        after_fork(self._renew_nodes_lock)
-
-    def _renew_nodes_lock(self) -> None:
-        self._nodes_lock = threading.RLock()
 
     # -- what trips ask ----------------------------------------------------------------------------
 
@@ -70,52 +57,6 @@ class ClusterConnection(Held):
     def unmapped(self) -> CacheError:
         """The error of a call for which no map could be learned."""
         return unmapped(self.learner, self.shown)
-
-    def node(self, slot: int, place: Address | None = None) -> ClusterNode | None:
-        """The node at that address, or else the owner of that slot, of slot -1 any; None: nobody owns it."""
-        if place is None:
-            found = self.learner.map
-            place = found.owner(slot) if slot >= 0 else self._any()
-            if place is None:
-                return None
-        return self._nodes.get(place) or self._made(place)
-
-    def _any(self) -> Address | None:
-        owners = self.learner.map.nodes
-        for each in owners:
-            node = self._nodes.get(each)
-            if node is None or node.breaker.failure is None:
-                return each
-        return owners[0] if owners else None
-
-    def _made(self, place: Address) -> ClusterNode:
-        with self._nodes_lock:
-            node = self._nodes.get(place)
-            if node is None:
-                node = self._nodes[place] = ClusterNode(self.dsn, place, self._first, self._lookout.begin)
-            return node
-
-    def _first(self, place: Address) -> int | None:
-        return self.learner.map.first(place)
-
-    def in_use(self) -> list[ClusterNode]:
-        """The nodes that steps were sent to so far."""
-        return list(self._nodes.values())
-
-    def _renewed(self, found: SlotMap) -> None:
-        """There is a new map: nodes that are not in it are left."""
-        with self._nodes_lock:
-            gone = [place for place in self._nodes if place not in found.known]
-            left = [self._nodes.pop(place) for place in gone]
-        for each in left:
-            each.close()
-        if self._hearers is not None:
-            self._hearers.follow(found)
-
-    def _handed_over(self, handover: Handover) -> None:
-        """Replicas have become primaries (K13)."""
-        self.kept.again(self.learner.node_timeout or NODE_TIMEOUT, handover.slots, handover.heirs)
-        self.kept.hurry()
 
     @property
     def moves(self) -> bool:
@@ -150,7 +91,9 @@ class ClusterConnection(Held):
         Gives a ``Sent`` where the plan has to go on with what was seen.
         """
         learner = self.learner
-        found = learner.map  # before the look whether anything is kept: what a handover brings up is kept before its map
+        found = (
+            learner.map
+        )  # before the look whether anything is kept: what a handover brings up is kept before its map
         if not key or learner.moves or self.journal.holds:
             return UNSENT
         place = found.owner(slot_of(key))
@@ -262,21 +205,6 @@ class ClusterConnection(Held):
     def wakeups(self) -> ClusterWakeups:
         """Wakes callers that wait for messages, each heard at the node that owns the key of its channel."""
         return self._wakeups
-
-    def all_links(self) -> list[Links]:
-        """The links of all nodes."""
-        return [self.links, *(each.links for each in list(self._nodes.values()))]
-
-    def close(self) -> None:
-        """Close the connections; the next use opens new ones."""
-        super().close()
-        self._lookout.end()
-        self.learner.close()
-        with self._nodes_lock:
-            nodes = list(self._nodes.values())
-            self._nodes.clear()
-        for each in nodes:
-            each.close()
 
 
 def _outcome(tried: Tried) -> Any:

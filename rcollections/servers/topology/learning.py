@@ -17,8 +17,8 @@ from ...forks import after_fork
 from ...wire.clock import no_deadline
 from ...wire.elsewhere import elsewhere
 from ...wire.failures import ErrorReply
-from ...wire.packing import pack
 from ...wire.heirs import handed_over, taken_over
+from ...wire.packing import pack
 from ...wire.slotmap import SlotMap, Told, changed, read_info, read_slots, read_timeout
 from ...wire.translate import translate
 
@@ -215,7 +215,9 @@ class Learner:
             link = connector(dsn)(until)
             more = b"" if self.node_timeout else _TIMEOUT
             asked = 2 + bool(more)
-            info, slots, *settings = link.exchange(_QUESTIONS + more, asked, time.monotonic() + dsn.timeout, dsn.timeout)
+            info, slots, *settings = link.exchange(
+                _QUESTIONS + more, asked, time.monotonic() + dsn.timeout, dsn.timeout
+            )
             for reply in (info, slots):
                 if isinstance(reply, ErrorReply):
                     raise _refused(reply, dsn.shown)

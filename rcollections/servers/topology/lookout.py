@@ -30,6 +30,7 @@ log = logging.getLogger("rcollections")
 
 LONGEST = 1.0  # seconds between two looks
 QUICK = 0.05  # the same while a node refuses
+SELDOM = 2.0  # seconds between two questions for the map while a node is away, in the end
 IDLE = 60.0  # seconds without use after which nobody looks any more
 
 
@@ -47,6 +48,7 @@ class Lookout:
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
+        self._learn_at = self._gap = 0.0  # when the map is learned next, and how long after the last time
 
     def begin(self) -> None:
         """Look from now on. Called where links are opened, so by the first use after a minute."""
@@ -109,6 +111,15 @@ class Lookout:
                 well = False
             else:
                 connection.kept.well(node.address)
-        if self._late or not well or any(node.breaker.failure is not None for node in nodes):
-            connection.learn_soon()
+        self._learns(connection, bool(self._late) or not well or len(asked) < len(nodes))
         return well
+
+    def _learns(self, connection: Any, trouble: bool) -> None:
+        """Have the map learned while there is trouble, less and less often."""
+        now = time.monotonic()
+        if not trouble:
+            self._learn_at = self._gap = 0.0
+        elif now >= self._learn_at:
+            self._gap = min(SELDOM, 2 * self._gap) or self.period
+            self._learn_at = now + self._gap
+            connection.learn_soon()

@@ -1,0 +1,99 @@
+"""The part of the connection to a cluster that has its nodes, and learns when they are others."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ...forks import after_fork
+from .held import Held
+from .learning import NODE_TIMEOUT, Learner
+from .lookout import Lookout
+from .node import ClusterNode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...values.signing import Keyring
+    from ...wire.dsn.dsn import Dsn
+    from ...wire.heirs import Handover
+    from ...wire.slotmap import Address, SlotMap
+    from ..links import Links
+
+__all__ = ["Several"]
+
+
+class Several(Held):
+    """Not a connection of its own."""
+
+    def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
+        self._nodes: dict[Address, ClusterNode] = {}
+        self._nodes_lock = threading.RLock()
+        self.learner = Learner(dsn, self._renewed, self._handed_over)
+        self._lookout = Lookout(self, dsn)
+        super().__init__(dsn, keyring)
+        after_fork(self._renew_nodes_lock)
+
+    def _renew_nodes_lock(self) -> None:
+        self._nodes_lock = threading.RLock()
+
+    def node(self, slot: int, place: Address | None = None) -> ClusterNode | None:
+        """The node at that address, or else the owner of that slot, of slot -1 any; None: nobody owns it."""
+        if place is None:
+            found = self.learner.map
+            place = found.owner(slot) if slot >= 0 else self._any()
+            if place is None:
+                return None
+        return self._nodes.get(place) or self._made(place)
+
+    def _any(self) -> Address | None:
+        owners = self.learner.map.nodes
+        for each in owners:
+            node = self._nodes.get(each)
+            if node is None or node.breaker.failure is None:
+                return each
+        return owners[0] if owners else None
+
+    def _made(self, place: Address) -> ClusterNode:
+        with self._nodes_lock:
+            node = self._nodes.get(place)
+            if node is None:
+                node = self._nodes[place] = ClusterNode(self.dsn, place, self._first, self._lookout.begin)
+            return node
+
+    def _first(self, place: Address) -> int | None:
+        return self.learner.map.first(place)
+
+    def in_use(self) -> list[ClusterNode]:
+        """The owners of slots that steps were sent to so far."""
+        return [each for place in self.learner.map.nodes if (each := self._nodes.get(place)) is not None]
+
+    def _renewed(self, found: SlotMap) -> None:
+        """There is a new map: nodes that are not in it are left."""
+        with self._nodes_lock:
+            gone = [place for place in self._nodes if place not in found.known]
+            left = [self._nodes.pop(place) for place in gone]
+        for each in left:
+            each.close()
+        if self._hearers is not None:
+            self._hearers.follow(found)
+
+    def _handed_over(self, handover: Handover) -> None:
+        """Replicas have become primaries (K13)."""
+        self.kept.again(self.learner.node_timeout or NODE_TIMEOUT, handover.slots, handover.heirs)
+        self.kept.hurry()
+
+    def all_links(self) -> list[Links]:
+        """The links of all nodes."""
+        return [self.links, *(each.links for each in list(self._nodes.values()))]
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        super().close()
+        self._lookout.end()
+        self.learner.close()
+        with self._nodes_lock:
+            nodes = list(self._nodes.values())
+            self._nodes.clear()
+        for each in nodes:
+            each.close()
