@@ -40,7 +40,7 @@ class Price(KeyCache[str]):
 
 @cached(ttl=600, l1=False)
 def automatic(n: int) -> Any:
-    return {"name": "tea", "price": n, "tags": ["hot", "green"]}
+    return {"id": n, "name": "x" * 20, "price": 3.5}
 
 
 def bare(port: int, authority: str) -> Callable[..., Any]:
@@ -102,11 +102,13 @@ def measure(port: int, authority: str, rounds: int) -> None:
     configure(f"rediss://localhost:{port}/0?ssl_ca_certs={authority}")
     ask, price, stock = bare(port, authority), Price("tea", data="green"), DictCache("stock", data={"tea": 3})
     automatic(1)
+    entry = str(automatic.key(1))
     cases: dict[str, Callable[[], object]] = {
         "bare TLS socket, GET": lambda: ask("GET", "price.tea"),
         "redis-py get": lambda: client.get("price.tea"),
         "KeyCache.get": price.get,
         "DictCache[f]": lambda: stock["tea"],
+        "bare TLS socket, MGET of an entry": lambda: ask("MGET", entry),
         "cached, automatic key": lambda: automatic(1),
         "bare TLS socket, SET PX": lambda: ask("SET", "price.tea", b"green", "PX", "60000"),
         "KeyCache.set with a ttl": lambda: price.set("green"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import itertools
 import json
 import logging
@@ -478,7 +479,10 @@ def main(argv: list[str]) -> None:
         each.close()
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
-    sys.stdin.readline()
+    while sys.stdin.readline() == "collect\n":
+        gc.collect()
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

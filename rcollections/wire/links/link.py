@@ -22,6 +22,7 @@ from ..packing import WRITTEN, pack
 from .hearing import Hearing
 from .lent import Lent
 from .marks import GONE, INCOMPLETE
+from .sockets import calls
 
 __all__ = ["INCOMPLETE", "READ", "Link", "reply_reader"]
 
@@ -56,12 +57,8 @@ class Link(Hearing, Lent):
         self.opened = monotonic()
         self._reader = reply_reader()
         self._buffer = bytearray(READ)
-        self._feed, self._gets, self._recv, self._sendall = (
-            self._reader.feed,
-            self._reader.gets,
-            sock.recv,
-            sock.sendall,
-        )
+        self._feed, self._gets = self._reader.feed, self._reader.gets
+        self._recv, self._sendall = calls(sock)
         self._set = -1.0  # the timeout of the socket, where ``ask`` has set it; setting it is a system call
         self._part: tuple[list[object], int] | None = None  # of an ``ask`` that is not answered yet: replies, and bytes
         self._poll = select.poll()
@@ -88,6 +85,8 @@ class Link(Hearing, Lent):
             came = self._recv(READ)
         except TimeoutError:
             return INCOMPLETE
+        except ssl.SSLEOFError:  # what ``recv`` of TLS gives as no bytes
+            came = b""
         if not came:
             raise Broken("Connection closed by server.")
         if count == 4 and came in WRITTEN:
