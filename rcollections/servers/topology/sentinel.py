@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+from ...errors import CacheConnectionError, CacheError
 from ...plans.effects import Command
 from ...plans.naming import lease
+from ...plans.refusals import is_cut_off
+from ...wire.clock import no_deadline
+from ...wire.packing import pack
+from ...wire.routes import Hop
 from ...wire.sentinels.watches import watch_of
+from ..background import try_submit
+from ..drivers.fans import fan
 from .replicas import Replicas
 
 if TYPE_CHECKING:
@@ -18,6 +26,8 @@ if TYPE_CHECKING:
     from ...wire.sentinels.words import Verdict
 
 __all__ = ["Followed"]
+
+PATIENCE = 0.25  # seconds for an answer to the question whether the primary takes writes
 
 
 class Followed:
@@ -31,6 +41,9 @@ class Followed:
         self.watch: Watch = watch_of(connection.dsn)
         self.watch.keep(connection.dsn.staleness / 3)
         self.replicas = Replicas(connection)
+        self.cut = False
+        self._asking = False  # whether the primary takes writes
+        self._asked = 0  # the trips of the connection by then
         self.watch.followers.add(self)
 
     @property
@@ -79,6 +92,39 @@ class Followed:
     def others(self) -> None:
         """Other servers are healthy replicas by now."""
         self.replicas.renew()
+
+    def looked(self) -> None:
+        """K14: the sentinels were asked, and no majority names the primary: does it take writes, while it is used?"""
+        connection = self._connection
+        if self.sure or self.cut or self._asking or connection.dsn.reads_when_down or self._asked == connection.trips:
+            return
+        self._asking = True
+        if try_submit(self._ask) is None:
+            self._asking = False
+
+    def _ask(self) -> None:
+        """Over a link that is open: a new one would wait for the sentinels."""
+        no_deadline()
+        connection = self._connection
+        hop = Hop(connection, pack(self.probe(connection.namespace).args), 1, safe=True)
+        try:
+            (outcome,) = fan((hop,), time.monotonic() + min(connection.timeout, PATIENCE), connection.timeout)
+            if isinstance(outcome, list) and str(outcome[0]).startswith("NOREPLICAS") and not self.sure:
+                self.cut = True
+                connection.failed(
+                    CacheConnectionError(
+                        f"{connection.shown} was cut off, as it seems: it has too few replicas to take writes, and no "
+                        "majority of the sentinels names it (with reads_when_down=on its reads count all the same)"
+                    )
+                )
+        finally:
+            self._asked, self._asking = connection.trips, False
+
+    def serves(self, error: CacheError | None) -> bool:
+        """By the answer to the probe. A primary of which a majority is sure serves, however few replicas it has."""
+        if error is None or (is_cut_off(error) and self.sure):
+            self.cut = False
+        return not self.cut and (error is None or is_cut_off(error))
 
     def unwatched(self) -> None:
         """Nobody asks any more: the next call opens a new link, and with it the sentinels are asked."""

@@ -9,6 +9,7 @@ from ...plans.effects import Command
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from ...errors import CacheError
     from ...plans.purpose import Due
 
 __all__ = ["Single"]
@@ -20,6 +21,7 @@ class Single:
     follows = False
     remembers = False
     sure = True
+    cut = False
     replicas = None
 
     def __init__(self, connection: Any) -> None:
@@ -36,6 +38,10 @@ class Single:
 
     def doubt(self) -> None:
         """There is nobody to ask."""
+
+    def serves(self, error: CacheError | None) -> bool:
+        """Where it answers."""
+        return error is None
 
     def probe(self, namespace: str) -> Command:
         """PING."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from ...errors import CacheError
     from ...plans.effects import Command
     from ...plans.purpose import Due
 
@@ -32,6 +33,11 @@ class Topology(Protocol):
 
     def doubt(self) -> None:
         """A connection failed, or a server refused as one does that is not the primary: look at once. Does not wait."""
+
+    cut: bool  # whether the server was cut off from the others, and is not believed until a probe says otherwise (K14)
+
+    def serves(self, error: CacheError | None, /) -> bool:
+        """Whether the server serves again, by what came of the probe."""
 
     def probe(self, namespace: str) -> Command:
         """What the breaker asks a server that seems away: its answer says that the server serves again (M6)."""

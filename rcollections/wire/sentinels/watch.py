@@ -51,6 +51,9 @@ class Follower(Protocol):
     def others(self) -> None:
         """Other servers are its healthy replicas."""
 
+    def looked(self) -> None:
+        """The sentinels were asked, whatever they said."""
+
     def unwatched(self) -> None:
         """Nobody looks after open connections any more: the next use opens new ones."""
 
@@ -228,6 +231,7 @@ class Watch:
         waiting, self._waiting = self._waiting, []
         for lock in waiting:
             lock.release()
+        self._tell(lambda each: each.looked())
 
     def _tell(self, tell: Callable[[Any], None]) -> None:
         for each in list(self.followers):
