@@ -108,8 +108,9 @@ class Connection:
             self.one(self.topology.probe(self.namespace))
         except CacheError as error:
             failed = error
-        if not self.topology.serves(failed) and failed is not None:
-            raise failed
+        why = self.topology.probed(failed)
+        if why is not None:
+            raise why
 
     def _waits(self) -> bool:
         """Whether an answer does not close the breaker: changes are kept (J1), or the server was cut off (K14)."""

@@ -368,7 +368,7 @@ def test_a_primary_that_is_cut_off_with_this_process(believed: bool) -> None:
             wait_until(lambda: replica.role() == "primary", RECOVERY, "the failover on the other side")
             source = 2
             if believed:
-                wait_until(lambda: _refused(lambda: KeyCache("a").set(2)), 10, "too few replicas")
+                wait_until(lambda: _refused(lambda: KeyCache("b").set(2)), 10, "too few replicas")
                 end = time.monotonic() + 1.5
                 while time.monotonic() < end:
                     assert KeyCache("a").get() == 1

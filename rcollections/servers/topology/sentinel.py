@@ -111,20 +111,22 @@ class Followed:
             (outcome,) = fan((hop,), time.monotonic() + min(connection.timeout, PATIENCE), connection.timeout)
             if isinstance(outcome, list) and str(outcome[0]).startswith("NOREPLICAS") and not self.sure:
                 self.cut = True
-                connection.failed(
-                    CacheConnectionError(
-                        f"{connection.shown} was cut off, as it seems: it has too few replicas to take writes, and no "
-                        "majority of the sentinels names it (with reads_when_down=on its reads count all the same)"
-                    )
-                )
+                connection.failed(self._cut_off())
         finally:
             self._asked, self._asking = connection.trips, False
 
-    def serves(self, error: CacheError | None) -> bool:
-        """By the answer to the probe. A primary of which a majority is sure serves, however few replicas it has."""
+    def _cut_off(self) -> CacheError:
+        return CacheConnectionError(
+            f"{self._connection.shown} was cut off, as it seems: it has too few replicas to take writes, and no "
+            "majority of the sentinels names it (with reads_when_down=on its reads count all the same)"
+        )
+
+    def probed(self, error: CacheError | None) -> CacheError | None:
+        """A primary of which a majority is sure serves, however few replicas it has."""
         if error is None or (is_cut_off(error) and self.sure):
             self.cut = False
-        return not self.cut and (error is None or is_cut_off(error))
+            return None
+        return self._cut_off() if self.cut and is_cut_off(error) else error
 
     def unwatched(self) -> None:
         """Nobody asks any more: the next call opens a new link, and with it the sentinels are asked."""

@@ -39,9 +39,9 @@ class Single:
     def doubt(self) -> None:
         """There is nobody to ask."""
 
-    def serves(self, error: CacheError | None) -> bool:
-        """Where it answers."""
-        return error is None
+    def probed(self, error: CacheError | None) -> CacheError | None:
+        """What came of the probe."""
+        return error
 
     def probe(self, namespace: str) -> Command:
         """PING."""

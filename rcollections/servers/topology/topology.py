@@ -36,8 +36,8 @@ class Topology(Protocol):
 
     cut: bool  # whether the server was cut off from the others, and is not believed until a probe says otherwise (K14)
 
-    def serves(self, error: CacheError | None, /) -> bool:
-        """Whether the server serves again, by what came of the probe."""
+    def probed(self, error: CacheError | None, /) -> CacheError | None:
+        """Why the server does not serve yet, by what came of the probe; None: it does."""
 
     def probe(self, namespace: str) -> Command:
         """What the breaker asks a server that seems away: its answer says that the server serves again (M6)."""

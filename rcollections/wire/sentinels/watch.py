@@ -98,9 +98,12 @@ class Watch:
     def primary(self, until: float) -> Verdict:
         """Where the primary is. Waits for an answer where there is none yet, or where somebody has doubted.
 
-        NoPrimary if nobody ever knew. Where the sentinels fall silent later, the last primary stays.
+        NoPrimary if nobody ever knew. Where the sentinels fall silent later, the last primary stays: they are waited
+        for half of the time, since a connection to it has to be opened in the other half.
         """
-        self._used = time.monotonic()
+        now = self._used = time.monotonic()
+        if self.verdict is not None:
+            until = min(until, now + (until - now) / 2)
         wanted = max(self._wanted, self._done)
         if self.verdict is None or not self.runs:
             wanted = self._begun + 1
