@@ -59,6 +59,7 @@ class Learner:
         self._handed_over = handed_over
         self.map = SlotMap.empty()
         self._told = self.map, 0  # the last map as a node has told it, and its epoch
+        self._since = time.monotonic()  # when the map became another one
         self.node_timeout = 0.0  # seconds; 0.0: nobody was asked yet
         self.mapped = False
         self.failures = 0  # rounds without any map
@@ -112,10 +113,17 @@ class Learner:
                 self._last = now
         self._changed(self.map)
 
+    @property
+    def steady(self) -> float:
+        """For how many seconds the map has been the same; 0.0 without a map."""
+        return time.monotonic() - self._since if self.mapped else 0.0
+
     def _count(self, found: SlotMap, handover: Handover | None) -> None:
         """From now on this map counts."""
         if handover is not None:
             self._handed_over(handover)
+        if found.sum != self.map.sum:
+            self._since = time.monotonic()
         self.map = found
         if handover is not None:
             self._handed_over(handover._replace(heirs={each: each for each in handover.heirs.values()}))
