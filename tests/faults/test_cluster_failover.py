@@ -24,6 +24,7 @@ from rcollections import (
 from rcollections.testing import Cluster, Process, isolated, wait_until
 from rcollections.testing.network import Network
 from tests.kits import TOGETHER
+from tests.near import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -309,3 +310,59 @@ def test_all_nodes_down_and_up_again(torn: Cluster) -> None:
     finally:
         for each in doors:
             each.end()
+
+
+def test_a_frozen_primary_that_goes_on_later(torn: Cluster) -> None:
+    """It has the old values, and takes what was queued; nobody believes it for longer than it takes to find out."""
+    first = torn.primaries[0]
+    (replica,) = torn.replicas_of(first)
+    key = torn.key_on(first, "plain")
+    KeyCache(key).set("old")
+    first.freeze()
+    try:
+        wait_until(lambda: _promoted(replica), RECOVERY, "the failover")
+        until_served(lambda: KeyCache(key).set("new"))
+    finally:
+        first.thaw()
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        assert KeyCache(key).get() == "new"
+        connection()._renew()  # also over new connections
+
+
+class Held(KeyCache[int]):
+    prefix = "held"
+    l1 = True
+
+
+def test_this_process_is_cut_off_together_with_a_primary(running: Cluster) -> None:
+    """What it holds is served no longer than the node proves that it takes writes; then calls raise."""
+    running.heal()
+    with isolated(running.dsn + OPTIONS + "&staleness=0.4"):
+        first = running.primaries[0]
+        name = running.key_on(first, "held.").removeprefix("held.")
+        Held(name).set(1)
+        settle(Held(name).get)
+        cut_off(running)
+        wait_until(lambda: b"cluster_state:fail" in first.ask("CLUSTER", "INFO"), 10, "it knows that it is alone")
+        end = time.monotonic() + 0.4 + 0.3
+        while time.monotonic() < end:
+            with suppress(CacheError):
+                Held(name).get()
+        for _ in range(10):
+            with pytest.raises(CacheError):
+                Held(name).get()
+
+
+def test_nodes_come_and_go(torn: Cluster) -> None:
+    """A slot goes to a new node and back; nobody notices."""
+    first = torn.primaries[0]
+    key = torn.key_on(first, "plain")
+    KeyCache(key).set(1)
+    new = torn.add_node()
+    torn.reshard(torn.slot(key), first, new)
+    assert KeyCache(key).get() == 1
+    KeyCache(key).set(2)
+    torn.remove_node(new)
+    assert KeyCache(key).get() == 2
+    KeyCache(key).set(3)

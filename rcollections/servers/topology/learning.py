@@ -10,24 +10,22 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import CacheConnectionError, CacheError, CacheTimeout
 from ...forks import after_fork
 from ...wire.clock import no_deadline
 from ...wire.elsewhere import elsewhere
-from ...wire.failures import ErrorReply
 from ...wire.heirs import handed_over, taken_over
-from ...wire.packing import pack
-from ...wire.slotmap import SlotMap, Told, changed, read_info, read_slots, read_timeout
-from ...wire.translate import translate
+from ...wire.slotmap import SlotMap, changed
+from .asking import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ...wire.dsn.dsn import Dsn
     from ...wire.heirs import Handover
-    from ...wire.slotmap import Address
+    from ...wire.slotmap import Address, Told
 
 __all__ = ["Learner"]
 
@@ -35,9 +33,6 @@ log = logging.getLogger("rcollections")
 
 APART = 0.1  # seconds between the beginnings of two rounds
 SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
-NODE_TIMEOUT = 15.0  # seconds; the default of cluster-node-timeout, where nobody tells it
-_QUESTIONS = pack(("CLUSTER", "INFO")) + pack(("CLUSTER", "SLOTS"))
-_TIMEOUT = pack(("CONFIG", "GET", "cluster-node-timeout"))
 
 
 def _nobody(_handover: Handover) -> None:
@@ -173,7 +168,8 @@ class Learner:
         error: CacheError | None = None
         for place in self._candidates():
             try:
-                told = self._ask(place)
+                told, timeout = ask(self._dsn, place, with_timeout=not self.node_timeout)
+                self.node_timeout = timeout or self.node_timeout
             except CacheError as failed:
                 error = failed
                 continue
@@ -212,55 +208,12 @@ class Learner:
         random.shuffle(seeds)
         return dict.fromkeys((*known, *seeds))
 
-    def _ask(self, place: Address) -> Told:
-        """What one node tells."""
-        from ...wire.links.connecting import connector
-
-        dsn = self._dsn.replace(kind="server", host=place[0], port=place[1])
-        link: Any = None
-        try:
-            until = time.monotonic() + dsn.connect_timeout
-            link = connector(dsn)(until)
-            more = b"" if self.node_timeout else _TIMEOUT
-            asked = 2 + bool(more)
-            info, slots, *settings = link.exchange(
-                _QUESTIONS + more, asked, time.monotonic() + dsn.timeout, dsn.timeout
-            )
-            for reply in (info, slots):
-                if isinstance(reply, ErrorReply):
-                    raise _refused(reply, dsn.shown)
-            told = Told(read_slots(slots, place), *read_info(info))
-            if settings:
-                self.node_timeout = read_timeout(settings[0]) or NODE_TIMEOUT
-            return told
-        except CacheError:
-            raise
-        except ValueError as error:
-            raise CacheConnectionError(f"{dsn.shown} gave no slots: is it a node of a cluster?") from error
-        except Exception as error:
-            raise translate(error, dsn.shown, "") from error
-        finally:
-            if link is not None:
-                link.close()
-
     def close(self) -> None:
         """Learn nothing any more, until the next use."""
         with self._lock:
             self.map, self.mapped = SlotMap.empty(), False
             self._told = self.map, 0
             self._moved.clear()
-
-
-def _refused(reply: ErrorReply, shown: str) -> CacheError:
-    text = str(reply)
-    if "cluster support disabled" in text:
-        error: CacheError = CacheConnectionError(f"{shown} is a single server, no node of a cluster: use redis://")
-    elif text.startswith("NOPERM"):
-        error = CacheConnectionError(f"the user of {shown} may not do CLUSTER INFO and CLUSTER SLOTS: extend its ACL")
-    else:
-        return translate(reply, shown, "")
-    error.__cause__ = reply
-    return error
 
 
 def unmapped(learner: Learner, shown: str) -> CacheError:

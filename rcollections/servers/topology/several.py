@@ -6,8 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...forks import after_fork
+from .asking import NODE_TIMEOUT
 from .held import Held
-from .learning import NODE_TIMEOUT, Learner
+from .learning import Learner
 from .lookout import Lookout
 from .node import ClusterNode
 
