@@ -15,9 +15,8 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest -q -raR --reruns $(RERUNS) --reruns-delay 2 \
 	-n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
-# The kinds of servers that this machine has: all of them, memory with the first real one, and that one alone.
+# The kinds of servers that this machine has: all of them, and the first real one alone.
 ALL = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds())')
-SOME = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds()[:1])')
 ONE = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print(*(available_kinds() or ["memory"])[:1])')
 
 # What tests both twins in one run, builds both by itself, or meets neither: the second run leaves it out.
@@ -33,11 +32,10 @@ NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 SELDOM = test_cached_identity.py test_journal.py test_orphans.py test_cooldown.py test_counter_processes.py test_lock.py test_gevent.py \
 	test_background.py test_testing.py test_flush.py test_contexts.py test_disabled.py test_configure.py test_faces.py test_credentials.py
 
-# What runs behind sentinels and on a cluster too: the core in `make test`, all that has a store in `make servers`.
+# What runs in memory, behind sentinels and on a cluster too: the core in `make test`, all that has a store in
+# `make servers`.
 CORE = $(addprefix tests/,test_keycache.py test_dictcache.py test_cached.py test_cached_async.py test_cached_tags.py test_l1_collections.py test_lock.py)
 BEHAVIOUR = $$(grep -lw store tests/test_*.py) $(wildcard tests/test_awaited_*.py)
-# The suites that run on both faces: the awaited one on a real server alone; make servers has all.
-ONCE_AWAITED = not (test_awaited and memory)
 
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
@@ -55,9 +53,9 @@ lint: $(VENV)/.dev
 
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long" -k "$(ONCE_AWAITED)"
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long"
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE) $(SELDOM:%=--ignore=tests/%)
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="sentinel cluster" $(PYTEST) -m "not long" $(CORE)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="memory sentinel cluster" $(PYTEST) -m "not long" $(CORE)
 
 servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
