@@ -98,6 +98,7 @@ def test_a_process_that_is_stopped_is_waited_out(here: Cluster) -> None:
         assert one("price()") == 1
 
 
+@pytest.mark.long
 def test_where_the_map_is_new_all_are_waited_out(here: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others may have another one, and be asked at the wrong node."""
     monkeypatch.setattr(held, "STEADY", 60.0)

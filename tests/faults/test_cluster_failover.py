@@ -265,6 +265,7 @@ def test_reads_of_a_node_that_was_cut_off_do_not_count(lenient: Cluster) -> None
         wait_until(lambda: (f(), peeked(f)) == (2, 2), 10, "it is stored again")
 
 
+@pytest.mark.long
 def test_the_option_keeps_such_reads(lenient: Cluster) -> None:
     """reads_when_down=on: old values are better than none."""
     lenient.heal()
@@ -282,6 +283,7 @@ def test_the_option_keeps_such_reads(lenient: Cluster) -> None:
             assert KeyCache(plain).get() == 1
 
 
+@pytest.mark.long
 def test_all_nodes_down_and_up_again(torn: Cluster) -> None:
     """The map is learned again by the names of the DSN, wherever they lead by then; one question in 100 ms at most."""
     nodes = torn.nodes
@@ -312,6 +314,7 @@ def test_all_nodes_down_and_up_again(torn: Cluster) -> None:
             each.end()
 
 
+@pytest.mark.long
 def test_a_frozen_primary_that_goes_on_later(torn: Cluster) -> None:
     """It has the old values, and takes what was queued; nobody believes it for longer than it takes to find out."""
     first = torn.primaries[0]
@@ -354,6 +357,7 @@ def test_this_process_is_cut_off_together_with_a_primary(running: Cluster) -> No
                 Held(name).get()
 
 
+@pytest.mark.long
 def test_nodes_come_and_go(torn: Cluster) -> None:
     """A slot goes to a new node and back; nobody notices."""
     first = torn.primaries[0]

@@ -29,7 +29,7 @@ __all__ = ["Lookout"]
 log = logging.getLogger("rcollections")
 
 LONGEST = 1.0  # seconds between two looks
-QUICK = 0.05  # the same while a node refuses
+QUICK = 0.1  # the same while a node refuses
 SELDOM = 2.0  # seconds between two questions for the map while a node is away, in the end
 IDLE = 60.0  # seconds without use after which nobody looks any more
 
@@ -97,7 +97,8 @@ class Lookout:
     def _look(self, connection: Any) -> bool:
         """Ask all nodes at once; gives whether all of them take writes."""
         nodes: list[ClusterNode] = sorted(connection.in_use(), key=self._late.__contains__)
-        asked = [(node, hop) for node in nodes if node.breaker.failure is None and (hop := node.noop()) is not None]
+        mine = [node for node in nodes if node.cut or node.breaker.failure is None]  # the others have their own probe
+        asked = [(node, hop) for node in mine if (hop := node.noop()) is not None]
         seconds = min(connection.timeout, max(self.period, 0.25))
         outcomes = fan([hop for _, hop in asked], time.monotonic() + seconds, connection.timeout)
         self._late = set()

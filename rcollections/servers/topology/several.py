@@ -79,6 +79,10 @@ class Several(Held):
         if self._hearers is not None:
             self._hearers.follow(found)
 
+    def _waits(self) -> bool:
+        """No: what is kept goes ahead of each trip to its node, and one of them may be away for long."""
+        return False
+
     def _handed_over(self, handover: Handover) -> None:
         """Replicas have become primaries (K13)."""
         self.kept.again(self.learner.node_timeout or NODE_TIMEOUT, handover.slots, handover.heirs)
