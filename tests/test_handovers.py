@@ -110,6 +110,7 @@ def test_only_the_shard_that_was_handed_over(journal: Journal) -> None:
 def test_the_heir_may_die_as_well(journal: Journal) -> None:
     """What was sent again is remembered, and so is what was not sent yet."""
     journal.again(1.0, EVEN, {A: RA})
+    journal.again(1.0, EVEN, {RA: RA}, begins=False)
     taken = journal.take(frozenset())
     assert taken is not None
     journal.delivered(taken)
@@ -178,19 +179,20 @@ def test_a_handover_while_it_was_under_way(journal: Journal) -> None:
 def test_what_was_carried_to_the_old_primary_meanwhile(journal: Journal) -> None:
     """A handover is told twice: a name that a trip took between stays, and so does one on its way."""
     journal.again(1.0, EVEN, {A: RA})
-    taken = journal.take(frozenset())
-    assert taken is not None
+    for _ in range(2):
+        taken = journal.take(frozenset())
+        assert taken is not None
+        journal.delivered(taken)
+        assert kept(journal) == {part(0).key}, "it may have gone to either"
     on_its_way = journal.take(frozenset())
     assert on_its_way is not None
-    journal.delivered(taken)
-    assert not kept(journal)
-    journal.again(1.0, EVEN, {RA: RA})
+    journal.again(1.0, EVEN, {RA: RA}, begins=False)
+    journal.delivered(on_its_way)
     assert kept(journal) == {part(0).key}
     taken = journal.take(frozenset())
     assert taken is not None
-    journal.again(1.0, EVEN, {RA: RA})
     journal.delivered(taken)
-    assert kept(journal) == {part(0).key}
+    assert not journal.holds
 
 
 def test_those_of_a_dead_node_let_others_pass() -> None:

@@ -15,15 +15,14 @@ import logging
 import threading
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..coherence.tiering import wrote, wrote_anything
-from ..plans.slots import slot_of
 from ..wire.due import Taken
-from .recent import Recent
+from .handovers import Handovers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ..plans.purpose import Due, Whole
 
@@ -35,7 +34,7 @@ MOST = 100_000  # names
 BATCH = 500  # names that one trip carries
 
 
-class Journal:
+class Journal(Handovers):
     """What one server and database has not been told, of all connections that lead there with one login.
 
     At most 100,000 names. Beyond that all names of a function, or all tags of a namespace, become one mark: the keys
@@ -46,21 +45,19 @@ class Journal:
     """
 
     def __init__(self, shown: str) -> None:
+        super().__init__()
         self.shown = shown
-        self.remembers = False  # whether primaries may be followed by others
         self.forget()
 
     def forget(self) -> None:
         """Begin with nothing: also in the child of a fork, where the thread is gone and a lock may be held."""
+        self.forget_handovers()
         self._lock = threading.RLock()  # a signal handler may keep a change while the thread is inside
         self._names: dict[str, tuple[Due, int, float]] = {}  # with a number, and when it was kept
         self._wholes: dict[Whole, int] = {}
-        self._under_way: set[str] = set()  # what trips carry at this moment
+        self._under_way: dict[str, int] = {}  # what trips carry at this moment; how many handovers there were before
         self._full = False  # the log says that there is no room
-        self._recent: dict[Hashable, Recent] = {}  # by the primary that has acknowledged it; None: whichever it was
         self.number = 0
-        self.handovers = 0  # how often another server has become a primary
-        self.handed_over = 0.0  # when that was the last time (monotonic)
         self.holds = False  # whether there is anything: what every trip asks
 
     def __len__(self) -> int:
@@ -116,75 +113,6 @@ class Journal:
                 if known is not None and known[1] <= before:
                     self._drop(key)
 
-    def done(
-        self,
-        dues: Sequence[Due],
-        whole: Whole | None,
-        since: int,
-        sure: bool = True,
-        parts: Mapping[Hashable, Sequence[Due]] | None = None,
-    ) -> None:
-        """These were acknowledged; another one may become the primary that never heard of them (M7, K13).
-
-        ``since``: how many handovers there had been before they were sent. Where there was one meanwhile, nobody knows
-        which of the two servers has acknowledged them. ``parts``: the same, by the primary of each.
-        """
-        with self._lock:
-            self._remember({None: dues} if parts is None else parts, whole, sure)
-            moved = self.handovers != since
-        if moved:
-            self.keep(dues)
-            if whole is not None:
-                self.keep_whole(whole)
-
-    def _remember(self, parts: Mapping[Hashable, Sequence[Due]], whole: Whole | None, sure: bool) -> None:
-        for place, dues in parts.items():
-            self._recent.setdefault(place, Recent()).add(dues, whole, sure)
-
-    def well(self, place: Hashable) -> None:
-        """This primary has just shown that it is one: what is remembered may be forgotten by that time."""
-        recent = self._recent.get(place)
-        if recent is not None:
-            recent.well()
-
-    def again(
-        self,
-        down_after: float,
-        slots: Container[int] | None = None,
-        heirs: Mapping[Any, Any] = {},
-    ) -> None:
-        """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7, K13).
-
-        Of a cluster: of these slots. ``heirs``: who has taken the place of which primary. It is told before anybody is
-        sent to the new primary, and once more behind that: in between a trip may have carried a name to the old one.
-        """
-        with self._lock:
-            self.handovers += 1
-            self.handed_over = time.monotonic()
-            names, wholes = self._lately(down_after, slots, heirs)
-            self._inherit(heirs)
-        self.keep(names)
-        for whole in wholes:
-            self.keep_whole(whole)
-
-    def _lately(
-        self, down_after: float, slots: Container[int] | None, heirs: Mapping[Any, Any]
-    ) -> tuple[list[Due], set[Whole]]:
-        names: list[Due] = []
-        wholes: set[Whole] = set()
-        for place, recent in self._recent.items():
-            some, several = recent.take(down_after)
-            names += some if slots is None else [each for each in some if slot_of(each.key) in slots]
-            if slots is None or place in heirs:
-                wholes.update(several)
-        return names, wholes
-
-    def _inherit(self, heirs: Mapping[Any, Any]) -> None:
-        for old, new in heirs.items() if self._recent else ():
-            before = self._recent.pop(old, None)
-            if before is not None:
-                self._recent.setdefault(new, Recent()).inherit(before)
-
     def _mark(self, whole: Whole) -> None:
         self.number += 1
         self._wholes[whole] = self.number
@@ -217,7 +145,7 @@ class Journal:
     def swept(self, whole: Whole, number: int) -> None:
         """All keys of this mark are gone. A mark that was set once more meanwhile stays."""
         with self._lock:
-            if self._wholes.get(whole) == number:
+            if self._wholes.get(whole) == number and not self._between:
                 del self._wholes[whole]
             self.holds = bool(self._names or self._wholes)
 
@@ -225,7 +153,7 @@ class Journal:
 
     def waits(self, words: frozenset[str]) -> bool:
         """Whether another trip carries some of these at this moment."""
-        return bool(self._under_way) and not self._under_way.isdisjoint(words)
+        return bool(self._under_way) and not self._under_way.keys().isdisjoint(words)
 
     def take(self, words: frozenset[str], near: Callable[[str], bool] | None = None) -> Taken | None:
         """What a trip with these words carries; None: another trip carries some of its own keys, so it has to wait.
@@ -247,7 +175,7 @@ class Journal:
         some = islice(others, max(0, BATCH - len(mine)))
         keys = [*mine, *(some if near is None else filter(near, some))]
         dues = [self._names[key][:2] for key in keys]
-        self._under_way.update(keys)
+        self._under_way.update(dict.fromkeys(keys, self.handovers))
         beginnings = tuple(whole.beginning for whole in self._wholes)
         return Taken(dues, [word for word in words if beginnings and word.startswith(beginnings)])
 
@@ -260,9 +188,11 @@ class Journal:
 
     def _leave_out(self, taken: Taken) -> None:
         for due, number in taken.dues:
-            self._under_way.discard(due.key)
+            before = self._under_way.pop(due.key, self.handovers)
             known = self._names.get(due.key)
-            if known is not None and known[1] == number:
+            # Where there was a handover meanwhile, nobody knows which of the two servers has removed it.
+            sure = before == self.handovers and not self._between
+            if known is not None and known[1] == number and sure:
                 del self._names[due.key]
         if self.remembers:
             self._remember({None: [due for due, _ in taken.dues]}, None, True)
@@ -274,7 +204,7 @@ class Journal:
 
     def _back(self, taken: Taken) -> None:
         for due, _ in taken.dues:
-            self._under_way.discard(due.key)
+            self._under_way.pop(due.key, None)
             known = self._names.pop(due.key, None)
             if known is not None:
                 self._names[due.key] = known

@@ -203,9 +203,11 @@ class Kept:
         down_after: float,
         slots: Container[int] | None = None,
         heirs: Mapping[Any, Any] = {},
+        *,
+        begins: bool = True,
     ) -> None:
         """See ``Journal``."""
-        self._journal.again(down_after, slots, heirs)
+        self._journal.again(down_after, slots, heirs, begins=begins)
         if self._journal.holds:
             self._joins()
 

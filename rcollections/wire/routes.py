@@ -101,6 +101,9 @@ class Routes(Protocol):
     def moved(self, slot: int, owner: Address) -> None:
         """A node has said that another one owns that slot."""
 
+    def map_sum(self) -> int:
+        """A number that changes with the map."""
+
     def learn_soon(self) -> None:
         """Have the map learned again, by somebody else, unless that was done just now."""
 

@@ -71,15 +71,17 @@ def route(
         apart: list[Group] = []
         while groups:
             if sent is None:
-                handovers = road.journal.handovers
+                handovers, by = road.journal.handovers, 0
                 if first and road.journal.holds:  # also what a refusal has just brought up (K13)
+                    by = road.map_sum()
                     yield from _kept(road, steps, until)
                 ready = _ready(groups)
                 if not ready:
                     yield Pause(max(0.0, min(each.after for each in groups) - monotonic()))
                     continue
                 lots = _lots(road, ready, replies)
-                if road.journal.handovers != handovers:  # the map is another one, and what it brought up goes first
+                # The map is another one: what it brought up goes first, and what was carried went to others.
+                if road.journal.handovers != handovers or (by and road.map_sum() != by):
                     groups = [each for each in groups if not each.done]
                     continue
                 outcomes = []

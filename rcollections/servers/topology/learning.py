@@ -35,19 +35,19 @@ APART = 0.1  # seconds between the beginnings of two rounds
 SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
 
 
-def _nobody(_handover: Handover) -> None:
+def _nobody(_handover: Handover, _begins: bool) -> None:
     """Nobody remembers what was acknowledged."""
 
 
 class Learner:
     """The map, and who learns it. ``changed`` is called with each new map, in the thread that has learned it.
 
-    ``handed_over`` is told of slots whose primary was replaced by another node: before the new map counts, and once
-    more behind that (K13).
+    ``handed_over`` is told of slots whose primary was replaced by another node: before the new map counts (True), and
+    once more behind that (K13).
     """
 
     def __init__(
-        self, dsn: Dsn, changed: Callable[[SlotMap], None], handed_over: Callable[[Handover], None] = _nobody
+        self, dsn: Dsn, changed: Callable[[SlotMap], None], handed_over: Callable[[Handover, bool], None] = _nobody
     ) -> None:
         self._dsn = dsn
         self._changed = changed
@@ -116,12 +116,12 @@ class Learner:
     def _count(self, found: SlotMap, handover: Handover | None) -> None:
         """From now on this map counts."""
         if handover is not None:
-            self._handed_over(handover)
+            self._handed_over(handover, True)
         if found.sum != self.map.sum:
             self._since = time.monotonic()
         self.map = found
         if handover is not None:
-            self._handed_over(handover._replace(heirs={each: each for each in handover.heirs.values()}))
+            self._handed_over(handover._replace(heirs={each: each for each in handover.heirs.values()}), False)
 
     def soon(self) -> None:
         """Have a thread ask the cluster; a round that is under way is followed by another one."""

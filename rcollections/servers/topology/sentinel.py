@@ -42,6 +42,7 @@ class Followed:
         self.watch.keep(connection.dsn.staleness / 3)
         self.replicas = Replicas(connection)
         self.cut = False
+        self._down_after = 0.0  # seconds after which the sentinels take a silent primary for dead
         self._asking = False  # whether the primary takes writes
         self._asked = 0  # the trips of the connection by then
         self.watch.followers.add(self)
@@ -73,17 +74,18 @@ class Followed:
 
     def moved(self, verdict: Verdict) -> None:
         """M4, before anybody can connect to the new primary: what nothing may overtake."""
+        self._down_after = verdict.down_after
         self._connection.kept.again(verdict.down_after)
         self._connection.hearing.left(verdict.address)
 
     def arrived(self) -> None:
         """M4, from now on connections lead to the new primary: the old ones go, and who waits looks for himself."""
         connection = self._connection
-        connection.links.renew()
-        verdict = self.watch.verdict
-        if verdict is not None:  # what a trip has carried to the old primary meanwhile
-            connection.kept.again(verdict.down_after)
-            connection.kept.hurry()
+        try:
+            connection.links.renew()
+        finally:  # what a trip has carried to the old primary meanwhile goes there too
+            connection.kept.again(self._down_after, begins=False)
+        connection.kept.hurry()
         connection.known.clear()  # scripts: the new primary has not seen their texts
         connection.breaker.hurry()
         # Subscribing holds a lock while it waits for the primary, and the thread of this call is who finds it.

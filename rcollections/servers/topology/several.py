@@ -83,10 +83,12 @@ class Several(Held):
         """No: what is kept goes ahead of each trip to its node, and one of them may be away for long."""
         return False
 
-    def _handed_over(self, handover: Handover) -> None:
+    def _handed_over(self, handover: Handover, begins: bool) -> None:
         """Replicas have become primaries (K13)."""
-        self.kept.again(self.learner.node_timeout or NODE_TIMEOUT, handover.slots, handover.heirs)
-        self.kept.hurry()
+        after = self.learner.node_timeout or NODE_TIMEOUT
+        self.kept.again(after, handover.slots, handover.heirs, begins=begins)
+        if not begins:
+            self.kept.hurry()
 
     def all_links(self) -> list[Links]:
         """The links of all nodes."""
