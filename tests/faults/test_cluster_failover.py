@@ -362,11 +362,12 @@ def test_nodes_come_and_go(torn: Cluster) -> None:
     """A slot goes to a new node and back; nobody notices."""
     first = torn.primaries[0]
     key = torn.key_on(first, "plain")
-    KeyCache(key).set(1)
-    new = torn.add_node()
-    torn.reshard(torn.slot(key), first, new)
-    assert KeyCache(key).get() == 1
-    KeyCache(key).set(2)
-    torn.remove_node(new)
-    assert KeyCache(key).get() == 2
-    KeyCache(key).set(3)
+    with isolated(torn.dsn + "?timeout=5&connect_timeout=5"):
+        KeyCache(key).set(1)
+        new = torn.add_node()
+        torn.reshard(torn.slot(key), first, new)
+        assert KeyCache(key).get() == 1
+        KeyCache(key).set(2)
+        torn.remove_node(new)
+        assert KeyCache(key).get() == 2
+        KeyCache(key).set(3)
