@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rcollections
-from rcollections.testing import Cluster, SentinelTrio, Server, available_kinds, isolated
+from rcollections.testing import Cluster, SentinelTrio, Server, isolated
 from rcollections.testing import fresh as fresh  # users import it the same way
 from tests.clusters import NOT_ON_CLUSTERS
-from tests.kinds import CLUSTERS, SERVERS, SEVERAL, STORES, check
+from tests.kinds import CLUSTERS, SENTINELS, SERVERS, SEVERAL, STORES, check
 from tests.kits import TOGETHER, Kits
 from tests.longer import mark
 
@@ -74,18 +74,18 @@ def _cluster(running: dict[str, Cluster], kind: str) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def watched() -> Iterator[list[SentinelTrio]]:
-    """A primary behind sentinels, started when it is first asked for. It stays the primary, however slow it is."""
-    running: list[SentinelTrio] = []
+def watched() -> Iterator[dict[str, SentinelTrio]]:
+    """Primaries behind sentinels by kind, each started when it is first asked for. It stays one, however slow it is."""
+    running: dict[str, SentinelTrio] = {}
     yield running
-    for trio in running:
+    for trio in running.values():
         trio.stop()
 
 
-def _watched(running: list[SentinelTrio]) -> SentinelTrio:
-    if not running:
-        running.append(SentinelTrio(available_kinds()[0], down_after=60))
-    return running[0]
+def _watched(running: dict[str, SentinelTrio], kind: str) -> SentinelTrio:
+    if kind not in running:
+        running[kind] = SentinelTrio(kind, down_after=60)
+    return running[kind]
 
 
 @pytest.fixture(params=STORES)
@@ -93,13 +93,13 @@ def store(
     request: pytest.FixtureRequest,
     servers: dict[str, Server],
     clusters: dict[str, Cluster],
-    watched: list[SentinelTrio],
+    watched: dict[str, SentinelTrio],
 ) -> Iterator[Any]:
     """An empty store of each kind as the default connection; gives the connection."""
     if request.param in SEVERAL:
         running: Cluster | SentinelTrio
-        several = request.param != "sentinel"
-        running = _cluster(clusters, CLUSTERS[request.param]) if several else _watched(watched)
+        kind = SEVERAL[request.param]
+        running = _watched(watched, kind) if request.param in SENTINELS else _cluster(clusters, kind)
         running.flush()
         with isolated(running.dsn + PATIENT) as connection:
             yield connection

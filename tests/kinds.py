@@ -3,8 +3,8 @@
     RCOLLECTIONS_TEST_SERVERS="memory redis62" python -m pytest
 
 Without it: memory, valkey and redis, as far as they are there. A kind that is named has to be there. What runs on a
-store runs on these too: ``cluster`` and ``cluster_redis``, clusters of three primaries, and ``sentinel``, a primary
-that sentinels watch, of the first kind of server that this machine has.
+store runs on these too: ``cluster`` and ``cluster_redis``, clusters of three primaries, and ``sentinel`` and
+``sentinel_redis``, a primary that sentinels watch. Those without a name are of Valkey, if this machine has it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import pytest
 
 from rcollections.testing import available_kinds
 
-__all__ = ["CLUSTERS", "SERVERS", "SEVERAL", "STORES", "check", "one_server"]
+__all__ = ["CLUSTERS", "SENTINELS", "SERVERS", "SEVERAL", "STORES", "check", "one_server"]
 
 CLUSTERS = {"cluster": "valkey", "cluster_redis": "redis"}
-SEVERAL = ("sentinel", *CLUSTERS)  # of several servers, which a test has not for itself
+SENTINELS = {"sentinel": next(iter(available_kinds()), "valkey"), "sentinel_redis": "redis"}
+SEVERAL = {**SENTINELS, **CLUSTERS}  # of several servers, which a test has not for itself
 KNOWN = ("memory", "valkey", "redis", "redis62", *SEVERAL)
 USUAL = ("memory", "valkey", "redis")
 NAMED = tuple(dict.fromkeys(os.environ.get("RCOLLECTIONS_TEST_SERVERS", "").split()))
@@ -32,8 +33,7 @@ def check() -> None:
     for kind in NAMED:
         if kind not in KNOWN:
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS: {kind!r} is none of {', '.join(KNOWN)}")
-        present = available_kinds()
-        if CLUSTERS.get(kind, kind) not in ("memory", *present) and not (kind == "sentinel" and present):
+        if SEVERAL.get(kind, kind) not in ("memory", *available_kinds()):
             raise pytest.UsageError(f"RCOLLECTIONS_TEST_SERVERS names {kind}, and this machine has no such server")
 
 

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TIMEOUT = 5.0
-# Each twin, on each road that it goes.
-TWINS = [*(("pure", road) for road in ROADS), *(("compiled", road) for road in ("unix", "tcp") if compiled._line)]
+# Each twin, on each road that it goes, at once and in two halves.
+TWINS = [
+    (twin, road, way)
+    for twin, roads in (("pure", ROADS), ("compiled", ("unix", "tcp") if compiled._line else ()))
+    for road in roads
+    for way in ("whole", "halves")
+]
 
 # Streams of replies, with how many there are: what the compiled reader knows, and what it leaves to hiredis.
 STREAMS = {
@@ -46,19 +51,25 @@ STREAMS = {
 }  # fmt: skip
 
 
+halves: set[Any] = set()  # the links that are asked by ``put`` and ``get``
+
+
 @pytest.fixture(params=TWINS, ids="-".join)
-def twin(request: pytest.FixtureRequest) -> tuple[str, str]:
+def twin(request: pytest.FixtureRequest) -> tuple[str, str, str]:
     return request.param  # type: ignore[no-any-return]
 
 
 @contextmanager
-def linked(twin: tuple[str, str], timeout: float = TIMEOUT) -> Iterator[tuple[Any, socket.socket]]:
+def linked(twin: tuple[str, str, str], timeout: float = TIMEOUT) -> Iterator[tuple[Any, socket.socket]]:
     """A link, and the socket of its server."""
     with pair_on(twin[1]) as (near, far):
         link: Any = Link(SimpleNamespace(disconnect=near.close), near)
         if twin[0] == "compiled":
             link = compiled.quickened(link, timeout)
             assert type(link) is compiled.CompiledLink
+        halves.clear()
+        if twin[2] == "halves":
+            halves.add(link)
         far.settimeout(10)
         try:
             yield link, far
@@ -69,7 +80,11 @@ def linked(twin: tuple[str, str], timeout: float = TIMEOUT) -> Iterator[tuple[An
 def asked(link: Any, count: int, wait: float = TIMEOUT, timeout: float = TIMEOUT, data: bytes = b"PING\r\n") -> Any:
     """What a caller gets, who reads on where the quick try has stopped: always a list."""
     began = time.monotonic()
-    reply = link.ask(data, count, wait, timeout, False)
+    if link in halves:
+        link.put(data, wait, timeout)
+        reply = link.get(count, wait)
+    else:
+        reply = link.ask(data, count, wait, timeout, False)
     if reply is INCOMPLETE:
         return link.rest(count, began + wait, timeout, began)
     return [reply] if count == 1 else reply
@@ -108,7 +123,7 @@ def in_pieces(link: Any, far: socket.socket, pieces: list[bytes]) -> threading.T
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_every_split_of_a_reply(twin: tuple[str, str], name: str) -> None:
+def test_every_split_of_a_reply(twin: tuple[str, str, str], name: str) -> None:
     """In one piece, in two pieces cut anywhere, byte by byte: the same replies, and the link serves the next caller."""
     stream, count = STREAMS[name]
     wanted = expected(stream)
@@ -126,7 +141,7 @@ def test_every_split_of_a_reply(twin: tuple[str, str], name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [100, 65_530, 65_536, 70_000, 1 << 20])
-def test_values_of_any_size(twin: tuple[str, str], size: int) -> None:
+def test_values_of_any_size(twin: tuple[str, str, str], size: int) -> None:
     """Larger than what is read at once, too."""
     value = os.urandom(size)
     with linked(twin) as (link, far):
@@ -139,7 +154,7 @@ def test_values_of_any_size(twin: tuple[str, str], size: int) -> None:
         assert link.ask(b"PING\r\n", 1, TIMEOUT, TIMEOUT, False) == 1, "the quick way again"
 
 
-def test_a_large_value_is_marked(twin: tuple[str, str]) -> None:
+def test_a_large_value_is_marked(twin: tuple[str, str, str]) -> None:
     with linked(twin) as (link, far):
         thread = threading.Thread(target=far.sendall, args=(b"$%d\r\n%b\r\n" % (LARGE, bytes(LARGE)),))
         thread.start()
@@ -148,14 +163,14 @@ def test_a_large_value_is_marked(twin: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("junk", [b"HTTP/1.1 400 Bad Request\r\n", b"$x\r\n", b"*-5\r\n", b":1x\r\n"])
-def test_bytes_that_are_no_reply(twin: tuple[str, str], junk: bytes) -> None:
+def test_bytes_that_are_no_reply(twin: tuple[str, str, str], junk: bytes) -> None:
     with linked(twin) as (link, far):
         far.sendall(junk + b"\r\n")
         with pytest.raises(Broken):
             asked(link, 1, 0.2)
 
 
-def test_the_end_of_the_connection(twin: tuple[str, str]) -> None:
+def test_the_end_of_the_connection(twin: tuple[str, str, str]) -> None:
     """Before the reply, within it, and behind it: then an idle link that is looked at is not idle."""
     with linked(twin) as (link, far):
         far.shutdown(socket.SHUT_WR)
@@ -173,7 +188,7 @@ def test_the_end_of_the_connection(twin: tuple[str, str]) -> None:
             asked(link, 1)
 
 
-def test_more_than_was_asked_for(twin: tuple[str, str]) -> None:
+def test_more_than_was_asked_for(twin: tuple[str, str, str]) -> None:
     """A second reply belongs to nobody: a link that is looked at is not idle."""
     with linked(twin) as (link, far):
         far.sendall(b":1\r\n")
@@ -190,7 +205,7 @@ def test_more_than_was_asked_for(twin: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(("wait", "timeout"), [(0.1, 0.1), (0.1, 5.0)])
 @pytest.mark.parametrize("begun", [b"", b"$5\r\nhel"])
-def test_time_limits(twin: tuple[str, str], wait: float, timeout: float, begun: bytes) -> None:
+def test_time_limits(twin: tuple[str, str, str], wait: float, timeout: float, begun: bytes) -> None:
     """To some milliseconds, for the timeout of the connection and for a nearer deadline."""
     with linked(twin, timeout) as (link, far):
         far.sendall(begun)
@@ -213,7 +228,7 @@ def alarms(every: float, handler: Callable[..., object]) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_signals_run_while_a_call_waits_and_do_not_lengthen_it(twin: tuple[str, str]) -> None:
+def test_signals_run_while_a_call_waits_and_do_not_lengthen_it(twin: tuple[str, str, str]) -> None:
     runs: list[float] = []
     with linked(twin, 0.3) as (link, far), alarms(0.02, lambda *_: runs.append(time.monotonic())):
         began = time.monotonic()
@@ -229,7 +244,7 @@ def test_signals_run_while_a_call_waits_and_do_not_lengthen_it(twin: tuple[str, 
             timer.join()
 
 
-def test_a_signal_that_raises_ends_the_call_at_once(twin: tuple[str, str]) -> None:
+def test_a_signal_that_raises_ends_the_call_at_once(twin: tuple[str, str, str]) -> None:
     class Stop(Exception):
         pass
 
@@ -243,7 +258,7 @@ def test_a_signal_that_raises_ends_the_call_at_once(twin: tuple[str, str]) -> No
         assert time.monotonic() - began < 1
 
 
-def test_a_request_that_is_taken_slowly(twin: tuple[str, str]) -> None:
+def test_a_request_that_is_taken_slowly(twin: tuple[str, str, str]) -> None:
     """The server takes a few bytes at a time, and signals interrupt the sending: all arrive, once."""
     data = os.urandom(60_000)
     with linked(twin) as (link, far), alarms(0.003, lambda *_: None):
@@ -263,7 +278,7 @@ def test_a_request_that_is_taken_slowly(twin: tuple[str, str]) -> None:
         assert bytes(taken) == data
 
 
-def test_a_request_that_is_not_taken(twin: tuple[str, str]) -> None:
+def test_a_request_that_is_not_taken(twin: tuple[str, str, str]) -> None:
     with linked(twin, 0.2) as (link, _):
         link.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         began = time.monotonic()
@@ -273,7 +288,7 @@ def test_a_request_that_is_not_taken(twin: tuple[str, str]) -> None:
         assert 0.199 <= time.monotonic() - began < 0.45
 
 
-def test_both_ways_in_turn(twin: tuple[str, str]) -> None:
+def test_both_ways_in_turn(twin: tuple[str, str, str]) -> None:
     """The quick try and the long way use one socket, and one reader."""
     with linked(twin, 0.3) as (link, far):
         for _ in range(3):

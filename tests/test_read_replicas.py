@@ -22,7 +22,7 @@ from rcollections import (
 )
 from rcollections.testing import SentinelTrio, isolated, wait_until
 from rcollections.wire.dsn.dsn import parse
-from tests.kinds import SERVERS
+from tests.kinds import SERVERS, one_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def there(trio: SentinelTrio) -> Iterator[Any]:
 def gets(node: Node) -> int:
     """How many reads of data this server has answered."""
     told = node.client().info("commandstats")
-    return sum(each["calls"] for name, each in told.items() if name in ("cmdstat_get", "cmdstat_hget"))
+    return sum(each["calls"] for name, each in told.items() if name in ("cmdstat_get", "cmdstat_hget", "cmdstat_mget"))
 
 
 def copied(trio: SentinelTrio, key: str) -> None:
@@ -179,6 +179,48 @@ def test_nothing_is_held_of_a_replica(there: Any, trio: SentinelTrio) -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
+def test_stamps_are_those_of_the_primary(asynchronous: bool) -> None:
+    """A replica that is behind gives values that an invalidation has ended; the stamps tell. One fan-out."""
+
+    class Tagged(KeyCache[int]):
+        prefix = "tagged"
+        tags = ("t", "u")
+
+    def got(handle: Any) -> Any:
+        return asyncio.run(_got(handle)) if asynchronous else handle.get()
+
+    with SentinelTrio(one_server(), down_after=60, network=True) as trio:
+        (replica,) = trio.replicas
+        with isolated(f"{trio.dsn}?{PATIENT}&read_from=replica") as there:
+
+            @cached(ttl=60, tags=("v",), l1=False)
+            def f() -> int:
+                return len(calls)
+
+            calls: list[int] = []
+            Tagged(1).set(1)
+            assert f() == 0
+            wait_until(lambda: replica.ask("DBSIZE") == 5, what="replication")
+            before = gets(replica)
+            assert got(Tagged(1)) == 1
+            assert f() == 0
+            assert gets(replica) == before + 2
+            trio.network.freeze(trio.primary, replica, "replication")
+            Tagged(2).set(2)
+            assert got(Tagged(2)) is None, "the replica is behind, which this class has allowed"
+            assert got(Tagged(1)) == 1
+            invalidate_tags("u", "v")
+            assert got(Tagged(1)) is None
+            calls.append(1)
+            assert f() == 1
+            assert there.replicas.trips >= 6
+
+
+async def _got(handle: Any) -> Any:
+    return await handle.aio.get()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
 def test_functions_without_tags(there: Any, trio: SentinelTrio, asynchronous: bool) -> None:
     """What a replica does not have yet is looked for at the primary, so nothing is computed twice."""
     calls: list[int] = []
@@ -244,6 +286,6 @@ async def _get() -> None:
 
 
 def test_a_single_server_has_no_replicas() -> None:
-    with pytest.raises(ConfigError, match="read_from=replica is for redis\\+sentinel://"):
+    with pytest.raises(ConfigError, match="read_from=replica is for redis\\+sentinel:// and redis\\+cluster://"):
         parse("redis://h?read_from=replica")
     assert parse("redis://h?read_from=primary").read_from == "primary"

@@ -11,8 +11,8 @@ from rcollections import connection
 from rcollections.functions import aio
 from rcollections.handles.aio import running
 from rcollections.plans.op import UNSENT
-from rcollections.servers.drivers import aio_fans, aio_trips, fans
-from rcollections.servers.topology import cluster
+from rcollections.servers.drivers import aio_fans, aio_parts, aio_trips, fans
+from rcollections.servers.topology import cluster, cluster_replicas, reading, spreads
 from rcollections.servers.topology.cluster import ClusterConnection
 from rcollections.servers.topology.node import ClusterNode
 from rcollections.wire import trips as plan
@@ -94,16 +94,21 @@ def _of_cluster(seen: list[list[str]]) -> Iterator[None]:
             direct = False
 
     fans.fan, aio_fans.afan = noted, anoted
-    quick, lots = cluster.quick_ask, cluster.lots_of
-    cluster.quick_ask, cluster.lots_of = lambda *_: UNSENT, lambda *_: None  # type: ignore[assignment]
+    quick, at_once, fill = cluster.quick_ask, reading.read_all, cluster_replicas.fill
+    cluster.quick_ask, spreads.read_all = lambda *_: UNSENT, lambda *_: None
+    reading.read_all = spreads.read_all
+    cluster_replicas.fill = lambda *_: False
     aio_fans._ready = lambda node: ready(node) if direct else None
+    link = aio_parts.ready_link
+    aio_parts.ready_link = lambda *_: None  # type: ignore[assignment]
     ClusterNode.ask = lambda *_: UNSENT  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         fans.fan, ClusterNode.ask = fan, ask  # type: ignore[method-assign]
-        cluster.quick_ask, cluster.lots_of = quick, lots
-        aio_fans.afan, aio_fans._ready = afan, ready
+        cluster.quick_ask, cluster_replicas.fill = quick, fill
+        reading.read_all = spreads.read_all = at_once
+        aio_fans.afan, aio_fans._ready, aio_parts.ready_link = afan, ready, link
 
 
 def _names(data: bytes) -> list[str]:

@@ -23,8 +23,10 @@ from ..plans.purpose import change
 from ..plans.settling import settled
 from ..servers import registry
 from ..servers.drivers.aio import adrive
+from ..servers.drivers.aio_afar import aone_afar
+from ..servers.drivers.aio_parts import ask_tagged
 from ..servers.drivers.aio_quick import aask
-from ..servers.drivers.aio_trips import aone, aone_afar
+from ..servers.drivers.aio_trips import aone
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop
 from .aio_background import AsyncBackground, AsyncFuture
 from .aio_writing import AsyncWriting
@@ -97,10 +99,13 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
             alone = (breaker.failure is None or breaker.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
-                    if way.afar is not None and not tags:
-                        words: Any = await aone_afar(way.afar, Command(("MGET", key)))
+                    if way.afar is not None:
+                        words: Any = await aone_afar(way.afar, Command(("MGET", key, *tags)))
                     else:
-                        asked = aask(connection, names.read(key, tags), 1)
+                        if tags and not way.near:
+                            asked = ask_tagged(connection, key, tags)
+                        else:
+                            asked = aask(connection, names.read(key, tags), 1, key)
                         words = UNSENT if asked is None else await asked
                     if type(words) is not list:  # the plan of the trip goes on with what was seen
                         words = await aone(connection, Command(("MGET", key, *tags)), words)

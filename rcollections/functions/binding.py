@@ -138,5 +138,5 @@ def _bind(parts: Parts, flights: Callable[[Connection], Flights]) -> Binding:
         awaits=parts.watching.asynchronous,
     )
     afar = connection.replicas if connection.replicas is not None and prototype._afar(connection) else None
-    way = Way.of(recipe, parts.counts.alone, afar)
+    way = Way.of(recipe, parts.counts.alone, afar, connection.clustered)
     return Binding(generation, recipe, connection, Names(parts.keys, connection.namespace), way)

@@ -76,10 +76,14 @@ class CachedFunction(Decorated, Generic[P, R]):
             alone = (breaker.failure is None or breaker.allows()) and way.place(key, lone) is lone
             if alone:
                 try:
-                    if way.afar is not None and not tags:
-                        words = way.afar.one(Command(("MGET", key)))
+                    if way.near:
+                        words = connection.ask(names.read(key, tags), 1, True)
+                    elif way.afar is not None:
+                        words = way.afar.one(Command(("MGET", key, *tags)))
+                    elif tags:
+                        words = connection.read_tagged(key, tags)
                     else:
-                        words = connection.ask(names.read(key, tags), 1, True, "" if tags else key)
+                        words = connection.ask(names.read(key, tags), 1, True, key)
                     if type(words) is not list:  # the plan of the trip goes on with what was seen
                         words = connection.one(Command(("MGET", key, *tags)), words)
                 except CacheError as error:

@@ -147,6 +147,10 @@ class Connection:
 
     ask = ask  # the quick try, for those who have the bytes of their commands
 
+    def read_tagged(self, key: str, tags: tuple[str, ...]) -> Any:
+        """The reply of an MGET of an entry and its tags, which a cluster has in several slots."""
+        return self.one(Command(("MGET", key, *tags)))
+
     def one(self, step: Step, seen: object = UNSENT) -> Any:
         """Carry out one step and give its reply; an error reply is raised as one of our errors.
 
@@ -238,9 +242,14 @@ class Connection:
         """Whether the tier was made already."""
         return self.hearing.has_tiering
 
+    @property
+    def moves(self) -> bool:
+        """Whether slots have got other owners a moment ago: here are none."""
+        return False
+
     def all_links(self) -> list[Links]:
         """The links of all servers of this connection."""
-        return [self.links]
+        return [self.links] if self.replicas is None else [*self.replicas.all_links(), self.links]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones. The last user stops an embedded server."""

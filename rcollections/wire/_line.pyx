@@ -138,6 +138,37 @@ cdef class Line:
             raise Broken("Connection closed by server.")
         return self._read(came, count)
 
+    def put(self, bytes data, double wait, double timeout):
+        """Send few bytes, whose replies ``get`` reads: see ``Link.put``."""
+        cdef const char *words = PyBytes_AS_STRING(data)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef Py_ssize_t sent
+        cdef int failed, fd = self._fd
+        with nogil:
+            sent = send(fd, words, size, RC_QUIETLY)
+            failed = errno
+        if sent != size:
+            self._send_rest(words, size, sent, failed, rc_now() + wait, is_silence(wait, timeout))
+
+    def get(self, int count, double wait):
+        """Read once what ``put`` has asked for: see ``Link.get``."""
+        cdef Py_ssize_t came = -1
+        cdef int failed, fd = self._fd
+        self.came = 0
+        if wait >= self._timeout:
+            with nogil:
+                came = recv(fd, self._room, ROOM, 0)
+                failed = errno
+            if came < 0 and failed != EINTR:
+                return self._missed(failed)
+        if came < 0:
+            came = self._wait(rc_now() + wait)
+            if came < 0:
+                return INCOMPLETE
+        if came == 0:
+            raise Broken("Connection closed by server.")
+        return self._read(came, count)
+
     cdef object _missed(self, int failed):
         """What follows from an error of ``recv``: in time nothing came, or the connection is lost."""
         if is_later(failed) or failed == ETIMEDOUT:

@@ -15,7 +15,7 @@ from .requests import unwrapped
 from .words import words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ..plans.effects import Step
     from .redirects import Refusal
@@ -33,12 +33,14 @@ class Group:
     """The steps of one slot, by their numbers in the trip."""
 
     __slots__ = (
-        "after", "apart", "asking", "at", "done", "hops", "noop", "place", "safe", "slot", "tries", "waits", "wanted",
+        "after", "apart", "asking", "at", "done", "hops", "noop", "owned", "place", "safe", "slot", "toward", "tries",
+        "waits", "wanted",
         "why",
     )  # fmt: skip
 
-    def __init__(self, slot: int, safe: bool, place: Address | None) -> None:
+    def __init__(self, slot: int, safe: bool, place: Address | None, owned: bool = False) -> None:
         self.slot = slot
+        self.owned = owned  # whether the owner of the slot has to answer, where others are read from replicas (K10)
         self.at: list[int] = []
         self.safe = safe  # whether all of them may be sent again while nothing says whether they were carried out
         self.wanted = self.place = place  # the node that gets them; None: the owner of the slot
@@ -51,6 +53,11 @@ class Group:
         self.done = False
         self.noop = b""  # goes ahead of reads at a node that was cut off: they count only if it is taken (K14)
         self.apart = 0.0  # since when its keys are on two nodes (monotonic); 0.0: they are not
+        self.toward: Address | None = None  # the node that the slot is on its way to, as the owner has said
+
+    def node(self, road: Any) -> Any:
+        """The node that gets this group now; None: nobody owns the slot."""
+        return (road.primary if self.owned else road).node(self.slot, self.place)
 
     def refused(self, pauses: tuple[float, float] | None, why: object) -> None:
         """Send this group again, after a pause that doubles from the first to the longest; None: at once."""
@@ -110,16 +117,17 @@ def note(witness: dict[int, bytes], groups: Sequence[Group], server: bytes) -> N
             witness[each.slot] = server if witness.get(each.slot, server) == server else b""
 
 
-def grouped(steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Group]:
-    """The steps by slot. Steps without keys are a group of their own."""
-    found: dict[int, Group] = {}
+def grouped(steps: Sequence[Step], atomic: bool, place: Address | None, owned: Collection[int] = ()) -> list[Group]:
+    """The steps by slot. Steps without keys are a group of their own, and so are those of a slot that are ``owned``."""
+    found: dict[tuple[int, bool], Group] = {}
     for n, step in enumerate(steps):
         slot = slot_of_keys(keys_of(step))
         if slot is None:
             raise ValueError("a step with keys in several slots goes to no node as it is")
-        group = found.get(slot)
+        where = slot, n in owned
+        group = found.get(where)
         if group is None:
-            group = found[slot] = Group(slot, not atomic, place)
+            group = found[where] = Group(slot, not atomic, place, n in owned)
         group.at.append(n)
         group.safe = group.safe and repeatable(step)
     return list(found.values())

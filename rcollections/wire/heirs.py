@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..plans.slots import SLOTS
-
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
@@ -25,16 +23,8 @@ class Handover(NamedTuple):
     heirs: Mapping[Address, Address]
 
 
-def handed_over(old: SlotMap, new: SlotMap, changed: frozenset[int], grown: bool) -> Handover | None:
-    """What was handed over between two maps that nodes have told, in which these slots have other owners.
-
-    ``grown``: the epoch of the cluster is another one. Where no slot has another owner then, a primary may have been
-    replaced and be back, without what it had acknowledged: all slots count.
-    """
-    if not old.nodes:
-        return None
-    if not changed:
-        return Handover(range(SLOTS), {each: each for each in new.nodes}) if grown else None
+def handed_over(old: SlotMap, new: SlotMap, changed: frozenset[int]) -> Handover | None:
+    """What was handed over between two maps that nodes have told, in which these slots have other owners."""
     heirs: dict[Address, Address] = {}
     slots: set[int] = set()
     for slot in changed:

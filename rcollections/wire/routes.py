@@ -64,6 +64,9 @@ class Node(Protocol):
     def doubt(self) -> None:
         """A connection to it broke: none that is idle now is used again."""
 
+    def lapses(self, why: BaseException) -> bool:
+        """Whether it is a replica, which is passed over from now on, since it refused or did not answer (K10)."""
+
 
 class Routes(Protocol):
     """A cluster, as trips see it."""
@@ -72,6 +75,7 @@ class Routes(Protocol):
     namespace: str
     timeout: float
     trips: int
+    durable: int  # how many replicas have to have a write
 
     @property
     def journal(self) -> Journal:
@@ -109,6 +113,9 @@ class Routes(Protocol):
 
     def failed(self, error: CacheError) -> None:
         """No node answers."""
+
+    def lacks(self, replicas: int) -> str:
+        """Why a write that so many replicas have does not count as done; "": it does."""
 
     def wrote(self, steps: Sequence[Step]) -> None:
         """The cluster has carried out these steps, or may have."""

@@ -3,29 +3,34 @@
 The steps of each slot are one *group*. All groups are sent before the first reply is awaited. Rule K7: a refusal is
 not a failure. A node that refuses a step (MOVED, ASK, TRYAGAIN, CLUSTERDOWN …) has run nothing of it, so the step is
 sent again, also if it writes, until the call's time is over. Of a group that only reads, all steps are sent again in
-their order, so that a later one is never answered before an earlier one. What becomes of a connection that breaks is
+their order, so that a later one is never answered before an earlier one; where its keys may be on two nodes, as the
+slot is on its way, one step after another. What becomes of a connection that breaks is
 as on one server: only what may be sent twice is.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ..errors import CacheError
 from ..plans.effects import Script
-from ..plans.slots import keys_of, slot_of
+from ..plans.slots import keys_of
+from ..plans.steps import writes
 from .ahead import ahead
 from .clock import until as until_
-from .failures import ErrorReply
+from .durable import Told
+from .failures import FAILURES, ErrorReply
 from .groups import LATER, SOON, Group, grouped, note
-from .moves import PATIENCE, by_single_keys, has_single_keys, settled, writes
+from .moves import PATIENCE, by_single_keys, has_single_keys, settle
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
 from .routes import Fan, Routes
 from .trips import Pause
 from .unanswered import HOPS, RETRIES, give_up, unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     from ..plans.effects import Step
     from .redirects import Refusal
@@ -55,20 +60,25 @@ def route(
     until: float = 0.0,
     first: bool = True,
     witness: dict[int, bytes] | None = None,
+    owned: Collection[int] = (),
+    told: Told | None = None,
 ) -> Routing:
     """Send all steps, ``atomic`` those of each slot in one MULTI, and give one reply each.
 
     Errors stand in the list: of servers as they are, and ours for groups whose node did not answer. ``sent``: all
     steps were sent to one node, and this was seen. ``place``: the node for steps without keys. ``first``: changes on
-    purpose that are kept go ahead of it. ``witness``: who answered, by slot, is noted there (F2).
+    purpose that are kept go ahead of it. ``witness``: who answered, by slot, is noted there (F2). ``owned``: the steps
+    that only owners of slots answer, where ``road`` leads to replicas (K10). ``told``: the trip that this is part of.
     """
     until = until or until_(road.timeout)
+    waited = Told(road) if told is None and road.durable else told
     replies: list[object] = [None] * len(steps)
-    groups = grouped(steps, atomic, place)
+    groups = grouped(steps, atomic, place, owned)
     try:
         if sent is None and not road.mapped:
             yield from _mapped(road, until)
         apart: list[Group] = []
+        singly: list[Group] = []
         while groups:
             if sent is None:
                 handovers, by = road.journal.handovers, 0
@@ -88,6 +98,8 @@ def route(
                 servers = None if witness is None else [b""] * len(lots)
                 if lots:
                     hops = tuple(node.hop(mine, steps, atomic) for node, mine in lots)
+                    if waited is not None:
+                        hops = waited.behind(hops, lots, steps, until)
                     for node, _ in lots:
                         node.trips += 1
                     road.trips += 1
@@ -95,7 +107,11 @@ def route(
             else:
                 lots, outcomes, servers, sent = [(sent.node, groups)], [sent.outcome], None, None
             for n, ((node, mine), outcome) in enumerate(zip(lots, outcomes, strict=True)):
+                if waited is not None:
+                    outcome = waited.taken(n, mine, outcome)
                 if isinstance(outcome, BaseException):
+                    if not isinstance(outcome, (CacheError, *FAILURES)):
+                        raise outcome  # of a signal handler, in the middle of a quick try
                     unanswered(road, node, mine, outcome, steps, replies)
                 else:
                     _answered(road, node, mine, outcome, steps, atomic, replies)
@@ -104,27 +120,52 @@ def route(
             groups = [each for each in groups if not each.done]
             apart += [each for each in groups if _is_apart(each, steps)]
             groups = [each for each in groups if each not in apart]
+            singly += [each for each in groups if each.asking and each.safe and _on_several_keys(each, steps)]
+            groups = [each for each in groups if each not in singly]
             give_up(road, groups, until, steps, replies)
             groups = [each for each in groups if not each.done]
         for each in apart:
-            own = [steps[n] for n in each.at]
-            each.end(
-                replies, (yield from by_single_keys(own, lambda some: route(road, some, until=until, first=False)))
-            )
+            each.end(replies, (yield from _key_by_key(road, [steps[n] for n in each.at], until, waited, each.at)))
+        for each in singly:
+            found: list[object] = []
+            for n in each.at:
+                found += yield from route(road, (steps[n],), until=until, first=False, witness=witness)
+            each.end(replies, found)
         if road.moves:
-            yield from _settle(road, steps, replies, until)
+            yield from settle(road, steps, replies, until)
+        if waited is not None and told is None:
+            waited.judge(steps, replies)
     finally:
         road.wrote(steps)
     return replies
 
 
 def _kept(road: Routes, steps: Sequence[Step], until: float) -> Generator[Any, Any, None]:
-    """What is kept goes ahead (J1)."""
-
-    def carry(kept: Sequence[Step]) -> Routing:
-        return route(road, kept, until=until, first=False)
-
+    """What is kept goes ahead (J1), and waits for no replicas."""
+    quick = Told(road, active=False)
+    carry = partial(route, road, until=until, first=False, told=quick)
     yield from ahead(road.journal, steps, until, carry, road.shown, lambda slot: road.node(slot, None))
+
+
+def _on_several_keys(group: Group, steps: Sequence[Step]) -> bool:
+    """Whether some keys of this group may be at the node that the slot comes from, others where it goes to."""
+    return len({key for n in group.at for key in keys_of(steps[n])}) > 1 < len(group.at)
+
+
+def _key_by_key(
+    road: Routes, steps: Sequence[Step], until: float, told: Told | None, at: Sequence[int]
+) -> Generator[Any, Any, list[object]]:
+    """K8; ``told`` is told of all pieces as of the steps ``at`` these numbers."""
+    pieces: list[Told] = []
+
+    def carry(some: Sequence[Step]) -> Routing:
+        pieces.append(Told(road))
+        return route(road, some, until=until, first=False, told=pieces[-1])
+
+    replies = yield from by_single_keys(steps, carry)
+    if told is not None:
+        told.follow(pieces, at)
+    return replies
 
 
 def _is_apart(group: Group, steps: Sequence[Step]) -> bool:
@@ -132,17 +173,6 @@ def _is_apart(group: Group, steps: Sequence[Step]) -> bool:
     if not group.apart or monotonic() - group.apart < PATIENCE:
         return False
     return has_single_keys([steps[n] for n in group.at])
-
-
-def _settle(road: Routes, steps: Sequence[Step], replies: Sequence[object], until: float) -> Generator[Any, Any, None]:
-    """K9, for each slot that was written."""
-    done: set[int] = set()
-    for step, reply in zip(steps, replies, strict=True):
-        keys = () if isinstance(reply, Exception) or not writes(step) else keys_of(step)
-        slot = slot_of(keys[0]) if keys else -1
-        if keys and slot not in done and road.before(slot) is not None:
-            done.add(slot)
-            yield from settled(road, str(keys[0]), slot, until)
 
 
 def _mapped(road: Routes, until: float) -> Generator[Pause, Any, None]:
@@ -166,7 +196,7 @@ def _lots(road: Routes, groups: Sequence[Group], replies: list[object]) -> list[
     """Which node gets which groups now."""
     lots: dict[Node, list[Group]] = {}
     for each in groups:
-        node = road.node(each.slot, each.place)
+        node = each.node(road)
         if node is None:
             road.learn_soon()
             each.refused(LATER, ErrorReply("CLUSTERDOWN Hash slot not served"))
@@ -214,13 +244,18 @@ def _answered(
 
 def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any, steps: Sequence[Step]) -> None:
     """Where and when a refused group is sent again."""
+    if why.word != NOSCRIPT and node.lapses(said):
+        road.learn_soon()
+        group.refused(None, said)
+        return
     where = None if why.place is None else (why.place[0] or node.address[0], why.place[1])
     if why.word == MOVED and where is not None and where != node.address and where[0] != "?":
         road.moved(why.slot, where)
         group.place = where
         group.refused(None, said)
     elif why.word == ASK and where is not None and where[0] != "?":
-        group.place, group.asking = where, True
+        group.place = group.toward = where
+        group.asking = True
         group.refused(None, said)
     elif why.word == NOSCRIPT:
         node.known.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import CacheConnectionError, CacheError, CacheTimeout, EncodeError, WrongTypeError
 from .failures import ErrorReply, Late, NoPrimary, NotConnected
@@ -28,6 +28,12 @@ _OF_CLUSTER = {
     "TRYAGAIN": "is a cluster that moves the keys of this call just now, for too long: nothing was done, try again",
 }
 _PASSING = ("CLUSTERDOWN", "TRYAGAIN")  # nothing ran, and the cluster heals or ends its moves by itself
+
+
+class Named(Protocol):
+    """What has a name for messages."""
+
+    shown: str
 
 
 def translate(error: BaseException, where: str, key: str) -> CacheError:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .asked import Asked
     from .due import Journal
     from .requests import Tried
+    from .translate import Named
 
 __all__ = [
     "Acquire", "Exchange", "Heal", "Pause", "Road", "Trip", "TripEffect", "exchange", "translated", "trip",
@@ -265,7 +266,7 @@ def _pause(tries: int) -> float:
     return longest * spread.uniform(0.5, 1.0)  # spreads callers
 
 
-def translated(road: Road, steps: Sequence[Step], replies: list[object], keep_errors: bool) -> list[object]:
+def translated(road: Named, steps: Sequence[Step], replies: list[object], keep_errors: bool) -> list[object]:
     """The replies, with our errors for error replies; without ``keep_errors`` the first error is raised."""
     for n, reply in enumerate(replies):
         if isinstance(reply, Exception):

@@ -18,9 +18,10 @@ from ...plans.op import UNSENT, More, Op, Ready, Trips, as_plan
 from ...plans.tallies import tally
 from ...plans.through import through
 from ...servers.drivers.aio import adrive
+from ...servers.drivers.aio_afar import aone_afar
 from ...servers.drivers.aio_pieces import aiterate
 from ...servers.drivers.aio_quick import aask
-from ...servers.drivers.aio_trips import amany, aone, aone_afar, awrote
+from ...servers.drivers.aio_trips import amany, aone, awrote
 from ...servers.loops import flights_of
 from ..filling import Fillable, Threads
 from ..held import Nearby
@@ -98,8 +99,8 @@ class AsyncRunning(Fillable, Nearby):
         if put is None:
             if connection.replicas is not None and self._afar(connection):
                 return _unsent()
-            return aask(connection, data, 1) or _unsent()
-        return awrote(connection, put.steps, data, put.replies)
+            return aask(connection, data, 1, t.key) or _unsent()
+        return awrote(connection, put.steps, data, put.replies, t.key)
 
     def _unsent(self) -> Awaitable[Any]:
         return _unsent()

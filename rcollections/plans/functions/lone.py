@@ -62,10 +62,11 @@ class Way:
     goes to ``hit``. Where anything raises, ``gone`` is called.
     """
 
-    __slots__ = ("_flights", "_load", "_native", "_tally", "_trouble", "afar", "breaker", "gone", "place")
+    __slots__ = ("_flights", "_load", "_native", "_tally", "_trouble", "afar", "breaker", "gone", "near", "place")
 
-    def __init__(self, recipe: Recipe, tally: Tally, afar: Any) -> None:
-        self.afar = afar  # the replicas that are asked for entries without tags (M5), or None
+    def __init__(self, recipe: Recipe, tally: Tally, afar: Any, apart: bool) -> None:
+        self.afar = afar  # the replicas that are asked for entries (M5, K10), or None
+        self.near = afar is None and not apart  # whether one server has entries and tags
         flights = recipe.flights
         self.breaker = recipe.breaker
         self.place = flights.table.setdefault  # ``Flights.begin``: one step in memory without the lock
@@ -77,10 +78,10 @@ class Way:
         self._trouble = recipe.trouble
 
     @staticmethod
-    def of(recipe: Recipe, tally: Tally, afar: Any = None) -> Way | None:
+    def of(recipe: Recipe, tally: Tally, afar: Any = None, apart: bool = False) -> Way | None:
         """The way of these calls; None where a hit needs more than the entry: its ttl, or a token of L1."""
         usual = not (recipe.disabled or recipe.needs_ttl or recipe.tiering is not None)
-        return Way(recipe, tally, afar) if usual else None
+        return Way(recipe, tally, afar, apart) if usual else None
 
     def hit(self, key: str, lone: Lone, words: Sequence[bytes | None]) -> Any:
         """The value in the reply; ABSENT if that needs a closer look, or if others have come meanwhile."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...wire.clock import around, instant
 from ...wire.large import LARGE
+from .aio_parts import ask_node
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["aask"]
 
 
-def aask(road: Routed, data: bytes, count: int) -> Future[Any] | None:
+def aask(road: Routed, data: bytes, count: int, key: str = "") -> Future[Any] | None:
     """Send these commands over the shared link; a future of their reply, or of the list of their ``count`` replies.
 
     Its result may be a ``Tried``: the plan has to go on with what was seen. None: nothing was sent. The commands of a
-    caller that is cancelled have been sent, or will be.
+    caller that is cancelled have been sent, or will be. ``key``: of one of several servers, which has all their keys;
+    see ``ask_node``.
     """
     pool = road.links.lately()
     if pool is None or pool.loop is not get_running_loop() or road.out or road.journal.holds:
-        return None
+        return ask_node(road, data, count, key) if key and road.clustered else None
     link = pool.first
     if link is None or not link.ready or len(data) > LARGE:
         return None

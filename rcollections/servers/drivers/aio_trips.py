@@ -6,7 +6,6 @@ import asyncio
 from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any
 
-from ...errors import CacheConnectionError, CacheTimeout
 from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
 from ...plans.steps import CHANGES_NOTHING, empty_reply
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from ...wire.trips import Trip
     from .trips import Routed
 
-__all__ = ["amany", "aone", "aone_afar", "aread_to_hold", "atravel", "aturns", "awrote"]
+__all__ = ["amany", "aone", "aread_to_hold", "atravel", "aturns", "awrote"]
 
 
 async def atravel(road: Routed, plan: Trip) -> list[object]:
@@ -65,22 +64,12 @@ async def _inside(road: Routed, plan: Trip) -> list[object]:
     return replies
 
 
-async def aone_afar(road: Any, step: Step) -> Any:
-    """The reply of a replica to a read; of the primary where none answers. ``road``: the ``Replicas``."""
-    if not road.rest:
-        try:
-            return await aone(road, step)
-        except (CacheConnectionError, CacheTimeout) as error:
-            road.failed(error)
-    return await aone(road.primary, step)
-
-
 async def aone(road: Routed, step: Step, seen: Any = UNSENT) -> Any:
     """The reply of one step; an error reply is raised as one of our errors. ``seen``: a quick try gave that."""
     if road.disabled:
         return empty_reply(step)
     if road.clustered:  # such a road has no link at hand
-        return await aio_fans.aone(road, step)
+        return await aio_fans.aone(road, step, seen)
     if seen is UNSENT:
         if type(step) is Command:
             data = pack(step.args)
@@ -105,7 +94,7 @@ async def amany(
     if road.disabled:
         return [empty_reply(step) for step in steps]
     if road.clustered:
-        return await aio_fans.amany(road, steps, atomic, keep_errors)
+        return await aio_fans.amany(road, steps, atomic, keep_errors, seen)
     if len(steps) == 1 and not atomic and not keep_errors:
         return [await aone(road, steps[0], seen)]
     count = len(steps) + 2 if atomic else len(steps)
@@ -117,9 +106,9 @@ async def amany(
     return translated(road, steps, await _way(road, steps, atomic, seen), keep_errors)
 
 
-async def awrote(road: Routed, steps: Sequence[Step], data: bytes, count: int) -> Any:
+async def awrote(road: Routed, steps: Sequence[Step], data: bytes, count: int, key: str = "") -> Any:
     """A quick try of steps that may change something: the process is told, whatever becomes of the caller."""
-    asked = None if road.durable else aask(road, data, count)
+    asked = None if road.durable or (key and road.moves) else aask(road, data, count, key)
     if asked is None:
         return UNSENT
     try:

@@ -10,7 +10,8 @@ from ...errors import CacheError
 from ...plans.effects import Seen
 from ...plans.slots import slot_of
 from ...wire.asked import WHO, named
-from ...wire.failures import Late
+from ...wire.failures import FAILURES, Late
+from ...wire.links.marks import INCOMPLETE
 from ...wire.routes import Fan
 from ...wire.run_id import UNKNOWN
 from .blocking import took
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["answered", "fan", "seen_by", "tour"]
+__all__ = ["answered", "both", "fan", "seen_by", "tour"]
 
 SMALL = 1 << 15  # bytes that a socket takes at once: more are sent and answered one node after another
 
@@ -61,27 +62,26 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
         for n, hop in enumerate(hops):
             node: Any = hop.node
             try:
+                if until <= time.monotonic():  # a link that nobody has the time to open tells nothing of the node
+                    raise Late(silent=False)
                 link = lent[n] = (node.links.pool or node.links.open_pool()).acquire(until)
                 link.lent = me
                 if servers is not None and link.server is None:
                     data[n] = WHO + hop.data
-                if len(hops) > 1:
-                    _post(link, data[n], until)
-            except (CacheError, OSError, Exception) as error:
+                _post(link, data[n], until, timeout)
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n, None))
-        for n, link in list(lent.items()):
-            left = data[n] if len(hops) == 1 or len(data[n]) > SMALL else b""
+        for n, link in lent.items():
             asks = len(data[n]) > len(hops[n].data)
             try:
-                outcomes[n] = link.exchange(left, hops[n].wanted + asks, until, timeout)
+                outcomes[n] = _read(link, data[n], hops[n].wanted + asks, until, timeout)
                 if servers is not None:
                     outcomes[n], servers[n] = answered(link, outcomes[n], asks)
-            except Exception as error:
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
-                _drop(lent.pop(n))
+                _drop(link)
             else:
-                del lent[n]
                 link.release()
     except BaseException:
         for link in lent.values():
@@ -104,17 +104,31 @@ def seen_by(witness: dict[int, bytes], key: str, ms: Any, replies: list[Any]) ->
     return Seen(replies, ms if isinstance(ms, int) else None, witness.get(slot_of(key), b""), witness)
 
 
-def _post(link: Any, data: bytes, until: float) -> None:
+def both(witness: dict[int, bytes], seen: dict[int, bytes]) -> None:
+    """Note who answered in one more round; where two have, nobody is known."""
+    for slot, server in seen.items():
+        witness[slot] = server if witness.get(slot, server) == server else b""
+
+
+def _read(link: Any, data: bytes, count: int, until: float, timeout: float) -> Any:
+    """The replies to what was posted."""
+    began = time.monotonic()
+    if len(data) > SMALL or until <= began:
+        return link.exchange(data if len(data) > SMALL else b"", count, until, timeout)
+    reply = link.get(count, until - began)
+    if reply is INCOMPLETE:
+        return link.rest(count, until, timeout, began)
+    return [reply] if count == 1 else reply
+
+
+def _post(link: Any, data: bytes, until: float, timeout: float) -> None:
     """Send few bytes; many are left to ``exchange``, which reads meanwhile."""
     if len(data) > SMALL:
         return
     left = until - time.monotonic()
     if left <= 0:
         raise Late(silent=False)
-    try:
-        link.put(data, left)
-    except TimeoutError:
-        raise Late(silent=False) from None
+    link.put(data, left, timeout)
 
 
 def _drop(link: Any) -> None:

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...plans.op import UNSENT
 from ...wire.clock import around
 from ...wire.clock import until as until_
-from ...wire.failures import Broken
+from ...wire.failures import Broken, Late
 from ...wire.large import LargeReplies
 from ...wire.links.marks import GONE, INCOMPLETE
 from ...wire.requests import Tried, has_error
+from ...wire.translate import translate
 from .blocking import SLOW, took
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...errors import CacheError
     from ..links import Links
 
-__all__ = ["ask"]
+__all__ = ["ask", "read_all"]
 
 MOST = 1 << 16  # bytes; more are sent piece by piece
 # Seconds after which an idle link is looked at before it is used. That a fresher one has died, its use tells.
@@ -45,6 +47,19 @@ class Quick(Protocol):
     def journal(self) -> Any: ...
 
 
+class Node(Protocol):
+    """One of several servers, as a read of all of them sees it."""
+
+    links: Links
+    shown: str
+    timeout: float
+    trips: int
+    out: bool
+
+    def failed(self, error: CacheError) -> None:
+        """It did not answer."""
+
+
 def ask(road: Quick, data: bytes, count: int, reads: bool, _key: str = "") -> Any:
     """Send these commands over an idle link, and give their reply, or the list of their ``count`` replies.
 
@@ -55,7 +70,7 @@ def ask(road: Quick, data: bytes, count: int, reads: bool, _key: str = "") -> An
     pool, timeout = road.links.pool, road.timeout
     if pool is None or road.out or road.journal.holds or len(data) >= MOST or pool._waiting:
         return UNSENT
-    if road.durable and not reads:
+    if not reads and road.durable:
         return UNSENT
     began = monotonic()
     if around() is None:
@@ -98,48 +113,63 @@ def ask(road: Quick, data: bytes, count: int, reads: bool, _key: str = "") -> An
         return Tried(link, until, error)
 
 
-def read_all(
-    asks: Sequence[tuple[Quick, bytes, int]], began: float, wait: float, timeout: float, fresh: float
-) -> list[list[Any]] | None:
-    """The same for reads of several servers: send to all, then read all. Gives the replies of each server.
+def read_all(asks: Sequence[tuple[Node, bytes, int]], until: float, began: float) -> list[list[Any]] | None:
+    """The same for reads of several servers: send to all, then read all, by that instant. The replies of each server.
 
-    None: something is unusual, and nothing is known. ``fresh``: a link that was used so lately is not looked at.
+    None: something is unusual, and nothing is known. ``began``: the instant before the call.
     """
     links: list[Any] = []
-    me = object()
+    me, wait, sent, usual = object(), until - began, False, True
+    node: Node | None = None
     try:
-        for road, _, _ in asks:
-            pool = road.links.pool
-            if pool is None or wait <= 0:
+        if wait <= 0:
+            return None
+        for node, data, _ in asks:
+            pool = node.links.pool
+            if pool is None or node.out or pool._waiting or len(data) >= MOST:
                 return None
-            try:
-                link = pool._free.pop()
-            except IndexError:
-                return None
-            links.append(link)
-            link.lent = me
-            if began - link.used > fresh and not link.idle:
+            while True:
+                try:
+                    link = pool._free.pop()
+                except IndexError:
+                    return None
+                link.lent = me
+                if began - link.used <= LOOK or link.idle:
+                    break
                 link.discard()
-                return None
-        found: list[list[Any]] = []
-        for link, (road, data, _) in zip(links, asks, strict=True):
+            links.append(link)
+        sent = True
+        for link, (node, data, _) in zip(links, asks, strict=True):
             link.used = began
-            road.trips += 1
-            link.put(data, wait)
-        usual = True
-        for link, (_, _, count) in zip(links, asks, strict=True):
-            reply = link.ask(b"", count, wait, timeout, False)
+            node.trips += 1
+            link.put(data, wait, node.timeout)
+        found: list[Any] = []
+        for link, (node, _, count) in zip(links, asks, strict=True):
+            reply = link.get(count, wait)
             if reply is INCOMPLETE:
-                replies = link.rest(count, began + wait, timeout, began)
-                usual = usual and type(replies) is not LargeReplies and not has_error(replies)
-            else:
-                replies = [reply] if count == 1 else reply
-            found.append(replies)
-            link.release()
+                reply = link.rest(count, until, node.timeout, began)
+                usual = usual and type(reply) is not LargeReplies and not has_error(reply)
+            elif count == 1:
+                reply = [reply]
+            found.append(reply)
+            pool = link.home
+            # No call lies between these two, as in ``ask``.
+            link.lent = False
+            pool._free += (link,)
+            if pool._waiting or pool._closed:
+                pool.returned()
+            now = monotonic()
+            if now - began > SLOW:
+                took(began)
+                wait = max(until - now, 0.0)
         return found if usual else None
+    except Late as late:
+        if late.silent and node is not None:
+            node.failed(translate(late, node.shown, ""))
+        return None
     except (OSError, Broken):
         return None
     finally:
         for link in links:
             if link.lent is me:  # its replies have not all been read
-                link.discard()
+                link.discard() if sent else link.release()

@@ -34,6 +34,10 @@ class Routed(Road, Protocol):
     dsn: Dsn
     links: Links
 
+    @property
+    def moves(self) -> bool:
+        """Whether slots have got other owners a moment ago."""
+
     def ask(self, data: bytes, count: int, reads: bool, key: str = "", /) -> Any:
         """The quick try: see ``quick.ask``."""
 

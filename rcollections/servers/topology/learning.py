@@ -1,5 +1,8 @@
 """``Learner``: keeps the map of a cluster: asks its nodes, one caller at a time and at most every 100 ms.
 
+A node that confirms the map that is known is enough. Where one tells another map, three are asked, and where these
+disagree, the config epochs decide (see ``wire/views``): no node that was left behind takes the map back.
+
 The hosts of the DSN stay candidates for ever, as names: where all known nodes are gone, the cluster is found again
 under its names, wherever they lead by then.
 """
@@ -18,14 +21,15 @@ from ...wire.clock import no_deadline
 from ...wire.elsewhere import elsewhere
 from ...wire.heirs import handed_over, taken_over
 from ...wire.slotmap import SlotMap, changed
-from .asking import ask
+from ...wire.views import View, agree, decided, read_nodes
+from .asking import NODES, ask, exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ...wire.dsn.dsn import Dsn
     from ...wire.heirs import Handover
-    from ...wire.slotmap import Address, Told
+    from ...wire.slotmap import Address
 
 __all__ = ["Learner"]
 
@@ -33,6 +37,8 @@ log = logging.getLogger("rcollections")
 
 APART = 0.1  # seconds between the beginnings of two rounds
 SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
+SILENT = 5.0  # seconds for which a node that did not answer is asked last
+VIEWS = 3  # nodes that are asked where the map has changed
 
 
 def _nobody(_handover: Handover, _begins: bool) -> None:
@@ -53,7 +59,7 @@ class Learner:
         self._changed = changed
         self._handed_over = handed_over
         self.map = SlotMap.empty()
-        self._told = self.map, 0  # the last map as a node has told it, and its epoch
+        self._told = self.map  # the last map as nodes have told it
         self._since = time.monotonic()  # when the map became another one
         self.node_timeout = 0.0  # seconds; 0.0: nobody was asked yet
         self.mapped = False
@@ -64,6 +70,8 @@ class Learner:
         self._last = 0.0
         self._moved: dict[int, tuple[float, Address]] = {}  # by slot: when a node has said that another one owns it
         self._began = -APART
+        self._epoch = -1  # the highest one that a node which serves has told
+        self._silent: dict[Address, float] = {}  # when these did not answer
         self._forget()
         after_fork(self._forget)
 
@@ -102,7 +110,7 @@ class Learner:
                 return
             now, old = time.monotonic(), self.map.owner(slot)
             self._moved[slot] = now, owner
-            self._count(self.map.moved(slot, owner), taken_over(self._told[0], slot, owner))
+            self._count(self.map.moved(slot, owner), taken_over(self._told, slot, owner))
             if old is not None:
                 self._before = {**self._before, slot: (now, old)}
                 self._last = now
@@ -161,40 +169,53 @@ class Learner:
                 return
 
     def _round(self) -> None:
-        """Ask until a node says that the cluster serves; else the answer of the highest epoch counts."""
+        """Ask until a node confirms the map, or enough have told another one."""
         began = self._began = time.monotonic()
         self.rounds += 1
-        best: Told | None = None
+        views: list[View] = []
         error: CacheError | None = None
         for place in self._candidates():
             try:
-                told, timeout = ask(self._dsn, place, with_timeout=not self.node_timeout)
-                self.node_timeout = timeout or self.node_timeout
+                views.append(self._ask(place))
             except CacheError as failed:
-                error = failed
+                error, self._silent[place] = failed, time.monotonic()
                 continue
-            if best is None or (told.serves, told.epoch) > (best.serves, best.epoch):
-                best = told
-            if told.serves and told.map.covered:
+            told = views[-1]
+            if not told.serves or not told.map.covered:
+                continue
+            if not self.mapped or told.epoch > self._epoch:
+                self._epoch = told.epoch
+                self._apply(told.map, began)  # nobody waits for the others; what they say counts all the same
+            elif len(views) == 1 and not changed(self.map, told.map) and set(told.map.known) == set(self.map.known):
                 break
-        if best is None or not best.map.nodes:
+            if sum(each.serves for each in views) >= VIEWS:
+                break
+        if not any(each.map.nodes for each in views):
             self.error = error or CacheConnectionError(f"no node of {self._dsn.shown} knows an owner of any slot")
             self.failures += 1
             return
-        self._apply(best.map, began, best.epoch)
+        serving = [each for each in views if each.serves]
+        if serving or not self.mapped:  # of a cluster that is down no node may know who will serve
+            self._apply(decided(self._with_epochs(serving or views)), began)
 
-    def _apply(self, found: SlotMap, began: float, epoch: int = 0) -> None:
+    def _with_epochs(self, views: list[View]) -> list[View]:
+        """These views, with the epochs of the nodes where the maps differ."""
+        if agree(views):
+            return views
+        found = []
+        for each in views:
+            try:
+                (nodes,) = exchange(self._dsn, each.place, NODES, 1)
+                found.append(each._replace(epochs=read_nodes(nodes)))
+            except CacheError:  # then most of them decide
+                found.append(each)
+        return found
+
+    def _apply(self, found: SlotMap, began: float) -> None:
         with self._lock:
-            handover, told = None, self._told
-            if self.mapped:
-                slots = changed(told[0], found)
-                handover = handed_over(told[0], found, slots, grown=epoch > told[1])
-            self._told = found, max(epoch, told[1])
-            for slot, (when, owner) in list(self._moved.items()):
-                if when >= began:
-                    found = found.moved(slot, owner)
-                else:
-                    del self._moved[slot]
+            handover = handed_over(self._told, found, changed(self._told, found)) if self.mapped else None
+            self._told = found
+            found = self._with_moves(found, began)
             if self.mapped:
                 self._note(self.map, changed(self.map, found))
             self._count(found, handover)
@@ -202,17 +223,34 @@ class Learner:
             self.failures, self.error = 0, None
         self._changed(found)
 
+    def _with_moves(self, found: SlotMap, began: float) -> SlotMap:
+        """This map, with the moves that were told of since it was asked for."""
+        for slot, (when, owner) in list(self._moved.items()):
+            if when >= began:
+                found = found.moved(slot, owner)
+            else:
+                del self._moved[slot]
+        return found
+
     def _candidates(self) -> Iterable[Address]:
-        known, seeds = list(self.map.known), list(self._dsn.hosts)
+        """All nodes by chance, then the hosts of the DSN; last those that did not answer a moment ago."""
+        known, seeds, now = list(self.map.known), list(self._dsn.hosts), time.monotonic()
         random.shuffle(known)
         random.shuffle(seeds)
-        return dict.fromkeys((*known, *seeds))
+        silent = self._silent = {place: when for place, when in self._silent.items() if now - when < SILENT}
+        return sorted(dict.fromkeys((*known, *seeds)), key=silent.__contains__)
+
+    def _ask(self, place: Address) -> View:
+        """What one node tells."""
+        told, timeout = ask(self._dsn, place, with_timeout=not self.node_timeout)
+        self.node_timeout = timeout or self.node_timeout
+        return told
 
     def close(self) -> None:
         """Learn nothing any more, until the next use."""
         with self._lock:
-            self.map, self.mapped = SlotMap.empty(), False
-            self._told = self.map, 0
+            self.map, self.mapped, self._epoch = SlotMap.empty(), False, -1
+            self._told = self.map
             self._moved.clear()
 
 

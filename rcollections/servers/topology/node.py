@@ -10,8 +10,7 @@ from ...coherence.wakeups import Wakeups
 from ...errors import CacheError
 from ...forks import after_fork
 from ...plans.effects import Command
-from ...plans.naming import beside
-from ...plans.slots import slot_of
+from ...plans.slots import key_in
 from ...wire.clock import no_deadline, until
 from ...wire.elsewhere import elsewhere
 from ...wire.failures import ErrorReply
@@ -141,6 +140,10 @@ class ClusterNode:
         """A connection to it broke: none that is idle now is used again."""
         self.links.doubt()
 
+    def lapses(self, why: BaseException) -> bool:  # noqa: ARG002 - as of replicas
+        """It is asked again: it may be the owner of its slots."""
+        return False
+
     @property
     def wakeups(self) -> Wakeups:
         """Wakes callers that wait for messages at this node; made on first use."""
@@ -171,14 +174,6 @@ class ClusterNode:
         if (why := refusal(outcome[0])) is not None and why.word not in ("MOVED", "ASK"):
             raise CacheError(f"{self.shown} refuses writes ({why.word})")
         self.told(outcome[0])
-
-
-def key_in(slot: int, namespace: str) -> str:
-    """A key of that slot that nobody uses."""
-    n = 0
-    while slot_of(str(n)) != slot:
-        n += 1
-    return f"{beside(namespace, 's')}{{{n}}}"
 
 
 def _start(probe: Callable[[], None]) -> bool:

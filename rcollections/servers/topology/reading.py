@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from ...plans.commands import COMMANDS, EACH
 from ...plans.effects import Command
-from ...plans.slots import keys_of, slot_of
-from ...plans.steps import repeatable
-from ...wire.clock import until as until_
+from ...plans.slots import by_slot, keys_of, slot_of
+from ...plans.steps import reads, repeatable
 from ...wire.packing import pack
 from ...wire.words import words
-from ..drivers.blocking import SLOW, took
-from ..drivers.quick import LOOK, MOST, read_all
+from ..drivers.quick import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...plans.effects import Step
+    from ...wire.requests import Tried
     from .node import ClusterNode
 
-__all__ = ["Lots", "lots_of", "read_at_once"]
+__all__ = ["Lots", "fill", "lots_of", "outcome", "read_at_once"]
 
 APART = frozenset(name for name, facts in COMMANDS.items() if facts.apart == EACH)
 
@@ -33,10 +32,11 @@ APART = frozenset(name for name, facts in COMMANDS.items() if facts.apart == EAC
 class Lots:
     """Which node gets which bytes, and where its replies go."""
 
-    __slots__ = ("_places", "data", "nodes", "steps")
+    __slots__ = ("_places", "data", "nodes", "steps", "writes")
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
+        self.writes = False
         self.nodes: list[ClusterNode] = []
         self.data: list[list[bytes]] = []
         self._places: list[list[tuple[int, Sequence[int] | None, int]]] = []
@@ -52,6 +52,10 @@ class Lots:
             self._places.append([])
         self.data[at].append(data)
         self._places[at].append((n, part, size))
+
+    def asks(self) -> list[tuple[ClusterNode, bytes, int]]:
+        """Who gets which bytes, and how many replies come."""
+        return [(node, b"".join(data), len(data)) for node, data in zip(self.nodes, self.data, strict=True)]
 
     def replies(self, found: Sequence[Sequence[Any]]) -> list[Any]:
         """The reply of each step."""
@@ -70,49 +74,48 @@ class Lots:
 
 
 def lots_of(steps: Sequence[Step], node_of: Callable[[int], ClusterNode | None]) -> Lots | None:
-    """The lots of these steps; None if one of them is no read, or its node is not there."""
+    """The lots of these steps; None if one of them may not be sent twice, or its node is not there."""
     lots = Lots(len(steps))
-    for n, step in enumerate(steps):
-        if not repeatable(step):
-            return None
-        if isinstance(step, Command) and step.args[0] in APART:
-            slots: dict[int, list[int]] = {}
-            keys = step.args[1:]
-            for at, key in enumerate(keys):
-                slots.setdefault(slot_of(key), []).append(at)
-            for slot, part in slots.items():
-                node = node_of(slot)
-                if node is None:
-                    return None
-                lots.add(node, pack((step.args[0], *[keys[at] for at in part])), n, part, len(keys))
-            continue
-        keys = keys_of(step)
-        slot = slot_of(keys[0]) if keys else -1
-        node = node_of(slot)
-        if slot < 0 or node is None or any(slot_of(key) != slot for key in keys[1:]):
-            return None
-        if isinstance(step, Command):
-            lots.add(node, pack(step.args), n, None, 0)
-        elif step.name in node.known:
-            lots.add(node, pack(words(step, False)), n, None, 0)
-        else:
-            return None
-    return lots
+    return lots if all(fill(lots, n, step, node_of) for n, step in enumerate(steps)) else None
 
 
-def read_at_once(lots: Lots, timeout: float) -> list[Any] | None:
-    """The reply of each step; None: nothing is known, the plan has to begin."""
-    began = monotonic()
-    wait = until_(timeout) - began
-    asks: list[tuple[Any, bytes, int]] = []
-    for node, data in zip(lots.nodes, lots.data, strict=True):
-        whole = data[0] if len(data) == 1 else b"".join(data)
-        if len(whole) >= MOST or node.out:
-            return None
-        asks.append((node, whole, len(data)))
-    found = read_all(asks, began, wait, timeout, LOOK)
-    if found is None:
-        return None
-    if monotonic() - began > SLOW:
-        took(began)
-    return lots.replies(found)
+def fill(lots: Lots, n: int, step: Step, node_of: Callable[[int], ClusterNode | None]) -> bool:
+    """Add step ``n`` to these lots; False: it may not be sent twice, or its node is not there."""
+    if not repeatable(step):
+        return False
+    lots.writes = lots.writes or not reads(step)
+    if isinstance(step, Command) and step.args[0] in APART:
+        keys = step.args[1:]
+        for slot, part in by_slot(keys).items():
+            node = node_of(slot)
+            if node is None:
+                return False
+            lots.add(node, pack((step.args[0], *[keys[at] for at in part])), n, part, len(keys))
+        return True
+    keys = keys_of(step)
+    slot = slot_of(keys[0]) if keys else -1
+    node = node_of(slot)
+    if slot < 0 or node is None or any(slot_of(key) != slot for key in keys[1:]):
+        return False
+    if isinstance(step, Command):
+        lots.add(node, pack(step.args), n, None, 0)
+    elif step.name in node.known:
+        lots.add(node, pack(words(step, False)), n, None, 0)
+    else:
+        return False
+    return True
+
+
+def read_at_once(lots: Lots, until: float) -> list[Any] | None:
+    """The reply of each step, by that instant; None: nothing is known, the plan has to begin."""
+    found = read_all(lots.asks(), until, monotonic())
+    return None if found is None else lots.replies(found)
+
+
+def outcome(tried: Tried) -> Any:
+    """What a quick try has seen; its link goes back, or is closed."""
+    if isinstance(tried.outcome, BaseException):
+        tried.link.discard()
+    else:
+        tried.link.release()
+    return tried.outcome

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...forks import after_fork
 from .asking import NODE_TIMEOUT
-from .held import Held
+from .cluster_replicas import ClusterReplicas
 from .learning import Learner
 from .lookout import Lookout
+from .mapped import Mapped
 from .node import ClusterNode
 
 if TYPE_CHECKING:
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["Several"]
 
 
-class Several(Held):
+class Several(Mapped):
     """Not a connection of its own."""
 
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
         self._nodes: dict[Address, ClusterNode] = {}
         self._nodes_lock = threading.RLock()
+        self._stamps = {}
         self.learner = Learner(dsn, self._renewed, self._handed_over)
         self._lookout = Lookout(self, dsn)
         super().__init__(dsn, keyring)
+        self.replicas: Any = ClusterReplicas(self)
         after_fork(self._renew_nodes_lock)
 
     def _renew_nodes_lock(self) -> None:
@@ -45,6 +48,9 @@ class Several(Held):
             place = found.owner(slot) if slot >= 0 else self._any()
             if place is None:
                 return None
+        return self._node_at(place)
+
+    def _node_at(self, place: Address) -> ClusterNode:
         return self._nodes.get(place) or self._made(place)
 
     def _any(self) -> Address | None:
@@ -72,12 +78,12 @@ class Several(Held):
     def _renewed(self, found: SlotMap) -> None:
         """There is a new map: nodes that are not in it are left."""
         with self._nodes_lock:
-            gone = [place for place in self._nodes if place not in found.known]
-            left = [self._nodes.pop(place) for place in gone]
+            left = [self._nodes.pop(place) for place in self._nodes.keys() - set(found.known)]
         for each in left:
             each.close()
         if self._hearers is not None:
             self._hearers.follow(found)
+        self.replicas.follow(found)
 
     def _waits(self) -> bool:
         """No: what is kept goes ahead of each trip to its node, and one of them may be away for long."""
@@ -92,12 +98,13 @@ class Several(Held):
 
     def all_links(self) -> list[Links]:
         """The links of all nodes."""
-        return [self.links, *(each.links for each in list(self._nodes.values()))]
+        return [self.links, *self.replicas.all_links(), *(each.links for each in list(self._nodes.values()))]
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         super().close()
         self._lookout.end()
+        self.replicas.close()
         self.learner.close()
         with self._nodes_lock:
             nodes = list(self._nodes.values())

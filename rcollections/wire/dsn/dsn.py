@@ -178,14 +178,14 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
         raise ConfigError(f"{', '.join(useless)} without TLS: it takes rediss:// (or valkeys://)")
     if options.get("strict_slots") and dsn.kind != "memory":
         raise ConfigError("strict_slots is for memory://: a server refuses keys of several slots if it is a cluster")
-    if options.get("read_from") == "replica" and dsn.kind != "sentinel":
-        raise ConfigError("read_from=replica is for redis+sentinel://, whose sentinels know the replicas")
+    if options.get("read_from") == "replica" and dsn.kind not in ("sentinel", "cluster"):
+        raise ConfigError(
+            "read_from=replica is for redis+sentinel:// and redis+cluster://: nobody else knows the replicas"
+        )
     if options.get("reads_when_down") and dsn.kind not in ("cluster", "sentinel"):
         raise ConfigError("reads_when_down is for clusters and sentinels: no other server can be cut off from others")
     if options.get("durable") and dsn.kind in ("memory", "embedded"):
         raise ConfigError(f"durable= waits for replicas, and {dsn.kind}:// has none")
-    if options.get("durable") and dsn.kind == "cluster":
-        raise ConfigError("durable= does not work on clusters yet: leave it out")
     if "credentials" in options:
         check_place(dsn.kind, dsn.password)
     return dataclasses.replace(dsn, **options)

@@ -73,8 +73,12 @@ class AsyncLink(Watched):
         self.sock.setblocking(False)
         loop.add_reader(self._fd, self._readable)
 
-    def ask(self, data: bytes, start: float, end: float = 0.0, count: int = 1) -> asyncio.Future[Any] | None:
+    def ask(
+        self, data: bytes, start: float, end: float = 0.0, count: int = 1, future: Any = None
+    ) -> asyncio.Future[Any] | None:
         """Send, and give a future of the reply, or of the list of ``count`` replies; None if the connection has ended.
+
+        ``future``: what takes the reply in its place, by ``set_result``, unless it is ``done``.
 
         The caller's time counts from ``start``, and is over at ``end``, or else (0.0) when the link's timeout has
         passed. Whatever is unusual is a ``Tried``: error replies, large ones, and in their place Late, Broken, Unsent.
@@ -85,7 +89,8 @@ class AsyncLink(Watched):
             self._readable()
         if self.failure is not None:
             return None
-        future: asyncio.Future[Any] = Future(loop=self._loop)
+        if future is None:
+            future = Future(loop=self._loop)
         try:
             waiting.append((future, start, end, count))
             if self._alone and len(waiting) == 1 and not self._rest:
@@ -102,7 +107,7 @@ class AsyncLink(Watched):
             raise
         if self._timer is None or 0.0 < end < self._due:
             self._watch(end)
-        return future
+        return future  # type: ignore[no-any-return]
 
     def looks_open(self) -> bool:
         """Whether the connection is there, as far as its socket knows."""

@@ -30,18 +30,17 @@ if not os.environ.get("RCOLLECTIONS_PURE"):
 class CompiledLink(Link):
     """A link whose quick try is compiled. All else is done as by a ``Link``, and by the same reader."""
 
-    __slots__ = ("_line", "ask")
+    __slots__ = ("_line", "ask", "get", "put")
 
     def __init__(self, link: Link, line: type[Line], timeout: float) -> None:
         super().__init__(link._made, link.sock)
         self.server, self.opened = link.server, link.opened
         self.sock.settimeout(None)
         self._line = line(self.sock.fileno(), timeout, self._feed)
-        self.ask = self._line.ask  # type: ignore[method-assign]  # in the place of the method
-
-    def put(self, data: bytes, _wait: float) -> None:
-        """As of ``Link``; the kernel knows the timeout."""
-        self.sock.sendall(data)
+        # In the places of the methods.
+        self.ask = self._line.ask  # type: ignore[method-assign]
+        self.put = self._line.put  # type: ignore[method-assign]
+        self.get = self._line.get  # type: ignore[method-assign]
 
     def rest(self, count: int, until: float, timeout: float, began: float) -> list[object]:
         """As of ``Link``, of the bytes that the compiled part has left to the reader."""

@@ -21,14 +21,14 @@ class Hearing:
 
     sock: Any
     pack: Callable[[tuple[Any, ...]], bytes]
-    put: Callable[[bytes, float], None]
+    put: Callable[[bytes, float, float], None]
     _poll: Any
     _reader: Any
     _receive: Callable[[], int]
 
     def send(self, words: Sequence[Any], seconds: float) -> None:
         """Send one command whose reply comes by ``hear``: for connections that listen. From any thread."""
-        self.put(self.pack(tuple(words)), seconds)
+        self.put(self.pack(tuple(words)), seconds, seconds)
 
     def hear(self, seconds: float) -> list[object]:
         """All replies that have come, after waiting at most ``seconds`` for the first; [] if none came."""

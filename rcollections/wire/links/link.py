@@ -72,15 +72,33 @@ class Link(Hearing, Lent):
         """
         if look and not self.idle:
             return GONE
+        self.put(data, wait, timeout)
+        return self._get(count)
+
+    def put(self, data: bytes, wait: float, timeout: float) -> None:
+        """One half of ``ask``: send few bytes within ``wait`` seconds; at several links, before the first is read.
+
+        ``get`` reads the replies, or an ``exchange`` of no bytes, or ``hear``.
+        """
         if wait != self._set:
             self._set = -1.0
             self.sock.settimeout(wait)
             self._set = wait
-        self._part = None
         try:
             self._sendall(data)
         except TimeoutError:
             raise Late(is_silence(wait, timeout)) from None
+
+    def get(self, count: int, wait: float) -> Any:
+        """The other half of ``ask``: read once, within ``wait`` seconds, what ``put`` has asked for."""
+        if wait != self._set:
+            self._set = -1.0
+            self.sock.settimeout(wait)
+            self._set = wait
+        return self._get(count)
+
+    def _get(self, count: int) -> Any:
+        self._part = None
         try:
             came = self._recv(READ)
         except TimeoutError:
@@ -111,14 +129,6 @@ class Link(Hearing, Lent):
         self._part = replies, len(came)
         return INCOMPLETE
 
-    def put(self, data: bytes, wait: float) -> None:
-        """Send few bytes; an ``ask`` or ``exchange`` of no bytes reads the replies, or ``hear``."""
-        if wait != self._set:
-            self._set = -1.0
-            self.sock.settimeout(wait)
-            self._set = wait
-        self.sock.sendall(data)
-
     def rest(self, count: int, until: float, timeout: float, began: float) -> list[object]:
         """The replies to what ``ask`` sent, by ``until``. ``began``: the instant before ``ask``. Errors as there."""
         replies, came = self._part or ([], 0)
@@ -148,7 +158,8 @@ class Link(Hearing, Lent):
         if armed:
             sock.settimeout(left)
             try:
-                sock.sendall(data)
+                if data:
+                    sock.sendall(data)
             except TimeoutError:
                 raise Late(is_silence(monotonic() - moved, timeout)) from None
         else:

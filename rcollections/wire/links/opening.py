@@ -1,4 +1,4 @@
-"""The one choice of how links are opened: to the server of a DSN, or to the primary that sentinels name."""
+"""The one choice of how links are opened: to the server of a DSN, to the primary that sentinels name, or a replica."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
 
 
 def reader(dsn: Dsn) -> Callable[[float], Any]:
-    """A function that opens a link to a replica, by an instant."""
+    """A function that opens a link to a replica, by an instant: of the primary that sentinels name, or this node."""
+    if dsn.kind != "sentinel":
+        load("rcollections.wire.links.readonly")  # only where there are clusters
+        from .readonly import read_only
+
+        return read_only(dsn)
     load("rcollections.wire.sentinels.reading")  # only where there are sentinels
     from ..sentinels.reading import reading
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...plans.draws import spread
-from ..failures import ErrorReply, NoPrimary, NotConnected
+from ..failures import NoPrimary, NotConnected
 from ..links.connecting import connector
-from ..packing import pack
+from ..roles import ROLE, hears_its_primary
 from .watches import watch_of
 
 if TYPE_CHECKING:
@@ -50,5 +50,5 @@ def reading(dsn: Dsn) -> Callable[[float], Any]:
 
 def _follows(link: Any, until: float, timeout: float) -> bool:
     """Whether the server is a replica that hears its primary. Where it may not tell, the sentinels' word is enough."""
-    (told,) = link.exchange(pack(("ROLE",)), 1, until, timeout)
-    return isinstance(told, ErrorReply) or (told[0] == b"slave" and told[3] == b"connected")
+    (told,) = link.exchange(ROLE, 1, until, timeout)
+    return hears_its_primary(told)
