@@ -18,12 +18,11 @@ import random
 import select
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hiredis
 import redis
-from harness import commit, options, table
+from harness import commit, options, pin, table
 from redis.cluster import ClusterNode, RedisCluster
 
 from rcollections import AsyncKeyCache, KeyCache, cached, configure, connection, invalidate_tags, multi_cached
@@ -38,12 +37,6 @@ VALUE = {"id": 7, "name": "x" * 20, "price": 3.5}
 
 
 # -- places on the cores --------------------------------------------------------------------------
-
-
-def pin(pid: int, core: int) -> None:
-    """Let all threads of this process run on that core alone."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {core})
 
 
 def place(servers: list[int], together: bool) -> str:
