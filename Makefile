@@ -1,6 +1,7 @@
 # make demo: the main job on real input.  make test: the whole check.  Each makes its own .venv.
 # make servers: all tests, the long ones too, compiled and not, on all servers.  make explore: larger races than make test takes.
-# make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture).
+# make torture: a minute of faults on all sides, with a history that is checked (SEED=7 SECONDS=600 make torture);
+#   SERVERS=cluster, cluster_redis, sentinel or sentinel_redis: of servers that belong together, and of failovers.
 # PYTHON=python3.13 make test  uses another interpreter (VENV=.venv-3.13 to keep the first one).
 # RERUNS=0 make test  tries nothing twice.
 
@@ -15,9 +16,8 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest -q -raR --reruns $(RERUNS) --reruns-delay 2 \
 	-n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
-# The kinds of servers that this machine has: all of them, memory with the first real one, and that one alone.
+# The kinds of servers that this machine has: all of them, and the first real one alone.
 ALL = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds())')
-SOME = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print("memory", *available_kinds()[:1])')
 TOGETHER = $$($(BIN)/python -c 'from tests.kinds import SEVERAL; from rcollections.testing import available_kinds; \
 	print(*(name for name, kind in SEVERAL.items() if kind in available_kinds()))')
 ONE = $$($(BIN)/python -c 'from rcollections.testing import available_kinds; print(*(available_kinds() or ["memory"])[:1])')
@@ -27,7 +27,8 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 	test_layers.py test_locked_loops.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
 	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_error_messages.py test_endings.py \
 	test_waiting_errors.py test_links.py test_clusters.py test_networks.py test_strict_slots.py test_slotmap.py \
-	test_cluster_routing.py test_cluster_redirects.py test_sentinel_words.py faults/test_sentinel_failover.py \
+	test_cluster_routing.py test_cluster_plans.py test_cluster_redirects.py test_cluster_algebra.py test_cluster_scans.py test_cluster_views.py \
+	test_sentinel_words.py faults/test_sentinel_failover.py \
 	faults/test_sentinel_tls.py faults/test_torture.py faults/test_asgi.py faults/test_cluster_tls.py test_cluster_addresses.py
 ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
@@ -36,18 +37,16 @@ SELDOM = test_cached_identity.py test_journal.py test_orphans.py test_cooldown.p
 	test_background.py test_testing.py test_flush.py test_contexts.py test_disabled.py test_configure.py test_faces.py test_credentials.py \
 	test_cluster_replicas.py test_cluster_durable.py test_read_replicas.py test_durable.py
 
-# What runs behind sentinels and on a cluster too, of Valkey and of Redis: the core in `make test`, all that has a store
-# in `make servers`, with what is awaited in both.
+# What runs in memory, behind sentinels and on a cluster too, of Valkey and of Redis: the core in `make test`, all that
+# has a store in `make servers`, with what is awaited in both.
 CORE = $(addprefix tests/,test_keycache.py test_dictcache.py test_cached.py test_cached_async.py test_cached_tags.py test_l1_collections.py test_lock.py \
 	test_awaited_keycache.py)
 BEHAVIOUR = $$(grep -lw store tests/test_*.py) $(wildcard tests/test_awaited_*.py)
-# The suites that run on both faces: the awaited one on a real server alone; make servers has all.
-ONCE_AWAITED = not (test_awaited and memory)
 
 .PHONY: demo test servers torture explore signals crossing asgi lint format clean help
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
@@ -60,9 +59,9 @@ lint: $(VENV)/.dev
 
 test: lint
 	@$(BIN)/python -c 'import rcollections.l1 as l1; l1.COMPILED or print("nothing is compiled here: see CONTRIBUTING.md")'
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(SOME)" $(PYTEST) -m "not long" -k "$(ONCE_AWAITED)"
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long"
 	RCOLLECTIONS_PURE=1 RCOLLECTIONS_TEST_SERVERS="$(ONE)" $(PYTEST) -m "not long" $(NOT_ONCE) $(SELDOM:%=--ignore=tests/%)
-	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="sentinel cluster" $(PYTEST) -m "not long" $(CORE)
+	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="memory sentinel cluster" $(PYTEST) -m "not long" $(CORE)
 
 servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(ALL)" $(PYTEST)
@@ -70,7 +69,7 @@ servers: $(VENV)/.servers
 	RCOLLECTIONS_PURE= RCOLLECTIONS_TEST_SERVERS="$(TOGETHER)" $(PYTEST) $(BEHAVIOUR)
 
 torture: $(VENV)/.dev
-	$(BIN)/python -m tests.torture $(SEED:%=--seed %) --seconds $(SECONDS)
+	$(BIN)/python -m tests.torture $(SEED:%=--seed %) $(SERVERS:%=--server %) --seconds $(SECONDS)
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m tests.interleavings

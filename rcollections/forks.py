@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import MethodType
 
 __all__ = ["after_fork", "around_fork", "at_fork", "at_worker"]
 
@@ -33,8 +35,16 @@ def at_fork(function: Callable[[], None]) -> None:
 
 def after_fork(method: Callable[[], None]) -> None:
     """Call this bound method in every child, as long as its object lives."""
-    number = next(_numbers)
-    _add(weakref.WeakMethod(method, lambda _: _in_child.pop(number, None)), number)
+    number, bound = next(_numbers), cast("MethodType", method)
+    function, registered = bound.__func__, _in_child
+    # No WeakMethod: as the interpreter ends, the callback of one that has gone before its object says so on stderr.
+    owner: weakref.ref[Any] = weakref.ref(bound.__self__, lambda _: registered.pop(number, None))
+
+    def found() -> Any:
+        alive = owner()
+        return None if alive is None else partial(function, alive)
+
+    _add(found, number)
 
 
 def around_fork(before: Callable[[], Any], after: Callable[[], Any]) -> None:

@@ -12,6 +12,7 @@ from rcollections.testing import fresh as fresh  # users import it the same way
 from tests.clusters import NOT_ON_CLUSTERS
 from tests.kinds import CLUSTERS, SENTINELS, SERVERS, SEVERAL, STORES, check
 from tests.kits import TOGETHER, Kits
+from tests.longer import mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,10 @@ def pytest_configure() -> None:
     check()
 
 
+@pytest.hookimpl(tryfirst=True)  # ahead of ``-m``
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """On clusters leave out what cannot hold there, by name."""
+    """Mark what takes long. On clusters leave out what cannot hold there, by name."""
+    mark(items)
     for item in items:
         kind = getattr(item, "callspec", None)
         if kind is None or kind.params.get("store") not in CLUSTERS:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rcollections import (
     AsyncKeyCache,
     CacheError,
+    CacheTimeout,
     CounterCache,
     KeyCache,
     SetCache,
     cached,
     connection,
+    deadline,
     invalidate_tags,
 )
+from rcollections.plans.effects import Command
 from rcollections.testing import Cluster, isolated, wait_until
 
 if TYPE_CHECKING:
@@ -254,3 +258,122 @@ def test_all_nodes_gone_and_back(cluster: Cluster) -> None:
 
         wait_until(works, seconds=20, what="the cluster")
         assert set(SetCache("s")) == {3}
+
+
+def half_moved(cluster: Cluster, key: str, *others: str) -> Any:
+    """A migration that stopped: this key is at the target, the others are where they were."""
+    source = cluster.owner(key)
+    target = next(node for node in cluster.primaries if node is not source)
+    move = cluster.resharding(cluster.slot(key), source, target)
+    move.move(key)
+    for each in others:
+        assert cluster.slot(each) == cluster.slot(key)
+    return move, source, target
+
+
+class Tagged(SetCache[int]):
+    prefix = "apart"
+    tags = ("of-apart",)
+
+
+class TaggedValue(KeyCache[int]):
+    prefix = "apart-value"
+    tags = ("of-apart",)
+
+
+def test_a_collection_with_tags_between_two_nodes(moving: Cluster) -> None:
+    """K8: a write needs data and guard together. It waits, and says for which slot; nothing is done."""
+    with isolated(moving.dsn + "?timeout=0.6&connect_timeout=5"):
+        box = Tagged(1)
+        box.update({1, 2})
+        move, source, _ = half_moved(moving, box.key, f"rc:g:{{{box.key}}}")
+        began = time.monotonic()
+        for call in (lambda: box.add(3), lambda: box.update({7, 8})):
+            with pytest.raises(CacheTimeout) as raised:
+                call()
+            said = str(raised.value)
+            assert f"slot {moving.slot(box.key)} is moving" in said
+            assert f"moving from {source.host}:{source.port}" in said
+            assert repr(box.key) in said
+            assert "cluster fix" in said
+        assert 1.0 < time.monotonic() - began < 6
+        assert set(box) == {1, 2}  # reads go key by key
+        assert box.clear()  # this goes key by key
+        SetCache("elsewhere").add(1)
+        assert set(SetCache("elsewhere")) == {1}  # nobody takes the node for dead
+        move.finish()
+        assert set(box) == set()
+        box.add(4)
+        assert set(box) == {4}
+
+
+def test_reads_of_several_keys_between_two_nodes(moving: Cluster) -> None:
+    """Each is read where it is, never where it will be."""
+    keys = [f"{{apart}}.{n}" for n in range(6)]
+    for n, key in enumerate(keys):
+        SetCache(key).add(n)
+    moves = half_moved(moving, keys[0])[0]
+    for done in range(len(keys)):
+        if done:
+            moves.move(keys[done])
+        assert connection().many([Command(("SCARD", key)) for key in keys], False, False) == [1] * len(keys)
+
+    async def main() -> list[bool]:
+        return await asyncio.gather(*(SetCache(key).aio.contains(n) for n, key in enumerate(keys)))
+
+    assert asyncio.run(main()) == [True] * len(keys)
+    moves.finish()
+
+
+def test_a_call_waits_for_a_slot_that_arrives_in_time(moving: Cluster) -> None:
+    """As long as its timeout, and no longer than the move."""
+    box = Tagged(2)
+    box.update({1, 2})
+    move, _, _ = half_moved(moving, box.key)
+    ended = threading.Timer(0.7, move.finish)
+    ended.start()
+    box.add(3)
+    ended.join()
+    assert set(box) == {1, 2, 3}
+
+
+def test_put_between_two_nodes(moving: Cluster) -> None:
+    """K8: a value that is put has to drop the computations before it, which needs the lease: so it is an error."""
+
+    @cached(ttl=60, key="put:{n}")
+    def f(n: int) -> int:
+        return n
+
+    n = next(n for n in range(1000) if moving.owner(f.key(n)) is moving.primaries[0])
+    with isolated(moving.dsn + "?timeout=0.6&connect_timeout=5"):
+        assert f(n) == n
+        value = TaggedValue(3)
+        value.set(1)
+        move, *_ = half_moved(moving, f.key(n))
+        with pytest.raises(CacheTimeout, match=f"slot {moving.slot(f.key(n))} is moving"):
+            f.put(n, _cache_put=7)
+        move.finish()
+        assert f(n) == n  # nothing was done
+        f.put(n, _cache_put=7)
+        assert f(n) == 7
+        move, *_ = half_moved(moving, value.key)
+        with deadline(0.4), pytest.raises(CacheTimeout, match="is moving"):
+            value.set(2)
+        move.finish()
+        assert value.get() == 1
+
+
+def test_between_two_nodes_in_an_event_loop(moving: Cluster) -> None:
+    """The same error."""
+    with isolated(moving.dsn + "?timeout=0.6&connect_timeout=5"):
+        box = Tagged(4)
+        box.update({1})
+        move, *_ = half_moved(moving, box.key)
+
+        async def main() -> None:
+            with pytest.raises(CacheTimeout, match="is moving"):
+                await box.aio.add(2)
+
+        asyncio.run(main())
+        move.finish()
+        assert set(box) == {1}

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import CacheError, CacheTimeout, DictCache, KeyCache, cached, multi_cached
+from rcollections import CacheError, CacheTimeout, DictCache, KeyCache, cached, deadline, multi_cached
 from rcollections.plans.circles import Waits
 from rcollections.plans.collections import loads
 from rcollections.plans.waiting import Computation, computing, marked, waiting_for
 from rcollections.servers import background
 from rcollections.testing import wait_until
+from rcollections.wire.clock import instant
 from rcollections.wire.pool import Pool
 from tests.interrupting import interrupted
 from tests.kinds import one_server
@@ -47,6 +48,11 @@ def _handler(request: pytest.FixtureRequest) -> Iterator[None]:
     gc.collect()  # here, where it is expected: sockets that were just being connected are closed with their objects
 
 
+def pools(store: Any) -> list[Any]:
+    """The pools of threads, of each server."""
+    return [each.pool for each in store.all_links() if each.pool is not None]
+
+
 def settled(store: Any) -> None:
     """Nothing is left of any call: no link lent, no flight. (Other threads may be about to give back theirs.)"""
 
@@ -55,8 +61,7 @@ def settled(store: Any) -> None:
 
     def all_back() -> bool:
         nonlocal collected
-        pool = store.links.pool
-        if pool is None or pool.links == pool.idle:
+        if all(pool.links == pool.idle for pool in pools(store)):
             return True
         if not collected and time.monotonic() - began > 1:
             # A link that was lost with its caller gives its seat back when it is freed, and it may be in a cycle.
@@ -121,7 +126,12 @@ def test_a_read(store: Any, users: Any) -> None:
 
 def test_a_first_link(store: Any, users: Any) -> None:
     """No link is there: the call that opens one is stopped while it does so."""
-    sweep(store, lambda: users["a"], lambda: users["b"], before=store.links.pool.close, step=3)
+
+    def close() -> None:
+        for pool in pools(store):
+            pool.close()
+
+    sweep(store, lambda: users["a"], lambda: users["b"], before=close, step=3)
 
 
 def test_a_write(store: Any, users: Any) -> None:
@@ -326,6 +336,17 @@ def test_a_wait_of_a_computation() -> None:
 
     for place in interrupted(lambda: marked(wait, [Sum()])(), lambda: None):
         assert not Sum.waits._for, f"stopped at {place}"
+
+
+def test_a_deadline() -> None:
+    """It ends with its block: no later call of this thread has its time."""
+
+    def bounded() -> None:
+        with deadline(0.0):
+            pass
+
+    for place in interrupted(bounded, lambda: None):
+        assert not instant(), f"stopped at {place}"
 
 
 def test_a_storm() -> None:

@@ -19,8 +19,10 @@ from rcollections.plans.effects import Batch, Command, InTurn, Plan, ReadToHold,
 from rcollections.servers.drivers.aio import adrive
 from rcollections.servers.drivers.aio_quick import aask
 from rcollections.servers.drivers.aio_trips import aone
+from rcollections.servers.links import Links
 from rcollections.servers.loops import pool_of
 from rcollections.testing import Proxy, Server, isolated, wait_until
+from rcollections.wire.dsn.dsn import parse
 from rcollections.wire.links.aio import AsyncLink
 from tests.clients import NAME, named
 from tests.kinds import one_server
@@ -29,6 +31,8 @@ from tests.tls import Tls
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
+
+    from rcollections.wire.aio_pool import AsyncPool
 
 LOOPS = ("asyncio", "uvloop") if importlib.util.find_spec("uvloop") else ("asyncio",)
 
@@ -640,5 +644,29 @@ def test_what_was_renewed_while_calls_are_in_flight(server: Server, run: Any) ->
         assert await ask("ECHO", "next") == b"next"
         with server.client() as bare:
             await until(lambda: named(bare) == 1)
+
+    run(main())
+
+
+def test_a_pool_that_a_loop_opens_while_all_are_renewed(run: Any) -> None:
+    """It is renewed the next time: else its links would lead for ever to what was the primary then."""
+
+    async def main() -> None:
+        links = Links(parse("redis://localhost"))
+        first, second = links.open_async_pool(bytearray(8)), links.open_async_pool(bytearray(8))
+        opened: list[AsyncPool] = []
+        for each in (first, second):
+            close = each.close_soon
+
+            def and_another(close: Callable[[], None] = close) -> None:
+                close()
+                opened.append(links.open_async_pool(bytearray(8)))  # as the thread of the loop does at that moment
+
+            each.close_soon = and_another  # type: ignore[method-assign]
+        links.renew()
+        assert first.closed
+        assert second.closed
+        links.renew()
+        assert [each.closed for each in opened] == [True, True]
 
     run(main())

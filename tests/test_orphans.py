@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rcollections import CacheError, DictCache, KeyCache, cached, configure, connection, multi_cached
+from rcollections.plans.effects import Script
 from rcollections.plans.marks import read_mark
 from rcollections.plans.patience import MOST_MS, Patience
 from rcollections.servers.leases import hold
 from rcollections.testing import Process, Proxy, Server, isolated, wait_until
+from tests.trips import sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,6 +228,18 @@ def test_a_call_right_behind_an_outage_does_not_wait_for_its_own_process(proxy: 
     wait_until(closed, what="the breaker is closed")
     assert quick(lambda: f(1)) == 1
     assert runs == [1]
+
+
+def test_a_question_that_arrives_behind_its_end(store: Any) -> None:
+    """The link that carried FETCH was closed, and FREE came over another one, a moment sooner."""
+    token = b"host:1:0123456789abcdef"
+    step = Script("lease_free", (lease(),), (token, "rc:w:slow.1"))
+    connection().raw("PING")
+    with sent() as seen:
+        connection().flights.orphans.leave(lease(), step, 30_000)
+        wait_until(lambda: seen, what="the end of the lease")
+    connection().raw("SET", lease(), token, "PX", 30_000)
+    wait_until(free, 2, "it is told once more")
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -111,7 +111,7 @@ class Attendant:
         ready: set[int] = set()
         while True:
             with self._lock:
-                self._jobs = [each for each in self._jobs if each.job is not None]
+                self._jobs = _running(self._jobs)
                 jobs = list(self._jobs)
                 if not jobs:
                     self._ends = None
@@ -156,6 +156,10 @@ class Attendant:
             running.error = error
         running.until, running.apart = 0.0, False
         self.wake()
+
+
+def _running(jobs: list[Running]) -> list[Running]:
+    return [each for each in jobs if each.job is not None]
 
 
 def _come(woken: socket.socket, jobs: list[Running], now: float) -> set[int]:

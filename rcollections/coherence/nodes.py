@@ -23,7 +23,7 @@ from .places import Place
 from .prefixes import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from ..l1 import Tier, Token
     from ..plans.effects import Seen
@@ -82,7 +82,7 @@ class Nodes:
     def remove(self, tier: Tier) -> None:
         """Tell this tier no more. Listening ends with the last tier."""
         with self._lock:
-            self._tiers = [each for each in self._tiers if each[0] is not tier]
+            self._tiers = self._others(tier)
             for listener in self._view.listeners.values():
                 listener.remove(tier)
             tier.lost()
@@ -90,6 +90,9 @@ class Nodes:
                 self._started = False
                 self.wishes.clear()
         self._common.attendant.wake()
+
+    def _others(self, tier: Tier) -> list[tuple[Tier, float, Callable[[], None] | None]]:
+        return [each for each in self._tiers if each[0] is not tier]
 
     def want(self, prefixes: Iterable[str], wish: Wish = Wish()) -> None:  # noqa: B008 - it cannot be changed
         """Note that a tier wants keys with these prefixes; ``start`` asks the nodes for them."""
@@ -128,20 +131,11 @@ class Nodes:
             if found is old.map:
                 return
             places = {each: place_at(self._dsn, found, each) for each in found.nodes}
-            wanted = [each for each, place in places.items() if place is not None]
-            listeners = {each: listener for each, listener in old.listeners.items() if each in wanted}
-            free = iter(set(range(MOST)) - {each.node for each in listeners.values()})
-            made = []
-            for address in wanted:
-                number = None if address in listeners else next(free, None)
-                if number is not None:
-                    listener = listeners[address] = self._made(address, number)
-                    made.append((address, listener))
+            listeners, made = self._listeners(old.listeners, places)
             slots = changed(old.map, found)
             self._view = View(found, listeners)  # before anything goes: who took a token before it sees that (F9)
-            for address, listener in old.listeners.items():
-                if address not in listeners:
-                    listener.end()
+            for address in old.listeners.keys() - listeners.keys():
+                old.listeners[address].end()
             if slots:
                 for tier, _, _ in self._tiers:
                     tier.moved(slots)
@@ -152,6 +146,21 @@ class Nodes:
                 listener.put(places[address])
         if self._started:
             self.start()
+
+    def _listeners(
+        self, old: Mapping[Address, Listener], places: Mapping[Address, object]
+    ) -> tuple[dict[Address, Listener], list[tuple[Address, Listener]]]:
+        """The listeners at these places, those that are there already and new ones; and the new ones alone."""
+        wanted = [each for each, place in places.items() if place is not None]
+        listeners = {each: listener for each, listener in old.items() if each in wanted}
+        free = iter(set(range(MOST)) - {each.node for each in listeners.values()})
+        made = []
+        for address in wanted:
+            number = None if address in listeners else next(free, None)
+            if number is not None:
+                listener = listeners[address] = self._made(address, number)
+                made.append((address, listener))
+        return listeners, made
 
     def _made(self, address: Address, number: int) -> Listener:
         host, port = address

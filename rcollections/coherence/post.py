@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Post"]
 
+# What a node says that is cut off, or has lost its slots. Such a one may answer PINGs and reads for ever (Q7).
+NOT_MINE = ("CLUSTERDOWN", "MOVED ", "ASK ", "TRYAGAIN")
+
 
 class Post(Reopening):
     """Used by the ear's thread alone, but for ``leave``. ``places`` says how stale a value may be there (ms)."""
@@ -54,7 +57,10 @@ class Post(Reopening):
     # -- opening -----------------------------------------------------------------------------------
 
     def open(self, server: bytes) -> None:
-        """Connect and enter. Moved if that is not this server. Where the user may not write, it does not enter."""
+        """Connect and enter. Moved if that is not this server. Where the user may not write, it does not enter.
+
+        Gone if the node takes no writes of anybody.
+        """
         self._server = server
         self._link, found = self._connect()
         self._check(found)
@@ -78,7 +84,10 @@ class Post(Reopening):
         self._wanted.clear()
         self._sent = self._read = self._asked = 0
         replies = link.exchange(b"".join(map(pack, commands)), len(commands) + ahead, end, self._dsn.timeout)[ahead:]
-        self.entered = not any(isinstance(each, ErrorReply) for each in replies)
+        wrong = [str(each) for each in replies if isinstance(each, ErrorReply)]
+        if any(each.startswith(NOT_MINE) for each in wrong):
+            raise Gone("the node takes no writes, so it may be cut off from its cluster")
+        self.entered = not wrong
 
     def _in(self, place: Place, words: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         several = len({each.db for each in self._places}) > 1

@@ -24,7 +24,7 @@ from ..plans.settling import settled
 from ..servers import registry
 from ..servers.drivers.aio import adrive
 from ..servers.drivers.aio_afar import aone_afar
-from ..servers.drivers.aio_fans import ask_tagged
+from ..servers.drivers.aio_parts import ask_tagged
 from ..servers.drivers.aio_quick import aask
 from ..servers.drivers.aio_trips import aone
 from ..servers.loops import flights_of, mark_coroutine_function, running_loop

@@ -211,12 +211,15 @@ class Tier(Store[Any, Any]):
                 if not entered:  # as in ``_drop``
                     self._emptying = True
                     self.clear()
-                found = [entry.key for queue in self._queues for entry in queue if is_void(entry.value.token)]
+                found = self._keys_of(is_void)
             finally:
                 if entered:
                     self._busy = False
         for each in found:
             self.delete(each)
+
+    def _keys_of(self, is_void: Callable[[Token], bool]) -> list[Any]:
+        return [entry.key for queue in self._queues for entry in queue if is_void(entry.value.token)]
 
     # -- the fence
 

@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["Orphan", "Orphans", "with_orphans"]
 
 MOST = 1_000  # beyond that a lease runs out by itself
+FREE = ("lease_free", "lock_free")
+AGAIN = 2  # a FETCH whose link was closed may still be on its way, and arrive behind the FREE over another link
 
 
 class Orphan:
     """The step that ends one lease, and for how long the lease may last at the most."""
 
-    __slots__ = ("lease", "ms", "step", "until")
+    __slots__ = ("again", "lease", "ms", "step", "until")
 
     def __init__(self, lease: str, step: Script, ms: int) -> None:
         self.lease = lease
         self.step = step
         self.ms = ms
         self.until: float | None = None  # on the clock of the background, which sees it first
+        self.again = AGAIN if step.name in FREE else 0  # how often it is sent again though the server knew of no lease
 
 
 def _nobody() -> None:

@@ -56,10 +56,12 @@ class Journal(Protocol):
 
     @property
     def number(self) -> int: ...
+    @property
+    def handovers(self) -> int: ...
     def keep(self, dues: Sequence[Due], /) -> None: ...
     def keep_whole(self, whole: Whole, /) -> None: ...
     def stored(self, key: str, before: int, /) -> None: ...
-    def done(self, dues: Sequence[Due], whole: Whole | None, /) -> None: ...
+    def done(self, dues: Sequence[Due], whole: Whole | None, since: int, /) -> None: ...
 
 
 class Purpose(NamedTuple):
@@ -93,6 +95,7 @@ def change(purpose: Purposeful, plan: Plan[T], dues: Sequence[Due] = (), whole: 
     caller did wrong is not kept: it would be refused again.
     """
     breaker, turn = purpose.breaker, object()
+    since = 0 if purpose.journal is None else purpose.journal.handovers
     try:
         if not breaker.may_try(turn):
             plan.close()
@@ -110,7 +113,7 @@ def change(purpose: Purposeful, plan: Plan[T], dues: Sequence[Due] = (), whole: 
         breaker.tried(turn)
     breaker.worked()
     if purpose.journal is not None:
-        purpose.journal.done(dues, whole)
+        purpose.journal.done(dues, whole, since)
     return value
 
 

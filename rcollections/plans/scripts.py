@@ -1,6 +1,7 @@
 """Finds the scripts of ``lua/`` and puts their text together. The header of a script says how to call it.
 
-The guarded form of a script is the script behind a check of the guards of its keys (see ``lua/lib/guard.lua``).
+The guarded form of a script is the script behind a check of the guards of its keys (see ``lua/lib/guard.lua``). The
+staged form of either looks first whether the copies that it gets are whole (see ``lua/lib/staged.lua``).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from ..errors import CacheError
 from .effects import Script
 from .headers import Header, read_header
 
-__all__ = ["GUARDED", "Source", "lua_dir", "names", "original", "parse", "source"]
+__all__ = ["GUARDED", "STAGED", "Source", "lua_dir", "names", "original", "parse", "source"]
 
 GUARDED = "guarded:"  # the name of a guarded form is this, and the name of its script
+STAGED = "staged:"  # the same for the form that gets copies of wide keys of other slots
 
 
 class Source(NamedTuple):
@@ -61,6 +63,8 @@ def names() -> list[str]:
 @cache
 def source(name: str) -> Source:
     """The script of that name, read once per process; ``guarded:name`` is its guarded form."""
+    if name.startswith(STAGED):
+        return _staged(name, source(name.removeprefix(STAGED)))
     if name.startswith(GUARDED):
         return _guarded(name, source(name.removeprefix(GUARDED)))
     path = lua_dir() / f"{name}.lua"
@@ -76,8 +80,16 @@ def _guarded(name: str, plain: Source) -> Source:
     return Source(name, text, _sha(text), plain.header, plain.keys + 1, True, plain.args + 5, True, words, True)
 
 
+def _staged(name: str, plain: Source) -> Source:
+    library = (lua_dir() / "lib" / "staged.lua").read_text(encoding="utf-8").splitlines()
+    text = "\n".join(["local function op()", plain.text + "end", *_resolve(library), "return staged(op)", ""])
+    return plain._replace(name=name, text=text, sha=_sha(text), args=plain.args + 1, words=(*plain.words, "lost"))
+
+
 def original(step: Script) -> Script:
     """The script whose guarded form this step is, with the keys and arguments of the script itself."""
+    if step.name.startswith(STAGED):
+        step = Script(step.name.removeprefix(STAGED), step.keys, step.args[:-1])
     keys, tags = map(int, str(step.args[-1]).split()[:2])
     end = len(step.args) - 5 - tags
     return Script(step.name.removeprefix(GUARDED), step.keys[: len(step.keys) - keys - tags], step.args[:end])

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from .commands import COMMANDS
 from .effects import Script
+from .naming import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .effects import Arg, Step
 
-__all__ = ["SLOTS", "keys_of", "several", "slot_of", "slot_of_keys"]
+__all__ = ["SLOTS", "by_slot", "key_in", "keys_of", "several", "slot_of", "slot_of_keys"]
 
 SLOTS = 16384
 NO_KEY = -1  # any node may do it
@@ -47,6 +48,22 @@ def slot_of_keys(keys: Iterable[Arg]) -> int | None:
     if len(found) > 1:
         return None
     return found.pop() if found else NO_KEY
+
+
+def by_slot(keys: Sequence[Any]) -> dict[int, list[int]]:
+    """The numbers of these keys, by their slots."""
+    found: dict[int, list[int]] = {}
+    for n, key in enumerate(keys):
+        found.setdefault(slot_of(key), []).append(n)
+    return found
+
+
+def key_in(slot: int, namespace: str) -> str:
+    """A key of that slot that nobody uses."""
+    n = 0
+    while slot_of(str(n)) != slot:
+        n += 1
+    return f"{beside(namespace, 's')}{{{n}}}"
 
 
 def several(step: Step) -> bool:

@@ -14,7 +14,7 @@ from .scripts import original, source
 if TYPE_CHECKING:
     from .effects import Step
 
-__all__ = ["CHANGES_NOTHING", "decides", "empty_reply", "reads", "repeatable", "written"]
+__all__ = ["CHANGES_NOTHING", "decides", "empty_reply", "reads", "repeatable", "writes", "written"]
 
 # Every trip asks for these facts, so each is one look into a set.
 _REPEATED = frozenset(name for name, facts in COMMANDS.items() if facts.repeat)
@@ -33,6 +33,13 @@ def reads(step: Step) -> bool:
     if isinstance(step, Script):
         return source(step.name).header.writes is None
     return step.args[0] in _REPEATED and step.args[0] in CHANGES_NOTHING
+
+
+def writes(step: Step) -> bool:
+    """Whether a step may change what others read; of a command that nobody knows it is taken for granted."""
+    if isinstance(step, Script):
+        return source(step.name).header.writes is not None
+    return step.args[0] not in CHANGES_NOTHING
 
 
 def decides(step: Step) -> bool:

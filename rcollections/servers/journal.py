@@ -56,6 +56,7 @@ class Journal:
         self._under_way: set[str] = set()  # what trips carry at this moment
         self._full = False  # the log says that there is no room
         self._recent: Recent | None = None
+        self.handovers = 0  # how often another server has become the primary
         self.number = 0
         self.holds = False  # whether there is anything: what every trip asks
 
@@ -112,22 +113,31 @@ class Journal:
                 if known is not None and known[1] <= before:
                     self._drop(key)
 
-    def done(self, dues: Sequence[Due], whole: Whole | None = None, sure: bool = True) -> None:
-        """The server has acknowledged these; another one may become the primary that never heard of them (M7)."""
+    def done(self, dues: Sequence[Due], whole: Whole | None, since: int, sure: bool = True) -> None:
+        """The server has acknowledged these; another one may become the primary that never heard of them (M7).
+
+        ``since``: how many handovers there had been before they were sent. Where there was one meanwhile, the primary
+        before may have acknowledged them, so they are kept.
+        """
         with self._lock:
             if self._recent is None:
                 self._recent = Recent()
             self._recent.add(dues, whole, sure)
+            moved = self.handovers != since
+        if moved:
+            self.keep(dues)
+            if whole is not None:
+                self.keep_whole(whole)
 
     def again(self, down_after: float) -> None:
         """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7)."""
-        recent = self._recent
-        if recent is not None:
-            with self._lock:
-                names, wholes = recent.take(down_after)
-            self.keep(names)
-            for whole in wholes:
-                self.keep_whole(whole)
+        with self._lock:
+            self.handovers += 1
+            recent = self._recent
+            names, wholes = ([], []) if recent is None else recent.take(down_after)
+        self.keep(names)
+        for whole in wholes:
+            self.keep_whole(whole)
 
     def _mark(self, whole: Whole) -> None:
         self.number += 1

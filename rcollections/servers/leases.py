@@ -115,6 +115,7 @@ class _Renewer:
         self.due: list[tuple[float, int, ref[Held]]] = []
         self.numbers = itertools.count()
         self.tell_at = 0.0  # when orphans are due
+        self.late: list[tuple[float, Orphan]] = []  # those that the server did not know, and when they are due again
         self.pause = PAUSE
 
     def add(self, connection: Renewing, held: Held | None) -> None:
@@ -153,10 +154,11 @@ class _Renewer:
             heapq.heappop(self.due)
         now = time.monotonic()
         at = min(self.due[0][0] if self.due else now + IDLE, self.tell_at if orphans else now + IDLE)
+        at = min(at, self.late[0][0]) if self.late else at
         try:
             added = self.added.get(timeout=at - now) if at > now else self.added.get_nowait()
         except Empty:
-            if not self.due and not orphans:
+            if not self.due and not orphans and not self.late:
                 return False
             if at <= time.monotonic():
                 self.trip(connection)
@@ -178,6 +180,8 @@ class _Renewer:
                 held.look(began)
                 mine.append(held)
         orphans = self.orphans(connection, began) if self.tell_at <= began else []
+        while self.late and self.late[0][0] <= began:
+            orphans.append(self.late.pop(0)[1])
         if not mine and not orphans:
             return
         seconds = min([connection.timeout, *(held.ms / 3000 for held in mine)])
@@ -194,6 +198,10 @@ class _Renewer:
             self.tell_at, self.pause = ended + self.pause, min(2 * self.pause, 4 * PAUSE)
         else:
             self.tell_at, self.pause = 0.0, PAUSE
+            for each, reply in zip(orphans, replies[len(mine) :], strict=True):
+                if each.again and isinstance(reply, list) and reply[0] == b"refused":
+                    each.again -= 1
+                    self.late.append((ended + PAUSE, each))
 
     @staticmethod
     def orphans(connection: Renewing, now: float) -> list[Orphan]:

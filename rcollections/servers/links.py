@@ -98,7 +98,8 @@ class Links:
         from ..wire.aio_pool import AsyncPool
 
         pool = AsyncPool(self.open, self._limit, self._dsn.timeout, buffer)
-        self._pools.add(pool)
+        with self._lock:
+            self._pools.add(pool)
         return pool
 
     def doubt(self) -> None:
@@ -119,9 +120,11 @@ class Links:
         pool, self.pool = self.pool, None
         if pool is not None:
             pool.close()
-        for each in list(self._pools):
+        # Loops open other pools as soon as theirs are closed: these are among the new ones.
+        with self._lock:
+            pools, self._pools, self.lately = self._pools, WeakSet(), _none
+        for each in list(pools):
             each.close_soon()
-        self._pools, self.lately = WeakSet(), _none
 
     def close(self) -> None:
         """Close all links, also of event loops; the next use opens new links. Gives the embedded server back."""

@@ -172,11 +172,18 @@ class Kept:
         """See ``Journal``."""
         self._journal.stored(key, before)
 
-    def done(self, dues: Sequence[Due], whole: Whole | None) -> None:
+    @property
+    def handovers(self) -> int:
+        """How often another server has become the primary."""
+        return self._journal.handovers
+
+    def done(self, dues: Sequence[Due], whole: Whole | None, since: int) -> None:
         """See ``Journal``."""
         road = self._road() if self._follows else None
         if road is not None:
-            self._journal.done(dues, whole, road.topology.sure)
+            self._journal.done(dues, whole, since, road.topology.sure)
+            if self._journal.holds:
+                self._joins()
 
     def again(self, down_after: float) -> None:
         """See ``Journal``."""

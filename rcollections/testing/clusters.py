@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import redis
 
-from ..wire.hash_slot import SLOTS, hash_slot
+from ..plans.slots import SLOTS, slot_of
 from .ground import Ground
 from .kinds import required_binary
 from .members import Members
@@ -132,7 +132,7 @@ class Cluster:
     @staticmethod
     def slot(key: str | bytes) -> int:
         """The slot of this key, from 0 to 16383."""
-        return hash_slot(key.encode() if isinstance(key, str) else key)
+        return slot_of(key)
 
     def key_on(self, node: Node, prefix: str = "k", number: int = 0) -> str:
         """The ``number``-th key that begins with ``prefix`` and lies on this node now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..wire.hash_slot import SLOTS
+from ..plans.slots import SLOTS
 
 if TYPE_CHECKING:
     from .places import Place

@@ -47,12 +47,13 @@ def deadline(seconds: float) -> Iterator[None]:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isfinite(seconds) or seconds < 0:
         raise ValueError(f"deadline takes seconds, 0 or more, not {seconds!r}")
     bound = _Bound(time.monotonic() + seconds, _deadline.get())
-    token = _deadline.set(bound)
     try:
+        _deadline.set(bound)  # inside: a signal handler may raise behind it
         yield
     finally:
         bound.over = True
-        _deadline.reset(token)
+        if _deadline.get() is bound:
+            _deadline.set(bound.outer)
 
 
 def _instant() -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Broken", "ErrorReply", "Late", "NoPrimary", "NotConnected", "Unsent", "Why", "is_silence"]
+__all__ = ["FAILURES", "Broken", "ErrorReply", "Late", "NoPrimary", "NotConnected", "Unsent", "Why", "is_silence"]
 
 Why = Literal["lost", "login", "given", "no login", "loading", "answer"]
 
@@ -75,3 +75,7 @@ class NoPrimary(NotConnected):
     def again(self) -> NoPrimary:
         """The same, for another caller."""
         return NoPrimary(str(self), passes=self.passes)
+
+
+# What becomes of a connection. All else that is raised in a trip is of the caller: a signal handler's, a cancellation.
+FAILURES = (Broken, NotConnected, OSError)

@@ -31,7 +31,8 @@ class Group:
     """The steps of one slot, by their numbers in the trip."""
 
     __slots__ = (
-        "after", "apart", "asking", "at", "done", "hops", "owned", "place", "safe", "slot", "tries", "waits", "wanted",
+        "after", "apart", "asking", "at", "done", "hops", "owned", "place", "safe", "slot", "toward", "tries", "waits",
+        "wanted",
         "why",
     )  # fmt: skip
 
@@ -49,6 +50,7 @@ class Group:
         self.why: Any = None  # the last refusal
         self.done = False
         self.apart = 0.0  # since when its keys are on two nodes (monotonic); 0.0: they are not
+        self.toward: Address | None = None  # the node that the slot is on its way to, as the owner has said
 
     def node(self, road: Any) -> Any:
         """The node that gets this group now; None: nobody owns the slot."""

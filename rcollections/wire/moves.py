@@ -5,10 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..plans.commands import COMMANDS
 from ..plans.effects import Command, Script
 from ..plans.naming import staging
-from ..plans.scripts import source
 from ..plans.slots import keys_of
 from .groups import Group
 from .redirects import refusal
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from ..plans.effects import Step
     from .routes import Routes
 
-__all__ = ["PATIENCE", "by_single_keys", "has_single_keys", "settled", "writes"]
+__all__ = ["PATIENCE", "by_single_keys", "has_single_keys", "settled"]
 
 PATIENCE = 0.25  # seconds for which an entry and its lease may be apart until callers do without the lease
 ASK_AGAIN = 0.001  # seconds between two questions to a node that was the owner
@@ -41,7 +39,7 @@ def has_single_keys(steps: Sequence[Step]) -> bool:
             step.name in MANY
             or step.name in ("entry_delete", "entry_fetch")
             or (step.name in PLAIN and len(step.keys) == 2)
-            or (step.name == "entry_clear" and len(step.keys) == 3)
+            or (step.name in ("entry_clear", "key_clear") and len(step.keys) == 3)
         )
     return len(steps) == 2 and all(type(step) is Command and len(keys_of(step)) == 1 for step in steps)
 
@@ -87,6 +85,7 @@ def _entry(step: Any, carry: Carry) -> Generator[Any, Any, object]:
     FETCH gives no lease: the caller computes, and stores nothing. D1 drops the lease first, then the entry: a STORE in
     between is refused, and what a STORE before it has left goes.
     """
+    reply: object = 0
     if step.name == "entry_fetch":
         tags = len(step.keys) - 2
         stamps = step.args[6] if not tags and len(step.args) > 6 else b""
@@ -99,6 +98,12 @@ def _entry(step: Any, carry: Carry) -> Generator[Any, Any, object]:
                 return reply
         (reply,) = yield from carry((Script(step.name, (entry, entry, entry), step.args),))
         return reply
+    if step.name == "key_clear":  # without its guard nobody takes the data for content
+        for key in reversed(step.keys):
+            (reply,) = yield from carry((Command(("UNLINK", key)),))
+            if isinstance(reply, Exception):
+                return reply
+        return [b"ok", reply]
     entry, lease = step.keys
     for key in (lease, entry):
         (reply,) = yield from carry((Command(("UNLINK", key)),))
@@ -106,14 +111,6 @@ def _entry(step: Any, carry: Carry) -> Generator[Any, Any, object]:
             return reply
     yield from carry((Command(("PUBLISH", step.args[0], "")),))
     return [b"ok", reply]
-
-
-def writes(step: Step) -> bool:
-    """Whether this step may change what others read."""
-    if isinstance(step, Script):
-        return source(step.name).header.writes is not None
-    facts = COMMANDS.get(step.args[0])
-    return facts is None or facts.writes
 
 
 def settled(road: Routes, key: str, slot: int, until: float) -> Generator[Any, Any, None]:

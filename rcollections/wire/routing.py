@@ -3,7 +3,8 @@
 The steps of each slot are one *group*. All groups are sent before the first reply is awaited. Rule K7: a refusal is
 not a failure. A node that refuses a step (MOVED, ASK, TRYAGAIN, CLUSTERDOWN …) has run nothing of it, so the step is
 sent again, also if it writes, until the call's time is over. Of a group that only reads, all steps are sent again in
-their order, so that a later one is never answered before an earlier one. What becomes of a connection that breaks is
+their order, so that a later one is never answered before an earlier one; where its keys may be on two nodes, as the
+slot is on its way, one step after another. What becomes of a connection that breaks is
 as on one server: only what may be sent twice is.
 """
 
@@ -13,14 +14,16 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ..errors import CacheError
 from ..plans.effects import Script
 from ..plans.slots import keys_of, slot_of
+from ..plans.steps import writes
 from .ahead import ahead
 from .clock import until as until_
 from .durable import Told
-from .failures import ErrorReply
+from .failures import FAILURES, ErrorReply
 from .groups import LATER, SOON, Group, grouped, note
-from .moves import PATIENCE, by_single_keys, has_single_keys, settled, writes
+from .moves import PATIENCE, by_single_keys, has_single_keys, settled
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
 from .routes import Fan, Routes
 from .trips import Pause
@@ -79,6 +82,7 @@ def route(
             carry = partial(route, road, until=until, first=False, told=quick)
             yield from ahead(road.journal, steps, until, carry, road.shown)
         apart: list[Group] = []
+        singly: list[Group] = []
         while groups:
             if sent is None:
                 ready = _ready(groups)
@@ -102,6 +106,8 @@ def route(
                 if waited is not None:
                     outcome = waited.taken(n, mine, outcome)
                 if isinstance(outcome, BaseException):
+                    if not isinstance(outcome, (CacheError, *FAILURES)):
+                        raise outcome  # of a signal handler, in the middle of a quick try
                     unanswered(road, node, mine, outcome, steps, replies)
                 else:
                     _answered(road, node, mine, outcome, steps, atomic, replies)
@@ -110,10 +116,17 @@ def route(
             groups = [each for each in groups if not each.done]
             apart += [each for each in groups if _is_apart(each, steps)]
             groups = [each for each in groups if each not in apart]
+            singly += [each for each in groups if each.asking and each.safe and _on_several_keys(each, steps)]
+            groups = [each for each in groups if each not in singly]
             give_up(road, groups, until, steps, replies)
             groups = [each for each in groups if not each.done]
         for each in apart:
             each.end(replies, (yield from _key_by_key(road, [steps[n] for n in each.at], until, waited, each.at)))
+        for each in singly:
+            found: list[object] = []
+            for n in each.at:
+                found += yield from route(road, (steps[n],), until=until, first=False, witness=witness)
+            each.end(replies, found)
         if road.moves:
             yield from _settle(road, steps, replies, until)
         if waited is not None and told is None:
@@ -121,6 +134,11 @@ def route(
     finally:
         road.wrote(steps)
     return replies
+
+
+def _on_several_keys(group: Group, steps: Sequence[Step]) -> bool:
+    """Whether some keys of this group may be at the node that the slot comes from, others where it goes to."""
+    return len({key for n in group.at for key in keys_of(steps[n])}) > 1 < len(group.at)
 
 
 def _key_by_key(
@@ -232,7 +250,8 @@ def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any)
         group.place = where
         group.refused(None, said)
     elif why.word == ASK and where is not None and where[0] != "?":
-        group.place, group.asking = where, True
+        group.place = group.toward = where
+        group.asking = True
         group.refused(None, said)
     elif why.word == NOSCRIPT:
         node.known.clear()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zlib import crc32
 
 from ..plans.slots import SLOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Address", "SlotMap", "Told", "changed", "read_info", "read_slots"]
+__all__ = ["Address", "SlotMap", "changed", "read_info", "read_slots"]
 
 Address: TypeAlias = "tuple[str, int]"
 
@@ -21,14 +21,19 @@ NOBODY = -1
 class SlotMap:
     """The owner of each slot, and the replicas of each owner."""
 
-    __slots__ = ("_owners", "nodes", "replicas")
+    __slots__ = ("_owners", "ids", "nodes", "replicas")
 
     def __init__(
-        self, owners: array[int], nodes: tuple[Address, ...], replicas: dict[Address, tuple[Address, ...]]
+        self,
+        owners: array[int],
+        nodes: tuple[Address, ...],
+        replicas: dict[Address, tuple[Address, ...]],
+        ids: Mapping[Address, str] | None = None,
     ) -> None:
         self._owners = owners
         self.nodes = nodes  # the owners of slots
         self.replicas = replicas
+        self.ids = ids or {}  # of the owners, as the nodes call each other
 
     @classmethod
     def empty(cls) -> SlotMap:
@@ -45,7 +50,17 @@ class SlotMap:
         nodes = self.nodes if owner in self.nodes else (*self.nodes, owner)
         owners = self._owners[:]
         owners[slot] = nodes.index(owner)
-        return SlotMap(owners, nodes, self.replicas)
+        return SlotMap(owners, nodes, self.replicas, self.ids)
+
+    def with_replicas(self, others: Sequence[SlotMap]) -> SlotMap:
+        """This map without nodes that own nothing, and with what other maps know of its owners."""
+        nodes = tuple(each for each in self.nodes if self.first(each) is not None)
+        numbers = {self.nodes.index(each): n for n, each in enumerate(nodes)}
+        owners = array("h", [numbers.get(each, NOBODY) for each in self._owners])
+        known = (self, *others)
+        replicas = {each: next((m.replicas[each] for m in known if each in m.replicas), ()) for each in nodes}
+        ids = {each: next((m.ids[each] for m in known if each in m.ids), "") for each in nodes}
+        return SlotMap(owners, nodes, replicas, ids)
 
     def numbers(self) -> Sequence[int]:
         """The owner of each slot, as a number in ``nodes``; a negative one where nobody owns it."""
@@ -82,14 +97,6 @@ class SlotMap:
         return tuple(dict.fromkeys((*self.nodes, *more)))
 
 
-class Told(NamedTuple):
-    """What one node has told: the map, and whether the cluster serves, with the epoch, as ``CLUSTER INFO`` says."""
-
-    map: SlotMap
-    serves: bool
-    epoch: int
-
-
 def read_slots(reply: Any, asked: Address) -> SlotMap:
     """The map in a reply of CLUSTER SLOTS that the node ``asked`` gave; ValueError for what is no such reply.
 
@@ -99,6 +106,7 @@ def read_slots(reply: Any, asked: Address) -> SlotMap:
     owners = array("h", [NOBODY]) * SLOTS
     numbers: dict[Address, int] = {}
     replicas: dict[Address, dict[Address, None]] = {}
+    ids: dict[Address, str] = {}
     try:
         for first, last, *members in reply:
             places = [_place(each, asked[0]) for each in members]
@@ -106,11 +114,13 @@ def read_slots(reply: Any, asked: Address) -> SlotMap:
             if owner is None or not 0 <= first <= last < SLOTS:
                 continue
             at = numbers.setdefault(owner, len(numbers))
+            if len(members[0]) > 2:
+                ids[owner] = _text(members[0][2])
             owners[first : last + 1] = array("h", [at]) * (last + 1 - first)
             replicas.setdefault(owner, {}).update(dict.fromkeys(each for each in places[1:] if each is not None))
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise ValueError("this is no reply of CLUSTER SLOTS") from error
-    return SlotMap(owners, tuple(numbers), {owner: tuple(found) for owner, found in replicas.items()})
+    return SlotMap(owners, tuple(numbers), {owner: tuple(found) for owner, found in replicas.items()}, ids)
 
 
 def _place(member: Sequence[Any], asked: str) -> Address | None:
@@ -136,8 +146,6 @@ def _text(value: object) -> str:
 
 def changed(old: SlotMap, new: SlotMap) -> frozenset[int]:
     """The slots that have another owner in the new map."""
-    if old.nodes == new.nodes and old._owners == new._owners:
-        return frozenset()
     if old.nodes == new.nodes and old._owners == new._owners:
         return frozenset()
     return frozenset(slot for slot in range(SLOTS) if old.owner(slot) != new.owner(slot))

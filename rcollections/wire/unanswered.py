@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..errors import CacheConnectionError, CacheError
+from ..errors import CacheConnectionError, CacheError, CacheTimeout
 from .failures import Broken, ErrorReply, NotConnected, Unsent
 from .groups import LATER
 from .translate import translate
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["give_up", "unanswered"]
 
 HOPS = 16  # how often one group is sent on to another node
+ENOUGH = 0.02  # seconds that have to be left for one more try where keys are on two nodes
 RETRIES = 2  # how often a group is sent again after its connection broke
 
 
@@ -40,7 +41,8 @@ def unanswered(
             node.failed(told)
             road.learn_soon()
         for each in groups:
-            each.end(replies, [_of_call(told)] * len(each.at))
+            late = each.apart and told._about == "call"
+            each.end(replies, [_between(road, each, steps, sent=True) if late else _of_call(told)] * len(each.at))
         return
     road.learn_soon()
     node.doubt()
@@ -66,7 +68,7 @@ def give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence
     """End the groups for which no time is left."""
     now = monotonic()
     for each in groups:
-        if each.after < until and now < until:
+        if each.after + (ENOUGH if each.apart else 0.0) < until and now < until:
             continue
         why = each.why
         if isinstance(why, NotConnected):
@@ -75,11 +77,29 @@ def give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence
             if node is not None:
                 node.failed(told)
             each.end(replies, [_of_call(told)] * len(each.at))
+        elif each.apart:
+            each.end(replies, [_between(road, each, steps)] * len(each.at))
         elif isinstance(why, ErrorReply):
             each.end(replies, [why] * len(each.at))
         else:
             text = "the connection broke, and no time is left for another try"
             each.end(replies, [_of_call(translate(why or Broken(text), road.shown, key_of(steps[n]))) for n in each.at])
+
+
+def _between(road: Routes, group: Group, steps: Sequence[Step], sent: bool = False) -> CacheError:
+    """The error of a call whose keys were on two nodes for as long as it could wait (K8)."""
+    owner = road.node(group.slot, None)
+    source = "" if owner is None else f" from {owner.address[0]}:{owner.address[1]}"
+    target = "" if group.toward is None else f" to {group.toward[0]}:{group.toward[1]}"
+    key = key_of(steps[group.at[0]])
+    done = "whether it was done is not known" if sent and not group.safe else "nothing was done"
+    error = CacheTimeout(
+        f"slot {group.slot} is moving{source}{target}, and the keys that a call on {key!r} needs together are on "
+        f"both nodes: {done}. Try again when the move has ended, with more time (timeout, deadline) if need "
+        "be; a move that was given up is ended by `redis-cli --cluster fix`"
+    )
+    error._about = "call"
+    return error
 
 
 def _of_call(error: CacheError) -> CacheError:

@@ -102,9 +102,10 @@ class Writer:
                 node = self.trio.primary
                 if node is not first and not self.told:
                     self.told = time.monotonic()
-                value += 1
-                node.ask("SET", "held.1", value)
-                self.acknowledged.append((time.monotonic(), value))
+                if node.answers:
+                    value += 1
+                    node.ask("SET", "held.1", value)
+                    self.acknowledged.append((time.monotonic(), value))
             except (redis.RedisError, LookupError):
                 pass
             self._stop.wait(0.02)
@@ -115,19 +116,31 @@ class Writer:
         return max(0.0, now - self.acknowledged[later][0]) if later < len(self.acknowledged) else 0.0
 
 
+@pytest.mark.parametrize("frozen", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", SERVERS)
-def test_an_old_primary_that_is_alive_is_left_with_the_word_of_the_sentinels(kind: str) -> None:
-    """With their usual periods it goes on for 10 s: it answers pings, takes writes, and its role is master."""
+def test_an_old_primary_that_is_alive_is_left_with_the_word_of_the_sentinels(kind: str, frozen: bool) -> None:
+    """With their usual periods it goes on for 10 s: it answers pings, takes writes, and its role is master.
+
+    The same if it was frozen until another one was named, and goes on then.
+    """
     staleness = 0.6
     with SentinelTrio(kind, fast=False) as trio, isolated(f"{trio.dsn}?staleness={staleness}"):
         old = trio.primary
         with Writer(trio) as writer:
             wait_until(hit, what="a held value")
             began = time.monotonic()
-            by_hand(trio)
+            if frozen:
+                old.freeze()
+                threading.Thread(target=lambda: (trio.wait_for_failover(old), old.thaw())).start()
+            else:
+                by_hand(trio)
             worst, left = 0.0, 0.0
-            while time.monotonic() < began + 6:
-                value = Held(1).get()
+            while time.monotonic() < began + 6 or (frozen and time.monotonic() < writer.told + 4):
+                try:
+                    value = Held(1).get()
+                except CacheError:
+                    assert frozen
+                    continue
                 now = time.monotonic()
                 worst = max(worst, writer.age(value or 0, now))
                 if not left and connection().topology.primary() != old.address:

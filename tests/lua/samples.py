@@ -106,6 +106,10 @@ SAMPLES: tuple[Sample, ...] = (
     *_calls("lease_renew", (LEASE, (TOKEN, 500), HELD_LEASE)),
     *_calls("lock_free", (f"{LOCK} {COUNTER}", (TOKEN, "channel", 9000), HELD_LOCK)),
     *_calls("lock_take", (f"{LOCK} {COUNTER}", (TOKEN, 500, 9000))),
+    *_calls("operand_page", ("s", ("SSCAN", 0, 10)), ("z", ("ZSCAN", 0, 10)), ("h", ("HSCAN", 0, 10))),
+    *_calls("operand_read", ("h", (5, 1 << 20)), ("s", (1, 1 << 20)), ("k", (5, 1 << 20))),
+    *_calls("operand_stage", ("s", (9000, "SADD", "SCARD", 0, 0, "x", "y")),
+            ("z", (9000, "ZADD", "ZCARD", 0, 0, 3, "x")), ("h", (9000, "HSET", "HLEN", 0, 0, "x", "2"))),
     *_calls("set_add", ("s", (*ARM, "x", "y", "x"))),
     *(sample for what in ("union", "diff", "inter", "xor")
       for sample in _calls("set_combine", ("s s_staged s_aside s_staged", (*ARM, what, 3, "m", "n", "x")))),

@@ -7,7 +7,9 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from .functions import FUNCTIONS, UNHELD
+from .functions import FUNCTIONS, UNHELD, names_of
+from .grounds import count_key
+from .losses import Losses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +23,7 @@ LATE = 0.5  # seconds by which a call may end late on a machine with as many pro
 LONGEST = 9.0  # seconds for a call without a deadline: the orphaned lease of a killed worker, then its own way
 
 History = "Sequence[list[Any]]"
+NOTHING_LOST = Losses()
 
 
 class Report:
@@ -64,12 +67,16 @@ def check(
     staleness: float,
     timeout: float,
     stopped: Mapping[str, list[tuple[int, int]]],
+    losses: Losses = NOTHING_LOST,
 ) -> Report:
-    """Check the histories of all workers, by name. ``stopped``: from when to when the faults stopped a worker."""
+    """Check the histories of all workers, by name.
+
+    ``stopped``: from when to when the faults stopped a worker. ``losses``: what failovers may have lost.
+    """
     report = Report()
-    _answers(report, histories, round(staleness * SECOND), stopped)
+    _answers(report, histories, round(staleness * SECOND), stopped, losses)
     _lateness(report, histories, timeout, stopped)
-    _locks(report, histories, stopped)
+    _locks(report, histories, stopped, losses)
     return report
 
 
@@ -85,18 +92,25 @@ def _answers(
     histories: Mapping[str, Sequence[list[Any]]],
     staleness: int,
     stopped: Mapping[str, list[tuple[int, int]]],
+    losses: Losses,
 ) -> None:
     at_server: defaultdict[tuple[str, int], Bound] = defaultdict(Bound)
     everywhere: defaultdict[tuple[str, int], Bound] = defaultdict(Bound)
     own: defaultdict[tuple[str, str, int], Bound] = defaultdict(Bound)
     newest: Counter[int] = Counter()
     for worker, history in histories.items():
+        began, lives = 0, bool(history) and history[-1][0] == "end"
         for kind, *facts in history:
             if kind == "change":
                 newest[facts[1]] = max(newest[facts[1]], facts[2])
+                began = facts[0]
             elif kind == "told" and facts[3] in ("tag", "settled", "writing", "invalidate"):
-                at, key, version, how = facts
+                told, key, version, how = facts
                 for name in (*FUNCTIONS, "aprice")[: len(FUNCTIONS) + (how != "invalidate")]:
+                    at = losses.counts_from(worker, began, told, names_of(name, key), lives)
+                    if at is None:
+                        report.checked["changes that a failover may have lost"] += 1
+                        continue
                     at_server[name, key].add(at, version)
                     own[worker, name, key].add(at, version)
                     everywhere[name, key].add(at if how == "settled" else at + staleness + SLACK, version)
@@ -105,7 +119,9 @@ def _answers(
         for kind, *facts in history:
             if kind != "read":
                 continue
-            began, _took, name, key, version, down, _within = facts
+            began, took, name, key, version, down, _within = facts
+            names = names_of(name, key)
+            began = losses.looked_back(worker, began, began + took, names, name not in UNHELD)
             if down:  # W7: calls of a process share one computation then, which may have begun before them
                 began -= SHARED + sum(end - start for start, end in stalls if end > began - SHARED and start < began)
             least = max(everywhere[name, key].at(began), own[worker, name, key].at(began))
@@ -146,8 +162,12 @@ def _lateness(
 
 
 def _locks(
-    report: Report, histories: Mapping[str, Sequence[list[Any]]], stopped: Mapping[str, list[tuple[int, int]]]
+    report: Report,
+    histories: Mapping[str, Sequence[list[Any]]],
+    stopped: Mapping[str, list[tuple[int, int]]],
+    losses: Losses,
 ) -> None:
+    key = (count_key("job", "one"),)
     taken = sorted(
         (facts[2], facts[0], facts[1], facts[3], worker)
         for worker, history in histories.items()
@@ -156,6 +176,8 @@ def _locks(
     )
     report.checked["locks"] += len(taken)
     for (token, began, ended, lost, worker), (following, later, _, _, other) in itertools.pairwise(taken):
+        if losses.lost(worker, began, ended, key) or losses.lost(other, later, later, key):
+            continue  # a new primary may not know that it was taken
         if token == following:
             report.breach(f"two holders of the lock had the token {token}: {worker} and {other}")
         elif (
@@ -172,37 +194,50 @@ def check_counts(
     visits: Mapping[str, int],
     totals: Mapping[str, int],
     seen: Iterable[str],
+    losses: Losses = NOTHING_LOST,
 ) -> None:
-    """Each acknowledged count exactly once, each unacknowledged one at most once, by what the server has in the end."""
+    """Each acknowledged count exactly once, each unacknowledged one at most once, by what the server has in the end.
+
+    But for acknowledged ones that a failover may have lost.
+    """
     members = set(seen)
     for worker, history in histories.items():
-        sent: defaultdict[str, set[int]] = defaultdict(set)
-        done: defaultdict[str, set[int]] = defaultdict(set)
+        sent: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        done: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for kind, *facts in history:
             if kind in ("count", "counted"):
-                (sent if kind == "count" else done)[facts[1]].add(facts[2])
+                (sent if kind == "count" else done)[facts[1]][facts[2]] = facts[0]
         for field, numbers in sent.items():
             way = field.rpartition(".")[2]
             report.checked["counts"] += len(numbers)
+
+            def lasting(what: str, numbers: dict[int, int] = numbers, acked: dict[int, int] = done[field]) -> set[int]:
+                key = (count_key(what, worker),)  # noqa: B023 - called in this round
+                return {n for n, at in acked.items() if not losses.lost(worker, numbers[n], at, key)}  # noqa: B023
+
             if way in ("add", "pipeline"):
-                lost = [each for each in done[field] if f"{field}.{each}" not in members]
+                lost = [each for each in lasting("seen") if f"{field}.{each}" not in members]
                 if lost:
                     report.breach(f"{worker}: {len(lost)} acknowledged elements are not there: {lost[:5]}")
             if way == "add":
                 continue
             value = totals.get(worker, 0) if way == "total" else visits.get(field, 0)
-            if not len(done[field]) <= value <= len(numbers):
-                report.breach(
-                    f"{field}: {len(done[field])} of {len(numbers)} were acknowledged, the server has {value}"
-                )
+            least = len(lasting("total" if way == "total" else "visits"))
+            report.checked["counts that a failover may have lost"] += len(done[field]) - least
+            report.checked["counts that a failover has lost"] += max(0, len(done[field]) - value)
+            if not least <= value <= len(numbers):
+                report.breach(f"{field}: {least} of {len(numbers)} were acknowledged, the server has {value}")
 
 
 def check_end(
-    report: Report, versions: Mapping[int, int], untold: set[int], answers: Mapping[tuple[str, int], int]
+    report: Report,
+    versions: Mapping[int, int],
+    untold: set[tuple[str, int]],
+    answers: Mapping[tuple[str, int], int],
 ) -> None:
     """After all faults have ended: nobody gets an old version, unless the worker that had to tell of it was killed."""
     for (name, key), version in answers.items():
-        if key in untold:
+        if (name, key) in untold:
             continue
         report.checked["last answers"] += 1
         if version != versions[key]:

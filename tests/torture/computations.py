@@ -6,10 +6,14 @@ import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from .functions import names_of
+from .losses import slot_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .check import Report
+    from .faults import Fault
 
 __all__ = ["check_computations"]
 
@@ -17,9 +21,7 @@ TURN = 200_000_000  # ns between getting a lease and the first line of the funct
 NEAR = 5_000_000_000  # ns after a fault in which leases of the time before it may still end
 
 
-def check_computations(
-    report: Report, histories: Mapping[str, Sequence[list[Any]]], faults: Sequence[tuple[int, int]]
-) -> None:
+def check_computations(report: Report, histories: Mapping[str, Sequence[list[Any]]], faults: Sequence[Fault]) -> None:
     """Two computations of one key at a time need a change of the key, a stall of the owner, or a fault."""
     computed: defaultdict[tuple[str, int], list[tuple[int, int, str]]] = defaultdict(list)
     changes: defaultdict[int, list[list[float]]] = defaultdict(list)  # from its commit until it was told, or for ever
@@ -35,8 +37,10 @@ def check_computations(
                 changes[facts[1]][-1][1] = facts[0]
     for (name, key), found in computed.items():
         found.sort()
+        slots = {slot_of(each) for each in names_of(name, key)}
+        near = [each for each in faults if each.slots is None or not each.slots.isdisjoint(slots)]
         for (began, ended, worker), (later, _, other) in itertools.pairwise(found):
-            if any(start < later and end + NEAR > began for start, end in faults):
+            if any(each.began < later and each.ended + NEAR > began for each in near):
                 continue
             report.checked["computations"] += 1
             changed = any(start <= later and end + TURN >= began for start, end in changes[key])

@@ -10,25 +10,36 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rcollections.testing import wait_until
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
     from pathlib import Path
 
+    from .grounds import Ground
+
 __all__ = ["Crew"]
+
+AT_WORK = 10_000  # bytes of a log: some hundred calls
 
 
 class Crew:
     """``size`` workers at a time. ``stops`` tells from when to when a worker was stopped, ``killed`` who was killed."""
 
-    def __init__(self, home: Path, seed: int, keys: int, dsns: list[str], size: int) -> None:
-        self._home, self._seed, self._keys, self._dsns = home, seed, keys, dsns
+    def __init__(self, home: Path, seed: int, keys: int, ground: Ground, size: int, planted: str = "") -> None:
+        self._home, self._seed, self._keys, self._ground, self._planted = home, seed, keys, ground, planted
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._made = 0
         self.stops: dict[str, list[tuple[int, int]]] = {}
         self.killed: list[str] = []
         for _ in range(size):
             self._start()
+
+    @property
+    def names(self) -> list[str]:
+        """All workers so far."""
+        return [f"w{number}" for number in range(self._made)]
 
     def _start(self) -> None:
         name = f"w{self._made}"
@@ -43,14 +54,21 @@ class Crew:
             name,
             self._seed,
             self._keys,
+            self._ground.guest(name),
+            self._planted,
         ]
         with (self._home / f"{name}.err").open("wb") as errors:
             self._running[name] = subprocess.Popen(
-                [*map(str, words), *self._dsns], stdin=subprocess.DEVNULL, stderr=errors
+                [*map(str, words), *self._ground.dsns], stdin=subprocess.DEVNULL, stderr=errors
             )
 
     def _one(self, chosen: random.Random) -> str:
         return chosen.choice(sorted(self._running))
+
+    def some(self, chosen: random.Random, count: int = 0) -> list[str]:
+        """So many workers, or about half of them."""
+        names = sorted(self._running)
+        return chosen.sample(names, count or max(1, len(names) // 2))
 
     def kill(self, chosen: random.Random) -> None:
         """kill -9 of one worker; another one takes its place."""
@@ -73,6 +91,14 @@ class Crew:
         finally:
             os.kill(pid, signal.SIGCONT)
             self.stops.setdefault(name, []).append((began, time.monotonic_ns()))
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Wait until all of them are at work."""
+        wait_until(lambda: all(map(self._works, self._running)), seconds, "workers that are at work")
+
+    def _works(self, name: str) -> bool:
+        log = self._home / f"{name}.log"
+        return log.exists() and log.stat().st_size > AT_WORK
 
     def wake(self) -> None:
         """Let every worker go on."""

@@ -20,6 +20,7 @@ class Log:
     ``change``: at, key, version, before it is committed. ``told``: at, key, version, how, or the error's name.
     ``compute``: began, ended, function, key. ``count``: at, number, before it is sent; ``counted``: at, number.
     ``lock``: began, ended, token, lost. ``stall``: from, to, in which nothing of this process ran.
+    ``broke``: at, the traceback of an error that is not one of ours. ``end``: at, how many threads are stuck.
     """
 
     def __init__(self, path: Path) -> None:

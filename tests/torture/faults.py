@@ -1,53 +1,73 @@
-"""The faults, and the plan in which they come: chosen by a seed, one after another, sometimes two at a time."""
+"""The faults, and the plan in which they come: chosen by a seed, one after another."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from .losses import Loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rcollections.testing import Proxy, Server
+    from collections.abc import Callable, Iterator, Sequence
 
     from .crew import Crew
     from .source import Source
 
-__all__ = ["Injector"]
+__all__ = ["Fault", "Injector", "shown"]
+
+LAG = 500_000_000  # ns: how far a replica may be behind on a busy machine, behind a network in Python
+SLACK = 200_000_000  # ns: from an answer of a server to the look at the clock behind it
+
+
+class Fault(NamedTuple):
+    """When a fault was there (monotonic ns), which slots it touched (None: all), and whether calls may raise."""
+
+    began: int
+    ended: int
+    slots: frozenset[int] | None = None
+    raises: bool = True
+    why: str = ""
+
+
+def shown(each: Fault | Loss) -> str:
+    """For people: a primary has thousands of slots."""
+    few = each.slots is None or len(each.slots) < 10
+    return str(each if few else each._replace(slots=frozenset({-len(each.slots or ())})))
 
 
 class Injector:
-    """Does one fault after another until the time is over, and counts them."""
+    """Does one fault after another until the time is over, and counts them. Who derives adds those of the servers."""
 
-    def __init__(self, seed: int, crew: Crew, source: Source, servers: list[Server], proxies: list[Proxy]) -> None:
+    def __init__(self, seed: int, crew: Crew, source: Source) -> None:
         self.injected: Counter[str] = Counter()
-        self.when: list[tuple[int, int]] = []  # from when to when each fault was there
+        self.when: list[Fault] = []
+        self.losses: list[Loss] = []
         self._random = random.Random(seed)
         self._crew = crew
         self._source = source
-        self._caches, self._counts = servers[:2], servers[2]
-        self._proxies = proxies  # before the caches, before the server of counts
-        self._target = 0
-        self._faults: list[Callable[[], None]] = [
-            self.cut, self.cut_request, self.cut_reply, self.freeze, self.freeze_listeners, self.freeze_replies,
-            self.drip, self.refuse, self.move, self.move_quietly, self.stop_server, self.kill_server, self.flush,
-            self.kill_worker, self.stop_worker, self.fail_source,
-        ]  # fmt: skip
+        self._slots: frozenset[int] | None = None  # what the fault under way touches, if it is not all
+        self._raises = True
 
-    def run(self, seconds: float) -> None:
-        """Faults for so many seconds; all are healed in the end."""
+    def faults(self) -> list[Callable[[], None]]:
+        """All faults of this kind."""
+        return [self.kill_worker, self.stop_worker, self.fail_source]
+
+    def run(self, seconds: float, only: Sequence[str] = ()) -> None:
+        """Faults for so many seconds, ``only`` those of these names if any are given; all are healed in the end."""
         end = time.monotonic() + seconds
+        faults = [each for each in self.faults() if not only or each.__name__ in only]
         # Each fault once, in the order of the seed, then as chance has it.
-        first = self._random.sample(self._faults, len(self._faults))
+        first = self._random.sample(faults, len(faults))
         try:
             while time.monotonic() < end:
-                fault = first.pop() if first else self._random.choice(self._faults)
+                fault = first.pop() if first else self._random.choice(faults)
                 self.injected[fault.__name__] += 1
-                began = time.monotonic_ns()
+                began, self._slots, self._raises = time.monotonic_ns(), None, True
                 fault()
-                self.when.append((began, time.monotonic_ns()))
+                self.when.append(Fault(began, time.monotonic_ns(), self._slots, self._raises, fault.__name__))
                 time.sleep(self._random.uniform(0.05, 0.4))
         finally:
             self.heal()
@@ -55,92 +75,26 @@ class Injector:
     def heal(self) -> None:
         """End all faults."""
         self._source.failing = False
-        for proxy in self._proxies:
-            proxy.heal()
         self._crew.wake()
 
     def _for(self, low: float, high: float) -> None:
         time.sleep(self._random.uniform(low, high))
 
-    def _proxy(self) -> Proxy:
-        return self._random.choice(self._proxies)
-
-    # -- the network -------------------------------------------------------------------------------
-
-    def cut(self) -> None:
-        self._proxy().cut(self._random.choice(("all", "data", "listeners")))
-
-    def cut_request(self) -> None:
-        self._proxy().cut_after_request(self._random.randint(1, 20))
-        self._for(0.1, 0.3)
-
-    def cut_reply(self) -> None:
-        self._proxy().cut_next_reply(self._random.randint(0, 3))
-        self._for(0.1, 0.3)
-
-    def freeze(self) -> None:
-        proxy = self._proxy()
-        proxy.freeze()
-        self._for(0.1, 2.0)
-        proxy.heal()
-
-    def freeze_listeners(self) -> None:
-        self._proxies[0].freeze(which="listeners")
-        self._for(0.3, 3.0)
-        self._proxies[0].heal()
-
-    def freeze_replies(self) -> None:
-        proxy = self._proxy()
-        proxy.freeze("replies")
-        self._for(0.1, 1.5)
-        proxy.heal()
-
-    def drip(self) -> None:
-        proxy = self._proxy()
-        proxy.drip(self._random.choice((200.0, 5000.0)))
-        self._for(0.2, 1.0)
-        proxy.heal()
-
-    def refuse(self) -> None:
-        proxy = self._proxy()
-        proxy.refuse(keep_links=self._random.random() < 0.5)
-        self._for(0.1, 2.0)
-        proxy.heal()
-
-    def move(self) -> None:
-        """The address leads to the other server, which is empty, and all connections are cut."""
-        self._move("all")
-
-    def move_quietly(self) -> None:
-        """The address leads to the other server, and connections that listen stay where they are."""
-        self._move("data")
-
-    def _move(self, which: str) -> None:
-        other = self._caches[1 - self._target]
-        with other.client() as client:
-            client.flushall()
-        self._proxies[0].retarget(other, which)  # type: ignore[arg-type]
-        self._target = 1 - self._target
-        self._for(0.5, 2.5)
-
-    # -- servers -----------------------------------------------------------------------------------
-
-    def stop_server(self) -> None:
-        server = self._random.choice((self._caches[self._target], self._counts))
-        server.freeze()
-        self._for(0.1, 2.0)
-        server.thaw()
-
-    def kill_server(self) -> None:
-        """The cache comes back empty, the server of counts with all that it acknowledged."""
-        server = self._random.choice((self._caches[self._target], self._counts))
-        server.kill()
-        self._for(0.0, 1.0)
-        server.start()
-
-    def flush(self) -> None:
-        with self._caches[self._target].client() as client:
-            client.flushall()
+    @contextmanager
+    def _losing(
+        self,
+        why: str,
+        slots: frozenset[int] | None = None,
+        workers: frozenset[str] | None = None,
+        *,
+        two: bool = True,
+    ) -> Iterator[None]:
+        """A block in which a primary acknowledges what may be lost, or answers what is old: see ``Loss``."""
+        began = time.monotonic_ns() - LAG
+        try:
+            yield
+        finally:
+            self.losses.append(Loss(began, time.monotonic_ns() + SLACK, slots, workers, two, why))
 
     # -- workers and their source ------------------------------------------------------------------
 

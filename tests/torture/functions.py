@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rcollections import cached, multi_cached
+from rcollections.plans import naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from .events import Log
     from .source import Source
 
-__all__ = ["FUNCTIONS", "UNHELD", "Functions"]
+__all__ = ["FUNCTIONS", "NAMESPACE", "UNHELD", "Functions", "names_of"]
+
+NAMESPACE = "t"
 
 FUNCTIONS = ("price", "fresh", "lax", "prices")
 UNHELD = frozenset({"fresh", "prices"})  # functions whose answers are never held in the process
@@ -29,6 +32,11 @@ def tag(key: int) -> tuple[str, ...]:
 def tags(keys: Iterable[int]) -> tuple[str, ...]:
     """The tags of the keys that are asked for together."""
     return tuple(f"key:{key}" for key in keys)
+
+
+def names_of(name: str, key: int) -> tuple[str, str]:
+    """The keys of an answer and of its tag at the server."""
+    return naming.namespaced(NAMESPACE, f"torture.{name}:{key}"), naming.tag(NAMESPACE, f"key:{key}")
 
 
 class Functions:

@@ -17,7 +17,7 @@ __all__ = ["Job", "Seen", "Total", "Visits", "count_for_ever", "lock_for_ever"]
 
 
 class Visits(CounterCache[str]):
-    """A count for each worker and way of counting."""
+    """For each worker a count for each way of counting."""
 
     prefix = "torture.visits"
     ttl = 0
@@ -33,7 +33,7 @@ class Total(KeyCache[int]):
 
 
 class Seen(SetCache[str]):
-    """Every event that was acknowledged."""
+    """For each worker every event that was acknowledged."""
 
     prefix = "torture.seen"
     ttl = 0
@@ -53,7 +53,7 @@ WAYS = ("increment", "setitem", "total", "pipeline", "add")
 def count_for_ever(log: Log, chosen: random.Random, ended: Callable[[], bool]) -> None:
     """Count in every way, each time written down before it is sent and after it is acknowledged."""
     name = log.name
-    visits = Visits()
+    visits, seen = Visits(name), Seen(name)
     number = 0
     while not ended():
         number += 1
@@ -71,9 +71,9 @@ def count_for_ever(log: Log, chosen: random.Random, ended: Callable[[], bool]) -
             elif way == "pipeline":
                 with visits.pipeline() as pipe:
                     pipe.increment(field)
-                    pipe(Seen()).add(f"{field}.{number}")
+                    pipe(seen).add(f"{field}.{number}")
             else:
-                Seen().add(f"{field}.{number}")
+                seen.add(f"{field}.{number}")
         except CacheError as error:
             log("failed", began, time.monotonic_ns() - began, f"count {way}", type(error).__name__, None)
         else:

@@ -9,14 +9,17 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rcollections
 from rcollections import CacheError, deadline, invalidate_tags
+from rcollections.testing import speak_from
 
 from .events import Log
 from .functions import FUNCTIONS, Functions
+from .planted import PLANTED
 from .source import Source, SourceDown
 from .tally import count_for_ever, lock_for_ever
 
@@ -56,16 +59,24 @@ class Worker:
             lambda: count_for_ever(self.log, self._seeded(), self._is_ended),
             lambda: lock_for_ever(self.log, self._is_ended),
         ]  # fmt: skip
-        threads = [threading.Thread(target=job, daemon=True) for job in jobs]
+        threads = [threading.Thread(target=self._whole, args=(job,), daemon=True) for job in jobs]
         for thread in threads:
             thread.start()
-        self._interrupted_reads()
+        self._whole(self._interrupted_reads)
         for thread in threads:
             thread.join(30)
         stuck = [thread.name for thread in threads if thread.is_alive()]
         if stuck:
             faulthandler.dump_traceback(all_threads=True)
         self.log("end", time.monotonic_ns(), len(stuck))
+
+    def _whole(self, job: Callable[[], None]) -> None:
+        """Do a job to its end; an error that is not one of ours is told."""
+        try:
+            job()
+        except Exception:
+            self.log("broke", time.monotonic_ns(), traceback.format_exc())
+            raise
 
     def _is_down(self) -> bool:
         return self.cache.breaker.is_open
@@ -197,8 +208,11 @@ class Worker:
 
 
 def main(argv: list[str]) -> None:
-    """Run the worker of these arguments: the directory, its name, the seed, how many keys, and the DSNs."""
-    home, name, seed, keys, *dsns = argv
+    """Run the worker of these arguments: home, name, seed, how many keys, from where, what is planted, the DSNs."""
+    home, name, seed, keys, address, planted, *dsns = argv
+    PLANTED[planted]()
+    if address:
+        speak_from(address)
     dsn: dict[str, Any] = {"default": dsns[0], "counts": dsns[1]}
     Worker(Path(home), name, int(seed), int(keys), dsn).run()
 

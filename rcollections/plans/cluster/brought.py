@@ -1,8 +1,9 @@
 """Steps with operands in other slots: copies of these are brought to the slot of the step, under staging keys.
 
-An operand travels as DUMP gives it: one snapshot of its whole content, with the ttls of its fields. The copies, the
-step and the end of the copies are one MULTI, so no caller sees a part of it. An operand and its guard are read in one
-MULTI too. The copies have a ttl, for a client that goes away in between.
+A small operand travels as DUMP gives it: one snapshot of its whole content, with the ttls of its fields. The copies,
+the step and the end of the copies are one MULTI, so no caller sees a part of it. An operand and its guard are read in
+one MULTI too. A wide operand is copied before, page by page (see ``wide``); then the staged form of the script makes
+sure that the copies are whole, and removes them. Copies have a ttl, for a client that goes away in between.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..commands import COMMANDS
 from ..effects import Command, Script
 from ..naming import staging
-from ..scripts import source
+from ..scripts import STAGED, source
 from ..slots import keys_of, slot_of
-from .forms import Brought, Stale, Wanted
+from .forms import Copied, Stale, Wanted, Wide
 from .stamped import guarding, is_guarded
+from .wide import STAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from ..effects import Arg, Step
     from .forms import Facts, Space
 
-__all__ = ["Bringing", "content_of"]
+__all__ = ["Bringing"]
 
-STAY_MS = 60_000  # how long a copy stays at most
+PAGED = {"counter_add": 3, "counter_combine": 3, "hash_merge": 2}  # which argument says from where they answer "big"
 
 
 class Bringing:
@@ -37,8 +39,8 @@ class Bringing:
         self._parts = guarding(step) if isinstance(step, Script) and is_guarded(step) else None
         keys = self._parts.keys + self._parts.beside if self._parts is not None else keys_of(step)
         keys = tuple(key for key in keys if key not in tags)
-        self._home = _home(step)
-        here = slot_of(self._home)
+        self.home = _home(step)
+        here = slot_of(self.home)
         self.brings: Sequence[str] = tuple(dict.fromkeys(key for key in keys if slot_of(key) != here))
         self._names = tags
         self.tags: Mapping[str, Wanted] = {}
@@ -64,19 +66,48 @@ class Bringing:
             reply = b"" if guard in self.brings else next(found)
             self._dead[n] = reply if isinstance(reply, bytes) else b""
 
+    @property
+    def guards(self) -> frozenset[str]:
+        """The guards among what is brought: they tell whether an operand is still the one that was read."""
+        return frozenset() if self._parts is None else frozenset(self._parts.guards).intersection(self.brings)
+
+    def answers(self, brought: Mapping[str, Any]) -> Any:
+        """The reply that is known when the operands were looked at; None: the step has to be carried out.
+
+        Some scripts do not take wide operands: their callers read these themselves, page by page.
+        """
+        at = PAGED.get(self._step.name) if isinstance(self._step, Script) else None
+        if at is None:
+            return None
+        most = int(self._step.args[at])
+        wide = (each for each in brought.values() if isinstance(each, Wide))
+        return [b"big"] if any(each.members > most for each in wide) else None
+
     def steps(self, facts: Facts) -> Sequence[Step]:
         """The copies, the step with their names in the place of the operands', and the end of the copies."""
-        copies: dict[str, str] = {key: staging(self._space.namespace, self._home) for key in self.brings}
+        self._wide: dict[str, Copied] = {}
+        copies: dict[str, str] = {}
         found: list[Step] = []
-        for key, copy in copies.items():
+        for key in self.brings:
             there = facts.brought[key]
-            if there.content is not None:
-                left = there.left if there.left > 0 else STAY_MS
-                found.append(Command(("RESTORE", copy, left, there.content)))
-        found.append(self._renamed(copies, facts))
+            if isinstance(there, Copied):
+                self._wide[key], copies[key] = there, there.name
+                continue
+            copies[key] = staging(self._space.namespace, self.home)
+            if there is not None:
+                found.append(Command(("RESTORE", copies[key], STAY_MS, there)))
+        made = self._renamed(copies, facts)
+        if isinstance(made, Script) and self._wide:
+            where = {name: n for n, name in enumerate(made.keys, 1)}
+            spec = " ".join(f"{each.counted}{where[each.name]}:{each.members}" for each in self._wide.values())
+            made = Script(STAGED + made.name, made.keys, (*made.args, spec))
+        elif self._wide:
+            found += [Command((each.counted, each.name)) for each in self._wide.values()]
+        found.append(made)
         self._at = len(found) - 1
-        if copies:
-            found.append(Command(("UNLINK", *copies.values())))
+        gone = [copies[key] for key in self.brings if key not in self._wide or isinstance(made, Command)]
+        if gone:
+            found.append(Command(("UNLINK", *gone)))
         return found
 
     def _renamed(self, copies: dict[str, str], facts: Facts) -> Step:
@@ -96,11 +127,17 @@ class Bringing:
         return Command(words)
 
     def fold(self, replies: Sequence[Any]) -> Any:
-        """The reply of the step; an error of a copy comes first."""
+        """The reply of the step; an error of a copy comes first. A copy that was lost is made once more."""
         for each in replies[: self._at + 1]:
             if isinstance(each, Exception):
                 return each
         reply = replies[self._at]
+        if not isinstance(self._step, Script):
+            counts = replies[self._at - len(self._wide) : self._at]
+            lost = any(n < each.members for n, each in zip(counts, self._wide.values(), strict=True))
+            return Stale() if lost else reply
+        if self._wide and reply[0] == b"lost":
+            return Stale()
         if self._parts is not None and isinstance(reply, list) and reply and reply[0] == b"stale":
             self._dead[int(reply[1]) - 1] = reply[2]
             return Stale()
@@ -113,11 +150,3 @@ def _home(step: Step) -> str:
         writes = source(step.name).header.writes
         return step.keys[max(0, -1 if writes is None else writes.first)]
     return str(keys_of(step)[0])
-
-
-def content_of(left: Any, content: Any) -> Any:
-    """What was read of an operand, or the error that came instead."""
-    for each in (left, content):
-        if isinstance(each, Exception):
-            return each
-    return Brought(content, left)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from ..effects import Step
 
-__all__ = ["Brought", "Facts", "Form", "Plain", "Space", "Split", "Stale", "Unlooking", "Wanted"]
+__all__ = [
+    "Copied", "Facts", "Form", "Plain", "Round", "Rounds", "Space", "Split", "Stale", "Unlooking", "Wanted", "Wide",
+]  # fmt: skip
 
 
 class Wanted(NamedTuple):
@@ -23,15 +25,27 @@ class Wanted(NamedTuple):
     ms: int = 0
 
 
-class Brought(NamedTuple):
-    """The content of a key of another slot, as DUMP gives it, and the ms that the key had left."""
+class Wide(NamedTuple):
+    """A key of another slot with more content than one reply shall carry: its type, and how much it is."""
 
-    content: bytes | None
-    left: int
+    kind: str
+    members: int
+    bytes: int  # 0: not known
+
+
+class Copied(NamedTuple):
+    """The copy of a wide key in the slot of a step: how its members are counted, and how many it has at least."""
+
+    name: str
+    counted: str
+    members: int
 
 
 class Facts(NamedTuple):
-    """What was fetched from other slots, by key. An error stands in the place of a fact that could not be fetched."""
+    """What was fetched from other slots, by key. An error stands in the place of a fact that could not be fetched.
+
+    ``brought``: the content as DUMP gives it, None of a missing key, or ``Wide``, or what that became, ``Copied``.
+    """
 
     stamps: Mapping[str, Any]
     brought: Mapping[str, Any]
@@ -43,6 +57,21 @@ class Facts(NamedTuple):
             if isinstance(found, Exception):
                 return found
         return None
+
+
+class Round(NamedTuple):
+    """Send all steps, ``atomic`` those of each slot in one MULTI, and give their replies, errors among them.
+
+    ``place``: the node for steps without keys. ``witness``: who answered, by slot, is noted there.
+    """
+
+    steps: Sequence[Step]
+    atomic: bool = False
+    place: Any = None
+    witness: dict[int, bytes] | None = None
+
+
+Rounds: TypeAlias = "Generator[Round, list[Any], list[Any]]"
 
 
 class Stale(NamedTuple):

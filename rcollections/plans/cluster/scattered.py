@@ -5,52 +5,36 @@ Where all keys of each step lie in one slot there is no such plan, and nothing i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheError, ConfigError
-from ..commands import COMMANDS
 from ..effects import Command, Script
 from ..naming import tags as beginning
 from ..slots import several, slot_of
 from ..steps import written
-from .brought import Bringing, content_of
+from .choosing import form_of
 from .everywhere import everywhere
-from .forms import Facts, Plain, Stale, Wanted
-from .splits import split
-from .stamped import PLACES, SetMany, Stamped, guarding, is_guarded
+from .forms import Copied, Facts, Round, Stale, Wanted, Wide
+from .wide import content_of, copied, look_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from ..effects import Step
     from .everywhere import Owners
-    from .forms import Form, Space
+    from .forms import Form, Rounds, Space
 
-__all__ = ["Round", "Rounds", "carry", "form_of", "scattered"]
+__all__ = ["carry", "scattered"]
 
 TRIES = 16  # rounds, while tags get new stamps all the time
 
 
-class Round(NamedTuple):
-    """Send all steps, ``atomic`` those of each slot in one MULTI, and give their replies, errors among them.
-
-    ``place``: the node for steps without keys.
-    """
-
-    steps: Sequence[Step]
-    atomic: bool = False
-    place: Any = None
-
-
-Rounds: TypeAlias = "Generator[Round, list[Any], list[Any]]"
-
-
-def carry(plan: Rounds, send: Callable[[Sequence[Step], bool, Any], list[Any]]) -> list[Any]:
+def carry(plan: Rounds, send: Callable[[Round], list[Any]]) -> list[Any]:
     """Carry out a plan of rounds; ``send`` carries out one round."""
     replies: Any = None
     try:
         while True:
-            replies = send(*plan.send(replies))
+            replies = send(plan.send(replies))
     except StopIteration as end:
         found: list[Any] = end.value
         return found
@@ -59,7 +43,7 @@ def carry(plan: Rounds, send: Callable[[Sequence[Step], bool, Any], list[Any]]) 
 def scattered(steps: Sequence[Step], space: Owners, atomic: bool) -> Rounds | None:
     """The plan of these steps; None if each has its keys in one slot."""
     if len(steps) == 1:
-        wide = everywhere(steps[0], space, Round)
+        wide = everywhere(steps[0], space)
         if wide is not None:
             return wide
     elif not any(map(several, steps)):
@@ -69,7 +53,7 @@ def scattered(steps: Sequence[Step], space: Owners, atomic: bool) -> Rounds | No
     forms = [form_of(step, space) for step in steps]
     if atomic:
         _check_operands(steps, forms, beginning(space.namespace))
-    return _scattered(forms, atomic)
+    return _scattered(forms, space, atomic)
 
 
 def _check_operands(steps: Sequence[Step], forms: Sequence[Form], tags: str) -> None:
@@ -84,95 +68,34 @@ def _check_operands(steps: Sequence[Step], forms: Sequence[Form], tags: str) -> 
                 )
 
 
-def form_of(step: Step, space: Space) -> Form:
-    """The form of one step; CacheError for one that a cluster cannot carry out."""
-    if not several(step):
-        return Plain(step)
-    if isinstance(step, Script):
-        return _of_script(step, space)
-    made = split(step)
-    if made is not None:
-        return made
-    facts = COMMANDS.get(step.args[0])
-    if facts is None or facts.writes:
-        raise CacheError(f"{step.args[0]!s} takes keys of one slot in a cluster: give these keys one {{hash tag}}")
-    return Bringing(step, (), space)
-
-
-def _of_script(step: Script, space: Space) -> Form:
-    made = split(step)
-    if made is not None:
-        return made
-    if is_guarded(step):
-        return Bringing(step, guarding(step).tags, space)
-    first = beginning(space.namespace)
-    tags = [key for key in step.keys if key.startswith(first)]
-    if step.name == "lease_free" and len(step.args) < PLACES[step.name].at:  # no mark is left, so no stamps are asked
-        return Plain(Script(step.name, step.keys[:1], step.args))
-    if step.name == "entry_set_many":
-        return _set_many(step, tags)
-    if tags and not several(Script(step.name, step.keys[: len(step.keys) - len(tags)], ())):
-        return Stamped(step, tags, PLACES[step.name])
-    if tags:
-        return Both(step, tags, space)
-    return Bringing(step, (), space)
-
-
-def _set_many(step: Script, tags: Sequence[str]) -> Form:
-    lots: dict[int, list[int]] = {}
-    for n in range(int(step.args[0])):
-        lots.setdefault(slot_of(step.keys[n]), []).append(n)
-    return SetMany(step, tags, list(lots.values()))
-
-
-class Both:
-    """A script with stamps from elsewhere and an operand from elsewhere: a copy of an entry."""
-
-    def __init__(self, step: Script, tags: Sequence[str], space: Space) -> None:
-        self._stamped = Stamped(step, tags, PLACES[step.name])
-        self._plain = Script(step.name, step.keys[: len(step.keys) - len(tags)], step.args)
-        self._space = space
-        self.tags = self._stamped.tags
-        self._bringing = Bringing(self._plain, (), space)
-        self.brings = self._bringing.brings
-
-    def looks(self) -> Sequence[Step]:
-        """Nothing: of an entry that is read for a copy nothing is lost."""
-        return ()
-
-    def looked(self, _replies: Sequence[Any]) -> None:
-        """Nothing was seen."""
-
-    def steps(self, facts: Facts) -> Sequence[Step]:
-        """The copies, the script with the stamps, and the end of the copies."""
-        (made,) = self._stamped.steps(facts)
-        self._bringing = Bringing(made, (), self._space)
-        return self._bringing.steps(facts)
-
-    def fold(self, replies: Sequence[Any]) -> Any:
-        """Its reply."""
-        reply = self._bringing.fold(replies)
-        return reply if isinstance(reply, Exception) else self._stamped.fold((reply,))
-
-
-def _scattered(forms: Sequence[Form], atomic: bool) -> Generator[Round, list[Any], list[Any]]:
+def _scattered(forms: Sequence[Form], space: Space, atomic: bool) -> Generator[Round, list[Any], list[Any]]:
     replies: list[Any] = [None] * len(forms)
     left = list(range(len(forms)))
     if atomic:  # what is behind a step that would have to be sent again must not be carried out without it
         yield from _look(forms)
     for _ in range(TRIES):
         facts = yield from _facts([forms[n] for n in left])
-        failed = {n: error for n in left if (error := facts.error((*forms[n].tags, *forms[n].brings))) is not None}
+        failed: dict[int, Any] = {
+            n: error for n in left if (error := facts.error((*forms[n].tags, *forms[n].brings))) is not None
+        }
+        own: dict[int, Facts] = {}
+        for n in left:
+            if n not in failed and any(isinstance(facts.brought.get(key), Wide) for key in forms[n].brings):
+                made = yield from _widened(forms[n], facts, space)
+                if isinstance(made, Facts):
+                    own[n] = made
+                else:
+                    failed[n] = made
         for n, error in failed.items():
             replies[n] = error
+        stale = [n for n in left if isinstance(failed.get(n), Stale)]
         left = [n for n in left if n not in failed]
         together = [n for n in left if atomic or not forms[n].brings]
         alone = [n for n in left if n not in together]
         found: dict[int, Any] = {}
         for some, whole in ((together, atomic), (alone, True)):
             if some:
-                found.update((yield from _sent({n: forms[n].steps(facts) for n in some}, whole)))
-        stale = []
+                found.update((yield from _sent({n: forms[n].steps(own.get(n, facts)) for n in some}, whole)))
         for n in left:
             reply = forms[n].fold(found[n])
             if type(reply) is Stale:
@@ -183,7 +106,7 @@ def _scattered(forms: Sequence[Form], atomic: bool) -> Generator[Round, list[Any
         if not left:
             return replies
     for n in left:
-        replies[n] = CacheError("its tags were invalidated again and again meanwhile: try again")
+        replies[n] = CacheError("its tags were invalidated, or its copies lost, again and again meanwhile: try again")
     return replies
 
 
@@ -223,11 +146,43 @@ def _facts(forms: Iterable[Form]) -> Generator[Round, list[Any], Facts]:
             stamps[tag] = reply if isinstance(reply, Exception) or each.new is None else reply[1]
     brought: dict[str, Any] = {}
     if brings:
-        steps = [Command((word, key)) for key in brings for word in ("PTTL", "DUMP")]
-        replies = yield Round(steps, atomic=True)
-        for n, key in enumerate(brings):
-            brought[key] = content_of(*replies[2 * n : 2 * n + 2])
+        replies = yield _looked(tuple(brings))
+        brought = dict(zip(brings, map(content_of, replies), strict=True))
     return Facts(stamps, brought)
+
+
+def _looked(keys: Sequence[str]) -> Round:
+    """Look at operands; those of one slot, as an operand and its guard, at one moment."""
+    return Round(tuple(map(look_at, keys)), atomic=len(set(map(slot_of, keys))) < len(keys))
+
+
+def _widened(form: Any, facts: Facts, space: Space) -> Generator[Round, list[Any], Any]:
+    """The facts with copies in the place of wide operands; an error, a reply that is known already, or ``Stale``."""
+    brought = {key: facts.brought[key] for key in form.brings}
+    known = form.answers(brought)
+    if known is not None:
+        return known
+    for key, there in brought.items():
+        if isinstance(there, Wide):
+            made = yield from copied(key, form.home, there, space)
+            if isinstance(made, Exception):
+                yield from _dropped(brought)
+                return made
+            brought[key] = made
+    if form.guards:  # an operand that was invalidated and begun again meanwhile would be half old, half new
+        guards = tuple(form.guards)
+        replies = yield _looked(guards)
+        if any(content_of(reply) != facts.brought[guard] for guard, reply in zip(guards, replies, strict=True)):
+            yield from _dropped(brought)
+            return Stale()
+    return facts._replace(brought=brought)
+
+
+def _dropped(brought: Mapping[str, Any]) -> Generator[Round, list[Any], None]:
+    """Remove copies that nobody will use."""
+    names = [each.name for each in brought.values() if isinstance(each, Copied)]
+    if names:
+        yield Round((Command(("UNLINK", *names)),))
 
 
 def _either(one: Wanted, other: Wanted) -> Wanted:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..commands import COMMANDS, EACH, SUM
 from ..effects import Command, Script
-from ..slots import slot_of
+from ..slots import by_slot
 from .forms import Facts, Split
 
 if TYPE_CHECKING:
@@ -49,18 +49,10 @@ def split(step: Step) -> Split | None:
     return None if made is None else made(step)
 
 
-def _by_slot(keys: Sequence[Any]) -> list[list[int]]:
-    """The numbers of these keys, slot by slot."""
-    found: dict[int, list[int]] = {}
-    for n, key in enumerate(keys):
-        found.setdefault(slot_of(key), []).append(n)
-    return list(found.values())
-
-
 def _each(words: tuple[Any, ...]) -> Split:
     """One reply a key."""
     keys = words[1:]
-    lots = _by_slot(keys)
+    lots = list(by_slot(keys).values())
 
     def fold(replies: Sequence[Any]) -> list[Any]:
         out: list[Any] = [None] * len(keys)
@@ -75,11 +67,11 @@ def _each(words: tuple[Any, ...]) -> Split:
 def _counted(words: tuple[Any, ...]) -> Split:
     """The reply is a sum."""
     keys = words[1:]
-    return Split([Command((words[0], *(keys[n] for n in lot))) for lot in _by_slot(keys)], sum)
+    return Split([Command((words[0], *(keys[n] for n in lot))) for lot in by_slot(keys).values()], sum)
 
 
 def _ttls(step: Script) -> Split:
-    lots = _by_slot(step.keys)
+    lots = list(by_slot(step.keys).values())
 
     def fold(replies: Sequence[Any]) -> list[Any]:
         out: list[Any] = [b"ok", *([b""] * (2 * len(step.keys)))]
@@ -94,7 +86,7 @@ def _ttls(step: Script) -> Split:
 def _bump(step: Script) -> Split:
     """K5: the tags of each slot by themselves; all have new stamps when this returns."""
     ms, *news = step.args
-    lots = _by_slot(step.keys)
+    lots = list(by_slot(step.keys).values())
     parts = [Script(step.name, tuple(step.keys[n] for n in lot), (ms, *(news[n] for n in lot))) for lot in lots]
     return Split(parts, lambda replies: replies[0])
 
@@ -104,7 +96,7 @@ def _set_many(step: Script) -> Split:
     keys, leases = step.keys[:count], step.keys[count:]
     values = step.args[3:]
     parts = []
-    for lot in _by_slot(keys):
+    for lot in by_slot(keys).values():
         own = (*(keys[n] for n in lot), *(leases[n] for n in lot if leases))
         parts.append(Script(step.name, own, (len(lot), *step.args[1:3], *(values[n] for n in lot))))
     return Split(parts, lambda replies: replies[0])
@@ -113,7 +105,7 @@ def _set_many(step: Script) -> Split:
 def _delete_many(step: Script) -> Split:
     count = int(step.args[0])
     parts = []
-    for lot in _by_slot(step.keys):
+    for lot in by_slot(step.keys).values():
         own = [n for n in lot if n < count]
         parts.append(Script(step.name, tuple(step.keys[n] for n in lot), (len(own),)))
     return Split(parts, lambda replies: [b"ok", sum(reply[1] for reply in replies)])

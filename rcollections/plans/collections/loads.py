@@ -134,6 +134,7 @@ def _lease(load: Load) -> Plan[tuple[bytes | None, bytes, Mark | None]]:
             raise
         except BaseException:  # cancelled or interrupted
             yield from _free(load, token)
+            _leave(load, token)  # the question may still be on its way, and arrive behind that
             raise
         if reply[0] != b"wait":
             return (token if reply[0] == b"lease" else None), bytes(reply[1]), None

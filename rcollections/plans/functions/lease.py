@@ -64,6 +64,7 @@ def fetch(job: Job[object], mode: str) -> Plan[Answer]:
         raise ServerFailed(error) from error
     except BaseException as error:  # cancelled, interrupted or dropped
         yield from _free_in_any_case(job, token, error)
+        leave(job, token)  # the question may still be on its way, and arrive behind that
         raise
     stamps = [reply[2][at : at + 8] for at in range(0, len(reply[2]), 8)]
     # Empty bytes may be a value: only the ttl tells that there is no entry.

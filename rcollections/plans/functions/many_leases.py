@@ -66,8 +66,9 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
         given = dict(zip(jobs, tokens, strict=True))
         if isinstance(error, (CacheError, GeneratorExit)):
             _leave_all(jobs, given)
-        else:  # cancelled or interrupted
+        else:  # cancelled or interrupted; the question may still be on its way, and arrive behind that
             yield from _free_all(jobs, given)
+            _leave_all(jobs, given)
         if isinstance(error, CacheError):
             raise ServerFailed(error) from error
         raise

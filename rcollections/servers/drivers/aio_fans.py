@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import get_running_loop
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...plans.cluster.scattered import scattered
 from ...plans.effects import Command
@@ -25,10 +25,9 @@ from ...wire.trips import translated
 from ...wire.words import words
 from ..loops import pool_of
 from .aio_parts import Again, ask_all, ready_link
-from .fans import answered, seen_by
+from .fans import answered, both, seen_by
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Sequence
 
     from ...plans.effects import Seen, Step
@@ -36,17 +35,15 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["amany", "aone", "aread_to_hold", "ask_tagged"]
+__all__ = ["amany", "aone", "aread_to_hold"]
 
-
-def ask_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Future[Any] | None:
-    """Ask for an entry and its tags: a future of the reply of an MGET of all, or of an ``Again``; None: not sent."""
-    spread = road.entry_spread(key, tags)
-    return None if spread is None else ask_all(road, spread.asks, spread.words)
+T = TypeVar("T")
 
 
 async def aone(road: Any, step: Step, seen: Any = UNSENT) -> Any:
     """The reply of one step; an error reply is raised as one of our errors. ``seen``: a quick try gave that."""
+    if road.dsn.kind == "memory":  # strict_slots: it never waits
+        return await _inside(road.one(step))
     if seen is UNSENT and type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
         spread = road.spread_of(step)
         asked = None if spread is None else ask_all(road, spread.asks, spread.words)
@@ -104,6 +101,8 @@ async def amany(road: Any, steps: Sequence[Step], atomic: bool, keep_errors: boo
     """
     if road.disabled:
         return [empty_reply(step) for step in steps]
+    if road.dsn.kind == "memory":
+        return await _inside(road.many(steps, atomic, keep_errors))
     if type(seen) is Sent:
         replies = await atour(route(road, steps, atomic, sent=seen), road.timeout)
         return translated(road, steps, replies, keep_errors)
@@ -141,6 +140,8 @@ async def _at_once(road: Any, steps: Sequence[Step]) -> Any:
 
 async def aread_to_hold(road: Any, key: str, steps: Sequence[Step], keep_errors: bool) -> Seen:
     """Reads that may be held, the ttl of the key before them, and who answered in each slot; see ``ReadToHold``."""
+    if road.dsn.kind == "memory":
+        return await _inside(road.read_to_hold(key, steps, keep_errors))
     witness: dict[int, bytes] = {}
     asked = (Command(("PTTL", key)), *steps)
     plan = scattered(asked, road, False)
@@ -151,13 +152,26 @@ async def aread_to_hold(road: Any, key: str, steps: Sequence[Step], keep_errors:
     return seen_by(witness, key, replies[0], translated(road, steps, replies[1:], keep_errors))
 
 
+async def _inside(found: T) -> T:
+    """What was found; the other tasks of the loop have their turn."""
+    await asyncio.sleep(0)
+    return found
+
+
 async def _carried(road: Any, plan: Any, witness: dict[int, bytes] | None = None, until: float = 0.0) -> list[Any]:
     replies: Any = None
     try:
         while True:
-            steps, atomic, place = plan.send(replies)
-            trip = route(road, steps, atomic, place=place, until=until, witness=witness)
+            steps, atomic, place, own = plan.send(replies)
+            if own is not None:  # a page of many: each has the time of a call
+                until = 0.0
+            seen = own if witness is None else {}
+            trip = route(road, steps, atomic, place=place, until=until, witness=seen)
             replies = await atour(trip, road.timeout)
+            if witness is not None:
+                both(witness, seen)
+                if own is not None:
+                    own.update(seen)
     except StopIteration as end:
         found: list[Any] = end.value
         return found

@@ -20,7 +20,7 @@ from ...wire.translate import translate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Again", "ask_all", "ask_node", "ready_link"]
+__all__ = ["Again", "ask_all", "ask_node", "ask_tagged", "ready_link"]
 
 
 class Again(NamedTuple):
@@ -146,3 +146,9 @@ def ask_node(road: Any, data: bytes, count: int, key: str) -> Future[Any] | None
     node.trips += 1
     road.trips += 1
     return only.future
+
+
+def ask_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Future[Any] | None:
+    """Ask for an entry and its tags: a future of the reply of an MGET of all, or of an ``Again``; None: not sent."""
+    spread = road.entry_spread(key, tags)
+    return None if spread is None else ask_all(road, spread.asks, spread.words)

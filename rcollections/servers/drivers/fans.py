@@ -10,7 +10,7 @@ from ...errors import CacheError
 from ...plans.effects import Seen
 from ...plans.slots import slot_of
 from ...wire.asked import WHO, named
-from ...wire.failures import Late
+from ...wire.failures import FAILURES, Late
 from ...wire.links.marks import INCOMPLETE
 from ...wire.routes import Fan
 from ...wire.run_id import UNKNOWN
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...wire.routes import Hop
     from ...wire.routing import Routing
 
-__all__ = ["answered", "fan", "seen_by", "tour"]
+__all__ = ["answered", "both", "fan", "seen_by", "tour"]
 
 SMALL = 1 << 15  # bytes that a socket takes at once: more are sent and answered one node after another
 
@@ -69,7 +69,7 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
                 if servers is not None and link.server is None:
                     data[n] = WHO + hop.data
                 _post(link, data[n], until, timeout)
-            except (CacheError, OSError, Exception) as error:
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
                 _drop(lent.pop(n, None))
         for n, link in lent.items():
@@ -78,7 +78,7 @@ def fan(hops: Sequence[Hop], until: float, timeout: float, servers: list[bytes] 
                 outcomes[n] = _read(link, data[n], hops[n].wanted + asks, until, timeout)
                 if servers is not None:
                     outcomes[n], servers[n] = answered(link, outcomes[n], asks)
-            except Exception as error:
+            except (CacheError, *FAILURES) as error:
                 outcomes[n] = error
                 _drop(link)
             else:
@@ -102,6 +102,12 @@ def answered(link: Any, replies: list[Any], asks: bool) -> tuple[list[Any], byte
 def seen_by(witness: dict[int, bytes], key: str, ms: Any, replies: list[Any]) -> Seen:
     """What was read to be held. ``witness``: who answered, by slot."""
     return Seen(replies, ms if isinstance(ms, int) else None, witness.get(slot_of(key), b""), witness)
+
+
+def both(witness: dict[int, bytes], seen: dict[int, bytes]) -> None:
+    """Note who answered in one more round; where two have, nobody is known."""
+    for slot, server in seen.items():
+        witness[slot] = server if witness.get(slot, server) == server else b""
 
 
 def _read(link: Any, data: bytes, count: int, until: float, timeout: float) -> Any:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ...forks import after_fork
+from ...plans.cluster.forms import Round
 from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Command, Script, Seen
 from ...plans.op import UNSENT
@@ -16,20 +17,19 @@ from ...wire.durable import durably
 from ...wire.requests import Tried, packed
 from ...wire.routing import Sent, route
 from ...wire.trips import translated
-from ..drivers.fans import seen_by, tour
+from ..drivers.fans import both, seen_by, tour
 from ..drivers.quick import ask as quick_ask
 from .cluster_replicas import ClusterReplicas
-from .learning import Learner, unmapped
+from .learning import Learner
+from .mapped import Mapped
 from .node import ClusterNode
 from .reading import outcome
-from .spreads import Spreads
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...errors import CacheError
-    from ...plans.cluster.scattered import Rounds
+    from ...plans.cluster.forms import Rounds
     from ...plans.effects import Step
     from ...values.signing import Keyring
     from ...wire.dsn.dsn import Dsn
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterConnection"]
 
 
-class ClusterConnection(Spreads):
+class ClusterConnection(Mapped):
     """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
 
     clustered = True
@@ -58,20 +58,6 @@ class ClusterConnection(Spreads):
         self._nodes_lock = threading.RLock()
 
     # -- what trips ask ----------------------------------------------------------------------------
-
-    @property
-    def mapped(self) -> bool:
-        """Whether the map of the cluster is known."""
-        return self.learner.mapped
-
-    @property
-    def failures(self) -> int:
-        """How often the map could not be learned, since it was known last."""
-        return self.learner.failures
-
-    def unmapped(self) -> CacheError:
-        """The error of a call for which no map could be learned."""
-        return unmapped(self.learner, self.shown)
 
     def node(self, slot: int, place: Address | None = None) -> ClusterNode | None:
         """The node at that address, or else the owner of that slot, of slot -1 any; None: nobody owns it."""
@@ -103,38 +89,12 @@ class ClusterConnection(Spreads):
     def _renewed(self, found: SlotMap) -> None:
         """There is a new map: nodes that are not in it are left."""
         with self._nodes_lock:
-            gone = [place for place in self._nodes if place not in found.known]
-            left = [self._nodes.pop(place) for place in gone]
+            left = [self._nodes.pop(place) for place in self._nodes.keys() - set(found.known)]
         for each in left:
             each.close()
         if self._hearers is not None:
             self._hearers.follow(found)
         self.replicas.follow(found)
-
-    @property
-    def moves(self) -> bool:
-        """Whether any slot has got another owner a moment ago."""
-        return self.learner.moves
-
-    def before(self, slot: int) -> Address | None:
-        """The node that owned this slot until a moment ago; None: the owner has been the same for a while."""
-        return self.learner.before(slot)
-
-    def moved(self, slot: int, owner: Address) -> None:
-        """A node has said that another one owns that slot."""
-        self.learner.moved(slot, owner)
-
-    def learn_soon(self) -> None:
-        """Have the map learned again, unless that was done just now."""
-        self.learner.soon()
-
-    def map_sum(self) -> int:
-        """A number that changes with the map."""
-        return self.learner.map.sum
-
-    def primaries(self) -> tuple[Address, ...]:
-        """The owners of slots."""
-        return self.learner.map.nodes
 
     # -- round trips on this thread ----------------------------------------------------------------
 
@@ -228,11 +188,17 @@ class ClusterConnection(Spreads):
         witness: dict[int, bytes] = {}
         asked = (Command(("PTTL", key)), *steps)
 
-        def send(some: Sequence[Step], atomic: bool = False, place: Address | None = None) -> list[Any]:
-            return tour(route(self, some, atomic, place=place, witness=witness), self.timeout)
+        def send(some: Round) -> list[Any]:
+            seen: dict[int, bytes] = {}
+            try:
+                return self._routed(some._replace(witness=seen))
+            finally:
+                both(witness, seen)
+                if some.witness is not None:
+                    some.witness.update(seen)
 
         plan = scattered(asked, self, False)
-        replies = send(asked) if plan is None else carry(plan, send)
+        replies = send(Round(asked)) if plan is None else carry(plan, send)
         return seen_by(witness, key, replies[0], translated(self, steps, replies[1:], keep_errors))
 
     def turns(self, steps: Sequence[Step]) -> list[Any]:
@@ -242,10 +208,17 @@ class ClusterConnection(Spreads):
     def _carried(self, plan: Rounds, until: float) -> list[Any]:
         """Carry out a plan of rounds whose steps have their keys in one slot each."""
 
-        def send(steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
-            return tour(route(self, steps, atomic, place=place, until=until), self.timeout)
+        def send(some: Round) -> list[Any]:
+            nonlocal until
+            if some.witness is not None:  # a page of many: each has the time of a call
+                until = 0.0
+            return self._routed(some, until)
 
         return carry(plan, send)
+
+    def _routed(self, some: Round, until: float = 0.0) -> list[Any]:
+        plan = route(self, some.steps, some.atomic, place=some.place, until=until, witness=some.witness)
+        return tour(plan, self.timeout)
 
     @property
     def wakeups(self) -> ClusterWakeups:

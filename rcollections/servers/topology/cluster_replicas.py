@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...errors import CacheError
+    from ...plans.cluster.forms import Round
     from ...plans.effects import Command, Step
     from ...wire.slotmap import Address, SlotMap
     from ..links import Links
@@ -146,8 +147,9 @@ class ClusterReplicas:
         node = self.node(slot)
         return node if node is not None and node.breaker.failure is None else None
 
-    def _routed(self, steps: Sequence[Step], atomic: bool, place: Address | None) -> list[Any]:
-        return tour(route(self, steps, atomic, place=place), self.timeout)
+    def _routed(self, some: Round) -> list[Any]:
+        plan = route(self, some.steps, some.atomic, place=some.place, witness=some.witness)
+        return tour(plan, self.timeout)
 
     # -- what trips ask ----------------------------------------------------------------------------
 
@@ -190,7 +192,7 @@ class ClusterReplicas:
         """There is a new map: who is no replica any more is left."""
         others = {each for some in found.replicas.values() for each in some}
         with self._lock:
-            gone = [self._nodes.pop(each) for each in list(self._nodes) if each not in others]
+            gone = [self._nodes.pop(each) for each in self._nodes.keys() - others]
         for each in gone:
             each.close()
 
@@ -221,6 +223,11 @@ class ClusterReplicas:
         """A number that changes with the map."""
         number: int = self.primary.map_sum()
         return number
+
+    def slots(self, owner: Address) -> Sequence[int]:
+        """The slots that a node owns."""
+        found: Sequence[int] = self.primary.slots(owner)
+        return found
 
     def primaries(self) -> tuple[Address, ...]:
         """The owners of slots."""

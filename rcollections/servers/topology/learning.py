@@ -1,5 +1,8 @@
 """``Learner``: keeps the map of a cluster: asks its nodes, one caller at a time and at most every 100 ms.
 
+A node that confirms the map that is known is enough. Where one tells another map, three are asked, and where these
+disagree, the config epochs decide (see ``wire/views``): no node that was left behind takes the map back.
+
 The hosts of the DSN stay candidates for ever, as names: where all known nodes are gone, the cluster is found again
 under its names, wherever they lead by then.
 """
@@ -18,8 +21,9 @@ from ...wire.clock import no_deadline
 from ...wire.elsewhere import elsewhere
 from ...wire.failures import ErrorReply
 from ...wire.packing import pack
-from ...wire.slotmap import SlotMap, Told, changed, read_info, read_slots
+from ...wire.slotmap import SlotMap, changed, read_info, read_slots
 from ...wire.translate import translate
+from ...wire.views import View, agree, decided, read_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +37,8 @@ log = logging.getLogger("rcollections")
 
 APART = 0.1  # seconds between the beginnings of two rounds
 SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
+SILENT = 5.0  # seconds for which a node that did not answer is asked last
+VIEWS = 3  # nodes that are asked where the map has changed
 _QUESTIONS = pack(("CLUSTER", "INFO")) + pack(("CLUSTER", "SLOTS"))
 
 
@@ -51,6 +57,8 @@ class Learner:
         self._last = 0.0
         self._moved: dict[int, tuple[float, Address]] = {}  # by slot: when a node has said that another one owns it
         self._began = -APART
+        self._epoch = -1  # the highest one that a node which serves has told
+        self._silent: dict[Address, float] = {}  # when these did not answer
         self._forget()
         after_fork(self._forget)
 
@@ -133,48 +141,85 @@ class Learner:
                 return
 
     def _round(self) -> None:
-        """Ask until a node says that the cluster serves; else the answer of the highest epoch counts."""
+        """Ask until a node confirms the map, or enough have told another one."""
         began = self._began = time.monotonic()
         self.rounds += 1
-        best: Told | None = None
+        views: list[View] = []
         error: CacheError | None = None
         for place in self._candidates():
             try:
-                told = self._ask(place)
+                views.append(self._ask(place))
             except CacheError as failed:
-                error = failed
+                error, self._silent[place] = failed, time.monotonic()
                 continue
-            if best is None or (told.serves, told.epoch) > (best.serves, best.epoch):
-                best = told
-            if told.serves and told.map.covered:
+            told = views[-1]
+            if not told.serves or not told.map.covered:
+                continue
+            if not self.mapped or told.epoch > self._epoch:
+                self._epoch = told.epoch
+                self._apply(told.map, began)  # nobody waits for the others; what they say counts all the same
+            elif len(views) == 1 and not changed(self.map, told.map) and set(told.map.known) == set(self.map.known):
                 break
-        if best is None or not best.map.nodes:
+            if sum(each.serves for each in views) >= VIEWS:
+                break
+        if not any(each.map.nodes for each in views):
             self.error = error or CacheConnectionError(f"no node of {self._dsn.shown} knows an owner of any slot")
             self.failures += 1
             return
-        self._apply(best.map, began)
+        serving = [each for each in views if each.serves]
+        if serving or not self.mapped:  # of a cluster that is down no node may know who will serve
+            self._apply(decided(self._with_epochs(serving or views)), began)
+
+    def _with_epochs(self, views: list[View]) -> list[View]:
+        """These views, with the epochs of the nodes where the maps differ."""
+        if agree(views):
+            return views
+        found = []
+        for each in views:
+            try:
+                (nodes,) = self._exchange(each.place, pack(("CLUSTER", "NODES")), 1)
+                found.append(each._replace(epochs=read_nodes(nodes)))
+            except CacheError:  # then most of them decide
+                found.append(each)
+        return found
 
     def _apply(self, found: SlotMap, began: float) -> None:
         with self._lock:
-            for slot, (when, owner) in list(self._moved.items()):
-                if when >= began:
-                    found = found.moved(slot, owner)
-                else:
-                    del self._moved[slot]
+            found = self._with_moves(found, began)
             if self.mapped:
                 self._note(self.map, found)
             self.map, self.mapped = found, True
             self.failures, self.error = 0, None
         self._changed(found)
 
+    def _with_moves(self, found: SlotMap, began: float) -> SlotMap:
+        """This map, with the moves that were told of since it was asked for."""
+        for slot, (when, owner) in list(self._moved.items()):
+            if when >= began:
+                found = found.moved(slot, owner)
+            else:
+                del self._moved[slot]
+        return found
+
     def _candidates(self) -> Iterable[Address]:
-        known, seeds = list(self.map.known), list(self._dsn.hosts)
+        """All nodes by chance, then the hosts of the DSN; last those that did not answer a moment ago."""
+        known, seeds, now = list(self.map.known), list(self._dsn.hosts), time.monotonic()
         random.shuffle(known)
         random.shuffle(seeds)
-        return dict.fromkeys((*known, *seeds))
+        silent = self._silent = {place: when for place, when in self._silent.items() if now - when < SILENT}
+        return sorted(dict.fromkeys((*known, *seeds)), key=silent.__contains__)
 
-    def _ask(self, place: Address) -> Told:
+    def _ask(self, place: Address) -> View:
         """What one node tells."""
+        info, slots = self._exchange(place, _QUESTIONS, 2)
+        try:
+            return View(read_slots(slots, place), *read_info(info), place)
+        except ValueError as error:
+            shown = self._dsn.replace(kind="server", host=place[0], port=place[1]).shown
+            raise CacheConnectionError(f"{shown} gave no slots: is it a node of a cluster?") from error
+
+    def _exchange(self, place: Address, questions: bytes, count: int) -> list[object]:
+        """The replies of one node."""
         from ...wire.links.connecting import connector
 
         dsn = self._dsn.replace(kind="server", host=place[0], port=place[1])
@@ -182,25 +227,23 @@ class Learner:
         try:
             until = time.monotonic() + dsn.connect_timeout
             link = connector(dsn)(until)
-            info, slots = link.exchange(_QUESTIONS, 2, time.monotonic() + dsn.timeout, dsn.timeout)
-            for reply in (info, slots):
-                if isinstance(reply, ErrorReply):
-                    raise _refused(reply, dsn.shown)
-            return Told(read_slots(slots, place), *read_info(info))
+            replies: list[object] = link.exchange(questions, count, time.monotonic() + dsn.timeout, dsn.timeout)
         except CacheError:
             raise
-        except ValueError as error:
-            raise CacheConnectionError(f"{dsn.shown} gave no slots: is it a node of a cluster?") from error
         except Exception as error:
             raise translate(error, dsn.shown, "") from error
         finally:
             if link is not None:
                 link.close()
+        for reply in replies:
+            if isinstance(reply, ErrorReply):
+                raise _refused(reply, dsn.shown)
+        return replies
 
     def close(self) -> None:
         """Learn nothing any more, until the next use."""
         with self._lock:
-            self.map, self.mapped = SlotMap.empty(), False
+            self.map, self.mapped, self._epoch = SlotMap.empty(), False, -1
             self._moved.clear()
 
 

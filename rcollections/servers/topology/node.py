@@ -9,8 +9,7 @@ from ...coherence.wakeups import Wakeups
 from ...errors import CacheError
 from ...forks import after_fork
 from ...plans.effects import Command
-from ...plans.naming import beside
-from ...plans.slots import slot_of
+from ...plans.slots import key_in
 from ...plans.steps import repeatable
 from ...wire.clock import no_deadline, until
 from ...wire.elsewhere import elsewhere
@@ -137,14 +136,6 @@ class ClusterNode:
             raise translate(outcome, self.shown, "")
         if (why := refusal(outcome[0])) is not None and why.word not in ("MOVED", "ASK"):
             raise CacheError(f"{self.shown} refuses writes ({why.word})")
-
-
-def key_in(slot: int, namespace: str) -> str:
-    """A key of that slot that nobody uses."""
-    n = 0
-    while slot_of(str(n)) != slot:
-        n += 1
-    return f"{beside(namespace, 's')}{{{n}}}"
 
 
 def _alone(slot: int) -> Group:

@@ -21,4 +21,8 @@ def opened(dsn: Dsn, keyring: Callable[[], Keyring | None]) -> Connection:
         from .cluster import ClusterConnection  # only for clusters: `import rcollections` shall be quick
 
         return ClusterConnection(dsn, keyring)
+    if dsn.strict_slots:
+        from .slotted import SlottedConnection
+
+        return SlottedConnection(dsn, keyring)
     return Connection(dsn, keyring)

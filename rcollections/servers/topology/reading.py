@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...plans.commands import COMMANDS, EACH
 from ...plans.effects import Command
-from ...plans.slots import keys_of, slot_of
+from ...plans.slots import by_slot, keys_of, slot_of
 from ...plans.steps import reads, repeatable
 from ...wire.packing import pack
 from ...wire.words import words
@@ -85,11 +85,8 @@ def fill(lots: Lots, n: int, step: Step, node_of: Callable[[int], ClusterNode | 
         return False
     lots.writes = lots.writes or not reads(step)
     if isinstance(step, Command) and step.args[0] in APART:
-        slots: dict[int, list[int]] = {}
         keys = step.args[1:]
-        for at, key in enumerate(keys):
-            slots.setdefault(slot_of(key), []).append(at)
-        for slot, part in slots.items():
+        for slot, part in by_slot(keys).items():
             node = node_of(slot)
             if node is None:
                 return False

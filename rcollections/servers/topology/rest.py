@@ -24,7 +24,9 @@ class Rest:
         return bool(self._pause) and monotonic() < self._until
 
     def begin(self) -> None:
-        """It did not answer."""
+        """It did not answer. Several callers that find out at the same time count once."""
+        if self.lasts:
+            return
         self._pause = min(LAST, 2 * self._pause) or FIRST
         self._until = monotonic() + self._pause
 

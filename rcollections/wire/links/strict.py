@@ -12,7 +12,7 @@ import hiredis
 
 from ...errors import CacheError
 from ...plans.commands import COMMANDS
-from ..hash_slot import hash_slot
+from ...plans.slots import slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def _keys(name: str, words: Words) -> list[bytes]:
 
 
 def _check(keys: list[bytes]) -> None:
-    slots = {key: hash_slot(key) for key in keys}
+    slots = {key: slot_of(key) for key in keys}
     if len(set(slots.values())) < 2:
         return
     texts = {key: key.decode("utf-8", "backslashreplace") for key in slots}
