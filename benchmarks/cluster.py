@@ -322,9 +322,9 @@ class Runs:
 
     def order(self) -> Iterator[tuple[str, int]]:
         """Which case runs next, and how often."""
-        for _ in range(40 if self.quick else 400):
+        for _ in range(60 if self.quick else 700):
             for name in random.sample(self.names, len(self.names)):
-                yield name, 4 if "hundred" in name else 10
+                yield name, 2 if "hundred" in name else 4
 
     def note(self, name: str, calls: int, took: float, used: float) -> None:
         """One run."""
