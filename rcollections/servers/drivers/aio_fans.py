@@ -46,7 +46,7 @@ async def aone(road: Any, step: Step, seen: Any = UNSENT) -> Any:
         return await _inside(road.one(step))
     if seen is UNSENT and type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
         spread = road.spread_of(step)
-        asked = None if spread is None else ask_all(road, spread.asks, spread.words)
+        asked = None if spread is None else ask_all(road, *spread)
         if asked is not None:
             seen = await asked
     if seen is UNSENT:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...plans.effects import Command
-from ...plans.slots import slot_of
+from ...plans.slots import SLOTS, slot_of
 from ...wire.clock import around
 from ...wire.clock import until as until_
 from ..drivers.quick import read_all
@@ -41,7 +42,8 @@ class Spreads(Held):
             found = self.learner.map
             owners, nodes = found.numbers(), [self._node_at(each) for each in found.nodes]
             self._numbered = found, owners, nodes
-        at = owners[slot_of(key)]
+        word = key.encode()
+        at = owners[slot_of(word) if b"{" in word else crc_hqx(word, 0) & (SLOTS - 1)]  # ``slot_of``, without a call
         if at < 0 or self.journal.holds or (node := nodes[at]).out:
             return None
         return node
@@ -52,10 +54,10 @@ class Spreads(Held):
         if spread is not None:  # as ``_words``, of which every call counts here
             began = monotonic()
             until = began + self.timeout if around() is None else until_(self.timeout)
-            found = read_all(spread.asks, until, began)
+            found = read_all(spread[0], until, began)
             if found is not None:
                 self.trips += 1
-                return spread.words(found)
+                return spread[1](found)
         return self._one((Command(("MGET", key, *tags)),), until)
 
     def entry_spread(self, key: str, tags: tuple[str, ...]) -> Spread | None:
@@ -105,11 +107,11 @@ class Spreads(Held):
         """The reply of an MGET."""
         began = monotonic()
         until = began + self.timeout if around() is None else until_(self.timeout)
-        found = None if spread is None else read_all(spread.asks, until, began)
+        found = None if spread is None else read_all(spread[0], until, began)
         if spread is None or found is None:
             return self._one((step,), until)
         self.trips += 1
-        return spread.words(found)
+        return spread[1](found)
 
     def node(self, slot: int, place: Address | None = None) -> ClusterNode | None:
         """The node at that address, or else the owner of that slot."""
