@@ -17,6 +17,8 @@ from tests.kinds import SERVERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rcollections.testing import Cluster
+
 ROOT = Path(__file__).parents[1]
 WORDS = "open sesame"
 LABELS = "package python connection server rights namespace l1 extras verdict".split()
@@ -309,3 +311,10 @@ def test_help_and_version_come_at_once(option: str, tmp_path: Path) -> None:
     done = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "rcollections" in done.stdout
+
+
+def test_doctor_on_a_cluster(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """All is tried there as well, and values are held."""
+    status, lines, text = doctor(capsys, "--dsn", cluster.dsn + "?timeout=5&connect_timeout=5&namespace=shop")
+    assert status == 0, text
+    assert " works: " in lines["l1"]

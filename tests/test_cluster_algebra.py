@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tracemalloc
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rcollections import CacheError, CounterCache, DictCache, SetCache, SortedSetCache, connection, invalidate_tags
+from rcollections import (
+    CacheError,
+    CounterCache,
+    DictCache,
+    SetCache,
+    SortedSetCache,
+    connection,
+    invalidate_tags,
+    unsafe_clear,
+)
 from rcollections.plans.cluster import wide
 from rcollections.plans.cluster.scattered import scattered
 from rcollections.plans.effects import Script
@@ -348,3 +359,30 @@ def test_a_staged_script_is_the_script() -> None:
         assert staged.args == each.args + 1
         assert set(staged.words) == {*each.words, "lost"}
         assert staged.sha != each.sha
+
+
+def test_a_user_with_few_rights(cluster: Cluster) -> None:
+    """Those that the page on configuration lists are enough, for scans as well."""
+    page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
+    rights = re.findall(r"^ACL SETUSER shop (.+)$", page, re.M)
+    assert len(rights) == 2
+    for node in cluster.nodes:
+        for some in rights:
+            node.ask("ACL", "SETUSER", "shop", *some.split())
+    dsn = cluster.dsn.replace("://", "://shop:secret@") + "?timeout=5&connect_timeout=5&namespace=shop"
+    try:
+        with isolated(dsn):
+            a, b = (SetCache(key.removeprefix("shop.")) for key in two(cluster, "shop.w"))
+            fill(b.key, range(MANY))
+            a |= b
+            assert len(a) == MANY
+            assert SetCache.at(b.key).clear()
+            tagged = DictCache("some.thing", data={"a": 1})
+            assert tagged.to_dict() == {"a": 1}
+            source = cluster.owner(a.key)
+            target = next(node for node in cluster.primaries if node is not source)
+            cluster.reshard(cluster.slot(a.key), source, target)
+            assert unsafe_clear("*") == 2
+    finally:
+        for node in cluster.nodes:
+            node.ask("ACL", "DELUSER", "shop")

@@ -399,3 +399,16 @@ def test_replicas_that_come_are_found(there: Any, nodes: Cluster) -> None:
     before = reads(old)
     wait_until(lambda: KeyCache("a").get() == 1 and reads(old) > before, 30, "an answer of the former primary")
     assert connection() is there
+
+
+@pytest.mark.parametrize("words", [("-readonly",), ("-@all", "+cluster|slots", "+cluster|info", "+get", "+role")])
+def test_who_may_not_read_replicas_reads_primaries(nodes: Cluster, get: Any, words: Any, caplog: Any) -> None:
+    """A right that is missing at replicas costs nothing, and the log says which."""
+    nodes.heal()
+    key = nodes.key_on(nodes.primaries[0])
+    nodes.primaries[0].client().set(key, 1)
+    for node in nodes.nodes:
+        node.ask("ACL", "SETUSER", "few", "reset", "on", "nopass", "~*", "&*", "+@all", *words)
+    with isolated(nodes.dsn.replace("//", "//few:x@", 1) + PATIENT + "&read_from=replica"):
+        wait_until(lambda: get(KeyCache(key)) == 1 and "may not do READONLY" in caplog.text, 20, "a line in the log")
+        assert get(KeyCache(key)) == 1

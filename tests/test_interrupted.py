@@ -17,6 +17,7 @@ import pytest
 from rcollections import CacheError, CacheTimeout, DictCache, KeyCache, cached, deadline, multi_cached
 from rcollections.plans.circles import Waits
 from rcollections.plans.collections import loads
+from rcollections.plans.marks import read_mark
 from rcollections.plans.waiting import Computation, computing, marked, waiting_for
 from rcollections.servers import background
 from rcollections.testing import wait_until
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 numbers = count()
+LONG = 60.0  # seconds of a lease that no test waits for
 
 
 pytestmark = pytest.mark.filterwarnings(
@@ -336,6 +338,42 @@ def test_a_wait_of_a_computation() -> None:
 
     for place in interrupted(lambda: marked(wait, [Sum()])(), lambda: None):
         assert not Sum.waits._for, f"stopped at {place}"
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_lease(store: Any, stale: bool) -> None:
+    """Nobody waits until it runs out, wherever its owner was stopped; with a stale value the background has it."""
+
+    @cached(ttl=60, stale_while_revalidate=60, key="leased:{n}", lease=LONG)
+    def f(n: int) -> int:
+        return n
+
+    def before() -> None:
+        if stale:
+            f.store(1)(1)
+            f.expire(1)
+        else:
+            f.invalidate(1)
+
+    def free() -> bool:
+        found = store.raw("GET", "rc:l:{leased:1}")
+        return found is None or read_mark(found) is not None
+
+    for place in interrupted(lambda: f(1), before):
+        wait_until(free, 5, f"the end of its lease: stopped at {place}")
+
+
+def test_many_leases(store: Any) -> None:
+    @multi_cached("ids", ttl=60, key=lambda n: f"leased:{n}", lease=LONG)
+    def f(ids: Any) -> dict[int, int]:
+        return {n: n for n in ids}
+
+    def free() -> bool:
+        found = [store.raw("GET", f"rc:l:{{leased:{n}}}") for n in (1, 2)]
+        return all(each is None or read_mark(each) is not None for each in found)
+
+    for place in interrupted(lambda: f([1, 2]), lambda: f.invalidate([1, 2])):
+        wait_until(free, 5, f"the end of its leases: stopped at {place}")
 
 
 def test_a_deadline() -> None:

@@ -199,8 +199,6 @@ def _namespace(connection: Connection) -> Line:
 
 def _l1(connection: Connection) -> Line:
     """The state of L1: listens for a moment, on a connection of its own that is closed again."""
-    if connection.dsn.kind == "cluster":
-        return Line("l1", "off: nothing of a cluster is held in the process, every read asks the servers")
     if not connection.dsn.l1:
         return Line("l1", "switched off by l1=off: reads ask the server, except where a class says l1 = True")
     own = namespaced(connection.namespace, "rcollections.doctor")

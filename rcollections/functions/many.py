@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..plans.effects import Plan
-    from ..plans.functions.many_leases import Compute
+    from ..plans.functions.many_computing import Compute
     from ..plans.functions.many_reads import Jobs
     from ..servers.connection import Connection
 

@@ -162,9 +162,9 @@ def test_a_failover_and_slots_that_move(dsn: str, nodes: Cluster) -> None:
 
 
 def test_who_does_not_trust_them_is_told(dsn: str) -> None:
-    bare = re.sub(r"ssl_ca_certs=[^&]*&", "", dsn)
+    bare = re.sub(r"ssl_ca_certs=[^&]*&", "", dsn).replace("timeout=5", "timeout=20", 1)
     with isolated(bare), pytest.raises(CacheConnectionError, match="certificate is not accepted"):
         KeyCache("a").get()
-    plain = bare.replace("rediss+", "redis+").replace("timeout=5", "timeout=0.5")
+    plain = bare.replace("rediss+", "redis+").replace("timeout=20", "timeout=0.5")
     with isolated(plain), pytest.raises(CacheConnectionError):
         KeyCache("a").get()

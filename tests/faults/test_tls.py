@@ -14,6 +14,7 @@ from rcollections import (
     DictCache,
     KeyCache,
     cached,
+    configure,
     connection,
     deadline,
     l1_info,
@@ -156,3 +157,23 @@ def test_a_certificate_that_is_not_trusted(server: Server, tmp_path: Path, run: 
         pytest.raises(CacheConnectionError, match="certificate is not accepted"),
     ):
         run(plan())
+
+
+def test_further_links_share_what_the_first_one_read(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the authorities of the system takes longer than all the rest of a connection."""
+    made: list[int] = []
+    make = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda *args, **kwargs: made.append(1) or make(*args, **kwargs))
+    with Tls(server, tmp_path) as front, isolated(f"{front.dsn}&timeout=5"):
+        for n in range(4):
+            KeyCache("k").set(n)
+            front.cut()
+        assert made == [1]
+        with Tls(server, tmp_path) as other:  # another authority, in the same file
+            with pytest.raises(CacheConnectionError, match="certificate is not accepted"):
+                KeyCache("k").get()
+            configure(f"{other.dsn}&timeout=5")
+            assert KeyCache("k").get() == 3
+            connection().close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..effects import Plan, Spawn
 from .found import ServerFailed
-from .lease import Failed, compute_and_store, fetch, free
+from .lease import Failed, compute_and_store, fetch, free, leave
 
 if TYPE_CHECKING:
     from ..flight import Flight
@@ -21,7 +21,7 @@ def refresh_ahead(job: Job[object], flight: Flight, caller: Alone) -> Plan[None]
     """Refresh in the background, unless another caller does. This caller waits for the server, not for the value."""
     if not flight.start_refresh(caller):
         return
-    started = False
+    started, answer = False, None
     try:
         answer = yield from fetch(job, "early")
         if answer.word == b"cool":
@@ -34,6 +34,10 @@ def refresh_ahead(job: Job[object], flight: Flight, caller: Alone) -> Plan[None]
                 yield from free(job, answer.token)
     except ServerFailed:
         pass  # the value at hand is good
+    except BaseException:  # cancelled or interrupted: a plan that has not begun gives nothing back
+        if answer is not None and not started:
+            leave(job, answer.token)
+        raise
     finally:
         if not started:
             flight.end_refresh()

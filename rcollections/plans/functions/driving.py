@@ -10,7 +10,7 @@ from ..rounds import Landing
 from ..waiting import waiting_for
 from .ended import raised_by, spread
 from .found import ServerFailed
-from .lease import Failed, compute_and_store, fetch
+from .lease import Failed, compute_and_store, fetch, leave
 from .reads import in_window, valid, waiters_check, waiters_first_check
 from .sharing import queue_read
 from .stale import after_error, after_mark, stale_value
@@ -87,11 +87,26 @@ def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tu
 
     Gives the token that was waited for as well.
     """
+    owned: list[bytes] = []  # the tokens of leases that were given
+    try:
+        return (yield from _settled(job, flight, landing, owned))
+    except (Failed, ServerFailed):
+        raise
+    except BaseException:  # cancelled or interrupted, at any line
+        for token in owned:
+            leave(job, token)  # where it was given back already, this does nothing
+        raise
+
+
+def _settled(
+    job: Job[object], flight: Flight, landing: Landing, owned: list[bytes]
+) -> Plan[tuple[tuple[object] | None, bytes]]:
     heard = None
     if len(flight.users) >= CROWD and not job.recipe.flights.deaf:
         heard = yield from _hear(job)  # W1: then FETCH is the look that follows
     sent = yield Now()
     answer = yield from fetch(job, "miss")
+    owned += (answer.token,) if answer.word == b"lease" else ()
     seen = valid(job, answer.data, answer.stamps, answer.ttl, sent)
     if answer.word == b"hit":
         usable, result = (False, None) if seen is None else load(job, seen.entry)
@@ -100,6 +115,7 @@ def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tu
             return (result,), b""
         # Fresh for the server, and of no use to this caller: bytes that cannot be read, or a cached error.
         answer, seen = (yield from fetch(job, "force")), None
+        owned += (answer.token,) if answer.word == b"lease" else ()
     if answer.word == b"cool":  # W5: the source failed a moment ago, and is not asked again yet
         stale = None if seen is None else (yield from stale_value(job, seen))
         if stale is not None:
@@ -107,6 +123,7 @@ def _settle(job: Job[object], flight: Flight, landing: Landing) -> Plan[tuple[tu
             job.recipe.trouble.served(job.key)
             return stale, b""
         answer = yield from fetch(job, "force")
+        owned += (answer.token,) if answer.word == b"lease" else ()
     if answer.word == b"alone":  # the result was not to be stored the last time
         job.unkept = True
         landing.landed = True

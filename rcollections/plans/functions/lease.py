@@ -58,6 +58,9 @@ def fetch(job: Job[object], mode: str) -> Plan[Answer]:
     step = Script("entry_fetch", (job.key, job.lease, *job.tags), args)
     try:
         reply = yield from with_orphans(recipe.flights.orphans, job.lease, step)
+        stamps = [reply[2][at : at + 8] for at in range(0, len(reply[2]), 8)]
+        # Empty bytes may be a value: only the ttl tells that there is no entry.
+        return Answer(reply[0], token, None if reply[3] == -2 else reply[1], stamps, *reply[3:])
     except CacheError as error:
         # The server may have given the lease: no caller shall wait for an owner that does not know of its lease.
         leave(job, token)
@@ -66,9 +69,6 @@ def fetch(job: Job[object], mode: str) -> Plan[Answer]:
         yield from _free_in_any_case(job, token, error)
         leave(job, token)  # the question may still be on its way, and arrive behind that
         raise
-    stamps = [reply[2][at : at + 8] for at in range(0, len(reply[2]), 8)]
-    # Empty bytes may be a value: only the ttl tells that there is no entry.
-    return Answer(reply[0], token, None if reply[3] == -2 else reply[1], stamps, *reply[3:])
 
 
 def compute_and_store(

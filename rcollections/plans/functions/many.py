@@ -11,7 +11,8 @@ from ..marks import ALONE, counting, read_mark
 from ..waiting import waiting_for
 from .ended import raised_by, spread
 from .found import ServerFailed, asked
-from .many_leases import Own, compute_all, compute_owned, leases
+from .many_computing import compute_all
+from .many_leases import Own, compute_owned, leases, leave_given
 from .many_reads import entries_in, read_cached
 from .unserved import answer, begin, end, over, wait_unserved
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..marks import Mark
     from .job import Job
-    from .many_leases import Compute
+    from .many_computing import Compute
     from .many_reads import Jobs, Values
 
 __all__ = ["many", "recompute"]
@@ -131,8 +132,12 @@ def _answer(jobs: Jobs, found: Values, left_out: set[Hashable], missed: set[Hash
         missed.add(each)
     while missing:
         mine, others = yield from leases({each: jobs[each] for each in missing}, "miss", found)
-        if mine:  # before this caller waits for an owner: so no two callers wait for each other
-            yield from compute_owned(jobs, mine, found, left_out, compute)
+        try:
+            if mine:  # before this caller waits for an owner: so no two callers wait for each other
+                yield from compute_owned(jobs, mine, found, left_out, compute)
+        except BaseException:
+            leave_given(jobs, mine)
+            raise
         ended: dict[Hashable, Mark] = {}
         if others:
             for each in others:
@@ -175,7 +180,11 @@ def recompute(jobs: Jobs, compute: Compute) -> Plan[Values]:
         if job.recipe.disabled:
             return (yield from _uncached(jobs, list(jobs), {}, compute))
         mine, _ = yield from asked(job.recipe.breaker, leases(jobs, "force", found))
-        yield from compute_owned(jobs, mine, found, left_out, compute, drops=True)
+        try:
+            yield from compute_owned(jobs, mine, found, left_out, compute, drops=True)
+        except BaseException:
+            leave_given(jobs, mine)
+            raise
         _keep(each for each in jobs.values() if each.unanswered)
         return {each: found[each] for each in jobs if each in found}
     except ServerFailed as failed:

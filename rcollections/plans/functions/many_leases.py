@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CacheError
 from ..draws import draw, new_token
-from ..effects import Batch, Call, Hold, Now, Plan, Script, original
+from ..effects import Batch, Hold, Now, Plan, Script, original
 from ..entries import VALUE, Entry, pack
-from ..waiting import marked
 from .ended import alone_mark, failed_mark
 from .found import ServerFailed
 from .lease import free, leave
+from .many_computing import compute_all
 from .many_reads import entries_in
 from .values import kept, returned
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping
+
     from ..effects import Arg
     from ..marks import Mark
+    from .many_computing import Compute
     from .many_reads import Jobs, Values
 
-__all__ = ["Compute", "compute_all", "compute_owned", "leases"]
-
-Compute: TypeAlias = Callable[[list[Hashable]], object]  # the user's function: ids to a mapping of ids to values
+__all__ = ["compute_owned", "leases", "leave_given"]
 
 
 class Own:
@@ -72,6 +72,21 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
         if isinstance(error, CacheError):
             raise ServerFailed(error) from error
         raise
+    try:
+        mine, others, unreadable = _sorted(jobs, tokens, replies, found)
+        if unreadable:
+            more, _ = yield from leases(unreadable, "force", found)
+            mine.update(more)
+    except BaseException:  # the server failed, or this was interrupted at any line
+        _leave_all(jobs, dict(zip(jobs, tokens, strict=True)))
+        raise
+    return mine, others
+
+
+def _sorted(
+    jobs: Jobs, tokens: list[bytes], replies: list[Any], found: Values
+) -> tuple[dict[Hashable, Own], dict[Hashable, bytes], Jobs]:
+    """The leases that were given, the computations of others, and what is there and cannot be read."""
     mine: dict[Hashable, Own] = {}
     others: dict[Hashable, bytes] = {}
     unreadable: Jobs = {}
@@ -88,10 +103,7 @@ def leases(jobs: Jobs, mode: str, found: Values) -> Plan[tuple[dict[Hashable, Ow
                 found.update(seen)
             else:
                 unreadable[each] = job
-    if unreadable:
-        more, _ = yield from leases(unreadable, "force", found)
-        mine.update(more)
-    return mine, others
+    return mine, others, unreadable
 
 
 def compute_owned(
@@ -105,6 +117,7 @@ def compute_owned(
 ) -> Plan[None]:
     """Compute all ids whose lease is in ``mine`` in one call, and store each value under its token.
 
+    ``mine`` is empty when it has seen to the leases; what is left there is for ``leave_given``.
     The lease of an id that the function left out, or whose value is not to be stored, is given back; ``drops``: what
     is stored there is older, so it goes as well (D1). A value that cannot be written keeps no other from being
     stored: its error is raised when all is done.
@@ -150,10 +163,16 @@ def compute_owned(
         else:
             marks = (yield from _failed_marks(jobs, mine, raised, began)) if isinstance(raised, Exception) else {}
             yield from _free_all(jobs, tokens, marks=marks)
+        mine.clear()
         raise
-    yield from _store(jobs, mine, [each for each in wanted if mine[each].token], steps)
+    yield from _store(jobs, mine, wanted, steps)
     if unwritable is not None:
         raise unwritable
+
+
+def leave_given(jobs: Jobs, given: Mapping[Hashable, Own]) -> None:
+    """The caller was interrupted before anybody saw to these leases: let the background give them back."""
+    _leave_all(jobs, {each: own.token for each, own in given.items() if own.token})
 
 
 def _failed_marks(jobs: Jobs, mine: dict[Hashable, Own], raised: Exception, began: float) -> Plan[dict[Hashable, Mark]]:
@@ -171,10 +190,11 @@ def _failed_marks(jobs: Jobs, mine: dict[Hashable, Own], raised: Exception, bega
 
 
 def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps: list[Script]) -> Plan[None]:
-    if not steps:
-        return
+    wanted = [each for each in wanted if mine[each].token]
+    owned = {each: mine[each] for each in wanted}
     try:
-        replies = yield Batch(steps, keep_errors=True)
+        mine.clear()
+        replies = (yield Batch(steps, keep_errors=True)) if steps else []
     except BaseException as error:  # L6: these may be sent again
         for each, step in zip(wanted, steps, strict=True):
             if step.name != "entry_delete":
@@ -183,7 +203,7 @@ def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps:
             raise
         replies = [error] * len(steps)
     else:
-        _leave_all(jobs, _refused(wanted, [mine[each].token for each in wanted], replies))
+        _leave_all(jobs, _refused(wanted, [owned[each].token for each in wanted], replies))
     for each, step, reply in zip(wanted, steps, replies, strict=True):
         job = jobs[each]
         if isinstance(reply, CacheError):
@@ -195,7 +215,7 @@ def _store(jobs: Jobs, mine: dict[Hashable, Own], wanted: list[Hashable], steps:
         elif step.name == "entry_store":
             stored = reply[0] == b"ok"
             if not stored:
-                job.recipe.patience.refused(mine[each].held)
+                job.recipe.patience.refused(owned[each].held)
             job.note("store" if stored else "refused")
 
 
@@ -246,18 +266,3 @@ def _free_all(
             raise
         if not told:
             next(iter(jobs.values())).note("error", error)
-
-
-# -- the user's function -----------------------------------------------------------------------------
-
-
-def compute_all(jobs: Jobs, wanted: list[Hashable], compute: Compute) -> Plan[Mapping[Hashable, object]]:
-    """One call of the user's function for all wanted ids, with their keys marked as being computed."""
-    for each in wanted:
-        jobs[each].guard()
-        jobs[each].note("compute")
-    first = jobs[wanted[0]]
-    values = yield Call(marked(lambda: first.checked(compute(wanted)), [jobs[each] for each in wanted]))
-    if not isinstance(values, Mapping):
-        raise TypeError(f"{first.recipe.name} gave a {type(values).__name__}: it gives a mapping of ids to values")
-    return values

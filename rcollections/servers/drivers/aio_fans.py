@@ -67,7 +67,8 @@ async def _aone(road: Any, step: Step, until: float) -> Any:
         return translated(road, steps, await _carried(road, plan, until=until), keep_errors=False)[0]
     keys = keys_of(step)
     node = road.node(slot_of(keys[0]) if keys else NO_KEY)
-    link = None if node is None or node.breaker.failure is not None or road.journal.holds else _ready(node)
+    unusual = node is None or node.out or node.breaker.failure is not None or road.journal.holds
+    link = None if unusual else _ready(node)
     sent = None
     began, end = monotonic(), instant()
     if link is not None and road.durable and durably(road, steps):

@@ -62,7 +62,8 @@ class Spreads(Held):
 
     def entry_spread(self, key: str, tags: tuple[str, ...]) -> Spread | None:
         """Where an entry and its tags are; None where nobody knows at present."""
-        node, now = self.at_hand(key), self.learner.map
+        now = self.learner.map  # before the look whether anything is kept (K13)
+        node = self.at_hand(key)
         if node is None:
             return None
         stamps = self._stamps.get(tags)
@@ -77,14 +78,14 @@ class Spreads(Held):
 
     def spread_of(self, step: Command) -> Spread | None:
         """Where the keys of an MGET are; None where nobody knows at present."""
-        made = None if self.journal.holds else lots_of_keys(step.args[1:], self.learner.map, self._node_at)
-        return None if made is None else laid_out(*made)
+        made = lots_of_keys(step.args[1:], self.learner.map, self._node_at)
+        return None if made is None or self.journal.holds else laid_out(*made)  # behind the map: K13
 
     def lots(self, steps: Sequence[Step]) -> Lots | None:
         """Where steps go that may be sent twice; None where a plan is needed."""
-        if self.journal.holds or not self.learner.mapped:
+        lots = lots_of(steps, self.node) if self.learner.mapped else None
+        if self.journal.holds:  # looked at behind the map: what a handover brings up is kept before its map counts
             return None
-        lots = lots_of(steps, self.node)
         return None if lots is None or (lots.writes and (self.durable or self.learner.moves)) else lots
 
     def _at_once(self, steps: Sequence[Step], until: float) -> list[Any] | None:

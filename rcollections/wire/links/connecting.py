@@ -19,6 +19,7 @@ from ..dsn.credentials import read_login
 from ..failures import Late, NotConnected, is_silence
 from ..reasons import TIMED_OUT
 from .addresses import connect as connect_to
+from .contexts import wrapped
 from .link import Link
 from .memory import memory_connector
 
@@ -94,7 +95,12 @@ class _Tcp(_Bounded, _Named):
 
 
 class _Tls(_Bounded, redis.SSLConnection, _Named):
-    pass
+    tls_options: Any
+
+    def _wrap_socket_with_ssl(self, sock: Any) -> Any:
+        this: Any = self
+        below: Any = super()
+        return wrapped(sock, this.host, self.tls_options, below._wrap_socket_with_ssl)
 
 
 class _Unix(_Bounded, redis.UnixDomainSocketConnection):
@@ -122,6 +128,7 @@ def connector(dsn: Dsn) -> Callable[[float], Any]:
     def connect(until: float) -> Link:
         user, password = _login(dsn)
         made: Any = cls(username=user or None, password=password or None, **options)
+        made.tls_options = dsn.ssl
         began = time.monotonic()
         made.connect_until = min(until, began + dsn.connect_timeout)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..failures import ErrorReply, NoPrimary
+from ..failures import ErrorReply, NoPrimary, NotConnected
 from ..packing import pack
 from .connecting import connector
 
@@ -38,6 +38,8 @@ def read_only(dsn: Dsn) -> Callable[[float], Any]:
         if not isinstance(allowed, ErrorReply):
             return link
         link.close()
+        if str(allowed).startswith("LOADING"):
+            raise NotConnected("loading", allowed)
         if "NOPERM" in str(allowed):
             raise NoPrimary("its user may not do READONLY, so replicas answer nothing: extend its ACL", passes=False)
         raise NoPrimary("it does not take READONLY: is it a node of a cluster?", passes=False)
