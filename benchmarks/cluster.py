@@ -175,7 +175,7 @@ class Bench:
         self.many: Any = multi_cached("ids", Row, key=lambda n: ["many", n])(many)
         self.many_one: Any = multi_cached("ids", OneRow, key=lambda n: ["many", n])(many)
         self.handle, self.handle_one = plain("named", self.entry), single("named", self.entry)
-        self.plain = plain
+        self.peer: Any = None
         self.ids = list(range(MANY))
         for cls in (Row, OneRow):
             cls.set_many({("got", n): VALUE for n in self.ids})
@@ -277,6 +277,7 @@ async def loop_cases(bench: Bench) -> dict[str, Callable[[], Any]]:
     owner = bench.cluster.owner(f"row.named.{entry}")
     peer: Any = Peer(startup_nodes=[Node(owner.host, owner.port)])
     await peer.initialize()
+    bench.peer = peer
     lines = {node.port: await mux(node) for node in bench.cluster.primaries}
     wanted = [("got", n) for n in ids]
 
@@ -383,7 +384,11 @@ async def ameasure(cases: dict[str, Callable[[], Any]], quick: bool) -> Runs:
 
 async def in_loop(bench: Bench, quick: bool) -> Runs:
     """All cases of event loops."""
-    return await ameasure(await loop_cases(bench), quick)
+    cases = await loop_cases(bench)
+    try:
+        return await ameasure(cases, quick)
+    finally:
+        await bench.peer.aclose()
 
 
 def main() -> None:
