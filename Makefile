@@ -27,9 +27,9 @@ ONCE = interleavings contract lua test_packaging.py test_demo.py test_embedded.p
 	test_layers.py test_locked_loops.py test_protocol_codes.py test_thin_faces.py test_cli.py test_servers.py test_trip_plan.py test_serializers.py \
 	test_commands.py test_first_bytes.py test_loop.py test_quick_ear.py test_error_messages.py test_endings.py \
 	test_waiting_errors.py test_links.py test_clusters.py test_networks.py test_strict_slots.py test_slotmap.py \
-	test_cluster_routing.py test_cluster_plans.py test_cluster_redirects.py test_cluster_algebra.py test_cluster_scans.py test_cluster_views.py \
+	test_cluster_routing.py test_handovers.py test_cluster_plans.py test_cluster_redirects.py test_cluster_algebra.py test_cluster_scans.py test_cluster_views.py \
 	test_sentinel_words.py faults/test_sentinel_failover.py \
-	faults/test_sentinel_tls.py faults/test_torture.py faults/test_asgi.py faults/test_cluster_tls.py test_cluster_addresses.py
+	faults/test_sentinel_tls.py faults/test_cluster_failover.py faults/test_torture.py faults/test_asgi.py faults/test_cluster_tls.py test_cluster_addresses.py
 ONCE_LIKE = test_codec_*.py test_*_model.py test_awaited_*.py
 NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 # What waits for processes and outages, and meets a twin in passing only: in Python it runs in make servers.

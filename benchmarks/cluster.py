@@ -18,12 +18,11 @@ import random
 import select
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hiredis
 import redis
-from harness import commit, options, table
+from harness import commit, options, pin, table
 from redis.cluster import ClusterNode, RedisCluster
 
 from rcollections import AsyncKeyCache, KeyCache, cached, configure, connection, invalidate_tags, multi_cached
@@ -38,12 +37,6 @@ VALUE = {"id": 7, "name": "x" * 20, "price": 3.5}
 
 
 # -- places on the cores --------------------------------------------------------------------------
-
-
-def pin(pid: int, core: int) -> None:
-    """Let all threads of this process run on that core alone."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {core})
 
 
 def place(servers: list[int], together: bool) -> str:
@@ -178,11 +171,14 @@ class Bench:
         self.named: Any = cached(plain, key=named, l1=False)(fn)
         self.tagged_one: Any = cached(single, key=key, tags=tags, l1=False)(fn)
         self.named_one: Any = cached(single, key=named, l1=False)(fn)
-        self.many: Any = multi_cached("ids", Row, key=lambda n: ["many", n])(arows if asynchronous else rows)
+        many: Any = arows if asynchronous else rows
+        self.many: Any = multi_cached("ids", Row, key=lambda n: ["many", n])(many)
+        self.many_one: Any = multi_cached("ids", OneRow, key=lambda n: ["many", n])(many)
         self.handle, self.handle_one = plain("named", self.entry), single("named", self.entry)
-        self.plain = plain
+        self.peer: Any = None
         self.ids = list(range(MANY))
-        Row.set_many({("got", n): VALUE for n in self.ids})
+        for cls in (Row, OneRow):
+            cls.set_many({("got", n): VALUE for n in self.ids})
 
     def sends(self, keys: list[str]) -> list[tuple[Bare, list[bytes]]]:
         """What a read of these keys sends: to each node one write, with a GET for each slot of one key."""
@@ -205,7 +201,7 @@ def thread_cases(bench: Bench) -> dict[str, Callable[[], object]]:
     tagged, entry, many, ids = bench.tagged, bench.entry, bench.many, bench.ids
     for each in (tagged, bench.tagged_one, bench.named, bench.named_one):
         each(entry)
-    many(ids)
+    many(ids), bench.many_one(ids)
     node = bench.cluster.owner(f"row.named.{entry}")
     peer: Any = RedisCluster(startup_nodes=[ClusterNode(node.host, node.port)])
     single = redis.Redis.from_url(bench.one.dsn)
@@ -226,7 +222,9 @@ def thread_cases(bench: Bench) -> dict[str, Callable[[], object]]:
         "**hit with three tags**": lambda: tagged(entry),
         "bare fan-out of a hundred": fan(bench.sends(bench.got())),
         "redis-py mget_nonatomic of a hundred": lambda: peer.mget_nonatomic(bench.got()),
+        "get_many of a hundred, one server": lambda: OneRow.get_many(wanted),
         "**get_many of a hundred**": lambda: Row.get_many(wanted),
+        "multi_cached of a hundred, one server": lambda: bench.many_one(ids),
         "**multi_cached of a hundred**": lambda: many(ids),
         "redis-py incr of three keys on three nodes": lambda: [peer.incr(f"c{tag}") for tag in bench.tags],
         "**invalidate_tags of three tags**": lambda: invalidate_tags(*bench.tags, connection_name="default"),
@@ -275,9 +273,11 @@ async def loop_cases(bench: Bench) -> dict[str, Callable[[], Any]]:
     for each in (bench.tagged, bench.tagged_one, bench.named, bench.named_one):
         await each(entry)
     await bench.many(ids)
+    await bench.many_one(ids)
     owner = bench.cluster.owner(f"row.named.{entry}")
     peer: Any = Peer(startup_nodes=[Node(owner.host, owner.port)])
     await peer.initialize()
+    bench.peer = peer
     lines = {node.port: await mux(node) for node in bench.cluster.primaries}
     wanted = [("got", n) for n in ids]
 
@@ -309,7 +309,9 @@ async def loop_cases(bench: Bench) -> dict[str, Callable[[], Any]]:
         "**hit with three tags**": lambda: bench.tagged(entry),
         "bare fan-out of a hundred": bare_fan(bench.got()),
         "redis.asyncio mget_nonatomic of a hundred": lambda: peer.mget_nonatomic(bench.got()),
+        "get_many of a hundred, one server": lambda: AOneRow.get_many(wanted),
         "**get_many of a hundred**": lambda: ARow.get_many(wanted),
+        "multi_cached of a hundred, one server": lambda: bench.many_one(ids),
         "**multi_cached of a hundred**": lambda: bench.many(ids),
         "**f.invalidate**": lambda: bench.named.invalidate(-1),
     }
@@ -329,9 +331,9 @@ class Runs:
 
     def order(self) -> Iterator[tuple[str, int]]:
         """Which case runs next, and how often."""
-        for _ in range(40 if self.quick else 400):
+        for _ in range(60 if self.quick else 700):
             for name in random.sample(self.names, len(self.names)):
-                yield name, 4 if "hundred" in name else 10
+                yield name, 2 if "hundred" in name else 4
 
     def note(self, name: str, calls: int, took: float, used: float) -> None:
         """One run."""
@@ -382,7 +384,11 @@ async def ameasure(cases: dict[str, Callable[[], Any]], quick: bool) -> Runs:
 
 async def in_loop(bench: Bench, quick: bool) -> Runs:
     """All cases of event loops."""
-    return await ameasure(await loop_cases(bench), quick)
+    cases = await loop_cases(bench)
+    try:
+        return await ameasure(cases, quick)
+    finally:
+        await bench.peer.aclose()
 
 
 def main() -> None:

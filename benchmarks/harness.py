@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["Bench", "Case", "Figure", "measure", "options", "start", "table", "usual"]
+__all__ = ["Bench", "Case", "Figure", "measure", "options", "pin", "start", "table", "usual"]
 
 
 class Case(NamedTuple):
@@ -122,6 +122,12 @@ def start(asked: argparse.Namespace) -> Iterator[Bench]:
         print_heading(asked, client)
         yield Bench(server, client, 5 if asked.quick else 15, asked.quick)
         client.close()
+
+
+def pin(pid: int, core: int) -> None:
+    """Let all threads of this process run on that core alone."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
 
 
 def print_heading(asked: argparse.Namespace, client: redis.Redis) -> None:

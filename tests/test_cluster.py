@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +30,8 @@ from rcollections import (
     unsafe_clear,
 )
 from rcollections.plans.effects import Script
+from rcollections.plans.purpose import Due
+from rcollections.servers.topology import lookout
 from rcollections.testing import Cluster, Server, isolated, wait_until
 from tests.near import settle
 from tests.trips import sent, trips
@@ -456,3 +460,66 @@ def test_scripts_are_known_for_each_node(here: Cluster) -> None:
     for key in keys:
         assert KeyCache(key).increment() == 2
     assert connection().many([Script("key_get_ttl", (key,), ()) for key in keys], False, False)
+
+
+def test_nodes_are_looked_after_while_they_are_used(here: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is asked by a write that changes nothing; after a rest nobody asks, and the next use begins again."""
+    con: Any = connection()
+    node = here.primaries[0]
+    key = here.key_on(node)
+
+    def runs() -> bool:
+        return any(each.name == "rcollections-nodes" for each in threading.enumerate())
+
+    def asked() -> int:
+        told = node.ask("INFO", "commandstats")
+        found = re.search(rb"cmdstat_persist:calls=(\d+)", told)
+        return int(found[1]) if found else 0
+
+    KeyCache(key).set(1)
+    assert runs()
+    before = asked()
+    wait_until(lambda: asked() >= before + 3 and KeyCache(key).get() == 1, 10, "it is asked")
+    monkeypatch.setattr(lookout, "IDLE", 0.2)
+    wait_until(lambda: not runs(), 5, "nobody asks any more")
+    monkeypatch.undo()
+    assert KeyCache(key).get() == 1
+    assert runs()
+    con.close()
+    wait_until(lambda: not runs(), 5, "the end")
+    assert KeyCache(key).get() == 1
+    assert runs()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_looks_after_its_nodes_by_itself(here: Cluster) -> None:
+    """The thread is in the parent."""
+    key = here.key_on(here.primaries[0])
+    KeyCache(key).set(1)
+    pid = os.fork()
+    if not pid:
+        ok = False
+        try:
+            ok = KeyCache(key).get() == 1 and any(each.name == "rcollections-nodes" for each in threading.enumerate())
+        finally:
+            os._exit(0 if ok else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_what_waits_for_a_dead_node_keeps_no_breaker_open(here: Cluster) -> None:
+    """What is kept goes ahead of each trip to its node, so the others serve meanwhile."""
+    con: Any = connection()
+    first, second, _ = here.primaries
+    key, other = here.key_on(first), here.key_on(second)
+    KeyCache(other).set(1)
+    con.kept.keep([Due(key)])
+    con.breaker.failed(CacheConnectionError("none of them"))
+    first.freeze()
+    try:
+        con.breaker.worked()
+        assert not con.breaker.is_open
+        began = time.monotonic()
+        assert KeyCache(other).get() == 1
+        assert time.monotonic() - began < 1
+    finally:
+        first.thaw()

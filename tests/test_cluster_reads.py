@@ -82,10 +82,10 @@ def test_the_words_are_those_of_one_mget(keys: list[Any]) -> None:
     """In their order, whatever shares a slot or a node, or comes twice. Keys of one slot stay in one command."""
     made = lots_of_keys(keys, MAP, place)
     assert made is not None
-    spread = laid_out(*made)
-    assert len({node for node, _, _ in spread.asks}) == len(spread.asks) <= 3
-    assert sum(count for _, _, count in spread.asks) == len({slot_of(key) for key in keys})
-    assert spread.words(answered(spread.asks)) == [named(key) for key in keys]
+    asks, words = laid_out(*made)
+    assert len({node for node, _, _ in asks}) == len(asks) <= 3
+    assert sum(count for _, _, count in asks) == len({slot_of(key) for key in keys})
+    assert words(answered(asks)) == [named(key) for key in keys]
 
 
 @settings(deadline=None)
@@ -96,8 +96,8 @@ def test_an_entry_and_its_tags(key: str, tags: list[str]) -> None:
     assert made is not None
     stamps = Stamps(MAP, *made)
     for each in (key, key + "x", key):
-        spread = stamps.and_entry(each, MAP.owner(slot_of(each)))
-        assert spread.words(answered(spread.asks)) == [named(word) for word in (each, *tags)]
+        asks, words = stamps.and_entry(each, MAP.owner(slot_of(each)))
+        assert words(answered(asks)) == [named(word) for word in (each, *tags)]
 
 
 def test_a_slot_that_nobody_owns() -> None:

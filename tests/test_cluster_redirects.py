@@ -157,7 +157,7 @@ def test_tags_while_their_slot_moves(moving: Cluster) -> None:
 def test_increments_under_resharding(moving: Cluster) -> None:
     """Each acknowledged increment counts once, in threads and tasks, while the slot goes to and fro."""
     source, target, _ = moving.primaries
-    key = moving.key_on(source)
+    key = moving.key_on(source, "counted")
     over = threading.Event()
     done: list[int] = []
 
@@ -195,7 +195,7 @@ def test_increments_under_resharding(moving: Cluster) -> None:
 def test_a_graceful_failover(moving: Cluster) -> None:
     """Nothing is lost and nothing fails; each acknowledged increment counts once."""
     old = moving.primaries[0]
-    key = moving.key_on(old)
+    key = moving.key_on(old, "counted")
     over = threading.Event()
     done: list[int] = []
 

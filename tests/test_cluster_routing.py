@@ -10,10 +10,12 @@ import pytest
 
 from rcollections.errors import CacheConnectionError, CacheError, CacheTimeout
 from rcollections.plans.effects import Command, Script
+from rcollections.plans.purpose import Due
 from rcollections.plans.scripts import source
 from rcollections.plans.slots import slot_of
+from rcollections.wire.due import Taken
 from rcollections.wire.failures import Broken, ErrorReply, Late, NotConnected, Unsent
-from rcollections.wire.groups import bytes_of
+from rcollections.wire.groups import bytes_of, check
 from rcollections.wire.routes import Fan, Hop
 from rcollections.wire.routing import Sent, route
 from rcollections.wire.trips import Pause
@@ -27,10 +29,13 @@ class FakeNode:
         self.shown = f"redis://{address[0]}:{address[1]}/0"
         self.known: set[str] = set()
         self.trips = 0
+        self.cut = 0.0
         self.error: CacheError | None = None
         self.failures: list[CacheError] = []
 
     def hop(self, groups: Any, steps: Any, atomic: bool) -> Hop:
+        for each in groups:
+            each.noop = check(each, steps, "") if self.cut else b""
         return Hop(self, *bytes_of(groups, steps, atomic, self.known), all(each.safe for each in groups))
 
     def away(self) -> CacheError | None:
@@ -43,12 +48,16 @@ class FakeNode:
 
     def doubt(self) -> None: ...
 
+    def told(self, reply: object) -> None:
+        self.cut = monotonic() if isinstance(reply, ErrorReply) else 0.0
+
     def lapses(self, why: BaseException) -> bool:
         return False
 
 
 class Nothing:
     holds = False
+    handovers = 0
 
 
 class Roads:
@@ -74,6 +83,9 @@ class Roads:
 
     def before(self, slot: int) -> Any:
         return self.old.get(slot)
+
+    def map_sum(self) -> int:
+        return 1 + len(self.owners)
 
     def learn_soon(self) -> None:
         self.learned += 1
@@ -382,3 +394,95 @@ def test_an_entry_and_its_lease_that_are_apart() -> None:
         (node,) = way.sent
         assert way.sent[node] == [[b"PUBLISH", b"channel", b""]]
         assert way.answer({node: [0]}).result == [[b"ok", 1]]
+
+
+DOWN = "CLUSTERDOWN The cluster is down"
+
+
+def test_reads_of_a_node_that_was_cut_off_count_with_a_write_that_it_takes() -> None:
+    """K14: it may answer reads as long as it is cut off. A write that it refuses tells; one that it takes ends it."""
+    roads = Roads()
+    a, b = key(0), key(1)
+    way = Journey(route(roads, [Command(("SET", a, 1)), get(b)]))
+    way.answer({A: [ErrorReply(DOWN)], B: [b"2"]})
+    assert roads.nodes[A].cut
+    assert way.answer({A: [b"OK"]}).result == [b"OK", b"2"]
+    roads.nodes[A].cut = monotonic()
+    way = Journey(route(roads, [get(a), get(a), get(b)]))
+    assert [command[0] for command in way.sent[A]] == [b"PERSIST", b"GET", b"GET"]
+    assert slot_of(way.sent[A][0][1]) == slot_of(a)
+    assert way.sent[B] == [[b"GET", b.encode()]]
+    way.answer({A: [ErrorReply(DOWN), b"old", b"old"], B: [b"2"]})
+    assert [command[0] for command in way.sent[A]] == [b"PERSIST", b"GET", b"GET"]
+    assert way.answer({A: [0, b"new", b"new"]}).result == [b"new", b"new", b"2"]
+    assert not roads.nodes[A].cut
+    assert roads.learned
+
+
+def test_a_call_waits_for_such_a_node_once() -> None:
+    """Then the breaker of the node opens. A write that goes there tells for itself, so nothing goes ahead of it."""
+    roads = Roads()
+    a = key(0)
+    roads.nodes[A].cut = monotonic() - 0.6
+    way = Journey(route(roads, [Command(("INCR", a))], until=monotonic() + 0.05))
+    assert way.sent == {A: [[b"INCR", a.encode()]]}
+    roads.nodes[A].told = lambda reply: None  # type: ignore[method-assign]
+    while way.result is None:
+        way.answer({A: [ErrorReply(DOWN)]})
+    (failure,) = roads.nodes[A].failures
+    assert failure._about == "server"
+    assert "CLUSTER INFO" in str(failure)
+
+
+class Kept(Nothing):
+    """A journal in which names come up under way."""
+
+    def __init__(self, *dues: Due) -> None:
+        self.dues, self.holds = dues, bool(dues)
+        self.out: list[str] = []
+
+    def take(self, words: frozenset[str], near: Any = None) -> Taken:
+        keys = [due.key for due in self.dues]
+        self.near = [each for each in keys if near is None or near(each)]
+        return Taken([(due, 1) for due in self.dues if due.key in words or due.key in self.near], [])
+
+    def delivered(self, taken: Taken) -> None:
+        gone = [due.key for due, _ in taken.dues]
+        self.out += gone
+        self.dues = tuple(due for due in self.dues if due.key not in gone)
+        self.holds = bool(self.dues)
+
+    def put_back(self, taken: Taken) -> None: ...
+
+
+def test_what_is_kept_goes_ahead_at_the_nodes_of_the_trip() -> None:
+    """J1: names of other nodes wait for trips there, so a node that is away holds up no call for another one."""
+    roads = Roads()
+    a, a2, b = key(0), key(0, 1), key(1)
+    roads.journal = Kept(Due(a2), Due(b))
+    way = Journey(route(roads, [get(a)]))
+    assert way.sent == {A: [[b"UNLINK", a2.encode()]]}
+    way.answer({A: [1]})
+    assert roads.journal.out == [a2]
+    while way.result is None:
+        way.answer({A: [b"1"] if b"GET" in way.sent[A][0] else [1]})
+    assert way.result == [b"1"]
+    assert roads.journal.holds, "the other one waits"
+
+
+def test_what_a_refusal_brings_up_goes_first() -> None:
+    """K13: the node that says MOVED has been replaced; before the step goes to its heir, what is kept goes there."""
+    roads = Roads()
+    a, a2 = key(0), key(0, 1)
+    journal = roads.journal = Kept()
+
+    def moved(slot: int, owner: Any) -> None:
+        Roads.moved(roads, slot, owner)
+        journal.dues, journal.holds, journal.handovers = (Due(a), Due(a2)), True, 1
+
+    roads.moved = moved  # type: ignore[method-assign]
+    way = Journey(route(roads, [get(a)]))
+    way.answer({A: [ErrorReply(f"MOVED {slot_of(a)} c:3")]})
+    assert way.sent[C] == [[b"UNLINK", a.encode()]]
+    assert way.answer({each: [1] for each in way.sent}).sent == {C: [[b"GET", a.encode()]]}
+    assert way.answer({C: [None]}).result == [None]

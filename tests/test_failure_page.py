@@ -6,6 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / "docs" / "failure.md"
 
@@ -104,6 +106,49 @@ ROWS = {
     ),
 }
 
+FAILOVERS = {
+    "a primary of a cluster is killed": (
+        "faults/test_cluster_failover.py::test_an_invalidation_that_no_replica_had_is_sent_again",
+        "faults/test_cluster_failover.py::test_the_same_in_an_event_loop",
+        "test_cluster_redirects.py::test_a_killed_primary",
+        "test_cluster_l1.py::test_a_dead_primary_leaves_the_others_values",
+    ),
+    "the same, and the process that invalidated is idle": (
+        "faults/test_cluster_failover.py::test_it_is_sent_without_calls",
+    ),
+    "a primary is frozen, and goes on after its failover": (
+        "faults/test_cluster_failover.py::test_a_frozen_primary_that_goes_on_later",
+        "test_cluster_l1.py::test_a_function_with_tags_on_all_nodes_while_one_is_frozen",
+    ),
+    "this process is cut off together with a primary": (
+        "faults/test_cluster_failover.py::test_this_process_is_cut_off_together_with_a_primary",
+    ),
+    "the same with `cluster-allow-reads-when-down yes`": (
+        "faults/test_cluster_failover.py::test_reads_of_a_node_that_was_cut_off_do_not_count",
+        "faults/test_cluster_failover.py::test_the_option_keeps_such_reads",
+    ),
+    "a graceful failover": ("test_cluster_redirects.py::test_a_graceful_failover",),
+    "slots move, one by one or in one step": (
+        "test_cluster_redirects.py::test_a_lease_while_the_slot_moves",
+        "test_cluster_redirects.py::test_increments_under_resharding",
+        "faults/test_cluster_failover.py::test_slots_that_move_bring_nothing_up",
+    ),
+    "nodes come and go": ("faults/test_cluster_failover.py::test_nodes_come_and_go",),
+    "all nodes are away, and back at other addresses": (
+        "faults/test_cluster_failover.py::test_all_nodes_down_and_up_again",
+        "test_cluster_redirects.py::test_all_nodes_gone_and_back",
+    ),
+    "one node is flushed": ("test_cluster_l1.py::test_a_flush_of_one_node",),
+    "the primary behind sentinels is killed": ("faults/test_sentinel_failover.py::test_kill_9_under_increments",),
+    "a failover by sentinels, the old primary alive": (
+        "faults/test_sentinel_failover.py::test_an_old_primary_that_is_alive_is_left_with_the_word_of_the_sentinels",
+    ),
+    "cut off from sentinels and replicas together with the primary": (
+        "faults/test_sentinel_failover.py::test_a_primary_that_is_cut_off_with_this_process",
+    ),
+    "no majority of the sentinels answers": ("faults/test_sentinel_failover.py::test_all_sentinels_gone_and_back",),
+}
+
 
 @cache
 def functions(path: Path) -> set[str]:
@@ -112,12 +157,15 @@ def functions(path: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def test_each_row_of_the_worst_day_is_tested() -> None:
-    section = PAGE.read_text("utf-8").partition("## The worst day")[2].partition("\n## ")[0]
+@pytest.mark.parametrize(
+    ("heading", "rows"), [("The worst day", ROWS), ("Clusters and sentinels", FAILOVERS)], ids=["one server", "several"]
+)
+def test_each_row_of_the_worst_day_is_tested(heading: str, rows: dict[str, tuple[str, ...]]) -> None:
+    section = PAGE.read_text("utf-8").partition(f"## {heading}")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
     faults = [line.split("|")[1].strip() for line in lines]
-    assert faults == list(ROWS)
-    for fault, tests in ROWS.items():
+    assert faults == list(rows)
+    for fault, tests in rows.items():
         for test in tests:
             file, _, name = test.partition("::")
             assert name in functions(TESTS / file), f"{fault}: there is no {test}"

@@ -20,6 +20,7 @@ from tests.interleavings.guards import GUARDS
 from tests.interleavings.keeping_guards import KEEPING_GUARDS
 from tests.interleavings.locking import LOCK_GUARDS
 from tests.interleavings.near_guards import GUARDS as NEAR_GUARDS
+from tests.interleavings.test_handover import HANDOVER_GUARDS
 from tests.interleavings.test_sentinel_orders import GUARDS as SENTINEL_GUARDS
 from tests.interleavings.test_two_nodes import GUARDS as NODE_GUARDS
 from tests.interleavings.unserved_guards import UNSERVED_GUARDS
@@ -178,7 +179,7 @@ def test_the_safeguards_of_the_page_are_those_of_the_explorer() -> None:
     text = PAGE.read_text("utf-8").partition("| rule | safeguards that are taken out |")[2]
     named = {*re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| [^|]+ (\|[^|]+\|)$", text, re.M)))}
     tested = {*GUARDS, *COLLECTION_GUARDS, *NEAR_GUARDS, *LOCK_GUARDS, *KEEPING_GUARDS, *UNSERVED_GUARDS,
-              *NODE_GUARDS, *SENTINEL_GUARDS}  # fmt: skip
+              *NODE_GUARDS, *HANDOVER_GUARDS, *SENTINEL_GUARDS}  # fmt: skip
     assert named == tested, f"not on the page: {tested - named}; only on the page: {named - tested}"
 
 

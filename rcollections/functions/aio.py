@@ -194,19 +194,19 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         """Drop the value of this call; one that is being computed now will not be stored."""
         settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        await adrive(settled(invalidate(job), job.recipe.flights.settling, settle), connection)
+        await adrive(settled(invalidate(job), job.recipe.flights.settling, settle, (job.key,)), connection)
 
     async def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Mark the value stale: only callers that take stale values still get it."""
         settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        await adrive(settled(expire(job), job.recipe.flights.settling, settle), connection)
+        await adrive(settled(expire(job), job.recipe.flights.settling, settle, (job.key,)), connection)
 
     async def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand; ``store(v)(x)`` is the typed form."""
         settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        await adrive(settled(store(job, _cache_put), job.recipe.flights.settling, settle), connection)
+        await adrive(settled(store(job, _cache_put), job.recipe.flights.settling, settle, (job.key,)), connection)
 
     def store(self, value: R) -> Callable[P, Coroutine[Any, Any, None]]:
         """``await f.store(value)(x)`` stores a value for the call ``f(x)``."""
@@ -214,7 +214,7 @@ class AsyncCachedFunction(Decorated, Generic[P, R]):
         async def put(*args: P.args, **kwargs: P.kwargs) -> None:
             settle = self._settles(kwargs)
             job, connection = self._job(args, kwargs)
-            await adrive(settled(store(job, value), job.recipe.flights.settling, settle), connection)
+            await adrive(settled(store(job, value), job.recipe.flights.settling, settle, (job.key,)), connection)
 
         return put
 

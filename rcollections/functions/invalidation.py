@@ -89,8 +89,8 @@ def invalidate_tags(*tags: str, connection_name: str | None = None, settle: bool
     chosen = _by_connection(tags, connection_name)
     _raise_first(side_by_side([partial(_one, *each) for each in chosen]))
     if settle:
-        for connection, _ in chosen:
-            drive(connection.flights.settling.settle(), connection)
+        for connection, keys in chosen:
+            drive(connection.flights.settling.settle(keys), connection)
 
 
 async def ainvalidate_tags(*tags: str, connection_name: str | None = None, settle: bool = False) -> None:
@@ -100,8 +100,8 @@ async def ainvalidate_tags(*tags: str, connection_name: str | None = None, settl
     chosen = _by_connection(tags, connection_name)
     _raise_first(await all_of([_aone(*each) for each in chosen]))
     if settle:
-        for connection, _ in chosen:
-            await asettle(connection)
+        for connection, keys in chosen:
+            await asettle(connection, keys)
 
 
 async def _aone(connection: Connection, keys: list[str]) -> CacheError | None:

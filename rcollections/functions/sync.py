@@ -175,13 +175,13 @@ class CachedFunction(Decorated, Generic[P, R]):
         """
         settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        drive(settled(invalidate(job), job.recipe.flights.settling, settle), connection)
+        drive(settled(invalidate(job), job.recipe.flights.settling, settle, (job.key,)), connection)
 
     def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Mark the value stale: only callers that take stale values still get it. One round trip."""
         settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        drive(settled(expire(job), job.recipe.flights.settling, settle), connection)
+        drive(settled(expire(job), job.recipe.flights.settling, settle, (job.key,)), connection)
 
     def put(self, /, *args: Any, _cache_put: R, **kwargs: Any) -> None:
         """Store a value for this call by hand: ``f.put(1, _cache_put=5)``. ``store(v)(x)`` is the typed form.
@@ -191,7 +191,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         """
         settle = self._settles(kwargs)
         job, connection = self._job(args, kwargs)
-        drive(settled(store(job, _cache_put), job.recipe.flights.settling, settle), connection)
+        drive(settled(store(job, _cache_put), job.recipe.flights.settling, settle, (job.key,)), connection)
 
     def store(self, value: R) -> Callable[P, None]:
         """``f.store(value)(x)`` stores a value for the call ``f(x)``."""
@@ -199,7 +199,7 @@ class CachedFunction(Decorated, Generic[P, R]):
         def put(*args: P.args, **kwargs: P.kwargs) -> None:
             settle = self._settles(kwargs)
             job, connection = self._job(args, kwargs)
-            drive(settled(store(job, value), job.recipe.flights.settling, settle), connection)
+            drive(settled(store(job, value), job.recipe.flights.settling, settle, (job.key,)), connection)
 
         return put
 

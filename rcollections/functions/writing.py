@@ -74,17 +74,18 @@ class WritingBlock(Generic[R]):
         self._held.stop()
         data, ms = self._value
         if error is None and data is not None:
-            yield from settled(
-                finish(self._job, self._token, self._stamps, data, ms), self._job.recipe.flights.settling, self._settle
-            )
+            yield from self._settled(finish(self._job, self._token, self._stamps, data, ms), self._settle)
             return
         try:
-            yield from settled(delete(self._job), self._job.recipe.flights.settling, self._settle and error is None)
+            yield from self._settled(delete(self._job), self._settle and error is None)
         except CacheError:
             if error is None:
                 raise
             # The error of the block is what the caller has to see; the value was dropped on entry.
             events.log.warning("writing %r ended with an error, and the server failed too", self._job.key)
+
+    def _settled(self, plan: Plan[Any], wanted: bool) -> Plan[Any]:
+        return settled(plan, self._job.recipe.flights.settling, wanted, (self._job.key,))
 
 
 class Writing(WritingBlock[R]):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from .rounds import Signal
 
-__all__ = ["DEAF", "Listeners", "Settling", "settled"]
+__all__ = [
+    "DEAF", "FORGOTTEN", "LONGEST", "Listeners", "Settling", "answered", "fields_of", "is_own", "settled", "slept",
+    "staleness_of",
+]  # fmt: skip
 
 DEAF = b"deaf:"  # the field of a listener that may not be asked begins so: it is always waited out
 ROUND = b"round"
@@ -37,8 +40,8 @@ class Listeners(NamedTuple):
     own: Callable[[], bytes]  # the ids of this process begin so
     end: Callable[[], float]  # the instant of the deadline around the call
     silent: dict[bytes, tuple[bytes, float]]  # who did not answer: the value then, and since when
-    # Of a cluster: the hashes of all its nodes. Then nobody is asked: all are waited out.
-    keys: Callable[[], Sequence[str]] | None = None
+    # Of a cluster: waits until nobody can serve what was under these keys (None: under any) before that instant.
+    apart: Callable[[Listeners, float, Sequence[str] | None], Plan[None]] | None = None
 
     def late(self, now: float) -> None:
         """CacheTimeout once the deadline around the call has passed."""
@@ -74,14 +77,17 @@ class Settling:
         self._lock = threading.RLock()
         self._asking = self._next = None
 
-    def settle(self) -> Plan[None]:
-        """Wait until no process can serve what was replaced before this call; CacheTimeout for the deadline around."""
+    def settle(self, keys: Sequence[str] | None = None) -> Plan[None]:
+        """Wait until no process can serve what was replaced before this call; CacheTimeout for the deadline around.
+
+        ``keys``: what was replaced, where that is known.
+        """
         where = self.listeners
         if where is None:
             return
         acked: float = yield Now()
-        if where.keys is not None:
-            yield from _wait_out(where, where.keys(), acked)
+        if where.apart is not None:
+            yield from where.apart(where, acked, keys)
             return
         while True:
             with self._lock:
@@ -141,27 +147,27 @@ class Settling:
                 asked = yield from self._ask(where, now)
             except CacheError:
                 pause = min(max(0.01, 2 * pause), mine.acked + longest - now)
-                yield from _pause(where, pause)
+                yield from slept(where, pause)
         self._sent(mine)
         number, heard, fields = asked
         unknown = heard > sum(not each.startswith(DEAF) for each in fields)
         own = where.own()
-        told = [_staleness(*each) for each in fields.items()]
+        told = [staleness_of(*each) for each in fields.items()]
         longest = max([longest, *told] if unknown or not told else told)
-        open_ = {each for each in fields if not _is_own(each, own)}
+        open_ = {each for each in fields if not is_own(each, own)}
         pause = FIRST
         began: float = yield Now()
         known: dict[bytes, bytes] = fields
         while True:
-            open_ = {each for each in open_ if each in known and not _answered(each, known[each], number)}
+            open_ = {each for each in open_ if each in known and not answered(each, known[each], number)}
             now = yield Now()
             if (not open_ and not unknown) or now >= mine.acked + longest:
                 break
             where.late(now)
-            yield from _pause(where, min(pause, max(0.0, mine.acked + longest - now)))
+            yield from slept(where, min(pause, max(0.0, mine.acked + longest - now)))
             pause = min(LONGEST, 1.5 * pause)
             try:
-                known = _fields((yield Command(("HGETALL", where.key))))
+                known = fields_of((yield Command(("HGETALL", where.key))))
             except CacheError:
                 continue
         for each in list(where.silent):
@@ -176,7 +182,7 @@ class Settling:
         gone = [
             word
             for each, (value, since) in list(where.silent.items())
-            if now - since > FORGOTTEN * _staleness(each, value)
+            if now - since > FORGOTTEN * staleness_of(each, value)
             for word in (each, value)
         ]
         # A script that keeps the server busy lets replies out before invalidations: not past a PONG that follows.
@@ -185,31 +191,18 @@ class Settling:
             return None
         for each in gone[::2]:
             where.silent.pop(each, None)
-        return int(reply[1]), int(reply[2]), _fields(reply[3:])
+        return int(reply[1]), int(reply[2]), fields_of(reply[3:])
 
 
-def settled(plan: Plan[Any], settling: Settling, wanted: bool) -> Plan[Any]:
+def settled(plan: Plan[Any], settling: Settling, wanted: bool, keys: Sequence[str] | None = None) -> Plan[Any]:
     """Carry out a plan that changes something; where that is wanted, wait until nobody can serve what was before."""
     result = yield from plan
     if wanted:
-        yield from settling.settle()
+        yield from settling.settle(keys)
     return result
 
 
-def _wait_out(where: Listeners, keys: Sequence[str], acked: float) -> Plan[None]:
-    """Wait until nobody serves what was before ``acked``: as long as the largest staleness that any listener told."""
-    longest = where.staleness
-    for key in keys:
-        try:
-            found = yield Command(("HGETALL", key))
-        except CacheError:
-            continue
-        longest = max([longest, *(_staleness(*each) for each in _fields(found).items())])
-    now: float = yield Now()
-    yield from _pause(where, max(0.0, acked + longest - now))
-
-
-def _pause(where: Listeners, seconds: float) -> Plan[None]:
+def slept(where: Listeners, seconds: float) -> Plan[None]:
     """Sleep, but not beyond the deadline around the call."""
     now: float = yield Now()
     while seconds > 0:
@@ -220,23 +213,23 @@ def _pause(where: Listeners, seconds: float) -> Plan[None]:
         where.late(now)
 
 
-def _fields(reply: Any) -> dict[bytes, bytes]:
+def fields_of(reply: Any) -> dict[bytes, bytes]:
     """Who listens, by id."""
     found = dict(reply) if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=False))
     found.pop(ROUND, None)
     return found
 
 
-def _is_own(field: bytes, own: bytes) -> bool:
+def is_own(field: bytes, own: bytes) -> bool:
     return bool(own) and (field.partition(b"|")[2] if field.startswith(DEAF) else field).startswith(own)
 
 
-def _staleness(field: bytes, value: bytes) -> float:
+def staleness_of(field: bytes, value: bytes) -> float:
     """For how many seconds this listener may serve an old value."""
     text = field[len(DEAF) :].partition(b"|")[0] if field.startswith(DEAF) else value.partition(b":")[0]
     return int(text) / 1000 if text.isdigit() else 0.0
 
 
-def _answered(field: bytes, value: bytes, number: int) -> bool:
+def answered(field: bytes, value: bytes, number: int) -> bool:
     last = value.partition(b":")[2]
     return not field.startswith(DEAF) and last.isdigit() and int(last) >= number

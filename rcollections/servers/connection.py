@@ -71,7 +71,7 @@ class Connection:
         self.hearing = Hearing(self.links.place, lambda user: user.l1_prefixes(self), self._renew, self._hears)
         self._sender = sender_of(dsn)
         self.journal = self._sender.journal
-        self.breaker = Breaker(dsn.shown, self._ping, _start, due=self.journal.due)
+        self.breaker = Breaker(dsn.shown, self._ping, _start, due=self._waits)
         # Of all threads; each event loop has its own.
         self.flights = Flights(Signal, orphans=Orphans(self._left), listeners=self._listeners(), here=turning_here)
         self.topology = topology_of(self)
@@ -103,7 +103,18 @@ class Connection:
         return f"Connection({self.dsn.shown!r})"
 
     def _ping(self) -> None:
-        self.one(self.topology.probe(self.namespace))
+        failed: CacheError | None = None
+        try:
+            self.one(self.topology.probe(self.namespace))
+        except CacheError as error:
+            failed = error
+        why = self.topology.probed(failed)
+        if why is not None:
+            raise why
+
+    def _waits(self) -> bool:
+        """Whether an answer does not close the breaker: changes are kept (J1), or the server was cut off (K14)."""
+        return self.journal.due() or self.topology.cut
 
     def _left(self) -> None:
         from .leases import look  # with the first lease: `import rcollections` shall be quick

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from ..coherence.tiering import wrote, wrote_anything
 from ..wire.due import Taken
-from .recent import Recent
+from .handovers import Handovers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..plans.purpose import Due, Whole
 
@@ -34,7 +34,7 @@ MOST = 100_000  # names
 BATCH = 500  # names that one trip carries
 
 
-class Journal:
+class Journal(Handovers):
     """What one server and database has not been told, of all connections that lead there with one login.
 
     At most 100,000 names. Beyond that all names of a function, or all tags of a namespace, become one mark: the keys
@@ -45,18 +45,18 @@ class Journal:
     """
 
     def __init__(self, shown: str) -> None:
+        super().__init__()
         self.shown = shown
         self.forget()
 
     def forget(self) -> None:
         """Begin with nothing: also in the child of a fork, where the thread is gone and a lock may be held."""
+        self.forget_handovers()
         self._lock = threading.RLock()  # a signal handler may keep a change while the thread is inside
         self._names: dict[str, tuple[Due, int, float]] = {}  # with a number, and when it was kept
         self._wholes: dict[Whole, int] = {}
-        self._under_way: set[str] = set()  # what trips carry at this moment
+        self._under_way: dict[str, int] = {}  # what trips carry at this moment; how many handovers there were before
         self._full = False  # the log says that there is no room
-        self._recent: Recent | None = None
-        self.handovers = 0  # how often another server has become the primary
         self.number = 0
         self.holds = False  # whether there is anything: what every trip asks
 
@@ -68,8 +68,8 @@ class Journal:
     def age(self) -> float:
         """Seconds since the oldest name was kept that is kept still; 0.0 without any."""
         with self._lock:
-            oldest = next(iter(self._names.values()), None)
-        return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest[2])
+            first = min((since for _, _, since in list(self._names.values())), default=0.0)
+        return max(0.0, time.monotonic() - first) if first else 0.0
 
     def due(self) -> bool:
         """Whether names wait to be sent."""
@@ -113,32 +113,6 @@ class Journal:
                 if known is not None and known[1] <= before:
                     self._drop(key)
 
-    def done(self, dues: Sequence[Due], whole: Whole | None, since: int, sure: bool = True) -> None:
-        """The server has acknowledged these; another one may become the primary that never heard of them (M7).
-
-        ``since``: how many handovers there had been before they were sent. Where there was one meanwhile, the primary
-        before may have acknowledged them, so they are kept.
-        """
-        with self._lock:
-            if self._recent is None:
-                self._recent = Recent()
-            self._recent.add(dues, whole, sure)
-            moved = self.handovers != since
-        if moved:
-            self.keep(dues)
-            if whole is not None:
-                self.keep_whole(whole)
-
-    def again(self, down_after: float) -> None:
-        """Another server is the primary by now: what was acknowledged lately is removed there ahead of all (M7)."""
-        with self._lock:
-            self.handovers += 1
-            recent = self._recent
-            names, wholes = ([], []) if recent is None else recent.take(down_after)
-        self.keep(names)
-        for whole in wholes:
-            self.keep_whole(whole)
-
     def _mark(self, whole: Whole) -> None:
         self.number += 1
         self._wholes[whole] = self.number
@@ -171,7 +145,7 @@ class Journal:
     def swept(self, whole: Whole, number: int) -> None:
         """All keys of this mark are gone. A mark that was set once more meanwhile stays."""
         with self._lock:
-            if self._wholes.get(whole) == number:
+            if self._wholes.get(whole) == number and not self._between:
                 del self._wholes[whole]
             self.holds = bool(self._names or self._wholes)
 
@@ -179,25 +153,29 @@ class Journal:
 
     def waits(self, words: frozenset[str]) -> bool:
         """Whether another trip carries some of these at this moment."""
-        return bool(self._under_way) and not self._under_way.isdisjoint(words)
+        return bool(self._under_way) and not self._under_way.keys().isdisjoint(words)
 
-    def take(self, words: frozenset[str]) -> Taken | None:
-        """What a trip with these words carries; None: another trip carries some of its own keys, so it has to wait."""
+    def take(self, words: frozenset[str], near: Callable[[str], bool] | None = None) -> Taken | None:
+        """What a trip with these words carries; None: another trip carries some of its own keys, so it has to wait.
+
+        ``near``: beside its own keys it carries those for which this is true.
+        """
         with self._lock:
             if not self.holds:
                 return Taken([], [])
             if self.waits(words):
                 return None
-            return self._taken(words)
+            return self._taken(words, near)
 
     # Loops in functions of their own, not where the lock is held: see ``wire/pool.py``.
 
-    def _taken(self, words: frozenset[str]) -> Taken:
+    def _taken(self, words: frozenset[str], near: Callable[[str], bool] | None) -> Taken:
         mine = [word for word in words if word in self._names]
         others = (key for key in self._names if key not in words and key not in self._under_way)
-        keys = [*mine, *islice(others, max(0, BATCH - len(mine)))]
+        some = islice(others, max(0, BATCH - len(mine)))
+        keys = [*mine, *(some if near is None else filter(near, some))]
         dues = [self._names[key][:2] for key in keys]
-        self._under_way.update(keys)
+        self._under_way.update(dict.fromkeys(keys, self.handovers))
         beginnings = tuple(whole.beginning for whole in self._wholes)
         return Taken(dues, [word for word in words if beginnings and word.startswith(beginnings)])
 
@@ -210,16 +188,26 @@ class Journal:
 
     def _leave_out(self, taken: Taken) -> None:
         for due, number in taken.dues:
-            self._under_way.discard(due.key)
+            before = self._under_way.pop(due.key, self.handovers)
             known = self._names.get(due.key)
-            if known is not None and known[1] == number:
+            # Where there was a handover meanwhile, nobody knows which of the two servers has removed it.
+            sure = before == self.handovers and not self._between
+            if known is not None and known[1] == number and sure:
                 del self._names[due.key]
+        if self.remembers:
+            self._remember({None: [due for due, _ in taken.dues]}, None, True)
 
     def put_back(self, taken: Taken) -> None:
-        """These were not sent, or nobody knows."""
+        """These were not sent, or nobody knows. The others have their turn first."""
         with self._lock:
-            for due, _ in taken.dues:
-                self._under_way.discard(due.key)
+            self._back(taken)
+
+    def _back(self, taken: Taken) -> None:
+        for due, _ in taken.dues:
+            self._under_way.pop(due.key, None)
+            known = self._names.pop(due.key, None)
+            if known is not None:
+                self._names[due.key] = known
 
     def refused(self, taken: Taken) -> None:
         """The login may not remove these."""

@@ -1,8 +1,9 @@
-"""What this process has invalidated lately, for a primary that may be followed by one that never heard of it (M7).
+"""What this process has invalidated lately, for a primary that may be followed by one that never heard of it (M7, K13).
 
 A primary acknowledges an invalidation, and dies before a replica has it. The replica becomes the primary, and has the
 old entry, which is a hit again. So the names are remembered for as long as a failover can take, and go into the journal
-when there is a new primary: they are removed there before any other step of this process.
+when there is a new primary: they are removed there before any other step of this process. Of a cluster there is one
+``Recent`` for each primary.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["MOST", "Recent"]
 
 MOST = 10_000  # names
 MARGIN = 5.0  # seconds that a failover takes beside the time after which a silent primary counts as dead
-DOWN_AFTER = 30.0  # of sentinels that nobody has asked yet
+DOWN_AFTER = 30.0  # of servers that nobody has asked yet; more than the default of clusters, 15 s
 
 
 class Recent:
@@ -58,6 +59,17 @@ class Recent:
             del self._names[key]
             if full and not old and due.whole is not None:  # coarser: all of its kind
                 self._wholes[due.whole] = now
+
+    def well(self) -> None:
+        """The primary has shown just now that it is one."""
+        self._sure = time.monotonic()
+
+    def inherit(self, other: Recent) -> None:
+        """This primary has taken the place of that one; what was remembered of it stays, since it may die as well."""
+        mine = self._names
+        self._names = OrderedDict(sorted({**other._names, **mine}.items(), key=lambda each: each[1][1]))
+        self._wholes = {**other._wholes, **self._wholes}
+        self._sure = min(self._sure, other._sure)
 
     def take(self, down_after: float) -> tuple[list[Due], list[Whole]]:
         """All that a new primary may not have heard of. It stays, since that one may be followed by another."""

@@ -19,7 +19,7 @@ from ..wire.elsewhere import elsewhere
 from .journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from ..plans.effects import Step
     from ..plans.purpose import Due, Whole
@@ -62,7 +62,13 @@ class Sender:
         """Begin anew, in the child of a fork."""
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
+        self._hurried = threading.Event()
         self.journal.forget()
+
+    def hurry(self) -> None:
+        """The next try is due now: another server has become the primary."""
+        self._hurried.set()
+        self.start()
 
     def start(self) -> None:
         """Have a thread send what is kept, unless one does."""
@@ -79,9 +85,10 @@ class Sender:
 
     def _run(self) -> None:
         no_deadline()
-        me, pause, never = threading.current_thread(), FIRST_PAUSE, threading.Event()
+        me, pause, hurried = threading.current_thread(), FIRST_PAUSE, self._hurried
         while True:
-            never.wait(pause * spread.uniform(0.6, 0.9))  # spreads processes; never beyond the pause
+            hurried.wait(pause * spread.uniform(0.6, 0.9))  # spreads processes; never beyond the pause
+            hurried.clear()
             with self._lock:
                 if self._thread is not me or not self.journal.holds or not self.roads:
                     if self._thread is me:
@@ -143,13 +150,14 @@ class Sender:
 class Kept:
     """The journal as the plans of one connection see it: what they keep may be sent over that connection."""
 
-    __slots__ = ("_follows", "_journal", "_road", "_sender")
+    __slots__ = ("_journal", "_remembers", "_road", "_sender")
 
     def __init__(self, sender: Sender, road: Any) -> None:
         self._sender = sender
         self._journal = journal = sender.journal
         self._road = weakref.ref(road)
-        self._follows: bool = road.topology.follows
+        self._remembers: bool = road.topology.remembers
+        journal.remembers = self._remembers
         if journal.holds:  # of a connection to this server that was closed
             self._joins()
 
@@ -174,22 +182,39 @@ class Kept:
 
     @property
     def handovers(self) -> int:
-        """How often another server has become the primary."""
+        """How often another server has become a primary so far."""
         return self._journal.handovers
 
     def done(self, dues: Sequence[Due], whole: Whole | None, since: int) -> None:
         """See ``Journal``."""
-        road = self._road() if self._follows else None
+        road = self._road() if self._remembers else None
         if road is not None:
-            self._journal.done(dues, whole, since, road.topology.sure)
-            if self._journal.holds:
+            topology, journal = road.topology, self._journal
+            journal.done(dues, whole, since, topology.sure, topology.parts(dues, whole is not None))
+            if journal.handovers != since and journal.holds:
                 self._joins()
 
-    def again(self, down_after: float) -> None:
+    def well(self, place: object) -> None:
         """See ``Journal``."""
-        self._journal.again(down_after)
+        self._journal.well(place)
+
+    def again(
+        self,
+        down_after: float,
+        slots: Container[int] | None = None,
+        heirs: Mapping[Any, Any] = {},
+        *,
+        begins: bool = True,
+    ) -> None:
+        """See ``Journal``."""
+        self._journal.again(down_after, slots, heirs, begins=begins)
         if self._journal.holds:
             self._joins()
+
+    def hurry(self) -> None:
+        """Send what is kept now, also without calls."""
+        if self._journal.holds:
+            elsewhere(self._sender.hurry)
 
     def _joins(self) -> None:
         road = self._road()

@@ -120,7 +120,9 @@ class Members:
             node.wait()
         self.agree(max(0.0, end - time.monotonic()))
         wait_until(
-            lambda: all(node.linked() for node in self.nodes), max(0.0, end - time.monotonic()), "the replicas' copies"
+            lambda: all(node.linked() for node in self.nodes) and all(node.empty() for node in self.nodes),
+            max(0.0, end - time.monotonic()),
+            "the replicas' copies",
         )
 
     def flush(self) -> None:

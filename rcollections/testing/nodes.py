@@ -105,6 +105,19 @@ class Node(Placed):
         told = self.look("ROLE")
         return bool(told[0] == b"master" or told[3] == b"connected")
 
+    def empty(self) -> bool:
+        """Empty it, if it is a primary; whether all its replicas have heard of it.
+
+        A replica that has just got its copy is sent nothing before its first word to the primary, up to a second later,
+        and ROLE does not name it until then.
+        """
+        told: bytes = self.look("INFO", "replication")
+        if b"role:master" not in told:
+            return True
+        replicas = int(told.partition(b"connected_slaves:")[2].split(b"\r\n")[0])
+        self.ask("FLUSHALL")
+        return bool(self.ask("WAIT", replicas, 2000) >= replicas)
+
     def _command(self) -> list[str]:
         command = [self._binary]
         for name, value in self._settings.items():

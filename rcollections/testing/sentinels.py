@@ -147,6 +147,7 @@ class SentinelTrio:
             daemon.wait()
 
         wait_until(self._complete, end - time.monotonic(), "sentinels that know one another and all replicas")
+        wait_until(self.primary.empty, end - time.monotonic(), "replicas that get what the primary writes")
 
     def flush(self) -> None:
         """Empty the primary."""
@@ -162,8 +163,8 @@ class SentinelTrio:
             if all(each.answers for each in self._all()) and self.primary is self.nodes[0] and self._complete():
                 for node in self.nodes:
                     node.unchanged()
-                self.flush()
-                return
+                if self.primary.empty():
+                    return
         except (LookupError, redis.RedisError):
             pass
         self._begin()

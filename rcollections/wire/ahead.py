@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheError
 from ..plans.purpose import removal
+from ..plans.slots import keys_of, slot_of
 from .due import LOOK, Taken, names
 from .failures import ErrorReply
 from .translate import translate
@@ -28,14 +29,18 @@ def ahead(
     until: float,
     carry: Callable[[Sequence[Step]], Generator[Any, Any, list[object]]],
     shown: str,
+    node: Callable[[int], object],
 ) -> Generator[Any, Any, None]:
     """Send what is kept; ``carry`` is the plan of a trip. What a node does not take stays kept.
 
-    The trip that goes on behind this raises only if what stays concerns its own keys.
+    It carries what is for the nodes to which these steps go, by ``node(slot)``: another one that is away holds nobody
+    up. The trip that goes on behind this raises only if what stays concerns its own keys.
     """
     words = names(steps)
+    nodes = {node(slot_of(key)) for step in steps for key in keys_of(step)}
+    near = (lambda key: node(slot_of(key)) in nodes) if nodes else None
     while True:
-        taken = journal.take(words)
+        taken = journal.take(words, near)
         if taken is not None:
             break
         if monotonic() >= until:

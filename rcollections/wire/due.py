@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ..plans.effects import Command, Script
 from ..plans.purpose import removal
-from .failures import ErrorReply, NotConnected
+from .failures import ErrorReply, NotConnected, Unsent
 from .packing import pack
 from .translate import is_loading, translate
 
@@ -35,8 +35,10 @@ class Journal(Protocol):
     """The failed changes of one server and database."""
 
     holds: bool  # whether there is anything
+    handovers: int  # how often another server has become a primary
+    handed_over: float  # when another server has become the primary (monotonic); 0.0: never
 
-    def take(self, words: frozenset[str], /) -> Taken | None: ...
+    def take(self, words: frozenset[str], near: Callable[[str], bool] | None = None, /) -> Taken | None: ...
     def delivered(self, taken: Taken, /) -> None: ...
     def put_back(self, taken: Taken, /) -> None: ...
     def refused(self, taken: Taken, /) -> None: ...
@@ -68,6 +70,9 @@ def deliver(
     """
     words = names(steps)
     journal = road.journal
+    if journal.handed_over and link.opened <= journal.handed_over:  # it may lead to the primary before (M4)
+        link.discard()
+        raise Unsent("another server is the primary by now")
     while True:
         taken = journal.take(words)
         if taken is None:

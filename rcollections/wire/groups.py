@@ -6,9 +6,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..plans.effects import Script
+from ..plans.naming import staging
 from ..plans.slots import keys_of, slot_of_keys
-from ..plans.steps import repeatable
+from ..plans.steps import reads, repeatable
 from .packing import pack
+from .redirects import refusal
 from .requests import unwrapped
 from .words import words
 
@@ -31,8 +33,8 @@ class Group:
     """The steps of one slot, by their numbers in the trip."""
 
     __slots__ = (
-        "after", "apart", "asking", "at", "done", "hops", "owned", "place", "safe", "slot", "toward", "tries", "waits",
-        "wanted",
+        "after", "apart", "asking", "at", "done", "hops", "noop", "owned", "place", "safe", "slot", "toward", "tries",
+        "waits", "wanted",
         "why",
     )  # fmt: skip
 
@@ -49,6 +51,7 @@ class Group:
         self.after = 0.0  # when they are sent (monotonic)
         self.why: Any = None  # the last refusal
         self.done = False
+        self.noop = b""  # goes ahead of reads at a node that was cut off: they count only if it is taken (K14)
         self.apart = 0.0  # since when its keys are on two nodes (monotonic); 0.0: they are not
         self.toward: Address | None = None  # the node that the slot is on its way to, as the owner has said
 
@@ -87,12 +90,24 @@ class Group:
     def replies(self, outcome: Sequence[Any], at: int, atomic: bool) -> tuple[list[Any], int]:
         """The replies of these steps in what a node answered from ``at`` on, and where the next group's begin."""
         count = len(self.at)
+        if self.noop:
+            taken, self.noop = outcome[at], b""
+            found, end = self.replies(outcome, at + 1, atomic)
+            return (found if refusal(taken) is None else [taken] * count), end
         if atomic:
             end = at + count + 2 + self.asking
             return unwrapped(list(outcome[at + self.asking : end])), end
         if self.asking:
             return list(outcome[at + 1 : at + 2 * count : 2]), at + 2 * count
         return list(outcome[at : at + count]), at + count
+
+
+def check(group: Group, steps: Sequence[Step], namespace: str) -> bytes:
+    """The write that goes ahead of these reads; b"" where they are no reads, which are refused for themselves."""
+    keys = keys_of(steps[group.at[0]])
+    if group.slot < 0 or group.asking or not keys or not all(reads(steps[n]) for n in group.at):
+        return b""
+    return pack(("PERSIST", staging(namespace, str(keys[0]))))
 
 
 def note(witness: dict[int, bytes], groups: Sequence[Group], server: bytes) -> None:
@@ -124,6 +139,9 @@ def bytes_of(groups: Sequence[Group], steps: Sequence[Step], atomic: bool, known
     wanted = 0
     for group in groups:
         asking = [_ASKING] if group.asking else []
+        if group.noop:
+            data.append(group.noop)
+            wanted += 1
         if atomic:
             # In MULTI a missing script would fail alone, between steps that took effect: the text goes along.
             data += [*asking, _MULTI, *(pack(words(steps[n], True)) for n in group.at), _EXEC]

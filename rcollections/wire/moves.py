@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..plans.effects import Command, Script
 from ..plans.naming import staging
-from ..plans.slots import keys_of
+from ..plans.slots import keys_of, slot_of
+from ..plans.steps import writes
 from .groups import Group
 from .redirects import refusal
 from .routes import Fan
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..plans.effects import Step
     from .routes import Routes
 
-__all__ = ["PATIENCE", "by_single_keys", "has_single_keys", "settled"]
+__all__ = ["PATIENCE", "by_single_keys", "has_single_keys", "settle", "settled"]
 
 PATIENCE = 0.25  # seconds for which an entry and its lease may be apart until callers do without the lease
 ASK_AGAIN = 0.001  # seconds between two questions to a node that was the owner
@@ -131,3 +132,14 @@ def settled(road: Routes, key: str, slot: int, until: float) -> Generator[Any, A
         if isinstance(outcome, BaseException) or refusal(outcome[0]) is not None or isinstance(outcome[0], Exception):
             return
         yield Pause(ASK_AGAIN)
+
+
+def settle(road: Routes, steps: Sequence[Step], replies: Sequence[object], until: float) -> Generator[Any, Any, None]:
+    """K9, for each slot that was written."""
+    done: set[int] = set()
+    for step, reply in zip(steps, replies, strict=True):
+        keys = () if isinstance(reply, Exception) or not writes(step) else keys_of(step)
+        slot = slot_of(keys[0]) if keys else -1
+        if keys and slot not in done and road.before(slot) is not None:
+            done.add(slot)
+            yield from settled(road, str(keys[0]), slot, until)

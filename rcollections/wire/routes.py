@@ -44,6 +44,7 @@ class Node(Protocol):
     shown: str
     known: set[str]  # scripts whose text was sent
     trips: int
+    cut: float  # since when it refuses writes because the cluster is down (monotonic); 0.0: it does not
 
     def hop(self, groups: Sequence[Group], steps: Sequence[Step], atomic: bool) -> Hop:
         """The bytes of these groups for this node."""
@@ -53,6 +54,9 @@ class Node(Protocol):
 
     def answered(self) -> None:
         """The node has answered."""
+
+    def told(self, reply: object) -> None:
+        """It has answered a write so."""
 
     def failed(self, error: CacheError) -> None:
         """The node did not answer."""
@@ -100,6 +104,9 @@ class Routes(Protocol):
 
     def moved(self, slot: int, owner: Address) -> None:
         """A node has said that another one owns that slot."""
+
+    def map_sum(self) -> int:
+        """A number that changes with the map."""
 
     def learn_soon(self) -> None:
         """Have the map learned again, by somebody else, unless that was done just now."""

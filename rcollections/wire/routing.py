@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import CacheError
 from ..plans.effects import Script
-from ..plans.slots import keys_of, slot_of
+from ..plans.slots import keys_of
 from ..plans.steps import writes
 from .ahead import ahead
 from .clock import until as until_
 from .durable import Told
 from .failures import FAILURES, ErrorReply
 from .groups import LATER, SOON, Group, grouped, note
-from .moves import PATIENCE, by_single_keys, has_single_keys, settled
+from .moves import PATIENCE, by_single_keys, has_single_keys, settle
 from .redirects import ASK, MOVED, NOSCRIPT, TRYAGAIN, refusal
 from .routes import Fan, Routes
 from .trips import Pause
@@ -77,19 +77,23 @@ def route(
     try:
         if sent is None and not road.mapped:
             yield from _mapped(road, until)
-        if first and road.journal.holds:
-            quick = Told(road, active=False)  # what is kept waits for no replicas
-            carry = partial(route, road, until=until, first=False, told=quick)
-            yield from ahead(road.journal, steps, until, carry, road.shown)
         apart: list[Group] = []
         singly: list[Group] = []
         while groups:
             if sent is None:
+                handovers, by = road.journal.handovers, 0
+                if first and road.journal.holds:  # also what a refusal has just brought up (K13)
+                    by = road.map_sum()
+                    yield from _kept(road, steps, until)
                 ready = _ready(groups)
                 if not ready:
                     yield Pause(max(0.0, min(each.after for each in groups) - monotonic()))
                     continue
                 lots = _lots(road, ready, replies)
+                # The map is another one: what it brought up goes first, and what was carried went to others.
+                if road.journal.handovers != handovers or (by and road.map_sum() != by):
+                    groups = [each for each in groups if not each.done]
+                    continue
                 outcomes = []
                 servers = None if witness is None else [b""] * len(lots)
                 if lots:
@@ -128,12 +132,19 @@ def route(
                 found += yield from route(road, (steps[n],), until=until, first=False, witness=witness)
             each.end(replies, found)
         if road.moves:
-            yield from _settle(road, steps, replies, until)
+            yield from settle(road, steps, replies, until)
         if waited is not None and told is None:
             waited.judge(steps, replies)
     finally:
         road.wrote(steps)
     return replies
+
+
+def _kept(road: Routes, steps: Sequence[Step], until: float) -> Generator[Any, Any, None]:
+    """What is kept goes ahead (J1), and waits for no replicas."""
+    quick = Told(road, active=False)
+    carry = partial(route, road, until=until, first=False, told=quick)
+    yield from ahead(road.journal, steps, until, carry, road.shown, lambda slot: road.node(slot, None))
 
 
 def _on_several_keys(group: Group, steps: Sequence[Step]) -> bool:
@@ -162,17 +173,6 @@ def _is_apart(group: Group, steps: Sequence[Step]) -> bool:
     if not group.apart or monotonic() - group.apart < PATIENCE:
         return False
     return has_single_keys([steps[n] for n in group.at])
-
-
-def _settle(road: Routes, steps: Sequence[Step], replies: Sequence[object], until: float) -> Generator[Any, Any, None]:
-    """K9, for each slot that was written."""
-    done: set[int] = set()
-    for step, reply in zip(steps, replies, strict=True):
-        keys = () if isinstance(reply, Exception) or not writes(step) else keys_of(step)
-        slot = slot_of(keys[0]) if keys else -1
-        if keys and slot not in done and road.before(slot) is not None:
-            done.add(slot)
-            yield from settled(road, str(keys[0]), slot, until)
 
 
 def _mapped(road: Routes, until: float) -> Generator[Pause, Any, None]:
@@ -223,7 +223,10 @@ def _answered(
     node.answered()
     at = 0
     for each in groups:
+        asked = bool(each.noop)
         found, at = each.replies(outcome, at, atomic)
+        if node.cut and asked:
+            node.told(found[0])
         kept = [refusal(reply) for reply in found]
         for n, no in zip(each.at, kept, strict=True):
             step = steps[n]
@@ -234,11 +237,12 @@ def _answered(
         if first is None or each.hops >= HOPS:
             each.end(replies, found)
             continue
-        _redirected(road, node, each, first, next(r for r, no in zip(found, kept, strict=True) if no is not None))
+        said = next(reply for reply, no in zip(found, kept, strict=True) if no is not None)
+        _redirected(road, node, each, first, said, [steps[n] for n in each.at])
         each.narrow(replies, found, kept)
 
 
-def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any) -> None:
+def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any, steps: Sequence[Step]) -> None:
     """Where and when a refused group is sent again."""
     if why.word != NOSCRIPT and node.lapses(said):
         road.learn_soon()
@@ -262,5 +266,7 @@ def _redirected(road: Routes, node: Node, group: Group, why: Refusal, said: Any)
     else:  # WAIT, or a node that is the owner and says that another one is
         road.learn_soon()
         group.refused(LATER, said)
+        if any(writes(step) for step in steps):
+            node.told(said)
     if why.word == MOVED:
         road.learn_soon()

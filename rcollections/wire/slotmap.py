@@ -11,7 +11,7 @@ from ..plans.slots import SLOTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Address", "SlotMap", "changed", "read_info", "read_slots"]
+__all__ = ["Address", "SlotMap", "changed", "read_info", "read_slots", "read_timeout"]
 
 Address: TypeAlias = "tuple[str, int]"
 
@@ -149,6 +149,13 @@ def changed(old: SlotMap, new: SlotMap) -> frozenset[int]:
     if old.nodes == new.nodes and old._owners == new._owners:
         return frozenset()
     return frozenset(slot for slot in range(SLOTS) if old.owner(slot) != new.owner(slot))
+
+
+def read_timeout(reply: Any) -> float:
+    """cluster-node-timeout in seconds, in a reply of CONFIG GET; 0.0: it is not told."""
+    found = list(reply.values()) if isinstance(reply, dict) else reply[1:2] if isinstance(reply, list) else []
+    text = _text(found[0]) if found else ""
+    return int(text) / 1000 if text.isdigit() else 0.0
 
 
 def read_info(reply: Any) -> tuple[bool, int]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["give_up", "unanswered"]
 
 HOPS = 16  # how often one group is sent on to another node
+WAITED = 0.5  # seconds for which a node refuses until calls do not wait for it any more
 ENOUGH = 0.02  # seconds that have to be left for one more try where keys are on two nodes
 RETRIES = 2  # how often a group is sent again after its connection broke
 
@@ -80,10 +81,20 @@ def give_up(road: Routes, groups: Sequence[Group], until: float, steps: Sequence
         elif each.apart:
             each.end(replies, [_between(road, each, steps)] * len(each.at))
         elif isinstance(why, ErrorReply):
+            _opens(road, each, why, now)
             each.end(replies, [why] * len(each.at))
         else:
             text = "the connection broke, and no time is left for another try"
             each.end(replies, [_of_call(translate(why or Broken(text), road.shown, key_of(steps[n]))) for n in each.at])
+
+
+def _opens(road: Routes, group: Group, why: ErrorReply, now: float) -> None:
+    """A node that was cut off for a while: this call has waited for it, the next ones need not (K14)."""
+    node = group.node(road)
+    if node is not None and node.cut and now - node.cut >= WAITED and str(why).startswith("CLUSTERDOWN"):
+        told = translate(why, node.shown, "")
+        told._about = "server"
+        node.failed(told)
 
 
 def _between(road: Routes, group: Group, steps: Sequence[Step], sent: bool = False) -> CacheError:

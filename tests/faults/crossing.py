@@ -129,12 +129,10 @@ def crossing(seconds: float, seed: int, kind: str, workers: int = 2) -> dict[str
             faults.over = True
             thread.join()
         with server.client() as bare:
-            for each in running:  # a frame that a handler's exception left may stand in a circle, and a link in it
-                _collect(each)
             try:
-                wait_until(lambda: not _left(bare), what="the end of all connections")
+                wait_until(lambda: not _left(bare, running), what="the end of all connections")
             except AssertionError as error:
-                raise AssertionError(f"{error}; left are {_left(bare)}") from None
+                raise AssertionError(f"{error}; left are {_left(bare, running)}") from None
         for each in running:
             each.communicate("\n", timeout=20)
             assert each.returncode == 0, f"a worker ended with status {each.returncode}"
@@ -149,8 +147,14 @@ def _answer(worker: subprocess.Popen[str]) -> dict[str, Any]:
     return answer
 
 
-def _left(bare: Any) -> list[str]:
-    """What is left of the workers' connections, and what each did last."""
+def _left(bare: Any, running: list[subprocess.Popen[str]]) -> list[str]:
+    """What is left of the workers' connections, and what each did last.
+
+    A frame that a handler's exception left may stand in a circle with a link. And when it goes, the lease of its call
+    is freed in the background, over a connection that is opened anew. So all is collected and closed at each look.
+    """
+    for each in running:
+        _collect(each)
     return [
         f"{each['addr']} (age {each['age']}, idle {each['idle']}, {each['cmd']}, {each['lib-name']})"
         for each in bare.client_list()
@@ -159,7 +163,7 @@ def _left(bare: Any) -> list[str]:
 
 
 def _collect(worker: subprocess.Popen[str]) -> None:
-    """Let the process collect its garbage, as one does that goes on."""
+    """Let the process collect its garbage, as one does that goes on, and close its connections."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     worker.stdin.write("collect\n")

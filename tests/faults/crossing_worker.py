@@ -481,6 +481,8 @@ def main(argv: list[str]) -> None:
     sys.stdout.flush()
     while sys.stdin.readline() == "collect\n":
         gc.collect()
+        for each in connections().values():
+            each.close()
         sys.stdout.write("done\n")
         sys.stdout.flush()
 

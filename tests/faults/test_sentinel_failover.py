@@ -359,3 +359,45 @@ def test_a_child_of_a_fork_asks_for_itself(trio: SentinelTrio) -> None:
                 os._exit(0 if ok else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert KeyCache("b").get() == 2
+
+
+@pytest.mark.parametrize("believed", [False, True])
+def test_a_primary_that_is_cut_off_with_this_process(believed: bool) -> None:
+    """K14: it has too few replicas, and no sentinel is reached: what it gives may be old, so it does not count."""
+    settings = {"min-replicas-to-write": 1, "min-replicas-max-lag": 1}
+    with SentinelTrio(SERVERS[0], network=True, down_after=0.5, config=settings) as trio:
+        old, (replica,) = trio.primary, trio.replicas
+        source = 1
+        options = "?timeout=0.5&connect_timeout=0.5" + "&reads_when_down=on" * believed
+        with isolated(trio.dsn + options):
+
+            @cached(ttl=600, l1=False)
+            def f() -> int:
+                return source
+
+            until_served(lambda: KeyCache("a").set(1))
+            assert f() == 1
+            trio.network.partition([old, "client"], [replica, *trio.sentinels])
+            wait_until(lambda: replica.role() == "primary", RECOVERY, "the failover on the other side")
+            source = 2
+            if believed:
+                wait_until(lambda: _refused(lambda: KeyCache("b").set(2)), 10, "too few replicas")
+                end = time.monotonic() + 1.5
+                while time.monotonic() < end:
+                    assert KeyCache("a").get() == 1
+                    assert f() == 1
+            else:
+                wait_until(lambda: f() and connection().topology.cut, 10, "nobody believes it")
+                end = time.monotonic() + 2
+                while time.monotonic() < end:
+                    assert f() == 2
+                    with pytest.raises(CacheError):
+                        KeyCache("a").get()
+                    time.sleep(0.01)
+                with pytest.raises(CacheError, match="was cut off"):
+                    KeyCache("a").get()
+            trio.network.heal()
+            wait_until(lambda: connection().topology.primary() == replica.address, RECOVERY, "the new primary")
+            until_served(lambda: KeyCache("a").set(3))
+            until_served(f.invalidate)
+            assert until_served(f) == 2

@@ -26,6 +26,7 @@ STALENESS = 1000  # ms
 OLD, NEW = 0, 1
 ADDRESSES = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
 KEY, OWNER = "k", 2
+KEEPING = ("__dict__", "__init__", "__weakref__", "keep", "keep_whole")  # what a journal does for itself
 FIRST = 1  # the value of the key at first, at both servers
 
 
@@ -47,6 +48,7 @@ class Dsn:
     connect_timeout: float = 1.0
     timeout: float = 1.0
     staleness: float = STALENESS / 1000
+    reads_when_down: bool = True  # nobody asks whether the primary takes writes
 
 
 class Parts(NamedTuple):
@@ -58,6 +60,7 @@ class Parts(NamedTuple):
     followed: Any
     surety: Any
     journal: Any
+    handovers: Any
 
 
 MODULES = {
@@ -67,6 +70,7 @@ MODULES = {
     "followed": "servers.topology.sentinel",
     "surety": "coherence.surety",
     "journal": "servers.journal",
+    "handovers": "servers.handovers",
 }
 
 
@@ -115,7 +119,7 @@ class World:
     def _wire(self) -> None:
         """Put the real parts together."""
         made = self.made
-        made.watch.time = made.following.time = made.journal.time = self
+        made.watch.time = made.following.time = made.journal.time = made.handovers.time = self
         made.watch.after_fork = made.journal.wrote = made.journal.wrote_anything = _nothing
         made.watch.log = _Silent()
         self.watch = watch = made.watch.Watch(None, "sentinels", "m", 1.0)
@@ -124,7 +128,8 @@ class World:
         made.following.watch_of = made.followed.watch_of = lambda _: watch
         made.following.connector = lambda dsn: lambda _: self.dial(dsn)
         made.followed.Replicas, made.followed.threading = _Nothing, _Nothing()
-        self.journal = made.journal.Journal("sentinels")
+        own = {name: each for name, each in vars(made.handovers.Handovers).items() if name not in KEEPING}
+        self.journal = type("Journal", (made.journal.Journal,), own)("sentinels")
 
         class Connection:
             """What of a connection follows the primary."""
@@ -134,7 +139,7 @@ class World:
 
         connection = Connection()
         connection.links = _Doing(renew=self.renew)
-        connection.kept = _Doing(again=self.again)
+        connection.kept = _Doing(again=self.again, hurry=_nothing)
         connection.hearing = _Doing(left=self.left)
         self.followed = made.followed.Followed(connection)
         self.surety = made.surety.Surety(Dsn(kind="server"))
@@ -233,13 +238,13 @@ class World:
     def renew(self) -> None:
         self.link = None
 
-    def again(self, down_after: float) -> None:
+    def again(self, down_after: float, *, begins: bool = True) -> None:
         if self.races and not self.racing:
             self.racing = True
             self.read()
             self.link = None
             self.racing = False
-        self.journal.again(down_after)
+        self.journal.again(down_after, begins=begins)
 
     def left(self, address: tuple[str, int]) -> None:
         if self.ear is not None and ADDRESSES[self.ear] != address:

@@ -112,13 +112,14 @@ GUARDS: dict[str, tuple[str, dict[str, tuple[tuple[str, str], ...]]]] = {
     "a doubt is answered by a later question": ("a connection breaks", {
         "watch": ((DOUBT, DOUBT.replace(" + 1", "")),)}),
     "links to an old primary go": ("an invalidation", {
-        "followed": (("        connection.links.renew()\n        connection.known", "        connection.known"),)}),
+        "followed": (("            connection.links.renew()\n        finally", "            pass\n        finally"),)}),
     "the journal, then the new primary": ("an invalidation, and somebody who reads meanwhile", {
         "watch": ((KEPT, "                    self.verdict = found\n" + KEPT),)}),
     "keep what was acknowledged lately": ("an invalidation", {
-        "followed": (("        self._connection.kept.again(verdict.down_after)\n", ""),)}),
+        "followed": (("        self._connection.kept.again(verdict.down_after)\n", ""),
+                     ("            connection.kept.again(self._down_after, begins=False)\n", "            pass\n"))}),
     "keep what was acknowledged meanwhile": ("an invalidation", {
-        "journal": (("moved = self.handovers != since", "moved = False"),)}),
+        "handovers": (("moved = self.handovers != since or self._between", "moved = False"),)}),
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ async def aone(road: Any, step: Step, seen: Any = UNSENT) -> Any:
         return await _inside(road.one(step))
     if seen is UNSENT and type(step) is Command and step.args[0] == "MGET" and len(step.args) > 2:
         spread = road.spread_of(step)
-        asked = None if spread is None else ask_all(road, spread.asks, spread.words)
+        asked = None if spread is None else ask_all(road, *spread)
         if asked is not None:
             seen = await asked
     if seen is UNSENT:
@@ -67,7 +67,8 @@ async def _aone(road: Any, step: Step, until: float) -> Any:
         return translated(road, steps, await _carried(road, plan, until=until), keep_errors=False)[0]
     keys = keys_of(step)
     node = road.node(slot_of(keys[0]) if keys else NO_KEY)
-    link = None if node is None or node.breaker.failure is not None or road.journal.holds else _ready(node)
+    unusual = node is None or node.out or node.breaker.failure is not None or road.journal.holds
+    link = None if unusual else _ready(node)
     sent = None
     began, end = monotonic(), instant()
     if link is not None and road.durable and durably(road, steps):

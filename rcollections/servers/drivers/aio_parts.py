@@ -151,4 +151,4 @@ def ask_node(road: Any, data: bytes, count: int, key: str) -> Future[Any] | None
 def ask_tagged(road: Any, key: str, tags: tuple[str, ...]) -> Future[Any] | None:
     """Ask for an entry and its tags: a future of the reply of an MGET of all, or of an ``Again``; None: not sent."""
     spread = road.entry_spread(key, tags)
-    return None if spread is None else ask_all(road, spread.asks, spread.words)
+    return None if spread is None else ask_all(road, *spread)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-from ...forks import after_fork
 from ...plans.cluster.forms import Round
 from ...plans.cluster.scattered import carry, scattered
 from ...plans.effects import Command, Script, Seen
@@ -19,11 +17,8 @@ from ...wire.routing import Sent, route
 from ...wire.trips import translated
 from ..drivers.fans import both, seen_by, tour
 from ..drivers.quick import ask as quick_ask
-from .cluster_replicas import ClusterReplicas
-from .learning import Learner
-from .mapped import Mapped
-from .node import ClusterNode
 from .reading import outcome
+from .several import Several
 from .wakeups import ClusterWakeups
 
 if TYPE_CHECKING:
@@ -33,68 +28,18 @@ if TYPE_CHECKING:
     from ...plans.effects import Step
     from ...values.signing import Keyring
     from ...wire.dsn.dsn import Dsn
-    from ...wire.slotmap import Address, SlotMap
-    from ..links import Links
 
 __all__ = ["ClusterConnection"]
 
 
-class ClusterConnection(Mapped):
+class ClusterConnection(Several):
     """A connection whose steps go to the nodes of a cluster, all that are concerned at the same time."""
 
     clustered = True
 
     def __init__(self, dsn: Dsn, keyring: Callable[[], Keyring | None]) -> None:
-        self._nodes: dict[Address, ClusterNode] = {}
-        self._nodes_lock = threading.RLock()
-        self._stamps = {}
-        self.learner = Learner(dsn, self._renewed)
         self._wakeups = ClusterWakeups(dsn.namespace, self.node)
         super().__init__(dsn, keyring)
-        self.replicas: Any = ClusterReplicas(self)
-        after_fork(self._renew_nodes_lock)
-
-    def _renew_nodes_lock(self) -> None:
-        self._nodes_lock = threading.RLock()
-
-    # -- what trips ask ----------------------------------------------------------------------------
-
-    def node(self, slot: int, place: Address | None = None) -> ClusterNode | None:
-        """The node at that address, or else the owner of that slot, of slot -1 any; None: nobody owns it."""
-        if place is None:
-            found = self.learner.map
-            place = found.owner(slot) if slot >= 0 else self._any()
-            if place is None:
-                return None
-        return self._node_at(place)
-
-    def _node_at(self, place: Address) -> ClusterNode:
-        return self._nodes.get(place) or self._made(place)
-
-    def _any(self) -> Address | None:
-        owners = self.learner.map.nodes
-        for each in owners:
-            node = self._nodes.get(each)
-            if node is None or node.breaker.failure is None:
-                return each
-        return owners[0] if owners else None
-
-    def _made(self, place: Address) -> ClusterNode:
-        with self._nodes_lock:
-            node = self._nodes.get(place)
-            if node is None:
-                node = self._nodes[place] = ClusterNode(self.dsn, place, lambda each: self.learner.map.first(each))
-            return node
-
-    def _renewed(self, found: SlotMap) -> None:
-        """There is a new map: nodes that are not in it are left."""
-        with self._nodes_lock:
-            left = [self._nodes.pop(place) for place in self._nodes.keys() - set(found.known)]
-        for each in left:
-            each.close()
-        if self._hearers is not None:
-            self._hearers.follow(found)
-        self.replicas.follow(found)
 
     # -- round trips on this thread ----------------------------------------------------------------
 
@@ -224,18 +169,3 @@ class ClusterConnection(Mapped):
     def wakeups(self) -> ClusterWakeups:
         """Wakes callers that wait for messages, each heard at the node that owns the key of its channel."""
         return self._wakeups
-
-    def all_links(self) -> list[Links]:
-        """The links of all nodes."""
-        return [self.links, *self.replicas.all_links(), *(each.links for each in list(self._nodes.values()))]
-
-    def close(self) -> None:
-        """Close the connections; the next use opens new ones."""
-        super().close()
-        self.replicas.close()
-        self.learner.close()
-        with self._nodes_lock:
-            nodes = list(self._nodes.values())
-            self._nodes.clear()
-        for each in nodes:
-            each.close()

@@ -13,22 +13,22 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import CacheConnectionError, CacheError, CacheTimeout
 from ...forks import after_fork
 from ...wire.clock import no_deadline
 from ...wire.elsewhere import elsewhere
-from ...wire.failures import ErrorReply
-from ...wire.packing import pack
-from ...wire.slotmap import SlotMap, changed, read_info, read_slots
-from ...wire.translate import translate
+from ...wire.heirs import handed_over, taken_over
+from ...wire.slotmap import SlotMap, changed
 from ...wire.views import View, agree, decided, read_nodes
+from .asking import NODES, ask, exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ...wire.dsn.dsn import Dsn
+    from ...wire.heirs import Handover
     from ...wire.slotmap import Address
 
 __all__ = ["Learner"]
@@ -39,16 +39,29 @@ APART = 0.1  # seconds between the beginnings of two rounds
 SETTLING = 0.25  # seconds after a move in which the owner before may not know of it (K9)
 SILENT = 5.0  # seconds for which a node that did not answer is asked last
 VIEWS = 3  # nodes that are asked where the map has changed
-_QUESTIONS = pack(("CLUSTER", "INFO")) + pack(("CLUSTER", "SLOTS"))
+
+
+def _nobody(_handover: Handover, _begins: bool) -> None:
+    """Nobody remembers what was acknowledged."""
 
 
 class Learner:
-    """The map, and who learns it. ``changed`` is called with each new map, in the thread that has learned it."""
+    """The map, and who learns it. ``changed`` is called with each new map, in the thread that has learned it.
 
-    def __init__(self, dsn: Dsn, changed: Callable[[SlotMap], None]) -> None:
+    ``handed_over`` is told of slots whose primary was replaced by another node: before the new map counts (True), and
+    once more behind that (K13).
+    """
+
+    def __init__(
+        self, dsn: Dsn, changed: Callable[[SlotMap], None], handed_over: Callable[[Handover, bool], None] = _nobody
+    ) -> None:
         self._dsn = dsn
         self._changed = changed
+        self._handed_over = handed_over
         self.map = SlotMap.empty()
+        self._told = self.map  # the last map as nodes have told it
+        self._since = time.monotonic()  # when the map became another one
+        self.node_timeout = 0.0  # seconds; 0.0: nobody was asked yet
         self.mapped = False
         self.failures = 0  # rounds without any map
         self.error: CacheError | None = None  # of the last such round
@@ -80,10 +93,10 @@ class Learner:
         when, owner = self._before.get(slot, (-SETTLING, None))
         return owner if time.monotonic() - when <= SETTLING else None
 
-    def _note(self, old: SlotMap, new: SlotMap) -> None:
+    def _note(self, old: SlotMap, slots: Iterable[int]) -> None:
         """Keep who owned what has another owner now."""
         now, before = time.monotonic(), dict(self._before)
-        for slot in changed(old, new):
+        for slot in slots:
             owner = old.owner(slot)
             if owner is not None:
                 before[slot] = now, owner
@@ -97,11 +110,26 @@ class Learner:
                 return
             now, old = time.monotonic(), self.map.owner(slot)
             self._moved[slot] = now, owner
-            self.map = self.map.moved(slot, owner)
+            self._count(self.map.moved(slot, owner), taken_over(self._told, slot, owner))
             if old is not None:
                 self._before = {**self._before, slot: (now, old)}
                 self._last = now
         self._changed(self.map)
+
+    @property
+    def steady(self) -> float:
+        """For how many seconds the map has been the same; 0.0 without a map."""
+        return time.monotonic() - self._since if self.mapped else 0.0
+
+    def _count(self, found: SlotMap, handover: Handover | None) -> None:
+        """From now on this map counts."""
+        if handover is not None:
+            self._handed_over(handover, True)
+        if found.sum != self.map.sum:
+            self._since = time.monotonic()
+        self.map = found
+        if handover is not None:
+            self._handed_over(handover._replace(heirs={each: each for each in handover.heirs.values()}), False)
 
     def soon(self) -> None:
         """Have a thread ask the cluster; a round that is under way is followed by another one."""
@@ -177,7 +205,7 @@ class Learner:
         found = []
         for each in views:
             try:
-                (nodes,) = self._exchange(each.place, pack(("CLUSTER", "NODES")), 1)
+                (nodes,) = exchange(self._dsn, each.place, NODES, 1)
                 found.append(each._replace(epochs=read_nodes(nodes)))
             except CacheError:  # then most of them decide
                 found.append(each)
@@ -185,10 +213,13 @@ class Learner:
 
     def _apply(self, found: SlotMap, began: float) -> None:
         with self._lock:
+            handover = handed_over(self._told, found, changed(self._told, found)) if self.mapped else None
+            self._told = found
             found = self._with_moves(found, began)
             if self.mapped:
-                self._note(self.map, found)
-            self.map, self.mapped = found, True
+                self._note(self.map, changed(self.map, found))
+            self._count(found, handover)
+            self.mapped = True
             self.failures, self.error = 0, None
         self._changed(found)
 
@@ -211,52 +242,16 @@ class Learner:
 
     def _ask(self, place: Address) -> View:
         """What one node tells."""
-        info, slots = self._exchange(place, _QUESTIONS, 2)
-        try:
-            return View(read_slots(slots, place), *read_info(info), place)
-        except ValueError as error:
-            shown = self._dsn.replace(kind="server", host=place[0], port=place[1]).shown
-            raise CacheConnectionError(f"{shown} gave no slots: is it a node of a cluster?") from error
-
-    def _exchange(self, place: Address, questions: bytes, count: int) -> list[object]:
-        """The replies of one node."""
-        from ...wire.links.connecting import connector
-
-        dsn = self._dsn.replace(kind="server", host=place[0], port=place[1])
-        link: Any = None
-        try:
-            until = time.monotonic() + dsn.connect_timeout
-            link = connector(dsn)(until)
-            replies: list[object] = link.exchange(questions, count, time.monotonic() + dsn.timeout, dsn.timeout)
-        except CacheError:
-            raise
-        except Exception as error:
-            raise translate(error, dsn.shown, "") from error
-        finally:
-            if link is not None:
-                link.close()
-        for reply in replies:
-            if isinstance(reply, ErrorReply):
-                raise _refused(reply, dsn.shown)
-        return replies
+        told, timeout = ask(self._dsn, place, with_timeout=not self.node_timeout)
+        self.node_timeout = timeout or self.node_timeout
+        return told
 
     def close(self) -> None:
         """Learn nothing any more, until the next use."""
         with self._lock:
             self.map, self.mapped, self._epoch = SlotMap.empty(), False, -1
+            self._told = self.map
             self._moved.clear()
-
-
-def _refused(reply: ErrorReply, shown: str) -> CacheError:
-    text = str(reply)
-    if "cluster support disabled" in text:
-        error: CacheError = CacheConnectionError(f"{shown} is a single server, no node of a cluster: use redis://")
-    elif text.startswith("NOPERM"):
-        error = CacheConnectionError(f"the user of {shown} may not do CLUSTER INFO and CLUSTER SLOTS: extend its ACL")
-    else:
-        return translate(reply, shown, "")
-    error.__cause__ = reply
-    return error
 
 
 def unmapped(learner: Learner, shown: str) -> CacheError:

@@ -32,6 +32,7 @@ class Nothing:
     """A journal without anything: what failed is sent to the primary."""
 
     holds = False
+    handovers = 0
 
 
 class Replicas:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...plans.effects import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from ...errors import CacheError
+    from ...plans.purpose import Due
 
 __all__ = ["Single"]
 
@@ -13,7 +19,9 @@ class Single:
     """The place of a server that nobody moves."""
 
     follows = False
+    remembers = False
     sure = True
+    cut = False
     replicas = None
 
     def __init__(self, connection: Any) -> None:
@@ -23,8 +31,17 @@ class Single:
         """None: where the DSN says."""
         return None
 
+    def parts(self, dues: Sequence[Due], everywhere: bool) -> Mapping[Hashable, Sequence[Due]]:
+        """There is one primary."""
+        del everywhere
+        return {None: dues}
+
     def doubt(self) -> None:
         """There is nobody to ask."""
+
+    def probed(self, error: CacheError | None) -> CacheError | None:
+        """What came of the probe."""
+        return error
 
     def probe(self, namespace: str) -> Command:
         """PING."""

@@ -8,7 +8,7 @@ of the trip sends MGET.
 from __future__ import annotations
 
 from binascii import crc_hqx
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ...plans.slots import SLOTS, slot_of
 from ...wire.packing import pack
@@ -22,16 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Lot", "Spread", "Stamps", "laid_out", "lots_of_keys"]
 
+# Who gets which bytes, and how many replies come; and what makes one reply of the replies of each.
+Spread: TypeAlias = "tuple[list[tuple[ClusterNode, bytes, int]], Callable[[Sequence[Sequence[Any]]], list[Any]]]"
+
 LAST = SLOTS - 1
 _GET = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 
 
-class Spread(NamedTuple):
-    """The lots of some keys, node by node."""
+class Order:
+    """The order of some words among the replies of all nodes, in which lists count item by item."""
 
-    asks: list[tuple[ClusterNode, bytes, int]]  # who gets which bytes, and how many replies come
-    order: list[int]  # where each word is among all replies, of which lists count item by item
-    lists: bool  # whether there are such replies
+    __slots__ = ("lists", "order")
+
+    def __init__(self, order: list[int], lists: bool) -> None:
+        self.order = order
+        self.lists = lists  # whether there are any
 
     def words(self, found: Sequence[Sequence[Any]]) -> list[Any]:
         """The reply of the one MGET, made of the replies of each node."""
@@ -93,7 +98,7 @@ def laid_out(lots: Sequence[Lot], lists: bool) -> Spread:
     for at, n in enumerate(places):
         order[n] = at
     asks = [(node, b"".join(commands), len(commands)) for node, commands, _ in lots]
-    return Spread(asks, order, lists)
+    return asks, Order(order, lists).words
 
 
 class Stamps:
@@ -109,10 +114,9 @@ class Stamps:
 
     def and_entry(self, key: str, node: ClusterNode) -> Spread:
         """The lots of an entry at this node, and of its tags. The entry is the first word."""
-        asks, order, lists = self._whole.get(node) or self._made(node)
+        (first, *others), words = self._whole.get(node) or self._made(node)
         word = key.encode()
-        _, behind, count = asks[0]
-        return Spread([(node, _GET % (len(word), word) + behind, count), *asks[1:]], order, lists)
+        return [(node, _GET % (len(word), word) + first[1], first[2]), *others], words
 
     def _made(self, node: ClusterNode) -> Spread:
         first = Lot(node, [b""], [0])

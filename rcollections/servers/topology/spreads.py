@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...plans.effects import Command
-from ...plans.slots import slot_of
+from ...plans.slots import SLOTS, slot_of
 from ...wire.clock import around
 from ...wire.clock import until as until_
 from ..drivers.quick import read_all
@@ -41,7 +42,8 @@ class Spreads(Held):
             found = self.learner.map
             owners, nodes = found.numbers(), [self._node_at(each) for each in found.nodes]
             self._numbered = found, owners, nodes
-        at = owners[slot_of(key)]
+        word = key.encode()
+        at = owners[slot_of(word) if b"{" in word else crc_hqx(word, 0) & (SLOTS - 1)]  # ``slot_of``, without a call
         if at < 0 or self.journal.holds or (node := nodes[at]).out:
             return None
         return node
@@ -52,15 +54,16 @@ class Spreads(Held):
         if spread is not None:  # as ``_words``, of which every call counts here
             began = monotonic()
             until = began + self.timeout if around() is None else until_(self.timeout)
-            found = read_all(spread.asks, until, began)
+            found = read_all(spread[0], until, began)
             if found is not None:
                 self.trips += 1
-                return spread.words(found)
+                return spread[1](found)
         return self._one((Command(("MGET", key, *tags)),), until)
 
     def entry_spread(self, key: str, tags: tuple[str, ...]) -> Spread | None:
         """Where an entry and its tags are; None where nobody knows at present."""
-        node, now = self.at_hand(key), self.learner.map
+        now = self.learner.map  # before the look whether anything is kept (K13)
+        node = self.at_hand(key)
         if node is None:
             return None
         stamps = self._stamps.get(tags)
@@ -75,14 +78,14 @@ class Spreads(Held):
 
     def spread_of(self, step: Command) -> Spread | None:
         """Where the keys of an MGET are; None where nobody knows at present."""
-        made = None if self.journal.holds else lots_of_keys(step.args[1:], self.learner.map, self._node_at)
-        return None if made is None else laid_out(*made)
+        made = lots_of_keys(step.args[1:], self.learner.map, self._node_at)
+        return None if made is None or self.journal.holds else laid_out(*made)  # behind the map: K13
 
     def lots(self, steps: Sequence[Step]) -> Lots | None:
         """Where steps go that may be sent twice; None where a plan is needed."""
-        if self.journal.holds or not self.learner.mapped:
+        lots = lots_of(steps, self.node) if self.learner.mapped else None
+        if self.journal.holds:  # looked at behind the map: what a handover brings up is kept before its map counts
             return None
-        lots = lots_of(steps, self.node)
         return None if lots is None or (lots.writes and (self.durable or self.learner.moves)) else lots
 
     def _at_once(self, steps: Sequence[Step], until: float) -> list[Any] | None:
@@ -104,11 +107,11 @@ class Spreads(Held):
         """The reply of an MGET."""
         began = monotonic()
         until = began + self.timeout if around() is None else until_(self.timeout)
-        found = None if spread is None else read_all(spread.asks, until, began)
+        found = None if spread is None else read_all(spread[0], until, began)
         if spread is None or found is None:
             return self._one((step,), until)
         self.trips += 1
-        return spread.words(found)
+        return spread[1](found)
 
     def node(self, slot: int, place: Address | None = None) -> ClusterNode | None:
         """The node at that address, or else the owner of that slot."""

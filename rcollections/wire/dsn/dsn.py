@@ -75,6 +75,7 @@ class Dsn:
     credentials: Credentials | None = field(default=None, repr=False)  # asked for the login at each connect
     durable: int = 0  # replicas that have to have a write
     read_from: str = "primary"
+    reads_when_down: bool = False  # whether reads of a server count that was cut off from the others
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
     strict_slots: bool = False  # of memory://: whether it refuses calls that a cluster would refuse
@@ -181,6 +182,8 @@ def _with_options(dsn: Dsn, given: Mapping[str, object]) -> Dsn:
         raise ConfigError(
             "read_from=replica is for redis+sentinel:// and redis+cluster://: nobody else knows the replicas"
         )
+    if options.get("reads_when_down") and dsn.kind not in ("cluster", "sentinel"):
+        raise ConfigError("reads_when_down is for clusters and sentinels: no other server can be cut off from others")
     if options.get("durable") and dsn.kind in ("memory", "embedded"):
         raise ConfigError(f"durable= waits for replicas, and {dsn.kind}:// has none")
     if "credentials" in options:

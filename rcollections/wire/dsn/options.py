@@ -138,6 +138,7 @@ OPTIONS: Mapping[str, Callable[[object], object]] = {
     "credentials": read_credentials,
     "durable": lambda value: whole_number(value, 0),
     "read_from": _one_of("primary", "replica"),
+    "reads_when_down": _switch,
     "sentinel_user": _text,
     "sentinel_password": _secret,
     "strict_slots": _switch,

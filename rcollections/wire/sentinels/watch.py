@@ -14,7 +14,7 @@ import threading
 import time
 from _thread import allocate_lock
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ...forks import after_fork
@@ -24,10 +24,11 @@ from .words import nobody
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .follower import Follower
     from .voices import Voices
     from .words import Address, Trouble, Verdict
 
-__all__ = ["Follower", "Watch"]
+__all__ = ["Watch"]
 
 log = logging.getLogger("rcollections")
 
@@ -35,24 +36,6 @@ LONGEST = 1.0  # seconds between two questions
 IDLE = 60.0  # seconds without use after which nobody asks any more
 GAP = 0.02  # seconds between two questions at least, however many doubt
 LOOK = 0.25  # seconds after which a waiting caller looks again, in case a wake-up was lost
-
-
-class Follower(Protocol):
-    """A connection that leads to the primary."""
-
-    trips: int  # so far: what tells that it is used
-
-    def moved(self, verdict: Verdict) -> None:
-        """The primary is another one by now; called before anybody can connect there."""
-
-    def arrived(self) -> None:
-        """New connections lead to it from now on."""
-
-    def others(self) -> None:
-        """Other servers are its healthy replicas."""
-
-    def unwatched(self) -> None:
-        """Nobody looks after open connections any more: the next use opens new ones."""
 
 
 class Watch:
@@ -95,9 +78,12 @@ class Watch:
     def primary(self, until: float) -> Verdict:
         """Where the primary is. Waits for an answer where there is none yet, or where somebody has doubted.
 
-        NoPrimary if nobody ever knew. Where the sentinels fall silent later, the last primary stays.
+        NoPrimary if nobody ever knew. Where the sentinels fall silent later, the last primary stays: they are waited
+        for half of the time, since a connection to it has to be opened in the other half.
         """
-        self._used = time.monotonic()
+        now = self._used = time.monotonic()
+        if self.verdict is not None:
+            until = min(until, now + (until - now) / 2)
         wanted = max(self._wanted, self._done)
         if self.verdict is None or not self.runs:
             wanted = self._begun + 1
@@ -228,8 +214,9 @@ class Watch:
         waiting, self._waiting = self._waiting, []
         for lock in waiting:
             lock.release()
+        self._tell(lambda each: each.looked())
 
-    def _tell(self, tell: Callable[[Any], None]) -> None:
+    def _tell(self, tell: Callable[[Follower], None]) -> None:
         for each in list(self.followers):
             try:
                 tell(each)
