@@ -49,11 +49,10 @@ def ground(kind: str) -> Iterator[Ground]:
     """Servers of this kind, as long as the block lasts."""
     if kind in CLUSTERS:
         with Cluster(CLUSTERS[kind], network=True) as cluster:
-            # LOST_INVALIDATIONS: an invalidation that a failover of a cluster has lost is not sent again so far.
             yield Ground(
                 [_dsn(cluster.dsn, 2.0)] * 2, 2.0, cluster.network.guest,
                 lambda seed, crew, source: ClusterFaults(seed, crew, source, cluster, lambda: keys_of(crew, source)),
-                again=False, several=True,
+                again=True, several=True,
             )  # fmt: skip
     elif kind in SENTINELS:
         with SentinelTrio(SENTINELS[kind], network=True) as trio:
