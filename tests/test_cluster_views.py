@@ -150,8 +150,8 @@ def test_a_map_that_is_confirmed_costs_one_question(cluster: Cluster) -> None:
         con: Any = connection()
         wait_until(lambda: con.learner._thread is None, what="the first round")
         asked: list[Any] = []
-        real = con.learner._exchange
-        con.learner._exchange = lambda place, *rest: asked.append(place) or real(place, *rest)
+        real = con.learner._ask
+        con.learner._ask = lambda place: asked.append(place) or real(place)
         con.learner._round()
         assert len(asked) == 1
         source, target, _ = cluster.primaries
