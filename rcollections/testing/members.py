@@ -120,7 +120,7 @@ class Members:
             node.wait()
         self.agree(max(0.0, end - time.monotonic()))
         wait_until(
-            lambda: all(node.linked() for node in self.nodes) and all(node.empty() for node in self.nodes),
+            lambda: all(node.linked() and node.followed() for node in self.nodes),
             max(0.0, end - time.monotonic()),
             "the replicas' copies",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -105,18 +106,17 @@ class Node(Placed):
         told = self.look("ROLE")
         return bool(told[0] == b"master" or told[3] == b"connected")
 
-    def empty(self) -> bool:
-        """Empty it, if it is a primary; whether all its replicas have heard of it.
+    def followed(self) -> bool:
+        """Whether all replicas that have come to it, if it is a primary, get what it writes.
 
-        A replica that has just got its copy is sent nothing before its first word to the primary, up to a second later,
-        and ROLE does not name it until then.
+        One that has just got its copy is sent nothing before its first word to the primary, up to a second later: then
+        the primary knows how far it is.
         """
         told: bytes = self.look("INFO", "replication")
         if b"role:master" not in told:
             return True
         replicas = int(told.partition(b"connected_slaves:")[2].split(b"\r\n")[0])
-        self.ask("FLUSHALL")
-        return bool(self.ask("WAIT", replicas, 2000) >= replicas)
+        return len(re.findall(rb"state=online,offset=[1-9]", told)) >= replicas
 
     def _command(self) -> list[str]:
         command = [self._binary]
