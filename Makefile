@@ -35,7 +35,9 @@ NOT_ONCE = $(ONCE:%=--ignore=tests/%) $(ONCE_LIKE:%=--ignore-glob='tests/%')
 # What waits for processes and outages, and meets a twin in passing only: in Python it runs in make servers.
 SELDOM = test_cached_identity.py test_journal.py test_orphans.py test_cooldown.py test_counter_processes.py test_lock.py test_gevent.py \
 	test_background.py test_testing.py test_flush.py test_contexts.py test_disabled.py test_configure.py test_faces.py test_credentials.py \
-	test_cluster_replicas.py test_cluster_durable.py test_read_replicas.py test_durable.py
+	test_cluster_replicas.py test_cluster_durable.py test_read_replicas.py test_durable.py test_cluster.py test_cluster_l1.py \
+	test_cluster_settle.py test_nodes.py test_sentinel.py test_stampede.py test_circles.py test_unserved_worlds.py test_docs.py \
+	faults/test_bad_server.py faults/test_silence.py faults/test_crossing.py
 
 # What runs in memory, behind sentinels and on a cluster too, of Valkey and of Redis: the core in `make test`, all that
 # has a store in `make servers`, with what is awaited in both.

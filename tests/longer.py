@@ -25,6 +25,7 @@ LONG = frozenset(
     interleavings/test_keeping.py::test_what_is_kept_goes_first
     interleavings/test_locks.py::test_locks
     interleavings/test_locks.py::test_the_guard_is_needed
+    interleavings/test_near.py::test_held_values
     interleavings/test_near_mutations.py::test_the_guard_is_needed
     interleavings/test_trouble.py::test_stale_values
     interleavings/test_trouble.py::test_troubles
@@ -57,6 +58,7 @@ LONG = frozenset(
     test_nodes.py::test_no_value_is_older_than_staleness
     test_orphans.py::test_nobody_waits_longer_than_a_lease_for_one_who_is_dead_or_stopped
     test_packaging.py::test_a_wheel
+    test_packaging.py::test_an_sdist
     test_packaging.py::test_it_installs_without
     test_packaging.py::test_pytest_finds_the_fixture_of_an_installed_package
     test_quick_ear.py::test_a_fork_serves_nothing_and_leaves_its_parent_alone
