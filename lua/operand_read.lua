@@ -2,7 +2,7 @@
 -- KEYS[1] the key
 -- ARGV[1] the most members that one reply carries
 -- ARGV[2] the most bytes, as far as the server knows them
--- returns {'ok', content as DUMP gives it} | {'missing'} | {'wide', type, members, bytes, 0 not known}
+-- returns {'ok', content as DUMP gives it, ttl in ms of a string} | {'missing'} | {'wide', type, members, bytes, 0 not known}
 -- reads
 -- empty {'missing'}
 local key = KEYS[1]
@@ -14,4 +14,5 @@ if count then
   if members > tonumber(ARGV[1]) or bytes > tonumber(ARGV[2]) then return {'wide', kind, members, bytes} end
 end
 local content = redis.call('DUMP', key)
-return content and {'ok', content} or {'missing'}
+if not content then return {'missing'} end
+return kind == 'string' and {'ok', content, redis.call('PTTL', key)} or {'ok', content}

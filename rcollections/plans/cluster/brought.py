@@ -95,7 +95,7 @@ class Bringing:
                 continue
             copies[key] = staging(self._space.namespace, self.home)
             if there is not None:
-                found.append(Command(("RESTORE", copies[key], STAY_MS, there)))
+                found.append(Command(("RESTORE", copies[key], facts.lives.get(key, STAY_MS), there)))
         made = self._renamed(copies, facts)
         if isinstance(made, Script) and self._wide:
             where = {name: n for n, name in enumerate(made.keys, 1)}

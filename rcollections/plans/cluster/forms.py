@@ -45,10 +45,12 @@ class Facts(NamedTuple):
     """What was fetched from other slots, by key. An error stands in the place of a fact that could not be fetched.
 
     ``brought``: the content as DUMP gives it, None of a missing key, or ``Wide``, or what that became, ``Copied``.
+    ``lives``: how long a copy of it lives, in ms: by its ttl an entry is fresh or stale, and so is its copy.
     """
 
     stamps: Mapping[str, Any]
     brought: Mapping[str, Any]
+    lives: Mapping[str, int] = {}
 
     def error(self, keys: Sequence[str]) -> Exception | None:
         """The first error among the facts about these keys."""

@@ -15,7 +15,7 @@ from ..steps import written
 from .choosing import form_of
 from .everywhere import everywhere
 from .forms import Copied, Facts, Round, Stale, Wanted, Wide
-from .wide import content_of, copied, look_at
+from .wide import content_of, copied, life_of, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -144,11 +144,11 @@ def _facts(forms: Iterable[Form]) -> Generator[Round, list[Any], Facts]:
         replies = yield Round([_stamp(tag, each) for tag, each in wanted.items()])
         for (tag, each), reply in zip(wanted.items(), replies, strict=True):
             stamps[tag] = reply if isinstance(reply, Exception) or each.new is None else reply[1]
-    brought: dict[str, Any] = {}
-    if brings:
-        replies = yield _looked(tuple(brings))
-        brought = dict(zip(brings, map(content_of, replies), strict=True))
-    return Facts(stamps, brought)
+    if not brings:
+        return Facts(stamps, {})
+    replies = yield _looked(tuple(brings))
+    brought = dict(zip(brings, map(content_of, replies), strict=True))
+    return Facts(stamps, brought, {key: life_of(reply) for key, reply in zip(brings, replies, strict=True)})
 
 
 def _looked(keys: Sequence[str]) -> Round:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..effects import Arg, Step
     from .forms import Space
 
-__all__ = ["MOST", "MOST_BYTES", "STAY_MS", "content_of", "copied", "look_at"]
+__all__ = ["MOST", "MOST_BYTES", "STAY_MS", "content_of", "copied", "life_of", "look_at"]
 
 MOST = 5000  # members that travel in one reply
 MOST_BYTES = 1 << 20  # and their bytes
@@ -59,6 +59,13 @@ def content_of(reply: Any) -> Any:
     if reply[0] == b"wide":
         return Wide(reply[1].decode(), reply[2], reply[3])
     return reply[1] if reply[0] == b"ok" else None
+
+
+def life_of(reply: Any) -> int:
+    """How long a copy of what ``look_at`` has found lives, in ms; 0: as long as nobody removes it."""
+    if isinstance(reply, Exception) or len(reply) < 3 or reply[0] != b"ok":
+        return STAY_MS
+    return max(0, int(reply[2]))
 
 
 def copied(key: str, home: str, wide: Wide, space: Space) -> Generator[Round, list[Any], Any]:
